@@ -1,0 +1,164 @@
+"""How fast the SQLite store is: replies/s through ``put``, and reading 400,000 replies.
+
+Run: ``python benchmarks/store.py [--replies N] [--stored N] [--folder DIR]``. The floor of the
+first table is one flush to the same disk per reply; the store shares a flush among replies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmopt.store import open_store
+from llmopt.types import Call, Message, Reply, Usage, to_json
+
+if TYPE_CHECKING:
+    from llmopt.store import Store
+
+MODEL = "openai/benchmark"
+WORDS = "the quick answer to a question that is as long as most of them are in practice "
+
+
+def call_number(number: int) -> Call:
+    """Return a scorer call of ordinary size: about 600 characters."""
+    return Call("scorer", (Message("user", f"{number}: {WORDS * 8}"),), max_tokens=16)
+
+
+def reply_number(number: int) -> Reply:
+    """Return a short reply."""
+    return Reply(f"answer {number}", Usage(1, 150, 4))
+
+
+def flushes(folder: Path, count: int = 300) -> float:
+    """Return flushes to the disk per second: the floor of storing replies one by one."""
+    with (folder / "flush").open("wb", buffering=0) as file:
+        start = time.perf_counter()
+        for _ in range(count):
+            file.write(bytes(4096))
+            os.fsync(file.fileno())
+        return count / (time.perf_counter() - start)
+
+
+async def put_all(store: Store, run: str, putters: int, count: int) -> tuple[float, float]:
+    """Put `count` replies from `putters` coroutines; return wall and CPU seconds."""
+    replies = store.replies(run)
+    numbers = iter(range(count))
+
+    async def put_next() -> None:
+        for number in numbers:
+            call = call_number(number)
+            await replies.put(f"{run} {number}", MODEL, call, reply_number(number))
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(put_next() for _ in range(putters)))
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+async def waits(store: Store, run: str, putters: int) -> list[float]:
+    """Return the seconds that puts take, sorted, while the event loop is busy all the time."""
+    replies = store.replies(run)
+    waited = []
+    end = time.perf_counter() + 3
+
+    async def put_next(putter: int) -> None:
+        number = 0
+        while (start := time.perf_counter()) < end:
+            number += 1
+            call = call_number(number)
+            await replies.put(f"{run} {putter} {number}", MODEL, call, reply_number(number))
+            waited.append(time.perf_counter() - start)
+
+    async def be_busy() -> None:
+        while time.perf_counter() < end:
+            sum(range(10_000))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(be_busy(), *(put_next(putter) for putter in range(putters)))
+    return sorted(waited)
+
+
+def fill(path: Path, count: int) -> None:
+    """Write a run with that many replies straight into the file."""
+    with closing(open_store(path)) as store:
+        store.create("large", {})
+    import sqlite3
+
+    call, reply = to_json(call_number(0)), to_json(reply_number(0))
+    order = random.Random(0)
+    rows = (
+        (f"{order.getrandbits(256):064x}", "large", "scorer", 150, 4, 0, "", MODEL, call, reply)
+        for _ in range(count)
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executemany("INSERT INTO replies VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+        connection.commit()
+
+
+def read(path: Path, count: int) -> None:
+    """Open a store of that many replies and look every one of them up."""
+    start = time.perf_counter()
+    with closing(open_store(path)) as store:
+        opened = time.perf_counter()
+        store.spent("large")
+        summed = time.perf_counter()
+        replies = store.replies("large")
+        order = random.Random(0)
+        keys = [f"{order.getrandbits(256):064x}" for _ in range(count)]
+        begin = time.perf_counter()
+        if replies.get(keys[0]) is None:
+            sys.exit("the replies are not those that were written")
+        first = time.perf_counter()
+        for key in keys:
+            replies.get(key)
+        end = time.perf_counter()
+        print(f"\n{count:,} stored replies, {path.stat().st_size / 1e6:,.0f} MB")
+        print(f"  open                    {1e3 * (opened - start):10.2f} ms")
+        print(f"  usage of the run        {1e3 * (summed - opened):10.2f} ms")
+        print(f"  first get               {1e6 * (first - begin):10.1f} µs")
+        print(f"  get, mean over all      {1e6 * (end - first) / count:10.1f} µs")
+        print(f"  all of them             {end - first:10.2f} s")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"  peak memory, keys included {peak:7.0f} MB")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--replies", type=int, default=20_000, help="replies to put")
+    parser.add_argument("--stored", type=int, default=400_000, help="replies to read")
+    parser.add_argument("--folder", help="where the stores are made; a disk, not memory")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        print(f"flushes of this disk: {flushes(folder):,.0f}/s")
+        print("\nputters   replies/s   CPU µs per reply")
+        with closing(open_store(folder / "put.sqlite")) as store:
+            for putters in (1, 16, 64, 256, 1024):
+                run = f"putters-{putters}"
+                store.create(run, {})
+                count = min(options.replies, 500 * putters)
+                wall, cpu = asyncio.run(put_all(store, run, putters, count))
+                print(f"{putters:7} {count / wall:11,.0f} {1e6 * cpu / count:18.0f}")
+            store.create("busy", {})
+            waited = asyncio.run(waits(store, "busy", 256))
+            median, high = (1e3 * waited[int(len(waited) * share)] for share in (0.5, 0.99))
+            print(
+                f"256 putters on a busy event loop: a put takes {median:.0f} ms (median), "
+                f"{high:.0f} ms (99 %), {1e3 * waited[-1]:.0f} ms (longest)"
+            )
+        fill(folder / "large.sqlite", options.stored)
+        read(folder / "large.sqlite", options.stored)
+
+
+if __name__ == "__main__":
+    main()

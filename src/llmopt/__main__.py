@@ -1,0 +1,5 @@
+"""``python -m llmopt``."""
+
+from llmopt.cli import main
+
+main()

@@ -1,0 +1,94 @@
+"""OPRO: Optimization by PROmpting.
+
+Source: "Large Language Models as Optimizers", ICLR 2024, arXiv 2309.03409; defaults from its
+sections on prompt optimization and from the published code where the paper is silent.
+
+Known deviations, each of them on purpose: the list of past solutions obeys its length limit
+in all three families (the published code shows everything in the list continuation); a reply
+without marks is refused rather than taken whole (``strict=False`` takes it); the claim that
+old solutions fail on the exemplars is made only where they were chosen for failing; exemplars
+by frequency take the highest counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.algorithm import Algorithm
+from llmopt.parts.propose import Generate
+from llmopt.parts.rate import Everything
+from llmopt.parts.reflect import Exemplars
+from llmopt.parts.schedule import Constant, Linear
+from llmopt.parts.select import Best
+
+if TYPE_CHECKING:
+    from llmopt.algorithm import Rate
+    from llmopt.metaprompt import Order, Tag
+    from llmopt.model import Family
+    from llmopt.parts.reflect import Choose
+
+
+def opro(
+    *,
+    shown: int = 20,
+    order: Order = "ascending",
+    threshold: float | None = None,
+    exemplars: int = 3,
+    exemplars_by: Choose = "random",
+    samples: int = 8,
+    scores: int = 100,
+    temperature: float = 1.0,
+    temperature_end: float | None = None,
+    family: Family | Literal["auto"] = "auto",
+    template: str = "",
+    tag: Tag = "INS",
+    strict: bool = True,
+    trajectory_first: bool = True,
+    max_tokens: int = 512,
+    rate: Rate = Everything(),  # noqa: B008 - a frozen part
+) -> Algorithm:
+    """Return OPRO as a row of parts.
+
+    Args:
+        shown: How many of the best solutions are shown.
+        order: Best last (``ascending``), best first, or ``random``.
+        threshold: Solutions with a lower score (0..1) are not shown, but the best always is.
+        exemplars: How many training examples are shown.
+        exemplars_by: How they are chosen; see :class:`~llmopt.parts.reflect.Exemplars`.
+        samples: New solutions asked for in a step.
+        scores: Steps of the shown score range (100 or 20); 0 hides the scores.
+        temperature: Of the optimizer LLM.
+        temperature_end: Where a linear schedule of the temperature leads; none: constant.
+        family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
+        template: A meta-prompt template of the user's own.
+        tag: ``INS`` (paper) or ``Start`` (published code, instructions that begin the answer).
+        strict: Refuse a reply without marks.
+        trajectory_first: Show the trajectory before the exemplars.
+        max_tokens: Of one draw.
+        rate: What to measure next.
+
+    Raises:
+        ConfigError: An option is out of its range.
+        TemplateError: The template cannot be used.
+    """
+    heat = (
+        Constant(temperature) if temperature_end is None else Linear(temperature, temperature_end)
+    )
+    return Algorithm(
+        name="opro",
+        select=Best(shown, order, threshold),
+        reflect=Exemplars(exemplars, exemplars_by),
+        propose=Generate(
+            samples=samples,
+            family=family,
+            template=template,
+            tag=tag,
+            strict=strict,
+            scores=scores,
+            order=order,
+            trajectory_first=trajectory_first,
+            temperature=heat,
+            max_tokens=max_tokens,
+        ),
+        rate=rate,
+    )

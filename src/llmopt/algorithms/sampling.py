@@ -1,0 +1,62 @@
+"""Sampling: the natural control. The same request without scores and without a trajectory.
+
+Ours: what OPRO becomes when the optimizer LLM never sees how its solutions did. Each step
+shows the starting solutions only, so best-of-N of this is what a search must beat.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.algorithm import Algorithm
+from llmopt.parts.propose import Generate
+from llmopt.parts.rate import Everything
+from llmopt.parts.reflect import Exemplars
+from llmopt.parts.schedule import Constant
+from llmopt.parts.select import Starts
+
+if TYPE_CHECKING:
+    from llmopt.algorithm import Rate
+    from llmopt.model import Family
+
+
+def sampling(
+    *,
+    samples: int = 8,
+    exemplars: int = 3,
+    temperature: float = 1.0,
+    family: Family | Literal["auto"] = "auto",
+    template: str = "",
+    max_tokens: int = 512,
+    rate: Rate = Everything(),  # noqa: B008 - a frozen part
+) -> Algorithm:
+    """Return independent sampling as a row of parts.
+
+    Args:
+        samples: New solutions asked for in a step.
+        exemplars: How many training examples are shown.
+        temperature: Of the optimizer LLM.
+        family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
+        template: A meta-prompt template of the user's own.
+        max_tokens: Of one draw.
+        rate: What to measure next.
+
+    Raises:
+        ConfigError: An option is out of its range.
+        TemplateError: The template cannot be used.
+    """
+    return Algorithm(
+        name="sampling",
+        select=Starts(),
+        reflect=Exemplars(exemplars),
+        propose=Generate(
+            samples=samples,
+            family=family,
+            template=template,
+            scores=0,
+            order="random",
+            temperature=Constant(temperature),
+            max_tokens=max_tokens,
+        ),
+        rate=rate,
+    )

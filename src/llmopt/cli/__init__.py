@@ -1,0 +1,48 @@
+"""The command line: one file per command; what is heavy is imported by the command itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from llmopt.cli.algorithms import algorithms
+from llmopt.cli.demo import demo
+from llmopt.cli.init import init
+from llmopt.cli.models import models
+from llmopt.cli.resume import resume
+from llmopt.cli.run import run
+from llmopt.cli.runs import runs
+from llmopt.cli.show import show
+from llmopt.errors import LlmoptError
+
+INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """Turns the errors of the house into one message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LlmoptError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="llmopt")
+def main() -> None:
+    """Language models as optimizers: better prompts, and proof that they are better.
+
+    Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 3 stopped by a budget
+    (resumable); 130 interrupted (resumable).
+    """
+
+
+for command in (algorithms, demo, init, models, resume, run, runs, show):
+    main.add_command(command)

@@ -1,0 +1,48 @@
+"""``llmopt resume``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from llmopt.cli.options import run_options
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@run_options
+def resume(
+    run: str,
+    overrides: tuple[str, ...],
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Go on with a run that was interrupted, failed, or ran out of budget.
+
+    Options may change what does not change the search so far: -o run.steps=…,
+    -o run.concurrency=…, -o budget.calls=…
+    """
+    from llmopt.cli.execute import execute
+    from llmopt.config import settings
+    from llmopt.errors import ConfigError
+    from llmopt.store import open_store
+
+    kept = open_store(store)
+    try:
+        source = kept.config(run)["source"]
+    finally:
+        kept.close()
+    if not source:
+        raise ConfigError(
+            f"llmopt resume continues runs that were started from a configuration file, but "
+            f"{run!r} was started from Python; call optimize(…, name={run!r}) there again"
+        )
+    execute(
+        settings(source, f"the run {run!r}", Path("/"), overrides),
+        store=store,
+        name=run,
+        as_json=as_json,
+        quiet=quiet,
+    )

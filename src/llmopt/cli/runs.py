@@ -1,0 +1,30 @@
+"""``llmopt runs``."""
+
+from __future__ import annotations
+
+import click
+
+from llmopt.cli.options import console, json_option, print_json, store_option
+
+
+@click.command()
+@store_option
+@json_option
+def runs(store: str | None, as_json: bool) -> None:
+    """List the runs in the store, newest first."""
+    from dataclasses import asdict
+
+    from llmopt.report.tables import print_runs
+    from llmopt.store import open_store
+
+    kept = open_store(store)
+    try:
+        found = kept.runs()
+    finally:
+        kept.close()
+    if as_json:
+        print_json([asdict(info) for info in found])
+    elif found:
+        print_runs(console(), found)
+    else:
+        click.echo("No runs yet; llmopt demo makes one.", err=True)

@@ -1,0 +1,122 @@
+"""Everything llmopt raises on purpose, as one tree.
+
+::
+
+    LlmoptError
+    ├── InputError            the user gave something that cannot be used      exit code 2
+    │   ├── ConfigError       a configuration file or option
+    │   ├── DataError         a data file, a column, a split
+    │   ├── TemplateError     a meta-prompt template or prompt layout
+    │   ├── UnknownNameError  a name that is not registered
+    │   ├── MissingExtraError an optional library is not installed
+    │   └── StoreError        the store cannot be read, or is another's
+    ├── ModelError            a language model could not answer                exit code 1
+    │   ├── TransientError    may succeed when asked again
+    │   │   ├── RateLimitError    asked faster than it answers
+    │   │   └── LostReplyError    sent, but no readable reply came back
+    │   └── RefusedError      will not succeed when asked again (key, quota, bad request)
+    ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
+    └── BudgetError           a spending limit is reached                      exit code 3
+
+Messages follow one pattern: ``<what> is <rule>, but got <value>; <what to do>``.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class LlmoptError(Exception):
+    """Root of the tree; catch this to catch everything llmopt raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(LlmoptError):
+    """The user gave something that cannot be used; raised before anything is paid."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A configuration key or value breaks a rule."""
+
+
+class DataError(InputError):
+    """A data file, a column or a split breaks a rule."""
+
+
+class TemplateError(InputError):
+    """A meta-prompt template or a prompt layout breaks a rule."""
+
+
+class UnknownNameError(InputError):
+    """A name is not among the known ones; the nearest known one is proposed."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        super().__init__(
+            f"{what} is one of {', '.join(names)}, but got {name!r}{nearest(name, names)}"
+        )
+
+
+class MissingExtraError(InputError):
+    """An optional library is needed; the message is the command that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs the extra {extra!r}, which is not installed; "
+            f"run: pip install 'llmopt[{extra}]'"
+        )
+
+
+class StoreError(InputError):
+    """The store is damaged, of another version, or holds another run under this name."""
+
+
+class ModelError(LlmoptError):
+    """A language model could not answer."""
+
+
+class TransientError(ModelError):
+    """The same call may succeed later.
+
+    Attributes:
+        retry_after: Seconds the provider asked to wait, or None where it said nothing.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimitError(TransientError):
+    """The provider answers more slowly than it is asked; fewer calls at once will help."""
+
+
+class LostReplyError(TransientError):
+    """The call was sent but no readable reply came back; the provider may have billed it."""
+
+
+class RefusedError(ModelError):
+    """The same call will never succeed: a wrong key, no quota, an invalid request."""
+
+
+class StepFailedError(LlmoptError):
+    """More items of a step stayed unmeasured than the error budget allows; resumable."""
+
+
+class BudgetError(LlmoptError):
+    """A spending limit is reached; the run is resumable with a larger one."""
+
+    exit_code = 3
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known name nearest to `name`, or ``""``."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,80 @@
+"""A told step as a record of the journal, and the journal as told steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmopt.trajectory import Entry
+from llmopt.types import Candidate, Evaluation, Outcome, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmopt.store.protocol import Store
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step as it was told.
+
+    Attributes:
+        number: 0 for the starting solutions.
+        entries: The candidates with their evaluations, in order.
+        rejected: What was proposed and did not become a candidate.
+        calls: Keys of the optimizer calls, in order.
+    """
+
+    number: int
+    entries: tuple[Entry, ...]
+    rejected: tuple[Rejected, ...] = ()
+    calls: tuple[str, ...] = ()
+
+    def packed(self, best: float | None) -> dict[str, Any]:
+        """Return the step as JSON data; outcomes are lists, as there may be 400,000 of them.
+
+        Args:
+            best: The best score of the run after this step.
+        """
+        return {
+            "step": self.number,
+            "entries": [
+                {
+                    "text": entry.text,
+                    "parents": list(entry.candidate.parents),
+                    "planned": entry.evaluation.planned,
+                    "outcomes": [
+                        [o.item, o.score, o.answer, o.weight, o.reason]
+                        for o in entry.evaluation.outcomes
+                    ],
+                }
+                for entry in self.entries
+            ],
+            "rejected": [[r.text, r.reason] for r in self.rejected],
+            "calls": list(self.calls),
+            "best": best,
+        }
+
+
+def steps(store: Store, run: str) -> Iterator[Step]:
+    """Yield the told steps of a run in order.
+
+    Raises:
+        StoreError: The store has no such run, or cannot be read.
+    """
+    for record in store.records(run):
+        if record.kind == "step":
+            yield _unpacked(record.data)
+
+
+def _unpacked(data: dict[str, Any]) -> Step:
+    number = data["step"]
+    entries = tuple(
+        Entry(
+            Candidate(e["text"], number, tuple(e["parents"])),
+            Evaluation(tuple(Outcome(*o) for o in e["outcomes"]), e["planned"]),
+        )
+        for e in data["entries"]
+    )
+    rejected = tuple(Rejected(text, reason, number) for text, reason in data["rejected"])
+    return Step(number, entries, rejected, tuple(data["calls"]))

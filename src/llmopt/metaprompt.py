@@ -1,0 +1,232 @@
+"""The only place that lays out a meta-prompt: sections in, one text out, solutions back.
+
+A meta-prompt belongs to a *family* (OPRO, section 5): how the request is worded, whether it
+is a chat or a raw completion, and how a new solution is marked in the reply. The words stand
+in ``templates/*/*.md`` (Jinja); a user replaces any of them with a text of their own that uses
+the variables of :data:`VARIABLES`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.errors import TemplateError, UnknownNameError, nearest
+from llmopt.problem import Refusal
+from llmopt.text import between
+from llmopt.types import Call, Message
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from llmopt.model import Family
+    from llmopt.problem import Description, Exemplar
+
+Order = Literal["ascending", "descending", "random"]
+Tag = Literal["INS", "Start"]
+
+VARIABLES: dict[str, str] = {
+    "task": "what the solutions are for, in the user's words",
+    "noun": 'what one solution is called, e.g. "instruction"',
+    "where": "where the solution stands in the scorer's prompt; may be empty",
+    "measure": 'what the score is called, e.g. "accuracy"',
+    "scale": "the highest score shown, or empty where scores have no range",
+    "better": '"higher" or "lower"',
+    "labels": "the closed set of answers; may be empty",
+    "entries": "what was tried, each with .text and .score",
+    "scored": "whether scores are shown",
+    "order": '"ascending", "descending" or "random"',
+    "aim": "the score that the continued list asks for",
+    "exemplars": "training examples with .question, .input (with the placeholder) and .output",
+    "failing": "whether the exemplars were chosen because they fail",
+    "trajectory_first": "whether the trajectory stands before the exemplars",
+    "opening": "the tag before a new solution",
+    "closing": "the tag after a new solution",
+}
+"""What a template may use, and what each variable holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A past solution as a meta-prompt shows it; the score is already rounded."""
+
+    text: str
+    score: str
+
+
+@dataclass(frozen=True)
+class Sections:
+    """What a meta-prompt says, before it is laid out.
+
+    Attributes:
+        description: The problem's own words.
+        entries: Past solutions in the order in which they are shown.
+        order: The order of `entries`, so that the text can say it.
+        scored: Whether scores are shown.
+        scale: The highest score shown, or empty.
+        aim: The score that a continued list asks for, as shown.
+        exemplars: Training examples.
+        failing: Whether the exemplars were chosen because past solutions fail on them.
+        trajectory_first: Whether the trajectory stands before the exemplars.
+    """
+
+    description: Description
+    entries: tuple[Shown, ...] = ()
+    order: Order = "ascending"
+    scored: bool = True
+    scale: str = ""
+    aim: str = ""
+    exemplars: tuple[Exemplar, ...] = ()
+    failing: bool = False
+    trajectory_first: bool = True
+
+
+@dataclass(frozen=True)
+class MetaPrompt:
+    """A template with its family: lays sections out and reads replies.
+
+    Attributes:
+        family: How the request is made and the reply is read.
+        wording: Whose templates: the folder of ``templates/`` ("opro", "ape").
+        template: The text of a template of the user's own, instead of the one that ships.
+        tag: The name of the tag that marks a new solution in the chat family ("INS" in the
+            paper, "Start" in the published code with instructions that begin the answer).
+        strict: Whether a reply without the family's marks is refused; if not, the whole
+            reply is taken (as in the published code).
+
+    Raises:
+        TemplateError: The template cannot be parsed or uses an unknown variable.
+    """
+
+    family: Family = "chat"
+    wording: str = "opro"
+    template: str = ""
+    tag: Tag = "INS"
+    strict: bool = True
+
+    def __post_init__(self) -> None:
+        if self.family not in ("chat", "brackets", "continuation"):
+            raise UnknownNameError(
+                "a meta-prompt family", self.family, ("chat", "brackets", "continuation")
+            )
+        _compiled(self.text)
+
+    @property
+    def text(self) -> str:
+        """The template's text: the user's own, or the one that ships."""
+        return self.template or shipped(self.wording, self.family)
+
+    @property
+    def raw(self) -> bool:
+        """Whether the meta-prompt is a raw completion rather than a chat."""
+        return self.family == "continuation"
+
+    @property
+    def opening(self) -> str:
+        """The tag before a new solution; also the placeholder in exemplars."""
+        return f"<{self.tag}>"
+
+    @property
+    def closing(self) -> str:
+        """The tag after a new solution."""
+        return f"</{self.tag}>"
+
+    def lay_out(self, sections: Sections) -> str:
+        """Return the meta-prompt as text.
+
+        Raises:
+            TemplateError: The template fails on these sections.
+        """
+        import jinja2
+
+        description = sections.description
+        try:
+            text = _compiled(self.text).render(
+                task=description.task,
+                noun=description.noun,
+                where=description.where,
+                measure=description.measure,
+                better="higher" if description.higher_is_better else "lower",
+                labels=description.labels,
+                scale=sections.scale,
+                entries=sections.entries,
+                scored=sections.scored,
+                order=sections.order,
+                aim=sections.aim,
+                exemplars=sections.exemplars,
+                failing=sections.failing,
+                trajectory_first=sections.trajectory_first,
+                opening=self.opening,
+                closing=self.closing,
+            )
+        except jinja2.TemplateError as error:
+            raise TemplateError(f"the meta-prompt template cannot be filled in: {error}") from error
+        return text.strip()
+
+    def call(self, text: str, *, temperature: float, max_tokens: int, sample: int) -> Call:
+        """Return the call that asks an optimizer LLM with a laid-out meta-prompt."""
+        if self.raw:
+            return Call(
+                role="optimizer",
+                prompt=text,
+                temperature=temperature,
+                max_tokens=max_tokens,
+                stop=("</TEXT>",),
+                sample=sample,
+            )
+        return Call(
+            role="optimizer",
+            messages=(Message("user", text),),
+            temperature=temperature,
+            max_tokens=max_tokens,
+            sample=sample,
+        )
+
+    def read(self, reply: str) -> str | Refusal:
+        """Return the solution that a reply proposes, or why there is none.
+
+        The rules are those of OPRO, section 3, step 5: the first pair of tags; the first
+        square brackets on one line; the text up to the closing tag of the open pair.
+        """
+        if self.family == "continuation":
+            return reply.partition("</TEXT>")[0].removeprefix("<TEXT>")
+        if self.family == "brackets":
+            match = re.search(r"\[(.*?)\]", reply)
+            found = match.group(1) if match else None
+        else:
+            found = between(reply, self.opening, self.closing)
+        if found is not None:
+            return found
+        return Refusal("no marked text in the reply") if self.strict else reply
+
+
+@cache
+def shipped(wording: str, family: str) -> str:
+    """Return the text of a template that ships with the package."""
+    return (files("llmopt") / "templates" / wording / f"{family}.md").read_text(encoding="utf-8")
+
+
+@cache
+def _compiled(template: str) -> jinja2.Template:
+    """Parse a template in a sandbox, or say what is wrong with it and where."""
+    import jinja2
+    from jinja2 import meta
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    # Autoescape stays off: the output is a prompt for a model, not a page.
+    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+    try:
+        tree = environment.parse(template)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(
+            f"a meta-prompt template is Jinja, but line {error.lineno} is not: {error.message}"
+        ) from error
+    for name in sorted(meta.find_undeclared_variables(tree) - VARIABLES.keys()):
+        raise TemplateError(
+            f"a meta-prompt template uses only {', '.join(sorted(VARIABLES))}, "
+            f"but got {{{{ {name} }}}}{nearest(name, VARIABLES)}"
+        )
+    return environment.from_string(template)

@@ -1,0 +1,1 @@
+"""Language models: local, over HTTP, or scripted, and the rings around them."""

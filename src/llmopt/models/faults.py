@@ -1,0 +1,121 @@
+"""What can go wrong at a provider, as one translation table into the house's errors."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from llmopt.errors import ModelError, RateLimitError, RefusedError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LONGEST = 300  # characters of a provider's own words that a message repeats
+_TRANSIENT = frozenset({408, 409, 425, 429})
+_TOO_MANY = 429
+_SERVER = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+# What looks like a key is hidden even where it is not ours, or only a part of ours.
+_KEYLIKE = re.compile(r"\b(?:(?:sk|gsk|xai)[-_*]|AIza)[\w*.\-]{8,}|\bBearer\s+\S+")
+_REMEDIES = {
+    400: "check the model's name and the parameters it accepts",
+    401: "check the key, and that it belongs to this endpoint",
+    402: "check the credit of the account",
+    403: "check what the key is allowed to use",
+    404: "check the model's name and the base URL",
+}
+
+
+@dataclass(frozen=True)
+class Redactor:
+    """Makes a provider's words fit for a message: one short line without secrets.
+
+    Attributes:
+        secrets: Texts that must not be shown, in any of the forms in which servers echo them.
+    """
+
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self.secrets)} secrets)"
+
+    def __call__(self, text: str) -> str:
+        """Return `text` on one line, without secrets and control characters, shortened."""
+        # Secrets go first: shortening or joining lines could leave a recognisable part.
+        for secret in self.secrets:
+            for form in (
+                secret,
+                quote(secret, safe=""),
+                base64.b64encode(secret.encode()).decode(),
+            ):
+                text = text.replace(form, "[secret]")
+        text = _KEYLIKE.sub("[secret]", _CONTROL.sub(" ", text))
+        text = " ".join(text.split())
+        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def fault_of_status(
+    where: str, status: int, body: Any, headers: Mapping[str, str], redact: Redactor
+) -> ModelError:
+    """Return the error that an HTTP status and its body stand for.
+
+    Args:
+        where: The endpoint as a person may read it.
+        status: The HTTP status, or the status that a body names as its ``error.code``.
+        body: The decoded JSON, or the text where it was none.
+        headers: The reply's headers, for ``Retry-After``.
+        redact: Takes secrets out of the provider's words.
+
+    Returns:
+        A `TransientError` for what may pass, otherwise a `RefusedError` with a remedy.
+    """
+    said, code = _words(body)
+    said = redact(said) or "no explanation"
+    if status == _TOO_MANY and "insufficient_quota" in code:
+        return RefusedError(
+            f"{where} has no quota left and said: {said}; "
+            "add credit to the account, then resume the run"
+        )
+    message = f"{where} answered with status {status} and said: {said}"
+    if status == _TOO_MANY:
+        return RateLimitError(message, retry_after(headers))
+    if status in _TRANSIENT or status >= _SERVER:
+        return TransientError(message, retry_after(headers))
+    remedy = _REMEDIES.get(status, "check the base URL, the model's name and the configuration")
+    return RefusedError(f"{message}; {remedy}")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a provider asked to wait (0 or more), or None where it said nothing.
+
+    Understands ``retry-after-ms``, ``Retry-After`` in seconds, and ``Retry-After`` as a date,
+    which is compared with the provider's own ``Date``, so that clocks may differ.
+    """
+    lower = {name.lower(): value.strip() for name, value in headers.items()}
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        text = lower.get(name, "")
+        if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+            return float(text) / unit
+    try:
+        then = parsedate_to_datetime(lower.get("retry-after", ""))
+        now = parsedate_to_datetime(lower.get("date", ""))
+        return max(0.0, (then - now).total_seconds())
+    except (TypeError, ValueError):  # absent, no date, or only one of the two has a zone
+        return None
+
+
+def _words(body: Any) -> tuple[str, str]:
+    """Return a provider's message and its code or type, from any of the usual shapes."""
+    if isinstance(body, list) and body:
+        body = body[0]
+    if not isinstance(body, dict):
+        return str(body or ""), ""
+    inner = body.get("error", body)
+    if not isinstance(inner, dict):
+        return str(inner), ""
+    said = inner.get("message") or inner.get("detail") or ""
+    return str(said), f"{inner.get('code')} {inner.get('type')}"

@@ -1,0 +1,107 @@
+"""Rings around a model: each is a `Model` around a `Model`, and `wrap` puts them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from llmopt.models.layers.budget import Account, Budget, Limits, Price, Spent
+from llmopt.models.layers.cache import Cache
+from llmopt.models.layers.limit import Limit
+from llmopt.models.layers.meter import Meter
+from llmopt.models.layers.retry import Retry
+
+if TYPE_CHECKING:
+    from llmopt.model import Model, Replies, Traits
+    from llmopt.types import Call, Reply
+
+__all__ = [
+    "Account",
+    "Budget",
+    "Cache",
+    "Limit",
+    "Limits",
+    "Meter",
+    "Onion",
+    "Price",
+    "Retry",
+    "Spent",
+    "wrap",
+]
+
+
+@dataclass(frozen=True)
+class Onion:
+    """A model with all its rings; the rings' counters are read by progress and report.
+
+    Attributes:
+        outer: The outermost ring, which is asked.
+        cache: The cache, or None without a store.
+        retry: The retries.
+        limit: The slots.
+        meter: The usage.
+    """
+
+    outer: Model
+    cache: Cache | None
+    retry: Retry
+    limit: Limit
+    meter: Meter
+
+    @property
+    def identity(self) -> str:
+        """The provider's."""
+        return self.outer.identity
+
+    @property
+    def traits(self) -> Traits:
+        """The provider's."""
+        return self.outer.traits
+
+    async def complete(self, call: Call) -> Reply:
+        """See `llmopt.model.Model.complete`."""
+        return await self.outer.complete(call)
+
+    async def close(self) -> None:
+        """Close all rings and the provider."""
+        await self.outer.close()
+
+
+def wrap(
+    provider: Model,
+    *,
+    replies: Replies | None = None,
+    account: Account | None = None,
+    price: Price | None = None,
+    slots: int | None = None,
+    attempts: int = 6,
+    deadline: float | None = 120.0,
+    seed: int = 0,
+) -> Onion:
+    """Return `provider` in all its rings: cache(retry(limit(budget(meter(provider))))).
+
+    A stored reply costs nothing and waits for nothing; every attempt of a retry passes the
+    limit and the budget; the budget is inside of the limit, so that calls which queue hold no
+    reservation; the meter sees answered calls only.
+
+    Args:
+        provider: The model.
+        replies: Where replies are kept; None: nowhere.
+        account: The budget that the run's roles share; None: no caps.
+        price: What `provider` costs; necessary where `account` caps dollars.
+        slots: Most calls in flight; default: as many as `provider` takes with profit.
+        attempts: Most attempts per call.
+        deadline: Seconds per call, pauses included and queues not; None for a local model,
+            which is never asked twice in vain.
+        seed: Of the pauses between attempts.
+
+    Raises:
+        ConfigError: `account` caps dollars and there is no price.
+    """
+    meter = Meter(provider)
+    inner: Model = meter if account is None else Budget(meter, account, price)
+    limit = Limit(inner, slots or provider.traits.slots)
+    retry = Retry(limit, Random(seed), attempts=attempts, deadline=deadline)
+    cache = None if replies is None else Cache(retry, replies)
+    return Onion(cache or retry, cache, retry, limit, meter)

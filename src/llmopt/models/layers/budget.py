@@ -1,0 +1,287 @@
+"""The budget: hard caps over all roles together, held however many calls are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
+from llmopt.models.layers.patience import queueing
+from llmopt.models.layers.ring import Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmopt.model import Model
+    from llmopt.types import Call, Reply, Usage
+
+_PER = 1_000_000  # prices are per million tokens
+# Chat templates add turn markers, and some a system prompt with a date of their own.
+_TEMPLATE_TOKENS = 256
+_TURN_TOKENS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of a run over all roles together; None is no cap.
+
+    Attributes:
+        calls: Calls answered, or sent and lost.
+        tokens: Tokens, input and output together.
+        usd: US dollars; needs the prices of the models.
+        seconds: Wall time; calls that would start later are refused.
+
+    Raises:
+        ConfigError: A cap is not a positive number.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            cap = getattr(self, field.name)
+            if cap is not None and not (cap > 0 and math.isfinite(cap)):
+                raise ConfigError(
+                    f"the budget's {field.name} is a number greater than 0, but got {cap!r}; "
+                    "leave it out for no cap"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in US dollars per million tokens."""
+
+    input: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for price in (self.input, self.output):
+            if not (price >= 0 and math.isfinite(price)):
+                raise ConfigError(
+                    f"a price is US dollars per million tokens, 0 or more, but got {price!r}"
+                )
+
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the dollars for so many tokens."""
+        return (input_tokens * self.input + output_tokens * self.output) / _PER
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """An amount of everything that a budget caps."""
+
+    calls: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.usd + other.usd,
+            self.seconds + other.seconds,
+        )
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls - other.calls,
+            self.tokens - other.tokens,
+            self.usd - other.usd,
+            self.seconds - other.seconds,
+        )
+
+
+class Account:
+    """What may be spent, what is, and what calls in flight may still spend.
+
+    One account is shared by the budget rings of all roles.
+
+    Args:
+        limits: The caps.
+        spent: What earlier parts of the run have spent.
+        clock: Seconds that never run backwards; time counts from now on.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        spent: Spent | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits
+        self._settled = spent or Spent()
+        self._reserved = Spent()
+        self._kept = 0
+        self._in_flight = 0
+        self._clock = clock
+        self._start = clock()
+        self._waiting: deque[tuple[Spent, asyncio.Future[None]]] = deque()
+
+    @property
+    def spent(self) -> Spent:
+        """What was spent up to now, earlier parts of the run included."""
+        return self._settled + Spent(seconds=self._clock() - self._start)
+
+    def keep_back(self, calls: int) -> None:
+        """Keep so many calls out of reach until told otherwise, for a verdict at the end.
+
+        Their tokens, dollars and seconds are kept too, at the mean of the calls so far.
+        """
+        self._kept = calls
+
+    @property
+    def _back(self) -> Spent:
+        """What is kept back now."""
+        spent = self.spent
+        share = self._kept / spent.calls if spent.calls else 0.0
+        return Spent(
+            self._kept, math.ceil(spent.tokens * share), spent.usd * share, spent.seconds * share
+        )
+
+    async def reserve(self, bound: Spent) -> None:
+        """Set aside what a call may cost at most; every reservation must be settled.
+
+        Waits while the rest is set aside for calls in flight, which may cost less.
+
+        Raises:
+            BudgetError: The bound does not fit, whatever the calls in flight will cost.
+        """
+        if not self._waiting and self._take(bound):
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((bound, turn))
+        with queueing():
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled() and turn.exception() is None:
+                    self.settle(bound, Spent())  # it was granted at the same moment
+                turn.cancel()
+                self._admit()
+                raise
+
+    def settle(self, bound: Spent, real: Spent) -> None:
+        """Replace the reservation `bound` by what the call really cost."""
+        self._settled += real
+        self._in_flight -= 1
+        # Exactly nothing when nothing is in flight, whatever the rounding of dollars did.
+        self._reserved = self._reserved - bound if self._in_flight else Spent()
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let those who wait go on or fail, first come first served."""
+        while self._waiting:
+            bound, turn = self._waiting[0]
+            if not turn.done():
+                try:
+                    if not self._take(bound):
+                        return
+                except BudgetError as error:
+                    turn.set_exception(error)
+                else:
+                    turn.set_result(None)
+            self._waiting.popleft()
+
+    def _take(self, bound: Spent) -> bool:
+        """Reserve `bound` if there is room now.
+
+        Raises:
+            BudgetError: There never will be.
+        """
+        spent = self.spent + self._back if self._kept else self.spent
+        held = spent + self._reserved
+        for name in ("calls", "tokens", "usd", "seconds"):
+            cap = getattr(self.limits, name)
+            if cap is None:
+                continue
+            most = getattr(bound, name)
+            if name == "seconds" and spent.seconds >= cap:
+                raise self._reached(name, most)
+            if getattr(spent, name) + most > cap:
+                raise self._reached(name, most)
+            if getattr(held, name) + most > cap:
+                return False
+        self._reserved += bound
+        self._in_flight += 1
+        return True
+
+    def _reached(self, name: str, most: float) -> BudgetError:
+        """Return the error of a cap that leaves no room for a call that may take `most`."""
+        back = getattr(self._back, name)
+        kept = f", {back:g} are kept back for choosing and testing the winner" if back else ""
+        next_one = f", and the next call may take {most:g}" if most else ""
+        return BudgetError(
+            f"the budget is {getattr(self.limits, name):g} {name}, but "
+            f"{getattr(self.spent, name):g} are spent{kept}{next_one}; "
+            "resume the run with a larger budget"
+        )
+
+
+class Budget(Ring):
+    """Sends a call only when its upper bound fits into the account.
+
+    The bound is one call, one token per UTF-8 byte of its texts (no tokenizer makes more) with
+    room for a chat template, and `Call.max_tokens` generated ones. A failed call costs nothing,
+    but one whose answer was lost, or that was given up on its way, may have been billed and
+    counts with its whole bound.
+
+    Args:
+        inner: What is asked.
+        account: Shared by all roles of a run.
+        price: What `inner` costs; necessary where dollars are capped.
+
+    Raises:
+        ConfigError: Dollars are capped and there is no price.
+    """
+
+    def __init__(self, inner: Model, account: Account, price: Price | None = None) -> None:
+        super().__init__(inner)
+        if account.limits.usd is not None and price is None:
+            raise ConfigError(
+                f"a budget in US dollars is kept with the price of {inner.identity}, but it is "
+                "not known; give its price per million input and output tokens "
+                "(0 and 0 for a free model), or cap calls or tokens instead"
+            )
+        self.account = account
+        self._price = price or Price(0.0, 0.0)
+
+    async def complete(self, call: Call) -> Reply:
+        """Reserve, ask, settle.
+
+        Raises:
+            BudgetError: The call does not fit; nothing was sent.
+        """
+        bound = self._bound(call)
+        await self.account.reserve(bound)
+        real = bound
+        try:
+            reply = await self.inner.complete(call)
+            real = self._cost(reply.usage)
+        except LostReplyError:
+            raise
+        except LlmoptError:
+            real = Spent()
+            raise
+        finally:
+            self.account.settle(bound, real)
+        return reply
+
+    def _bound(self, call: Call) -> Spent:
+        """Return the most that `call` can cost."""
+        texts = [m.content for m in call.messages] if call.prompt is None else [call.prompt]
+        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+        asked = size + _TURN_TOKENS * len(texts) + _TEMPLATE_TOKENS
+        return Spent(1, asked + call.max_tokens, self._price.of(asked, call.max_tokens))
+
+    def _cost(self, usage: Usage) -> Spent:
+        """Return what a call of this usage cost."""
+        usd = self._price.of(usage.input_tokens, usage.output_tokens)
+        return Spent(usage.calls, usage.tokens, usd)

@@ -1,0 +1,118 @@
+"""The cache: a stored reply is free, and identical calls in flight are made once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from llmopt.models.layers.ring import Ring
+
+if TYPE_CHECKING:
+    from llmopt.model import Model, Replies
+    from llmopt.types import Call, Reply
+
+
+class Cache(Ring):
+    """Answers from `replies` what is stored there, and stores what is not.
+
+    A reply is durable before it is returned. Errors are not stored. A call ends when nobody
+    waits for it any more, unless it is answered already: then its reply is still stored.
+
+    Attributes:
+        hits: Calls answered without asking the inner model.
+    """
+
+    def __init__(self, inner: Model, replies: Replies) -> None:
+        super().__init__(inner)
+        self.hits = 0
+        self._replies = replies
+        self._flights: dict[str, _Flight] = {}  # those that a new call may join
+        self._tasks: set[asyncio.Task[Reply]] = set()  # all, also those nobody waits for
+
+    async def complete(self, call: Call) -> Reply:
+        """Return the stored reply to an equal call, or ask, store and return it."""
+        key = call.key(self.identity)
+        stored = self._replies.get(key)
+        if stored is not None:
+            self.hits += 1
+            return stored
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._start(key, call)
+        else:
+            self.hits += 1
+        try:
+            return await flight.reply()
+        except asyncio.CancelledError:
+            if flight.abandoned and self._flights.get(key) is flight:
+                del self._flights[key]  # a new equal call must not join one that is ending
+            raise
+
+    async def close(self) -> None:
+        """Wait until replies that came are stored, then close the inner model."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await super().close()
+
+    def _start(self, key: str, call: Call) -> _Flight:
+        """Ask the inner model in a task of its own, which outlives whoever asked first."""
+        flight = _Flight()
+        flight.task = asyncio.get_running_loop().create_task(self._fetch(key, call, flight))
+        self._flights[key] = flight
+        self._tasks.add(flight.task)
+
+        def end(task: asyncio.Task[Reply]) -> None:
+            self._tasks.discard(task)
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            flight.land(task)
+
+        flight.task.add_done_callback(end)
+        return flight
+
+    async def _fetch(self, key: str, call: Call, flight: _Flight) -> Reply:
+        """Ask, and store the reply."""
+        reply = await self.inner.complete(call)
+        flight.answered = True
+        await self._replies.put(key, self.identity, call, reply)
+        return reply
+
+
+class _Flight:
+    """A call on its way, and everybody who waits for it."""
+
+    task: asyncio.Task[Reply]
+
+    def __init__(self) -> None:
+        self.answered = False
+        self.abandoned = False
+        self._waiting: set[asyncio.Future[Reply]] = set()
+
+    async def reply(self) -> Reply:
+        """Wait for the reply; when the last one stops waiting, the call is given up."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._waiting.discard(future)
+            if future.done() and not future.cancelled():
+                future.exception()  # seen; else asyncio would log it as forgotten
+            if not self._waiting and not self.answered and not self.task.done():
+                self.abandoned = True
+                self.task.cancel()
+            raise
+
+    def land(self, task: asyncio.Task[Reply]) -> None:
+        """Hand the outcome of the call to everybody who waits."""
+        waiting = [future for future in self._waiting if not future.done()]
+        if task.cancelled():
+            for future in waiting:
+                future.cancel()
+        elif (error := task.exception()) is not None:
+            for future in waiting:
+                future.set_exception(error)
+        else:
+            reply = task.result()
+            for future in waiting:
+                future.set_result(reply)

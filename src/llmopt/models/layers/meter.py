@@ -1,0 +1,39 @@
+"""The meter: what was used, by role, as the provider counted it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from llmopt.models.layers.ring import Ring
+from llmopt.types import Role, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmopt.model import Model
+    from llmopt.types import Call, Reply
+
+
+class Meter(Ring):
+    """Adds up the usage of every answered call.
+
+    Attributes:
+        usage: Calls and tokens by role.
+        seconds: Time from call to reply by role; calls in flight together add up, so it can
+            exceed the time that passed.
+    """
+
+    def __init__(self, inner: Model, clock: Callable[[], float] = time.perf_counter) -> None:
+        super().__init__(inner)
+        self.usage: dict[Role, Usage] = {"optimizer": Usage(), "scorer": Usage()}
+        self.seconds: dict[Role, float] = {"optimizer": 0.0, "scorer": 0.0}
+        self._clock = clock
+
+    async def complete(self, call: Call) -> Reply:
+        """Ask, and add what it took."""
+        start = self._clock()
+        reply = await self.inner.complete(call)
+        self.seconds[call.role] += self._clock() - start
+        self.usage[call.role] += reply.usage
+        return reply

@@ -1,0 +1,105 @@
+"""The one layer of retries: same call, growing pauses, one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from llmopt.errors import TransientError
+from llmopt.models.layers.patience import governed
+from llmopt.models.layers.ring import Ring
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from llmopt.model import Model
+    from llmopt.types import Call, Reply
+
+_FIRST_PAUSE = 0.5  # seconds; the upper end of the first pause, doubled each time
+_LONGEST_PAUSE = 30.0
+
+
+class Retry(Ring):
+    """Asks again after a `TransientError`, never after another error.
+
+    Before attempt n+1 it waits a time drawn uniformly from [0, 0.5 · 2ⁿ⁻¹] s, at most 30 s
+    (exponential back-off with full jitter), and at least as long as the provider asked to.
+
+    Args:
+        inner: What is asked.
+        random: Draws the pauses.
+        attempts: Most attempts per call, the first included.
+        deadline: Seconds for all attempts and pauses of a call together, or None. Time spent
+            queueing in inner rings does not count. It also ends an attempt that hangs.
+
+    Attributes:
+        retries: Attempts made beyond the first ones.
+    """
+
+    def __init__(
+        self,
+        inner: Model,
+        random: Random,
+        *,
+        attempts: int = 6,
+        deadline: float | None = 120.0,
+    ) -> None:
+        super().__init__(inner)
+        self.retries = 0
+        self._random = random
+        self._attempts = attempts
+        self._deadline = deadline
+
+    async def complete(self, call: Call) -> Reply:
+        """Return the first reply.
+
+        Raises:
+            TransientError: No attempt succeeded, or the deadline passed; it names the last
+                reason.
+        """
+        faults: list[TransientError] = []
+        timer = asyncio.timeout(self._deadline)
+        try:
+            async with timer:
+                with governed(timer):
+                    return await self._persist(call, timer, faults)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        raise self._given_up(faults, f"the {self._deadline:g} s of this call are over")
+
+    async def _persist(
+        self, call: Call, timer: asyncio.Timeout, faults: list[TransientError]
+    ) -> Reply:
+        """Ask until a reply comes, or further attempts make no sense."""
+        while True:
+            try:
+                return await self.inner.complete(call)
+            except TransientError as fault:
+                faults.append(fault)
+            if len(faults) >= self._attempts:
+                raise self._given_up(faults, f"{self._attempts} attempts are the most")
+            pause = self._pause(len(faults), faults[-1].retry_after)
+            end = timer.when()
+            if end is not None and asyncio.get_running_loop().time() + pause >= end:
+                raise self._given_up(
+                    faults, f"the next attempt, in {pause:.1f} s, is past the deadline"
+                )
+            await asyncio.sleep(pause)
+            self.retries += 1
+
+    def _pause(self, failed: int, asked: float | None) -> float:
+        """Return the seconds to wait after `failed` attempts."""
+        ceiling = min(_LONGEST_PAUSE, math.ldexp(_FIRST_PAUSE, failed - 1))
+        # Added to what the provider asked for, so that not all callers return at once.
+        return (asked or 0.0) + ceiling * self._random.random()
+
+    def _given_up(self, faults: list[TransientError], why: str) -> TransientError:
+        """Return the error that ends a call."""
+        last = f"the last failure was: {faults[-1]}" if faults else "no attempt came to an end"
+        return TransientError(
+            f"{self.identity} did not answer ({len(faults)} failed attempts; {why}); {last}; "
+            "resume the run when it answers again",
+            faults[-1].retry_after if faults else None,
+        )

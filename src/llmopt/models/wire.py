@@ -1,0 +1,138 @@
+"""The JSON of OpenAI-compatible endpoints: a call as a request, a reply as an answer.
+
+Shared by every model that speaks it: the HTTP client and llama.cpp's in-process server.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmopt.errors import LostReplyError
+from llmopt.types import Reply, Usage
+
+if TYPE_CHECKING:
+    from llmopt.types import Call
+
+_CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; used only where no usage is given
+_MOST_STOPS = 4  # the API's limit; further stop texts are applied by `read_reply`
+_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+_THINKING = re.compile(r"\s*<think>(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a family of models wants its parameters.
+
+    Attributes:
+        length: Name of the field for the upper bound of generated tokens.
+        temperature: Whether a temperature may be sent.
+        stop: Whether stop texts may be sent; where not, the reply is cut at them here.
+    """
+
+    length: str = "max_tokens"
+    temperature: bool = True
+    stop: bool = True
+
+
+_REASONING = Dialect("max_completion_tokens", temperature=False, stop=False)
+
+# The first pattern that matches the model's name without its owner ("openai/o3" is "o3").
+_DIALECTS: tuple[tuple[re.Pattern[str], Dialect], ...] = (
+    (re.compile(r"gpt-5[\w.]*-chat"), Dialect("max_completion_tokens")),
+    (re.compile(r"(o1|o3|o4|gpt-5)"), _REASONING),
+)
+
+
+def dialect_of(model: str) -> Dialect:
+    """Return how `model` (for example ``o3-mini`` or ``openai/gpt-5``) wants to be asked."""
+    name = model.rpartition("/")[2]
+    return next((dialect for pattern, dialect in _DIALECTS if pattern.match(name)), Dialect())
+
+
+def request_of(call: Call, dialect: Dialect) -> dict[str, Any]:
+    """Return the request of `call`, without the model's name; `Call.sample` is not sent."""
+    body: dict[str, Any] = {dialect.length: call.max_tokens}
+    if call.prompt is None:
+        body["messages"] = [{"role": m.role, "content": m.content} for m in call.messages]
+    else:
+        body["prompt"] = call.prompt
+    if dialect.temperature:
+        body["temperature"] = call.temperature
+    if call.stop and dialect.stop:
+        body["stop"] = list(call.stop[:_MOST_STOPS])
+    return body
+
+
+def read_reply(data: dict[str, Any], call: Call) -> Reply:
+    """Return the reply in a decoded answer.
+
+    Reasoning text goes to `Reply.reasoning`, the text ends before the first stop text, and
+    tokens are estimated where the answer has no usage.
+
+    Raises:
+        LostReplyError: The answer has no choice, or one of an unknown shape.
+    """
+    choices = data.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        raise LostReplyError("the answer has at least one choice, but got none")
+    finish = str(choice.get("finish_reason") or "stop")
+    if finish == "error" or choice.get("error"):
+        raise LostReplyError("the answer ends by itself, but the provider broke it off")
+    text, reasoning = _text_and_reasoning(choice, chat=call.prompt is None)
+    cut = min((at for stop in call.stop if stop and (at := text.find(stop)) >= 0), default=-1)
+    if cut >= 0:
+        text, finish = text[:cut], "stop"
+    usage = _usage(data.get("usage")) or estimate(call, text + reasoning)
+    return Reply(text=text, usage=usage, finish=finish, reasoning=reasoning)
+
+
+def estimate(call: Call, text: str) -> Usage:
+    """Return a guess of the tokens of `call` and the generated `text`, marked as one."""
+    asked = sum(len(m.content) for m in call.messages) + len(call.prompt or "")
+    return Usage(
+        calls=1,
+        input_tokens=-(-asked // _CHARACTERS_PER_TOKEN),
+        output_tokens=-(-len(text) // _CHARACTERS_PER_TOKEN),
+        estimated=True,
+    )
+
+
+def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str]:
+    """Return a choice's answer and what was thought before it."""
+    if not chat:
+        text = choice.get("text")
+        if not isinstance(text, str):
+            raise LostReplyError("a completion has a text, but got none")
+        return text, ""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise LostReplyError("a chat answer has a message, but got none")
+    text = _joined(message.get("content"))
+    reasoning = _joined(message.get("reasoning_content")) or _joined(message.get("reasoning"))
+    thought = _THOUGHT.match(text) or _THINKING.match(text)  # the second: cut off while thinking
+    if thought:
+        reasoning = "\n\n".join(part for part in (reasoning, thought[1].strip()) if part)
+        text = text[thought.end() :]
+    return text, reasoning
+
+
+def _joined(content: Any) -> str:
+    """Return a message's content, which is a text, absent, or a list of parts, as one text."""
+    if isinstance(content, list):
+        return "".join(_joined(part.get("text")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _usage(data: Any) -> Usage | None:
+    """Return the provider's count of tokens, or None where it gave none."""
+    if not isinstance(data, dict):
+        return None
+    counts = data.get("prompt_tokens"), data.get("completion_tokens")
+    # Raw completions that generate nothing may leave the second one out or null.
+    asked, generated = counts[0], counts[1] if counts[1] is not None else 0
+    if not isinstance(asked, int) or not isinstance(generated, int):
+        return None
+    return Usage(calls=1, input_tokens=asked, output_tokens=generated)

@@ -1,0 +1,94 @@
+"""What to measure next: which candidates on which items."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmopt.errors import ConfigError
+from llmopt.types import Evaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from llmopt.trajectory import Trajectory
+    from llmopt.types import Candidate, Item, Outcome
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Every candidate on every training item (OPRO, section 3, step 10)."""
+
+    async def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        trajectory: Trajectory,
+        measure: Callable[[Sequence[tuple[Candidate, Item]]], Awaitable[Sequence[Outcome]]],
+    ) -> tuple[Evaluation, ...]:
+        """Return full evaluations; `trajectory` is not needed."""
+        del trajectory
+        outcomes = await measure([(c, item) for c in candidates for item in items])
+        size = len(items)
+        return tuple(
+            Evaluation(tuple(outcomes[i * size : (i + 1) * size]), size)
+            for i in range(len(candidates))
+        )
+
+
+@dataclass(frozen=True)
+class Halving:
+    """Many candidates on few items, the good ones on more, the best on all.
+
+    Ours, after successive halving: in each stage the candidates left are measured on the
+    same first items, and the better share of them goes on. Who drops out keeps a partial
+    evaluation, which never outranks a full one. The starting solutions are measured in full,
+    because every gain is a gain over them.
+
+    Attributes:
+        sizes: How many items the candidates left have seen after each stage, increasing;
+            stages that are as large as the training split are left out.
+        keep: Share of the candidates that goes on to the next stage, in 0..1; at least one.
+    """
+
+    sizes: tuple[int, ...] = (8, 24)
+    keep: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise ConfigError(f"the share kept is above 0 and at most 1, but got {self.keep}")
+        if any(b <= a for a, b in zip((0, *self.sizes), self.sizes, strict=False)):
+            raise ConfigError(f"stage sizes are positive and increase, but got {self.sizes}")
+
+    async def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        trajectory: Trajectory,
+        measure: Callable[[Sequence[tuple[Candidate, Item]]], Awaitable[Sequence[Outcome]]],
+    ) -> tuple[Evaluation, ...]:
+        """Return full evaluations of the last ones left and partial ones of the others."""
+        stages = [size for size in self.sizes if size < len(items)] if trajectory.steps else []
+        found: list[list[Outcome]] = [[] for _ in candidates]
+        left = list(range(len(candidates)))
+        seen = 0
+        for size in (*stages, len(items)):
+            jobs = [(i, item) for i in left for item in items[seen:size]]
+            outcomes = await measure([(candidates[i], item) for i, item in jobs])
+            for (i, _), outcome in zip(jobs, outcomes, strict=True):
+                found[i].append(outcome)
+            seen = size
+            if size < len(items):
+                left = self._best(left, found)
+        return tuple(Evaluation(tuple(outcomes), len(items)) for outcomes in found)
+
+    def _best(self, left: list[int], found: list[list[Outcome]]) -> list[int]:
+        """Return who goes on, in the order of the proposals; among equals the earlier."""
+
+        def rank(i: int) -> tuple[float, int]:
+            score = Evaluation(tuple(found[i]), len(found[i])).score
+            return (-math.inf if score is None else score, -i)
+
+        wanted = max(1, math.ceil(self.keep * len(left)))
+        return sorted(sorted(left, key=rank, reverse=True)[:wanted])

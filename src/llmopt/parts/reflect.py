@@ -1,0 +1,88 @@
+"""What a meta-prompt says about the past solutions beside their scores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from llmopt.algorithm import Feedback
+from llmopt.errors import ConfigError
+from llmopt.trajectory import missed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from llmopt.algorithm import Brief
+    from llmopt.types import Item
+
+Choose = Literal["random", "constant", "accumulative_most_frequent", "current_most_frequent"]
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Say nothing."""
+
+    async def __call__(self, brief: Brief) -> Feedback:
+        """Return empty feedback."""
+        del brief
+        return Feedback()
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """Show training examples (OPRO, section 3, step 2).
+
+    Attributes:
+        n: How many; 0 shows none, more than there are shows all.
+        choose: ``random`` draws anew in each step; ``constant`` draws once per run;
+            ``accumulative_most_frequent`` takes the items that most candidates of the whole
+            run got wrong (O14: the highest counts, where the published code draws among all
+            that ever failed); ``current_most_frequent`` those that most of the solutions
+            shown now got wrong. Ties are broken by the run's own generator, and where fewer
+            items ever failed than are wanted, random others fill up.
+    """
+
+    n: int = 3
+    choose: Choose = "random"
+
+    def __post_init__(self) -> None:
+        if self.n < 0:
+            raise ConfigError(f"the number of exemplars is 0 or more, but got {self.n}")
+        if self.choose not in get_args(Choose):
+            raise ConfigError(
+                f"exemplars are chosen by {', '.join(get_args(Choose))}, but got {self.choose!r}"
+            )
+
+    async def __call__(self, brief: Brief) -> Feedback:
+        """Return the exemplars of this step, in the order of the training items."""
+        items = brief.problem.items("train")
+        if self.n == 0 or not any(item.target for item in items):
+            return Feedback()
+        if self.choose == "random":
+            chosen = _draw(len(items), self.n, brief.rng("exemplars"))
+            return Feedback(tuple(items[i] for i in chosen))
+        if self.choose == "constant":
+            from llmopt.algorithm import generator
+
+            chosen = _draw(len(items), self.n, generator(brief.seed, 0, "exemplars"))
+            return Feedback(tuple(items[i] for i in chosen))
+        if self.choose == "accumulative_most_frequent":
+            counts = brief.trajectory.misses()
+        else:
+            counts = Counter(item for entry in brief.parents for item in missed(entry))
+        return _most_missed(items, counts, self.n, brief.rng("exemplars"))
+
+
+def _draw(among: int, n: int, rng: np.random.RandomState) -> list[int]:
+    return sorted(int(i) for i in rng.choice(among, min(n, among), replace=False))
+
+
+def _most_missed(
+    items: tuple[Item, ...], counts: Counter[str], n: int, rng: np.random.RandomState
+) -> Feedback:
+    """Return the n items missed most; a random key breaks ties and orders the never missed."""
+    tie = rng.permutation(len(items))
+    ranked = sorted(range(len(items)), key=lambda i: (-counts[items[i].id], tie[i]))[:n]
+    chosen = tuple(items[i] for i in sorted(ranked))
+    return Feedback(chosen, failing=bool(chosen) and all(counts[item.id] for item in chosen))

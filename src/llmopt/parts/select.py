@@ -1,0 +1,93 @@
+"""Which past solutions a meta-prompt shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from llmopt.metaprompt import Order
+    from llmopt.trajectory import Entry, Trajectory
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best solutions so far, as one group (OPRO, section 2: the 20 best, best last).
+
+    Attributes:
+        k: How many are shown at most; 0 shows none.
+        order: In which order.
+        threshold: Entries with a lower score are not shown, in 0..1. The best entry is shown
+            whatever its score, so that the list can never be announced and empty (O15).
+    """
+
+    k: int = 20
+    order: Order = "ascending"
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise ConfigError(
+                f"the number of solutions shown is 0 or more, but got {self.k}; 20 is usual"
+            )
+        if self.order not in ("ascending", "descending", "random"):
+            raise ConfigError(
+                f"an order is ascending, descending or random, but got {self.order!r}"
+            )
+
+    def __call__(
+        self, trajectory: Trajectory, rng: np.random.RandomState
+    ) -> tuple[tuple[Entry, ...], ...]:
+        """Return one group."""
+        best = list(trajectory.best(self.k))
+        if self.threshold is not None:
+            best = best[:1] + [e for e in best[1:] if e.score >= self.threshold]
+        if self.order == "ascending":
+            best.reverse()
+        elif self.order == "random":
+            best = [best[i] for i in rng.permutation(len(best))]
+        return (tuple(best),)
+
+
+@dataclass(frozen=True)
+class EachOfBest:
+    """Each of the best solutions alone: one group per parent (APE's resampling).
+
+    Attributes:
+        k: How many parents.
+    """
+
+    k: int = 4
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ConfigError(f"the number of parents is 1 or more, but got {self.k}")
+
+    def __call__(
+        self, trajectory: Trajectory, rng: np.random.RandomState
+    ) -> tuple[tuple[Entry, ...], ...]:
+        """Return one group per parent, the best parent first; `rng` is not needed."""
+        del rng
+        return tuple((entry,) for entry in trajectory.best(self.k)) or ((),)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The starting solutions and nothing else: what a control without trajectory shows."""
+
+    def __call__(
+        self, trajectory: Trajectory, rng: np.random.RandomState
+    ) -> tuple[tuple[Entry, ...], ...]:
+        """Return one group, in the order of the starts; `rng` is not needed."""
+        del rng
+        found: list[Entry] = []
+        for entry in trajectory:
+            if entry.candidate.step > 0:
+                break  # starts are told first, so a long trajectory is not walked through
+            if entry.evaluation.score is not None:
+                found.append(entry)
+        return (tuple(found),)

@@ -1,0 +1,1 @@
+"""What is optimized: prompts on the user's data, and any function of a text."""

@@ -1,0 +1,209 @@
+r"""Reading the answer out of what a scorer LLM wrote, and comparing it with the target.
+
+The rules, in order:
+
+1. The text is cleaned (:func:`~llmopt.problems.reading.clean`) and cut before a further
+   question that starts a line.
+2. An announced answer wins: the content of the last ``\boxed{}``, else what follows the last
+   ``answer is``, ``Answer:``, ``####`` and the like or stands before ``is the correct answer``.
+   After a colon it must come soon, because reasoning may follow a colon as well.
+3. Without an announcement a number is the last one; a choice or boolean must be the only one
+   that occurs, or stand at the beginning; a text is everything.
+
+What is negated (``not spam``), listed (``yes or no``) or part of a refusal (``I do not know
+whether it is true``) is no answer. Nothing is credited for a bare substring.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.problems.mentions import (
+    BOOLEAN_PAIRS,
+    as_choice,
+    boolean_mentions,
+    choice_mentions,
+    decide,
+    whole_words,
+)
+from llmopt.problems.numbers import Found, find_numbers, round_to, show_number
+from llmopt.problems.reading import SENTENCE_END, announced, clean, normalize, refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AnswerKind = Literal["number", "choice", "boolean", "text"]
+
+_BOOLEANS = tuple(word for pair in BOOLEAN_PAIRS for word in pair)
+_EQUATION = re.compile(r"[\d\s.,+\-*/×÷^()%]*=")  # noqa: RUF001  # what models write
+
+
+def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None) -> str | None:
+    """Return the answer that `output` gives, or None where it gives none, or several.
+
+    Args:
+        output: What the model wrote.
+        kind: number: as a decimal number without separators, such as ``12`` or ``-0.5``.
+            choice: as it is written in `choices`; without them as a small letter in brackets,
+            such as ``(b)``. boolean: one of `choices`, or without them any word of true,
+            false, yes, no, valid, invalid, in small letters. text: the announced rest of a
+            line, else everything, stripped.
+        choices: For choice the possible answers: labels, or letters such as ``A`` or ``(A)``.
+            For boolean a pair of words.
+    """
+    text = clean(output)
+    if kind == "number":
+        number = _number(text)
+        return None if number is None else show_number(number)
+    if kind == "choice":
+        return decide(text, choice_mentions(text, None if choices is None else tuple(choices)))
+    if kind == "boolean":
+        return decide(text, boolean_mentions(text, choices or _BOOLEANS))
+    return _announced_text(text) or output.strip() or None
+
+
+def is_correct(
+    output: str,
+    target: str,
+    kind: AnswerKind,
+    choices: Sequence[str] | None = None,
+    tolerance: float = 1e-5,
+) -> bool:
+    """Say whether `output` gives the answer `target`.
+
+    A target that is no answer of its kind (see :func:`possible`) is never given.
+
+    Args:
+        output: What the model wrote.
+        target: The expected answer.
+        kind: See :func:`extract`. For boolean the target decides which pair of words counts.
+        choices: For choice, see :func:`extract`.
+        tolerance: Largest difference of two equal numbers, at least 0. Besides, an answer is
+            rounded to the decimals of a target that is not whole: ``1/3`` gives ``0.33``.
+    """
+    answer = extract(output, kind, pair_of(target) if kind == "boolean" else choices)
+    if kind == "text" and normalize(output) == normalize(target):
+        return True
+    return same_answer(answer, target, kind, choices, tolerance)
+
+
+def same_answer(
+    answer: str | None,
+    target: str,
+    kind: AnswerKind,
+    choices: Sequence[str] | None = None,
+    tolerance: float = 1e-5,
+) -> bool:
+    """Say whether `answer`, as :func:`extract` gave it, is `target`; None never is."""
+    if answer is None:
+        return False
+    if kind == "number":
+        return _same_number(Fraction(answer), target, tolerance)
+    if kind == "choice":
+        return answer == as_choice(target, None if choices is None else tuple(choices))
+    return normalize(answer) == normalize(target)
+
+
+def pair_of(target: str) -> tuple[str, str] | None:
+    """Return the pair of :data:`BOOLEAN_PAIRS` that `target` is a word of, or None."""
+    word = normalize(target)
+    return next((pair for pair in BOOLEAN_PAIRS if word in pair), None)
+
+
+def possible(target: str, kind: AnswerKind, choices: Sequence[str] | None = None) -> bool:
+    """Say whether any output can give `target` as an answer of this kind."""
+    if kind == "number":
+        return number_of(target) is not None
+    if kind == "boolean":
+        return pair_of(target) is not None
+    if kind == "choice":
+        return as_choice(target, None if choices is None else tuple(choices)) is not None
+    return bool(normalize(target))
+
+
+def number_of(text: str) -> Fraction | None:
+    """Return the number that `text` consists of (``$1,200``, ``5 %``, ``1/2``), or None."""
+    plain = re.sub(r"^([-+]?)\s*[$€£¥₹]\s*", r"\1", clean(text).strip()).removesuffix(".")
+    plain = plain.rstrip(" %$€£¥₹")
+    found = find_numbers(plain)
+    if len(found) == 1 and (found[0].start, found[0].end) == (0, len(plain)):
+        return found[0].value
+    return None
+
+
+def contains(output: str, phrase: str) -> bool:
+    """Say whether `phrase` occurs in `output` as whole words, both cleaned and normalized."""
+    wanted = normalize(clean(phrase))
+    return bool(wanted) and bool(whole_words((wanted,)).search(normalize(clean(output))))
+
+
+def _announced_text(text: str) -> str:
+    """Return the rest of the line behind the best announcement, or an empty text."""
+    for place in announced(text):
+        if not place.backwards:
+            end = text.find("\n", place.low) if place.low < len(text) else -1
+            boxed = text[: place.low].rstrip().endswith("{")
+            stop = place.high if boxed else len(text) if end < 0 else end
+            rest = text[place.low : stop].strip()
+            if rest:
+                return rest
+    return ""
+
+
+def _number(text: str) -> Fraction | None:
+    """Apply rules 2 and 3 of the module to the numbers of a cleaned text."""
+    refused = refusals(text)
+    found = [
+        f for f in find_numbers(text) if not any(low <= f.start < high for low, high in refused)
+    ]
+    for place in announced(text):
+        inside = _certain([f for f in found if place.low <= f.start < place.high])
+        if inside and not (place.loose and _is_reasoning(text, place.low, inside[0], found)):
+            return (inside[-1] if place.backwards else _right_side(text, inside)).value
+    found = _certain(found)
+    if not found:
+        return None
+    last = found[-1]
+    if last.word:  # "12 apples between the two of them": digits say more than words
+        begin = max((m.end() for m in SENTENCE_END.finditer(text, 0, last.start)), default=0)
+        digits = [f for f in found if f.start >= begin and not f.word]
+        last = digits[-1] if digits else last
+    return last.value
+
+
+def _is_reasoning(text: str, begin: int, first: Found, found: list[Found]) -> bool:
+    """Say whether words lead to `first` and more numbers follow it on the same line."""
+    end = text.find("\n", first.end)
+    end = len(text) if end < 0 else end
+    follows = any(first.end <= f.start < end for f in found)
+    return follows and len(text[begin : first.start].split()) > 1
+
+
+def _certain(found: list[Found]) -> list[Found]:
+    """Leave out what may be no quantity, unless there is nothing else."""
+    return [f for f in found if not f.weak] or found
+
+
+def _right_side(text: str, found: list[Found]) -> Found:
+    """Return the first number, or where it begins an equation, the number on its right."""
+    chosen = found[0]
+    while equation := _EQUATION.match(text, chosen.end):
+        right = [f for f in found if f.start >= equation.end()]
+        if not right:
+            break
+        chosen = right[0]
+    return chosen
+
+
+def _same_number(number: Fraction, target: str, tolerance: float) -> bool:
+    expected = number_of(target)
+    if expected is None:
+        return False
+    if abs(number - expected) <= tolerance:
+        return True
+    # "2.0" is a whole number that a table wrote with a decimal: nothing is rounded to it.
+    written = re.search(r"\d\.(\d+)", clean(target))
+    decimals = len(written[1]) if written and expected.denominator > 1 else 0
+    return decimals > 0 and round_to(number, decimals) == expected

@@ -1,0 +1,88 @@
+"""Where an instruction stands in the scorer's prompt (OPRO, section 4)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from llmopt.errors import ConfigError, UnknownNameError
+
+Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin"]
+
+_LAYOUTS: dict[tuple[str, bool], str] = {
+    ("before_Q", True): "{instruction}\nQ: {input}\n\nA:",
+    ("Q_begin", True): "Q: {instruction}\n{input}\n\nA:",
+    ("Q_end", True): "Q: {input}\n{instruction}\n\nA:",
+    ("A_begin", True): "Q: {input}\n\nA: {instruction}",
+    ("Q_begin", False): "{instruction}\n{input}",
+    ("Q_end", False): "{input}\n{instruction}",
+}
+
+_WHERE: dict[str, str] = {
+    "before_Q": "before the question",
+    "Q_begin": "at the beginning of the question",
+    "Q_end": "at the end of the question",
+    "A_begin": "at the beginning of the answer",
+}
+
+_SLOT = re.compile(r"\{(instruction|input)\}")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A prompt with two slots, ``{instruction}`` and ``{input}``, each standing once.
+
+    Attributes:
+        text: The prompt with its slots; every other brace is literal text.
+        where: In words, where the instruction stands; told to the optimizer LLM.
+
+    Raises:
+        ConfigError: A slot is missing or stands twice.
+    """
+
+    text: str
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        for slot in ("instruction", "input"):
+            count = self.text.count(f"{{{slot}}}")
+            if count != 1:
+                raise ConfigError(
+                    f"a prompt layout holds {{{slot}}} exactly once, but got it {count} times"
+                )
+
+    def fill(self, instruction: str, question: str) -> str:
+        """Return the prompt; an empty instruction goes together with its separator."""
+        text = self.text
+        if not instruction:
+            # One pass, the separators in the order in which the layouts above use them.
+            for around in ("{instruction}\n", "\n{instruction}", " {instruction}"):
+                if around in text:
+                    text = text.replace(around, "")
+                    break
+        values = {"instruction": instruction, "input": question}
+        return _SLOT.sub(lambda slot: values[slot.group(1)], text)
+
+
+def layout(position: Position, *, qa_frame: bool | None = None) -> Layout:
+    """Return the layout of a position.
+
+    Args:
+        position: ``before_Q``, ``Q_begin``, ``Q_end`` or ``A_begin``.
+        qa_frame: Whether the markers ``Q:`` and ``A:`` stand around. None: as the position
+            needs; before_Q and A_begin cannot do without (O2).
+
+    Raises:
+        UnknownNameError: No such position.
+        ConfigError: The position needs the frame and it was switched off.
+    """
+    if position not in get_args(Position):
+        raise UnknownNameError("an instruction position", position, get_args(Position))
+    needs = (position, False) not in _LAYOUTS
+    if needs and qa_frame is False:
+        raise ConfigError(
+            f"the position {position!r} needs the Q:/A: frame, but got qa_frame = false; "
+            "leave it out or choose Q_begin or Q_end"
+        )
+    return Layout(_LAYOUTS[position, needs or bool(qa_frame)], _WHERE[position])

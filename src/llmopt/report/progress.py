@@ -1,0 +1,242 @@
+"""The live view of a run, and plain lines where there is no terminal.
+
+Everything goes to standard error, so that standard output stays for results. Model output is
+shown as escaped text: never as markup, never with control characters.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from llmopt.text import one_line
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from llmopt.run import Progress
+
+_WORDS = {
+    "starts": "measuring the starting solutions",
+    "asking": "asking for new solutions",
+    "scoring": "measuring new solutions",
+    "validation": "choosing the winner on validation items",
+    "test": "testing on held-out items",
+    "done": "done",
+}
+
+
+def terminal() -> Console:
+    """Return the console on standard error; rich honours NO_COLOR and knows notebooks."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=False)
+
+
+class View:
+    """Shows progress while a run lasts: live on a terminal or in a notebook, else as lines.
+
+    Use as a context manager; call it with every change of progress.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or terminal()
+        live = self._console.is_terminal or self._console.is_jupyter
+        self._live: Live | None = self._made() if live and not os.environ.get("CI") else None
+        self._pace = Pace()
+        self._shown = 0.0
+        self._line = ("", -1)
+
+    def _made(self) -> Live:
+        from rich.live import Live
+
+        return Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show the state of a run; cheap when called often."""
+        now = time.monotonic()
+        self._pace.saw(progress, now)
+        if self._live:
+            if now - self._shown >= 0.1 or progress.phase == "done":  # noqa: PLR2004 - ten a second
+                self._shown = now
+                self._live.update(self._panel(progress), refresh=True)
+            return
+        # Plain lines: one when a phase begins, then one every ten seconds.
+        if self._line != (progress.phase, progress.step) or now - self._shown >= 10:  # noqa: PLR2004
+            self._line = (progress.phase, progress.step)
+            self._shown = now
+            sys.stderr.write(self._plain(progress) + "\n")
+            sys.stderr.flush()
+
+    def _plain(self, progress: Progress) -> str:
+        parts = [
+            f"[{progress.run}] step {progress.step}/{progress.steps}",
+            _WORDS.get(progress.phase, progress.phase),
+        ]
+        if progress.planned:
+            parts.append(f"{progress.done}/{progress.planned} evaluations")
+        if self._pace.rate:
+            parts.append(f"{self._pace.rate:.1f}/s")
+            parts.append(f"about {clock(self._pace.left(progress))} left")
+        if progress.best is not None:
+            parts.append(f"best {shown(progress.best)}: {one_line(progress.best_text, 60)}")
+        return ", ".join(parts)
+
+    def _panel(self, progress: Progress) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column()
+        phase = _WORDS.get(progress.phase, progress.phase)
+        grid.add_row(progress.run, Text(f"step {progress.step} of {progress.steps} · {phase}"))
+        if progress.planned:
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(
+                ProgressBar(total=progress.planned, completed=progress.done, width=30),
+                Text(
+                    f"{progress.done} of {progress.planned} evaluations · "
+                    f"{self._pace.rate:.1f}/s · about {clock(self._pace.left(progress))} left"
+                ),
+            )
+            grid.add_row("", bar)
+        if progress.best is not None:
+            width = max(20, self._console.width - 24)
+            text = one_line(progress.best_text, width) or "(empty)"
+            grid.add_row("best so far", Text(f"{shown(progress.best)}  {spark(progress.curve)}"))
+            grid.add_row("", Text(text, style="bold"))
+        return grid
+
+
+class Download:
+    """Shows how far obtaining the weights of a local model is; silent where nothing is done."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or terminal()
+        self._bar: Bar | None = None
+        self._stage = ""
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show `done` of `total` bytes of a stage."""
+        if stage != self._stage:
+            self._begin(stage, total)
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def _begin(self, stage: str, total: int) -> None:
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._stage = stage
+        words = {
+            "download": "fetching the local model",
+            "unpack": "unpacking",
+            "verify": "checking",
+        }
+        what = words.get(stage, stage)
+        if not self._console.is_terminal or os.environ.get("CI"):
+            sys.stderr.write(f"{what} ({total / 1e6:.0f} MB)\n")
+            return
+        if self._bar is None:
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                DownloadColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+        self._task = self._bar.add_task(what, total=total)
+
+
+class Pace:
+    """How fast evaluations are done, over the last half minute."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, int]] = []
+        self._total = 0
+        self._last = (("", -1), 0)
+
+    def saw(self, progress: Progress, now: float) -> None:
+        """Count what was done since the last look."""
+        phase = (progress.phase, progress.step)
+        before = self._last[1] if self._last[0] == phase else 0
+        self._total += max(0, progress.done - before)
+        self._last = (phase, progress.done)
+        if not self._marks or now - self._marks[-1][0] >= 0.5:  # noqa: PLR2004 - two marks a second
+            self._marks = [m for m in self._marks if now - m[0] < 30]  # noqa: PLR2004
+            self._marks.append((now, self._total))
+
+    @property
+    def rate(self) -> float:
+        """Evaluations per second; 0 while nothing is known."""
+        if len(self._marks) < 2:  # noqa: PLR2004 - a rate needs two marks
+            return 0.0
+        (then, was), (now, total) = self._marks[0], self._marks[-1]
+        return (total - was) / (now - then) if now > then else 0.0
+
+    def left(self, progress: Progress) -> float | None:
+        """Return the seconds left at this rate, or None while nothing is known."""
+        if not self.rate or progress.ahead is None:
+            return None
+        return (progress.planned - progress.done + progress.ahead) / self.rate
+
+
+def shown(score: float) -> str:
+    """Return a score for people: per cent where it can be one."""
+    return f"{100 * score:.1f} %" if 0 <= score <= 1 else f"{score:.6g}"
+
+
+def clock(seconds: float | None) -> str:
+    """Return a duration as ``m:ss`` or ``h:mm:ss``; ``?`` where it is unknown."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def spark(values: list[float]) -> str:
+    """Return a small curve of the best score after each step."""
+    blocks = "▁▂▃▄▅▆▇█"
+    last = values[-40:]
+    if len(last) < 2 or max(last) == min(last):  # noqa: PLR2004 - a curve needs two points
+        return ""
+    low, high = min(last), max(last)
+    return "".join(blocks[round((v - low) / (high - low) * 7)] for v in last)

@@ -1,0 +1,386 @@
+"""Where it all meets: ask, evaluate, tell, resume, stop.
+
+A run is its journal. Each step that was told is a record; opening a run replays them, and a
+step that was cut off is asked again, with its replies coming from the store. So a run that
+was killed and resumed ends exactly where the unbroken one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llmopt.algorithm import Asked
+from llmopt.errors import BudgetError, ConfigError, StoreError
+from llmopt.journal import Step, steps
+from llmopt.scoring import Scoring
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Outcome
+from llmopt.verdict import BUDGET, Result, decide, final_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llmopt.algorithm import Algorithm
+    from llmopt.model import Model
+    from llmopt.problem import Problem, SplitName
+    from llmopt.store.protocol import Store
+    from llmopt.types import Rejected, Usage
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a search ends.
+
+    Attributes:
+        steps: Steps at most, not counting the starting solutions.
+        patience: End after this many steps without a better score; 0: never.
+        target: End when the best score on train reaches this; None: never. In the problem's
+            inner direction, higher is better.
+    """
+
+    steps: int = 10
+    patience: int = 0
+    target: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise ConfigError(f"steps are 0 or more, but got {self.steps}")
+        if self.patience < 0:
+            raise ConfigError(f"patience is 0 (never) or more, but got {self.patience}")
+
+
+@dataclass
+class Progress:
+    """What a run is doing right now; the same object all along, changed as it goes on.
+
+    Attributes:
+        run: Name of the run.
+        phase: "starts", "asking", "scoring", "validation", "test", "done".
+        step: The step being done; 0 for the starting solutions.
+        steps: Steps planned.
+        done: Evaluations done in this phase.
+        planned: Evaluations of this phase.
+        ahead: About how many evaluations will follow after this phase; None: unknown.
+        best: The best score so far as shown to people, or None.
+        best_text: The best solution so far.
+        candidates: Solutions measured so far.
+        spent: What was used so far, by role, by this run in all its sessions.
+        curve: The best score after each step.
+    """
+
+    run: str
+    phase: str = "starts"
+    step: int = 0
+    steps: int = 0
+    done: int = 0
+    planned: int = 0
+    ahead: int | None = None
+    best: float | None = None
+    best_text: str = ""
+    candidates: int = 0
+    spent: dict[str, Usage] = field(default_factory=dict)
+    curve: list[float] = field(default_factory=list)
+
+
+def silent(progress: Progress) -> None:
+    """Show nothing."""
+    del progress
+
+
+class Run:
+    """One search with its configuration, journal, replies and result.
+
+    Args:
+        problem: What is optimized.
+        algorithm: How.
+        optimizer: The optimizer LLM with its rings.
+        scorer: The scorer LLM with its rings; None where the problem needs none.
+        store: Where journal and replies are.
+        name: Name of the run, which :func:`register` put into the store; what was told is replayed.
+        seed: Seed of every random choice.
+        stop: When the search ends.
+        slots: Evaluations in flight at most.
+        tolerance: Share of a batch that may stay unmeasured.
+        finalists: How many of the best on train are measured on validation.
+        keep_back: Told how many calls the budget shall keep for the end of the run.
+        listen: Told of every change of progress.
+
+    Raises:
+        StoreError: The store holds no such run, or cannot be read.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        algorithm: Algorithm,
+        optimizer: Model,
+        scorer: Model | None,
+        *,
+        store: Store,
+        name: str,
+        seed: int = 0,
+        stop: Stop | None = None,
+        slots: int = 64,
+        tolerance: float = 0.02,
+        finalists: int = 10,
+        keep_back: Callable[[int], None] | None = None,
+        listen: Callable[[Progress], None] = silent,
+    ) -> None:
+        self.problem, self.algorithm, self.optimizer = problem, algorithm, optimizer
+        self.store, self.name, self.seed = store, name, seed
+        self.stop = stop or Stop()
+        self.finalists = finalists
+        self.trajectory = Trajectory()
+        self.rejected: Counter[str] = Counter()
+        self.progress = Progress(name, steps=self.stop.steps)
+        self._listen, self._keep_back = silent, keep_back
+        self._scoring = Scoring(problem, scorer, slots, tolerance, self._observed)
+        self._began = time.monotonic()
+        for step in steps(store, name):
+            self._took(self.trajectory.tell(step.entries), step.rejected)
+        self._listen = listen
+
+    # -- one step, down once and up once -------------------------------------------------
+
+    async def ask(self) -> Asked:
+        """Ask for the next candidates; the first time, these are the starting solutions.
+
+        Raises:
+            ModelError: A call failed for good; the others of the step are stored.
+            BudgetError: A spending limit is reached.
+        """
+        step = self.trajectory.steps
+        if step == 0:
+            return Asked(tuple(Candidate(text) for text in self.problem.starts))
+        self._say(phase="asking", step=step, done=0, planned=0)
+        return await self.algorithm.ask(
+            self.problem, self.trajectory, self.optimizer, self.seed, self.stop.steps
+        )
+
+    async def evaluate(self, candidates: Sequence[Candidate]) -> tuple[Evaluation, ...]:
+        """Measure candidates on train, as the algorithm's `rate` decides.
+
+        Raises:
+            ModelError: As :meth:`ask`.
+            BudgetError: As :meth:`ask`.
+        """
+        items = self.problem.items("train")
+        step = self.trajectory.steps
+        self._say(
+            phase="scoring" if step else "starts",
+            step=step,
+            done=0,
+            planned=len(candidates) * len(items),
+            ahead=self._ahead(len(candidates)),
+        )
+        return await self.algorithm.rate(candidates, items, self.trajectory, self._scoring.measure)
+
+    def tell(self, asked: Asked, evaluations: Sequence[Evaluation | float]) -> None:
+        """Journal a step and extend the trajectory.
+
+        Args:
+            asked: What :meth:`ask` gave.
+            evaluations: One per candidate; a plain number is a score (higher is better) for
+                people who evaluate elsewhere.
+
+        Raises:
+            ValueError: There are not as many evaluations as candidates.
+            StoreError: The step cannot be stored.
+        """
+        full = [
+            e if isinstance(e, Evaluation) else Evaluation((Outcome("told", float(e)),), 1)
+            for e in evaluations
+        ]
+        entries = [Entry(c, e) for c, e in zip(asked.candidates, full, strict=True)]
+        told = self.trajectory.tell(entries)
+        best = told.best(1)
+        number = self.trajectory.steps
+        step = Step(number, tuple(entries), asked.rejected, asked.calls)
+        self.store.append(self.name, "step", step.packed(best[0].score if best else None))
+        self._took(told, asked.rejected)
+
+    async def step(self) -> None:
+        """Do one step: ask, evaluate, tell."""
+        asked = await self.ask()
+        self.tell(asked, await self.evaluate(asked.candidates))
+
+    # -- the whole run --------------------------------------------------------------------
+
+    def why_stop(self) -> str:
+        """Return why the search is over, or an empty text while it is not."""
+        done, best = self.trajectory.steps - 1, self.trajectory.best(1)
+        if done < 0:
+            return ""
+        if self.stop.target is not None and best and best[0].score >= self.stop.target:
+            return "target reached"
+        if self.stop.patience and done - _last_gain(self.progress.curve) >= self.stop.patience:
+            return f"no better score in {self.stop.patience} steps"
+        return "steps done" if done >= self.stop.steps else ""
+
+    async def optimize(self) -> Result:
+        """Search until the run stops, choose the winner, test it, and say what was found.
+
+        A budget that ends the search keeps back what choosing and testing cost, so that what
+        was found so far is still reported; ``stopped`` then says so. Whatever ends the run
+        early leaves it so that it can be resumed.
+
+        Raises:
+            BudgetError: A spending limit is reached before anything could be found.
+            ModelError: A call failed for good.
+            StepFailedError: Too many items of a step stayed unmeasured.
+            StoreError: Nothing can be stored.
+        """
+        status = "failed"
+        self.store.append(self.name, "status", {"status": "running"})
+        try:
+            stopped = await self._search()
+            result = await self._decided(stopped)
+            self.store.append(self.name, "result", result.to_dict())
+            status = "budget" if result.out_of_budget else "done"
+        except BudgetError:
+            status = "budget"
+            raise
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            status = "interrupted"
+            raise
+        finally:
+            self.store.add_seconds(self.name, time.monotonic() - self._began)
+            self._began = time.monotonic()
+            self.store.append(self.name, "status", {"status": status})
+        self._say(phase="done")
+        return result
+
+    async def _search(self) -> str:
+        """Do steps until the run stops, and return why it did."""
+        try:
+            while not self.why_stop():
+                if self.trajectory.steps:
+                    self._keep(final_calls(self.problem, self.finalists))
+                await self.step()
+        except BudgetError as error:
+            if not self.trajectory.steps:
+                raise
+            return f"{BUDGET}{error}"
+        finally:
+            self._keep(0)
+        return self.why_stop()
+
+    async def _decided(self, stopped: str) -> Result:
+        def announce(split: SplitName, jobs: int) -> None:
+            after = 2 * len(self.problem.items("test")) if split == "validation" else 0
+            self._say(phase=split, done=0, planned=jobs, ahead=after)
+
+        choice = await decide(
+            self.problem, self.trajectory, self._scoring.measure, announce, self.finalists
+        )
+        return Result(
+            run=self.name,
+            algorithm=self.algorithm.name,
+            best=choice.best.candidate,
+            start=choice.start.candidate,
+            lines=choice.lines,
+            test=choice.test,
+            verdict=choice.verdict,
+            notes=choice.notes,
+            stopped=stopped,
+            steps=self.trajectory.steps - 1,
+            candidates=len(self.trajectory),
+            rejected=dict(self.rejected.most_common()),
+            usage={str(role): used for role, used in self.store.spent(self.name).items()},
+            seconds=self.store.seconds(self.name) + time.monotonic() - self._began,
+        )
+
+    # -- journal and progress ----------------------------------------------------------------
+
+    def _took(self, told: Trajectory, rejected: Sequence[Rejected]) -> None:
+        self.trajectory = told
+        self.rejected.update(r.reason for r in rejected)
+        best = told.best(1)
+        if best:
+            self.progress.curve.append(best[0].score)
+            self._say(
+                step=told.steps - 1,
+                best=best[0].score,
+                best_text=best[0].text,
+                candidates=len(told),
+            )
+
+    def _ahead(self, candidates: int) -> int | None:
+        """Guess the evaluations after this step: as many candidates a step as so far."""
+        step = self.trajectory.steps
+        if step == 0:
+            return None if self.stop.steps else final_calls(self.problem, self.finalists)
+        tried = len(self.trajectory) - len(self.problem.starts) + candidates
+        left = max(0, self.stop.steps - step) * tried / step
+        search = round(left * len(self.problem.items("train")))
+        return search + final_calls(self.problem, self.finalists)
+
+    def _observed(self, outcome: Outcome) -> None:
+        del outcome
+        self.progress.done += 1
+        self._listen(self.progress)
+
+    def _keep(self, calls: int) -> None:
+        if self._keep_back:
+            self._keep_back(calls)
+
+    def _say(self, **changes: Any) -> None:
+        for key, value in changes.items():
+            setattr(self.progress, key, value)
+        self._listen(self.progress)
+
+
+def register(
+    store: Store,
+    name: str,
+    problem: Problem,
+    algorithm: Algorithm,
+    *,
+    optimizer: Model,
+    scorer: Model | None,
+    seed: int,
+    source: dict[str, Any] | None,
+) -> None:
+    """Write the first record of a new run's journal, or check that a known run is this one.
+
+    Args:
+        store: Where the run is kept.
+        name: Its name.
+        problem: What is optimized.
+        algorithm: How.
+        optimizer: The optimizer LLM, with or without rings.
+        scorer: The scorer LLM, if the problem needs one.
+        seed: Seed of every random choice.
+        source: What ``llmopt resume`` needs to build the same run again.
+
+    Raises:
+        ConfigError: The optimizer LLM cannot be asked the way the algorithm asks.
+        StoreError: The store holds a run of this name with another configuration.
+    """
+    algorithm.propose.check(optimizer)
+    identity = {
+        **{f"problem {key}": value for key, value in problem.fingerprint.items()},
+        "algorithm": repr(algorithm),
+        "optimizer": optimizer.identity,
+        "scorer": scorer.identity if scorer else "",
+        "seed": str(seed),
+    }
+    if all(info.name != name for info in store.runs()):
+        store.create(name, {"identity": identity, "source": source or {}})
+        return
+    known = store.config(name)["identity"]
+    changed = sorted(k for k in known.keys() | identity.keys() if known.get(k) != identity.get(k))
+    if changed:
+        raise StoreError(
+            f"the run {name!r} is continued only with its own configuration, but "
+            f"{', '.join(changed)} changed; choose another name for a new run"
+        )
+
+
+def _last_gain(curve: Sequence[float]) -> int:
+    """Return the position of the first occurrence of the best score."""
+    return curve.index(max(curve)) if curve else 0

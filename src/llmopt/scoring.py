@@ -1,0 +1,102 @@
+"""Measuring candidates: every (candidate, item) is one job, a few workers take them in order.
+
+There is no barrier between candidates: a slow reply delays its own candidate only. Jobs are
+taken in the order given, candidate after candidate, so that calls with the same prefix reach
+the model one after the other and its prompt cache helps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmopt.errors import StepFailedError, TransientError
+from llmopt.types import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llmopt.model import Model
+    from llmopt.problem import Problem
+    from llmopt.types import Candidate, Item
+
+
+@dataclass
+class Scoring:
+    """Measures jobs with a bounded number in flight.
+
+    Attributes:
+        problem: What is optimized.
+        scorer: The scorer LLM, or None where the problem needs none.
+        slots: How many jobs are in flight at most.
+        tolerance: Share of a batch that may stay unmeasured (0..1); above it the step stops.
+        observe: Called after every job with its outcome; for progress.
+    """
+
+    problem: Problem
+    scorer: Model | None
+    slots: int
+    tolerance: float
+    observe: Callable[[Outcome], None]
+
+    async def measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
+        """Return one outcome per job, in order.
+
+        A call that fails for good after its retries leaves its item unmeasured and is tried
+        once more at the end of the batch; it is never a score.
+
+        Raises:
+            StepFailedError: More jobs failed than the tolerance allows.
+            RefusedError: The provider will refuse every further call.
+            BudgetError: A spending limit is reached.
+        """
+        outcomes: list[Outcome | None] = [None] * len(jobs)
+        failed = await self._pass(jobs, range(len(jobs)), outcomes)
+        if failed:
+            await self._pass(jobs, failed, outcomes)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def _pass(
+        self,
+        jobs: Sequence[tuple[Candidate, Item]],
+        which: Sequence[int],
+        outcomes: list[Outcome | None],
+    ) -> list[int]:
+        """Run the jobs at these positions; return the positions that failed."""
+        waiting = iter(which)
+        failed: list[int] = []
+        fatal: list[BaseException] = []
+        # The first failure of a small batch is forgiven too: it is tried again at the end.
+        allowed = max(1, int(self.tolerance * len(jobs)))
+
+        async def work() -> None:
+            for at in waiting:
+                if fatal:
+                    return
+                candidate, item = jobs[at]
+                try:
+                    outcome = await self.problem.measure(candidate.text, item, self.scorer)
+                except TransientError as error:
+                    failed.append(at)
+                    outcome = Outcome(item.id, None, weight=item.weight, reason=str(error))
+                    if len(failed) > allowed:
+                        fatal.append(_too_many(len(failed), len(jobs), error))
+                except Exception as error:  # noqa: BLE001 - raised below, once the others are done
+                    fatal.append(error)
+                    return
+                outcomes[at] = outcome
+                self.observe(outcome)
+
+        # The first reason to stop lets what is in flight finish, so that it is stored.
+        await asyncio.gather(*(work() for _ in range(min(self.slots, len(which)))))
+        if fatal:
+            raise fatal[0]
+        return failed
+
+
+def _too_many(failed: int, jobs: int, last: Exception) -> StepFailedError:
+    return StepFailedError(
+        f"{failed} of {jobs} items could not be measured, which is more than the run tolerates; "
+        f"nothing that was paid is lost, resume when the model answers again. Last: {last}"
+    )

@@ -1,0 +1,75 @@
+"""Where runs and replies are kept: the journal of every run, and every reply paid for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmopt.errors import StoreError
+from llmopt.store.protocol import Record, RunInfo, Status, Store, check_name
+
+if TYPE_CHECKING:
+    from llmopt.store.sqlite import SqliteStore
+
+__all__ = ["Record", "RunInfo", "Status", "Store", "check_name", "default_path", "open_store"]
+
+_FILE = "llmopt.sqlite"
+
+
+def open_store(where: str | Path | None = None) -> SqliteStore:
+    """Open a store; create it where it does not exist.
+
+    Args:
+        where: A path; a URL ``sqlite:///PATH`` (an absolute PATH begins with a fourth slash);
+            or None for :func:`default_path`. ``~`` is the home directory.
+
+    Raises:
+        StoreError: The scheme of the URL is unknown, or the file is not a store of this
+            version, damaged, or cannot be opened.
+    """
+    # SQLite is loaded by those who open a store, not by those who name its types.
+    from llmopt.store.sqlite import SqliteStore
+
+    path = default_path() if where is None else _path(where)
+    if path.is_dir() or not path.name:
+        raise StoreError(
+            f"a store is a file, but got the folder {path}; add a file name, such as {_FILE}"
+        )
+    return SqliteStore(path)
+
+
+def default_path() -> Path:
+    """Return ``llmopt.sqlite`` in ``LLMOPT_HOME``, or in the user data directory without it."""
+    if home := os.environ.get("LLMOPT_HOME"):
+        return _expanded(home) / _FILE
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("llmopt", appauthor=False)) / _FILE
+
+
+def _path(where: str | Path) -> Path:
+    scheme, mark, rest = str(where).partition("://")
+    if isinstance(where, Path) or not mark:
+        return _expanded(where)
+    # The rest of an unknown URL may hold a password: it is not repeated.
+    if scheme != "sqlite":
+        raise StoreError(
+            f"a store is a path or sqlite:///PATH, but got a URL with the scheme {scheme!r}; "
+            "name a file"
+        )
+    if not rest.startswith("/") or rest == "/":
+        raise StoreError(
+            f"the URL of a SQLite store is sqlite:///PATH, but got {where!r}; "
+            "write three slashes and a path (four slashes for an absolute one)"
+        )
+    return _expanded(rest[1:])
+
+
+def _expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise StoreError(
+            f"the path of a store is one whose '~' is a known home, but got {path}; write it out"
+        ) from error

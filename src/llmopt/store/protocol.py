@@ -1,0 +1,174 @@
+"""What every store of runs can do, and the small values it hands out.
+
+A run is kept as a journal (numbered records, the first of which is its configuration) and as
+the replies of language models it paid for. Whatever a method has stored when it returns
+survives the death of the process.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from llmopt.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from llmopt.model import Replies
+    from llmopt.types import Call, Reply, Role, Usage
+
+Status = Literal["running", "done", "interrupted", "failed", "budget"]
+
+CONFIG = "config"
+"""Kind of a journal's first record: its data is the run's configuration."""
+
+STATUS = "status"
+"""Kind of the records that say how a run stands: data ``{"status": Status}``."""
+
+STEP = "step"
+"""Kind of the records that :attr:`RunInfo.steps` counts."""
+
+LONGEST_NAME = 64
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of a run's journal.
+
+    Attributes:
+        seq: Its number in the journal; the configuration has 0, and no number is missing.
+        kind: What it is about: ``config``, ``status``, ``step``, or the writer's own word.
+        data: Plain JSON data.
+    """
+
+    seq: int
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One line about a run.
+
+    Attributes:
+        name: The run's name.
+        created: When it was created: ISO 8601, UTC, milliseconds.
+        status: What its last status record says, ``running`` where it has none; a running one
+            that no living process claims is ``interrupted``.
+        steps: How many records of kind ``step`` it has.
+        best: ``data["best"]`` of the last record that has a number there, or None.
+    """
+
+    name: str
+    created: str
+    status: Status
+    steps: int
+    best: float | None
+
+
+class Store(Protocol):
+    """Runs and replies, kept durably.
+
+    All methods may be called from any thread. Every method that names a run raises StoreError,
+    with the nearest known name, where the run does not exist (except :meth:`create`,
+    :meth:`claim`); every method raises StoreError where the storage cannot be read or written.
+    """
+
+    def create(self, run: str, config: dict[str, Any]) -> None:
+        """Create a run; `config` becomes the first record of its journal.
+
+        Raises:
+            StoreError: The name is taken or breaks the rule of :func:`check_name`.
+        """
+        ...
+
+    def new_name(self, base: str) -> str:
+        """Return the first free name of `base`, `base`-2, `base`-3 … (shortened to fit)."""
+        ...
+
+    def config(self, run: str) -> dict[str, Any]:
+        """Return the configuration the run was created with."""
+        ...
+
+    def runs(self) -> tuple[RunInfo, ...]:
+        """Return one line about every run, newest first."""
+        ...
+
+    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
+        """Write the next record of the run's journal; durable when it returns."""
+        ...
+
+    def records(self, run: str) -> Iterator[Record]:
+        """Yield the run's journal in order, a few records in memory at a time."""
+        ...
+
+    def replies(self, run: str) -> Replies:
+        """Return the replies of all runs; what is put through it is paid for by `run`.
+
+        A second reply under a stored key is dropped without an error: the first stays.
+        """
+        ...
+
+    def exchange(self, key: str) -> tuple[Call, Reply] | None:
+        """Return what was sent and received under a reply's key, or None."""
+        ...
+
+    def spent(self, run: str) -> dict[Role, Usage]:
+        """Return the usage of the replies the run paid for, for each of the two roles."""
+        ...
+
+    def seconds(self, run: str) -> float:
+        """Return the wall time the run has used, in seconds."""
+        ...
+
+    def add_seconds(self, run: str, seconds: float) -> None:
+        """Add wall time to what the run has used; durable when it returns."""
+        ...
+
+    def claim(self, run: str) -> AbstractContextManager[None]:
+        """Hold the run for this process while the context lasts.
+
+        The claim ends with the process, however that dies. The run need not exist yet.
+
+        Raises:
+            StoreError: On entering: the run is claimed already, here or in another process.
+        """
+        ...
+
+    def close(self) -> None:
+        """Store what was handed in, release everything; closing twice is allowed."""
+        ...
+
+
+def check_name(run: str) -> str:
+    """Return `run` if it can name a run.
+
+    Raises:
+        StoreError: It is not 1 to 64 of a-z, 0-9, ``.``, ``_``, ``-``, beginning with a letter
+            or a digit.
+    """
+    if len(run) > LONGEST_NAME or not _NAME.fullmatch(run):
+        raise StoreError(
+            f"the name of a run is 1 to {LONGEST_NAME} of a-z, 0-9, '.', '_', '-', beginning "
+            f"with a letter or a digit, but got {run!r}; choose another name"
+        )
+    return run
+
+
+def free_name(base: str, taken: Iterable[str]) -> str:
+    """Return the first of `base`, `base`-2, `base`-3 … that is not taken, 64 long at most.
+
+    Raises:
+        StoreError: `base` cannot name a run.
+    """
+    names = frozenset(taken)
+    name, number = check_name(base), 1
+    while name in names:
+        number += 1
+        suffix = f"-{number}"
+        name = base[: LONGEST_NAME - len(suffix)] + suffix
+    return name

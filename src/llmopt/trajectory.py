@@ -1,0 +1,149 @@
+"""Everything tried so far, in order: the optimizer's whole memory."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from llmopt.types import Candidate, Evaluation
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate with what it got."""
+
+    candidate: Candidate
+    evaluation: Evaluation
+
+    @property
+    def text(self) -> str:
+        """The candidate's text."""
+        return self.candidate.text
+
+    @property
+    def score(self) -> float:
+        """The candidate's score.
+
+        Raises:
+            ValueError: No item was measured; such entries are never ranked or shown.
+        """
+        if self.evaluation.score is None:
+            raise ValueError(f"candidate {self.candidate.id} has no measured item")
+        return self.evaluation.score
+
+
+class _Log:
+    """What a line of trajectories shares: appended to, never changed.
+
+    `ranked` holds (is full, score, position) in ascending order, so the best k of any
+    trajectory on this line are found without sorting its entries again.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.ranked: list[tuple[bool, float, int]] = []
+        self.position: dict[str, int] = {}
+        self.misses: Counter[str] = Counter()
+
+    def append(self, entry: Entry) -> None:
+        at = len(self.entries)
+        self.entries.append(entry)
+        self.position[entry.candidate.id] = at
+        if entry.evaluation.score is not None:
+            insort(self.ranked, (not entry.evaluation.partial, entry.evaluation.score, at))
+        self.misses.update(missed(entry))
+
+
+class Trajectory:
+    """Candidates with their evaluations in the order they were tried; immutable.
+
+    Telling a step gives a new trajectory. Trajectories that grow out of one another share
+    their entries, so a step costs what it adds and not what is already there.
+
+    Attributes:
+        steps: How many steps were told; the starting solutions are the first.
+    """
+
+    def __init__(self) -> None:
+        self._log = _Log()
+        self._length = 0
+        self.steps = 0
+
+    def tell(self, entries: Iterable[Entry]) -> Trajectory:
+        """Return the trajectory after one more step, which may have found nothing new.
+
+        Raises:
+            ValueError: A candidate is already in the trajectory.
+        """
+        log = self._log
+        if len(log.entries) != self._length:  # another step was already told from here
+            log = _Log()
+            for entry in self:
+                log.append(entry)
+        for entry in entries:
+            if entry.candidate.id in log.position:
+                raise ValueError(f"candidate {entry.candidate.id} is already in the trajectory")
+            log.append(entry)
+        told = Trajectory()
+        told._log, told._length, told.steps = log, len(log.entries), self.steps + 1
+        return told
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Entry]:
+        for position in range(self._length):
+            yield self._log.entries[position]
+
+    def knows(self, candidate: Candidate) -> bool:
+        """Whether a candidate of this text was tried."""
+        return self._log.position.get(candidate.id, self._length) < self._length
+
+    def entry(self, candidate_id: str) -> Entry:
+        """Return the entry of a candidate by its id.
+
+        Raises:
+            KeyError: No such candidate was tried.
+        """
+        position = self._log.position[candidate_id]
+        if position >= self._length:
+            raise KeyError(candidate_id)
+        return self._log.entries[position]
+
+    def best(self, k: int) -> tuple[Entry, ...]:
+        """Return the `k` best entries, best first.
+
+        A partial evaluation never outranks a full one; among equal scores the newer comes
+        first (as in the published code, where a stable ascending sort keeps the last k).
+        Entries without any measured item are left out.
+        """
+        found: list[Entry] = []
+        for _, _, position in reversed(self._log.ranked):
+            if len(found) == k:
+                break
+            if position < self._length:
+                found.append(self._log.entries[position])
+        return tuple(found)
+
+    def recent(self, k: int) -> tuple[Entry, ...]:
+        """Return the `k` entries tried last, newest last."""
+        return tuple(self._log.entries[max(0, self._length - k) : self._length])
+
+    def misses(self) -> Counter[str]:
+        """Count, for each item id, the candidates that did not get its full score."""
+        if len(self._log.entries) == self._length:
+            return Counter(self._log.misses)
+        counts: Counter[str] = Counter()
+        for entry in self:
+            counts.update(missed(entry))
+        return counts
+
+
+def missed(entry: Entry) -> list[str]:
+    """Return the ids of the items on which a candidate scored below 1."""
+    return [o.item for o in entry.evaluation.outcomes if o.score is not None and o.score < 1]

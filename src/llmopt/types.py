@@ -1,0 +1,246 @@
+"""The values that travel through the house: frozen, comparable, JSON-able.
+
+Every type here can be turned into plain JSON with :func:`to_json` and back with its
+``from_json``; a round trip gives an equal value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, Self
+
+Role = Literal["optimizer", "scorer"]
+
+
+def to_json(value: Any) -> str:
+    """Serialize a type of this module: sorted keys, no blanks, UTF-8 kept as it is."""
+    return canonical(asdict(value))
+
+
+def canonical(data: Any) -> str:
+    """Return the one JSON text of plain data that hashes and comparisons are made of."""
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of `text` as UTF-8, in 64 hex digits (lone surrogates are kept)."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing a candidate is measured on: for prompts, a row of the user's data.
+
+    Attributes:
+        id: Stable name of the item, unique within the problem.
+        input: What the scorer LLM is given.
+        target: The expected answer.
+        weight: Share in the mean; 1 unless classes are balanced. Greater than 0.
+    """
+
+    id: str
+    input: str = ""
+    target: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One proposed solution as canonical text.
+
+    Attributes:
+        text: The canonical text; equal texts are equal solutions.
+        step: The step that proposed it; 0 for the starting solutions.
+        parents: Ids of the candidates its meta-prompt showed, best last.
+    """
+
+    text: str
+    step: int = 0
+    parents: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """The first 16 hex digits of the text's SHA-256: named by its content."""
+        return digest(self.text)[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one candidate got on one item.
+
+    Attributes:
+        item: Id of the item.
+        score: Higher is better; None where the item stayed unmeasured.
+        answer: What was read from the reply, or None where nothing could be read.
+        weight: The item's weight.
+        reason: Why the item stayed unmeasured; empty when it was measured.
+    """
+
+    item: str
+    score: float | None
+    answer: str | None = None
+    weight: float = 1.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a candidate got, item by item.
+
+    Attributes:
+        outcomes: One per item that was tried, in the order of the items.
+        planned: How many items a full evaluation has; fewer measured ones make it partial.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    planned: int
+
+    @cached_property
+    def measured(self) -> int:
+        """How many items have a score."""
+        return sum(o.score is not None for o in self.outcomes)
+
+    @property
+    def partial(self) -> bool:
+        """Whether some planned item has no score; partial scores never outrank full ones."""
+        return self.measured < self.planned
+
+    @cached_property
+    def score(self) -> float | None:
+        """The weighted mean over measured items (higher is better), or None without any."""
+        pairs = [(o.score, o.weight) for o in self.outcomes if o.score is not None]
+        total = sum(weight for _, weight in pairs)
+        return sum(score * weight for score, weight in pairs) / total if pairs else None
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from what :func:`to_json` wrote, already decoded."""
+        return cls(tuple(Outcome(**o) for o in data["outcomes"]), data["planned"])
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A text the optimizer LLM gave that did not become a candidate.
+
+    Attributes:
+        text: What it gave.
+        reason: Why not: one of a few short phrases, so that they can be counted.
+        step: The step in which it was given.
+    """
+
+    text: str
+    reason: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to a language model, as data: exactly what decides the reply.
+
+    Either `messages` (a chat) or `prompt` (a raw completion) is given.
+
+    Attributes:
+        role: Which of the two roles of a model asks; it does not change the reply.
+        messages: The turns of a chat.
+        prompt: The text that a raw completion continues.
+        temperature: 0 for greedy decoding, otherwise at most 2 for most providers.
+        max_tokens: Upper bound of generated tokens.
+        stop: Texts that end the generation; they are not part of the reply.
+        sample: Number of the draw; equal calls with different numbers are different draws.
+    """
+
+    role: Role
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    temperature: float = 0.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    sample: int = 0
+
+    def __post_init__(self) -> None:
+        if bool(self.messages) == (self.prompt is not None):
+            raise ValueError("a call is either a chat (messages) or a completion (prompt)")
+
+    @cached_property
+    def text(self) -> str:
+        """The call as a person reads it: the prompt, or the turns under their roles."""
+        if self.prompt is not None:
+            return self.prompt
+        if len(self.messages) == 1:
+            return self.messages[0].content
+        return "\n\n".join(f"[{m.role}]\n{m.content}" for m in self.messages)
+
+    def key(self, model: str) -> str:
+        """Return the name under which the reply of `model` to this call is stored."""
+        content = asdict(replace(self, role="scorer"))
+        del content["role"]
+        return digest(canonical({"schema": 1, "model": model, **content}))
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from what :func:`to_json` wrote, already decoded."""
+        messages = tuple(Message(**m) for m in data["messages"])
+        return cls(**{**data, "messages": messages, "stop": tuple(data["stop"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used: calls made and tokens, as the provider counted them.
+
+    Attributes:
+        calls: Calls that were answered.
+        input_tokens: Tokens of prompts.
+        output_tokens: Tokens generated.
+        estimated: Whether any count is our estimate because the provider gave none.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.estimated or other.estimated,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a language model answered.
+
+    Attributes:
+        text: The answer, without reasoning text.
+        usage: Tokens of this call (``calls`` is 1).
+        finish: Why generation ended: ``stop``, ``length``, or the provider's own word.
+        reasoning: Reasoning text that the provider gave apart from the answer.
+    """
+
+    text: str
+    usage: Usage = field(default_factory=lambda: Usage(calls=1))
+    finish: str = "stop"
+    reasoning: str = ""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from what :func:`to_json` wrote, already decoded."""
+        return cls(**{**data, "usage": Usage(**data["usage"])})

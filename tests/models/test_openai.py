@@ -1,0 +1,321 @@
+"""The OpenAI-compatible client against a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback import KEY, Loopback, echo_body, loopback
+
+from llmopt.errors import (
+    ConfigError,
+    LostReplyError,
+    ModelError,
+    RateLimitError,
+    RefusedError,
+    TransientError,
+)
+from llmopt.model import Traits
+from llmopt.models.faults import Redactor, retry_after
+from llmopt.models.openai import OpenAIModel
+from llmopt.models.wire import Dialect, dialect_of, read_reply, request_of
+from llmopt.testing.models import MODEL_TRUTHS, chat
+from llmopt.types import Call, Message, Reply, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from llmopt.model import Model
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Loopback]:
+    async with loopback() as running:
+        yield running
+
+
+@pytest.fixture
+async def model(server: Loopback) -> AsyncIterator[OpenAIModel]:
+    found = OpenAIModel(
+        "tiny", base_url=server.url, key=KEY, traits=Traits(completion=True), timeout=5.0
+    )
+    yield found
+    await found.close()
+
+
+@pytest.mark.parametrize("truth", MODEL_TRUTHS)
+async def test_is_a_model(truth: Callable[[Model], Awaitable[None]], model: OpenAIModel) -> None:
+    """Every truth about models holds for the client."""
+    await truth(model)
+
+
+async def test_a_chat_and_its_usage(server: Loopback, model: OpenAIModel) -> None:
+    """A chat is sent with its parameters, and the provider's usage is the truth."""
+    call = Call("scorer", (Message("system", "s"), Message("user", "hi")), None, 0.5, 7, ("#",), 3)
+    reply = await model.complete(call)
+    assert reply == Reply("HI", Usage(1, 2, 3), "stop")
+    path, body, headers = server.log[0]
+    assert path == "/v1/chat/completions"
+    assert body == {
+        "model": "tiny",
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}],
+        "temperature": 0.5,
+        "max_tokens": 7,
+        "stop": ["#"],
+    }
+    assert headers["Authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_raw_completion(server: Loopback, model: OpenAIModel) -> None:
+    """A raw completion goes to its own path with the bare prompt."""
+    reply = await model.complete(Call("optimizer", prompt="go on", max_tokens=9))
+    assert reply.text == "GO ON"
+    assert server.log[0][0] == "/v1/completions"
+    assert server.log[0][1]["prompt"] == "go on"
+
+
+async def test_connections_are_kept(server: Loopback, model: OpenAIModel) -> None:
+    """Calls one after the other use one connection."""
+    for n in range(5):
+        await model.complete(chat(f"{n}"))
+    assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "seconds"),
+    [
+        ("429", RateLimitError, None),
+        ("429 soon", RateLimitError, 0.01),
+        ("500", TransientError, None),
+        ("503", TransientError, None),
+        ("drop", LostReplyError, None),
+        ("cut json", LostReplyError, None),
+        ("cut body", LostReplyError, None),
+        ("html", LostReplyError, None),
+        ("no choices", LostReplyError, None),
+    ],
+)
+async def test_what_may_pass_is_transient(
+    fault: str, kind: type, seconds: float | None, server: Loopback, model: OpenAIModel
+) -> None:
+    """Faults that may pass are transient, say how long to wait, and the next call works."""
+    server.plan = lambda _text, before: fault if before == 0 else ""
+    with pytest.raises(TransientError) as caught:
+        await model.complete(chat("a"))
+    assert type(caught.value) is kind
+    assert caught.value.retry_after == seconds
+    assert (await model.complete(chat("a"))).text == "A"
+
+
+async def test_a_stalled_socket_is_given_up(server: Loopback) -> None:
+    """A server that never answers costs the time-out and no more."""
+    server.plan = lambda _text, _before: "stall"
+    model = OpenAIModel("tiny", base_url=server.url, timeout=0.05)
+    with pytest.raises(LostReplyError, match=r"no whole answer in 0\.05 s"):
+        await model.complete(chat("a"))
+    await model.close()
+
+
+async def test_nobody_listens() -> None:
+    """An endpoint that cannot be reached is named."""
+    async with loopback() as gone:
+        url = gone.url
+    model = OpenAIModel("tiny", base_url=url)
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1.* cannot be reached"):
+        await model.complete(chat("a"))
+    await model.close()
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422, 301])
+async def test_what_will_not_pass_is_refused(
+    status: int, server: Loopback, model: OpenAIModel
+) -> None:
+    """The provider's own words come through on one line, with what to do."""
+    said = json.dumps({"error": {"message": "not\nlike\x1b[31m this"}})
+    server.reply = (status, {"Content-Type": "application/json"}, said)
+    with pytest.raises(RefusedError) as caught:
+        await model.complete(chat("a"))
+    assert f"status {status} and said: not like [31m this; check" in str(caught.value)
+
+
+async def test_a_redirection_is_not_followed(server: Loopback, model: OpenAIModel) -> None:
+    """The key goes to the endpoint that was named and to no other."""
+    server.reply = (307, {"Location": f"{server.url}/completions"}, "")
+    with pytest.raises(RefusedError, match=r"status 307.*check the base URL"):
+        await model.complete(chat("a"))
+    assert len(server.log) == 1
+
+
+async def test_an_empty_account_is_refused(server: Loopback, model: OpenAIModel) -> None:
+    """A 429 that means that no quota is left is not asked again."""
+    said = '{"error": {"message": "quota", "code": "insufficient_quota"}}'
+    server.reply = (429, {}, said)
+    with pytest.raises(RefusedError, match="no quota left"):
+        await model.complete(chat("a"))
+
+
+@pytest.mark.parametrize(("code", "kind"), [(429, RateLimitError), (400, RefusedError)])
+async def test_a_failure_under_status_200(
+    code: int, kind: type, server: Loopback, model: OpenAIModel
+) -> None:
+    """A gateway's error in the body counts as the status that it names."""
+    said = json.dumps({"error": {"message": "behind", "code": code}})
+    server.reply = (200, {"Content-Type": "application/json"}, said)
+    with pytest.raises(kind):
+        await model.complete(chat("a"))
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 429, 500])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+async def test_the_key_is_never_shown(
+    status: int, kind: str, server: Loopback, model: OpenAIModel
+) -> None:
+    """A server that echoes the key finds no echo in any error or its chain."""
+    said = json.dumps({"error": f"bad key {KEY} in Authorization: Bearer {KEY} " + "x" * 280 + KEY})
+    server.reply = (status, {"Content-Type": f"{kind}; a={KEY}"}, said)
+    with pytest.raises(ModelError) as caught:
+        await model.complete(chat("a"))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert KEY not in shown + repr(caught.value) + repr(model) + model.identity
+    assert KEY[:-4] not in shown.split("\n")[-2]
+    assert caught.value.__context__ is None
+
+
+async def test_two_event_loops_in_turn(server: Loopback) -> None:
+    """A closed model opens again, in whatever loop is running."""
+    model = OpenAIModel("tiny", base_url=server.url)
+    for _ in range(2):
+        assert (await model.complete(chat("a"))).text == "A"
+        await model.close()
+
+
+def test_identity_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """User name, password and query of a base URL stay out of identity and repr."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://ann:geheim@Host.example:8443/v1/?code=abcdef")
+    model = OpenAIModel("a/b")
+    assert model.identity == "openai/a/b@https://host.example:8443/v1"
+    assert "geheim" not in repr(model)
+    assert model._redact("geheim abcdef") == "[secret] [secret]"
+
+
+@pytest.mark.parametrize("url", ["host/v1", "ftp://host", "http://", "http://a:geheim@h:xx/v1"])
+def test_a_url_that_is_none(url: str) -> None:
+    """A base URL that cannot be one is refused without showing a password."""
+    with pytest.raises(ConfigError, match="a base URL is") as caught:
+        OpenAIModel("m", base_url=url)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_missing_key_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenAI's own endpoint needs a key, and so does a variable that was named."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "MY_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="export OPENAI_API_KEY"):
+        OpenAIModel("m")
+    with pytest.raises(ConfigError, match="export MY_KEY"):
+        OpenAIModel("m", base_url="http://127.0.0.1:1/v1", key_variable="MY_KEY")
+    OpenAIModel("m", base_url="http://127.0.0.1:1/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-two\nlines")
+    with pytest.raises(ConfigError) as caught:
+        OpenAIModel("m")
+    assert "two" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["o1", "o3-mini", "openai/o4-mini", "gpt-5", "x/gpt-5.1-mini"])
+def test_reasoning_models_are_asked_their_way(name: str) -> None:
+    """They take another name for the length, and neither temperature nor stop texts."""
+    body = request_of(chat("a", stop=("x",)), dialect_of(name))
+    assert set(body) == {"messages", "max_completion_tokens"}
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "olmo-3", "my-o3", "llama/o2"])
+def test_other_models_are_asked_plainly(name: str) -> None:
+    """Names that only look similar change nothing."""
+    assert dialect_of(name) == Dialect()
+
+
+def test_missing_usage_is_estimated() -> None:
+    """Where a provider counts nothing, four characters are a token, and it is marked."""
+    reply = read_reply(echo_body("x" * 10, chat=True, usage=False), chat("y" * 9))
+    assert reply.usage == Usage(1, 3, 3, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "reasoning"),
+    [
+        ({"content": "<think>hm\n</think>\n\nyes"}, "yes", "hm"),
+        ({"content": "<think>hm"}, "", "hm"),
+        ({"content": "yes", "reasoning_content": "hm"}, "yes", "hm"),
+        ({"content": "yes", "reasoning": "hm"}, "yes", "hm"),
+        ({"content": None}, "", ""),
+        ({"content": [{"type": "text", "text": "ye"}, {"text": "s"}]}, "yes", ""),
+        ({"content": "a <think> b"}, "a <think> b", ""),
+    ],
+)
+def test_reasoning_is_kept_apart(message: dict[str, object], text: str, reasoning: str) -> None:
+    """Reasoning text goes to its own place wherever a provider puts it."""
+    reply = read_reply({"choices": [{"message": message}]}, chat("q"))
+    assert (reply.text, reply.reasoning) == (text, reasoning)
+
+
+def test_stop_texts_hold_even_where_they_are_not_sent() -> None:
+    """The reply ends before the first stop text."""
+    reply = read_reply(echo_body("one. two; three", chat=True), chat("q", stop=(";", ".")))
+    assert (reply.text, reply.finish) == ("ONE", "stop")
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(
+                st.sampled_from(["choices", "message", "content", "text", "error", "usage"]), x
+            )
+        ),
+    )
+)
+def test_no_answer_breaks_the_reader(data: object) -> None:
+    """Whatever a server says is a reply or a transient error, never a crash."""
+    for call in (chat("a"), Call("scorer", prompt="a")):
+        try:
+            read_reply({"choices": data, "usage": data}, call)
+        except TransientError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
+        ({"Retry-After": "-3"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, None),
+        (
+            {
+                "Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT",
+                "Date": "Fri, 31 Dec 1999 23:59:49 GMT",
+            },
+            10.0,
+        ),
+    ],
+)
+def test_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds and dates are understood, a date by the provider's own clock."""
+    assert retry_after(headers) == seconds
+
+
+@given(st.text(), st.from_regex(r"[a-z0-9]{12,40}", fullmatch=True), st.text())
+def test_a_secret_never_survives(before: str, secret: str, after: str) -> None:
+    """Whatever surrounds a secret, it is not shown, and what is shown is one short line."""
+    shown = Redactor((secret,))(before + secret + after)
+    assert secret not in shown
+    assert len(shown) <= 300
+    assert len(shown.splitlines()) <= 1

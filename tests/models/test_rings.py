@@ -1,0 +1,209 @@
+"""Every ring, and the whole onion, keeps what is true of rings; and the onion against faults."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from loopback import FAULTS, KEY, loopback
+
+from llmopt.errors import StoreError
+from llmopt.model import Traits
+from llmopt.models.layers import (
+    Account,
+    Budget,
+    Cache,
+    Limit,
+    Limits,
+    Meter,
+    Price,
+    Retry,
+    wrap,
+)
+from llmopt.models.openai import OpenAIModel
+from llmopt.models.scripted import ScriptedModel
+from llmopt.testing.models import MODEL_TRUTHS, RING_TRUTHS, GatedModel, chat
+from llmopt.types import Call, Reply, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from llmopt.model import Model
+
+    Ring = Callable[[Model], Model]
+
+
+class Kept:
+    """Replies in memory; storing takes a turn of the loop, or fails."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+        self.storable = asyncio.Event()
+        self.storable.set()
+        self.full = False
+
+    def get(self, key: str) -> Reply | None:
+        return self.replies.get(key)
+
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+        assert model
+        assert key == call.key(model)
+        await self.storable.wait()
+        if self.full:
+            raise StoreError("disk full")
+        self.replies[key] = reply
+
+
+RINGS: dict[str, Ring] = {
+    "cache": lambda inner: Cache(inner, Kept()),
+    "retry": lambda inner: Retry(inner, Random(0), attempts=1),
+    "limit": lambda inner: Limit(inner, 3),
+    "wide limit": lambda inner: Limit(inner, 1000),
+    "meter": Meter,
+    "budget": lambda inner: Budget(inner, Account(Limits(calls=1000))),
+    "tight budget": lambda inner: Budget(inner, Account(Limits(tokens=10**6, usd=9)), Price(9, 9)),
+    "onion": lambda inner: wrap(
+        inner, replies=Kept(), account=Account(Limits(calls=1000)), attempts=1
+    ),
+}
+
+
+@pytest.mark.parametrize("truth", RING_TRUTHS)
+@pytest.mark.parametrize("name", RINGS)
+async def test_every_ring(name: str, truth: Callable[[Ring], Awaitable[None]]) -> None:
+    """Each ring changes no reply, resembles its model, passes errors, and leaves nothing."""
+    await truth(RINGS[name])
+
+
+@pytest.mark.parametrize("truth", MODEL_TRUTHS)
+async def test_a_wrapped_model_is_a_model(truth: Callable[[Model], Awaitable[None]]) -> None:
+    """Every truth about models holds for a model in its rings; here its answers are empty."""
+    await truth(wrap(ScriptedModel(lambda _call: ""), replies=Kept()))
+
+
+async def test_a_stored_reply_is_free() -> None:
+    """The second of two equal calls asks nobody, other samples do."""
+    inner = ScriptedModel(lambda call: f"{call.text}{call.sample}")
+    cache = Cache(inner, Kept())
+    first = await cache.complete(chat("a"))
+    assert await cache.complete(chat("a")) == first
+    assert (await cache.complete(chat("a", sample=1))).text == "a1"
+    assert (inner.calls, cache.hits) == (2, 1)
+
+
+async def test_equal_calls_in_flight_are_made_once() -> None:
+    """One of them asks; a caller who leaves does not take the reply from the others."""
+    inner = GatedModel()
+    cache = Cache(inner, Kept())
+    tasks = [asyncio.ensure_future(cache.complete(chat("a"))) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    tasks[0].cancel()
+    inner.gate.set()
+    replies = await asyncio.gather(*tasks[1:])
+    assert tasks[0].cancelled()
+    assert {r.text for r in replies} == {"a"}
+    assert (inner.calls, cache.hits) == (1, 4)
+
+
+async def test_a_call_that_nobody_waits_for_is_not_joined() -> None:
+    """After its only caller left, an equal call asks anew at once."""
+    inner = GatedModel()
+    cache = Cache(inner, Kept())
+    first = asyncio.ensure_future(cache.complete(chat("a")))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    inner.gate.set()
+    second = asyncio.ensure_future(cache.complete(chat("a")))
+    assert (await second).text == "a"
+    assert first.cancelled()
+
+
+async def test_an_answered_call_is_stored_even_if_nobody_waits() -> None:
+    """A paid reply is kept, and closing waits until it is."""
+    kept = Kept()
+    kept.storable.clear()
+    cache = Cache(ScriptedModel(lambda call: call.text), kept)
+    task = asyncio.ensure_future(cache.complete(chat("a")))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    kept.storable.set()
+    await cache.close()
+    assert task.cancelled()
+    assert len(kept.replies) == 1
+
+
+async def test_a_reply_is_used_only_when_stored() -> None:
+    """A store that fails fails the call; the error is not remembered."""
+    kept = Kept()
+    cache = Cache(ScriptedModel(lambda call: call.text), kept)
+    kept.full = True
+    with pytest.raises(StoreError):
+        await cache.complete(chat("a"))
+    kept.full = False
+    assert (await cache.complete(chat("a"))).text == "a"
+
+
+async def test_errors_are_shared_but_not_stored() -> None:
+    """Equal calls in flight fail together, and the next one asks again."""
+
+    def answer(_call: Call) -> str:
+        if inner.calls == 1:
+            raise StoreError("any error of the tree")
+        return "fine"
+
+    inner = ScriptedModel(answer, latency=0.01)
+    cache = Cache(inner, Kept())
+    results = await asyncio.gather(
+        *(cache.complete(chat("a")) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [StoreError] * 3
+    assert (await cache.complete(chat("a"))).text == "fine"
+
+
+async def test_the_meter_adds_up_by_role() -> None:
+    """Usage and seconds go to the role that asked; failed calls count nothing."""
+    ticks = iter(range(100))
+    meter = Meter(ScriptedModel(lambda call: call.text), clock=lambda: float(next(ticks)))
+    await meter.complete(chat("abcd"))
+    await meter.complete(chat("abcdefgh"))
+    await meter.complete(Call("optimizer", prompt="abcd"))
+    assert meter.usage["scorer"] == Usage(2, 3, 3, estimated=True)
+    assert meter.usage["optimizer"] == Usage(1, 1, 1, estimated=True)
+    assert meter.seconds == {"scorer": 2.0, "optimizer": 1.0}
+
+
+async def test_an_onion_is_calm_under_faults() -> None:
+    """With a fault in every fourth reply, 200 calls get their 200 replies, and the server sees
+    no request beyond one per reply and one per fault."""
+    random = Random(20)
+    faults = {
+        (f"call {n}", before): FAULTS[(n // 4 + before) % len(FAULTS)]
+        for n in range(200)
+        for before in range(3)
+        if random.random() < 0.25
+    }
+    async with loopback() as server:
+        server.plan = lambda text, before: faults.get((text, before), "")
+        kept = Kept()
+        provider = OpenAIModel(
+            "tiny", base_url=server.url, key=KEY, traits=Traits(slots=32), timeout=2.5
+        )
+        account = Account(Limits(calls=400, tokens=10**6))
+        onion = wrap(provider, replies=kept, account=account)
+        calls = [chat(f"call {n}") for n in range(200)]
+        replies = await asyncio.gather(*map(onion.complete, calls))
+        assert [reply.text for reply in replies] == [f"CALL {n}" for n in range(200)]
+        assert set(server.served) == set(FAULTS)
+        assert len(server.log) == 200 + len(server.served)
+        assert onion.retry.retries == len(server.served)
+        assert onion.meter.usage["scorer"].calls == len(kept.replies) == 200
+        assert onion.limit.in_flight == 0
+        assert server.most_in_flight <= 32
+        again = await asyncio.gather(*map(onion.complete, calls))
+        assert again == replies
+        assert onion.cache is not None
+        assert onion.cache.hits == 200
+        await onion.close()

@@ -1,0 +1,66 @@
+"""Everything measures everything; halving spends on the promising ones and tells partial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llmopt.errors import ConfigError
+from llmopt.parts.rate import Everything, Halving
+from llmopt.trajectory import Trajectory
+from llmopt.types import Candidate, Item, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ITEMS = tuple(Item(str(n)) for n in range(20))
+CANDIDATES = [Candidate(str(skill), 1) for skill in (0, 5, 10, 15)]
+
+
+class Desk:
+    """A candidate of skill n is right on the items whose number modulo 20 is below n."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, str]] = []
+
+    async def measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
+        self.jobs += [(c.text, i.id) for c, i in jobs]
+        return [Outcome(i.id, float(int(i.id) * 7 % 20 < int(c.text))) for c, i in jobs]
+
+
+async def test_everything_is_measured_candidate_by_candidate() -> None:
+    desk = Desk()
+    found = await Everything()(CANDIDATES, ITEMS, Trajectory(), desk.measure)
+    assert [e.score for e in found] == [0.0, 0.25, 0.5, 0.75]
+    assert not any(e.partial for e in found)
+    assert desk.jobs == [(c.text, i.id) for c in CANDIDATES for i in ITEMS]
+
+
+async def test_halving_measures_the_survivors_on_everything_and_nothing_twice() -> None:
+    desk = Desk()
+    rate = Halving((4, 8))
+    found = await rate(CANDIDATES, ITEMS, Trajectory().tell([]), desk.measure)
+    assert [len(e.outcomes) for e in found] == [4, 4, 8, 20]
+    assert [e.partial for e in found] == [True, True, True, False]
+    assert found[3].score == 0.75
+    assert len(desk.jobs) == len(set(desk.jobs)) == 4 + 4 + 8 + 20
+
+
+async def test_halving_measures_the_starts_in_full() -> None:
+    found = await Halving((4, 8))(CANDIDATES, ITEMS, Trajectory(), Desk().measure)
+    assert not any(e.partial for e in found)
+
+
+async def test_without_candidates_nothing_is_measured() -> None:
+    desk = Desk()
+    for rate in (Everything(), Halving((4,))):
+        assert await rate([], ITEMS, Trajectory().tell([]), desk.measure) == ()
+    assert not desk.jobs
+
+
+def test_impossible_stages_are_refused() -> None:
+    with pytest.raises(ConfigError, match="increase"):
+        Halving((8, 8))
+    with pytest.raises(ConfigError, match="at most 1"):
+        Halving((8,), keep=1.5)

@@ -1,0 +1,107 @@
+"""Meta-prompts are laid out here and nowhere else; replies are read by the family's rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmopt.errors import TemplateError, UnknownNameError
+from llmopt.metaprompt import MetaPrompt, Sections, Shown
+from llmopt.problem import Description, Exemplar, Refusal
+
+SECTIONS = Sections(
+    Description("Say whether it rains.", where="at the beginning of the question"),
+    entries=(Shown("Look up.", "20"), Shown("Open the window.", "55")),
+    scale="100",
+    aim="78",
+    exemplars=(Exemplar("Drip, drip.", "<INS>\nDrip, drip.", "yes"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("reply", "found"),
+    [
+        ("<INS>Go.</INS>", "Go."),
+        ("Sure! <INS> Go. </INS> and <INS>Stop.</INS>", " Go. "),
+        ("<INS>cut at the token lim", "cut at the token lim"),
+        ("Just chatter.", Refusal("no marked text in the reply")),
+    ],
+)
+def test_a_chat_reply_is_read_between_its_tags(reply: str, found: str | Refusal) -> None:
+    assert MetaPrompt("chat").read(reply) == found
+
+
+def test_a_lenient_reader_takes_the_whole_reply() -> None:
+    """O29: strict by default."""
+    assert MetaPrompt("chat", strict=False).read("Just chatter.") == "Just chatter."
+
+
+def test_brackets_are_read_on_one_line_only() -> None:
+    assert MetaPrompt("brackets").read("text [Go.] and [Stop.]") == "Go."
+    assert MetaPrompt("brackets").read("text [Go\non.]") == Refusal("no marked text in the reply")
+
+
+def test_a_continuation_ends_at_the_closing_tag() -> None:
+    family = MetaPrompt("continuation")
+    assert family.read("Go.</TEXT>\n\nAccuracy: 99 <TEXT>More</TEXT>") == "Go."
+    call = family.call("list", temperature=1.0, max_tokens=9, sample=4)
+    assert (call.prompt, call.stop, call.sample) == ("list", ("</TEXT>",), 4)
+    assert family.lay_out(SECTIONS).endswith("Accuracy: 78 <TEXT>")
+
+
+def test_the_best_stands_nearest_to_the_request() -> None:
+    text = MetaPrompt("chat").lay_out(SECTIONS)
+    order = [
+        text.index(part) for part in ("Look up.", "Open the window.", "Ground truth", "Write one")
+    ]
+    assert order == sorted(order)
+
+
+def test_an_empty_trajectory_is_not_announced() -> None:
+    """O15."""
+    bare = Sections(Description("Say whether it rains."))
+    for family in ("chat", "brackets"):
+        text = MetaPrompt(family).lay_out(bare)
+        assert "so far" not in text
+        assert "tried already" not in text
+        assert "text:" not in text
+
+
+def test_old_solutions_are_said_to_fail_only_where_that_is_why_they_are_shown() -> None:
+    """O26."""
+    from dataclasses import replace
+
+    for family in ("chat", "brackets"):
+        template = MetaPrompt(family)
+        assert template.lay_out(SECTIONS) != template.lay_out(replace(SECTIONS, failing=True))
+        assert "fail" not in template.lay_out(SECTIONS)
+
+
+def test_a_template_of_the_users_own_replaces_the_shipped_one() -> None:
+    own = MetaPrompt("chat", template="{{ task }} {% for e in entries %}{{ e.text }}{% endfor %}")
+    assert own.lay_out(SECTIONS) == "Say whether it rains. Look up.Open the window."
+
+
+def test_a_template_with_an_unknown_variable_names_the_nearest() -> None:
+    with pytest.raises(TemplateError, match="did you mean 'exemplars'"):
+        MetaPrompt("chat", template="{{ exemplar }}")
+
+
+def test_a_template_that_is_not_jinja_names_the_line() -> None:
+    with pytest.raises(TemplateError, match="line 2"):
+        MetaPrompt("chat", template="fine\n{% for %}")
+
+
+def test_a_template_cannot_reach_outside() -> None:
+    """Templates run in a sandbox: text of a user's file is not code."""
+    with pytest.raises(TemplateError, match="cannot be filled in"):
+        MetaPrompt("chat", template="{{ task.__class__.__mro__ }}").lay_out(SECTIONS)
+
+
+def test_an_unknown_family_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="continuation"):
+        MetaPrompt("contination")  # type: ignore[arg-type] # what a configuration could say
+
+
+def test_braces_and_markup_of_a_candidate_are_text() -> None:
+    hostile = Sections(Description("T"), entries=(Shown("{{ 7*7 }} {% raw %} <b>", "1"),))
+    assert "{{ 7*7 }} {% raw %} <b>" in MetaPrompt("chat").lay_out(hostile)

@@ -1,0 +1,65 @@
+"""The trajectory is immutable, and the best are found as a full sort finds them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Outcome
+
+
+def entry(name: str, score: float | None, *, partial: bool = False) -> Entry:
+    evaluation = Evaluation((Outcome("i", score),), 2 if partial else 1)
+    return Entry(Candidate(name), evaluation)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([None, 0.0, 0.25, 0.5, 1.0]), st.booleans()), max_size=30),
+    st.integers(0, 8),
+    st.integers(1, 5),
+)
+def test_the_best_are_those_of_a_stable_sort(
+    found: list[tuple[float | None, bool]], k: int, per_step: int
+) -> None:
+    entries = [entry(str(i), score, partial=p) for i, (score, p) in enumerate(found)]
+    trajectory = Trajectory()
+    for at in range(0, len(entries), per_step):
+        trajectory = trajectory.tell(entries[at : at + per_step])
+    ranked = sorted(
+        (e for e in entries if e.evaluation.score is not None),
+        key=lambda e: (not e.evaluation.partial, e.score),
+    )
+    assert list(trajectory.best(k)) == ranked[::-1][:k]
+
+
+def test_telling_leaves_the_older_trajectory_as_it_was() -> None:
+    first = Trajectory().tell([entry("a", 0.5)])
+    second = first.tell([entry("b", 0.9)])
+    assert [e.text for e in first] == ["a"]
+    assert [e.text for e in first.best(5)] == ["a"]
+    assert first.recent(5) == tuple(first)
+    assert not first.knows(Candidate("b"))
+    assert second.knows(Candidate("b"))
+    with pytest.raises(KeyError):
+        first.entry(Candidate("b").id)
+    assert second.entry(Candidate("b").id).text == "b"
+
+
+def test_two_continuations_of_one_trajectory_do_not_mix() -> None:
+    base = Trajectory().tell([entry("a", 0.5)])
+    left, right = base.tell([entry("l", 0.6)]), base.tell([entry("r", 0.7)])
+    assert [e.text for e in left] == ["a", "l"]
+    assert [e.text for e in right] == ["a", "r"]
+    assert right.misses() == {"i": 2}
+    assert base.misses() == {"i": 1}
+
+
+def test_a_step_without_finds_still_counts() -> None:
+    assert Trajectory().tell([]).tell([]).steps == 2
+
+
+def test_nothing_is_told_twice() -> None:
+    with pytest.raises(ValueError, match="already"):
+        Trajectory().tell([entry("a", 0.5), entry("a", 0.6)])

@@ -1,0 +1,65 @@
+"""Values survive JSON, and keys separate what must be separate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmopt.types import Call, Candidate, Evaluation, Message, Outcome, Reply, Usage, to_json
+
+outcomes = st.builds(
+    Outcome,
+    item=st.text(max_size=5),
+    score=st.none() | st.floats(0, 1),
+    answer=st.none() | st.text(max_size=5),
+    weight=st.floats(0.1, 5),
+)
+
+
+@given(st.lists(outcomes, max_size=6), st.integers(0, 9))
+def test_an_evaluation_survives_json(found: list[Outcome], planned: int) -> None:
+    evaluation = Evaluation(tuple(found), planned)
+    assert Evaluation.from_json(json.loads(to_json(evaluation))) == evaluation
+
+
+@given(st.text(), st.lists(st.text(max_size=3), max_size=2), st.integers(0, 2**40))
+def test_a_call_survives_json(prompt: str, stop: list[str], sample: int) -> None:
+    call = Call("scorer", prompt=prompt, stop=tuple(stop), sample=sample)
+    assert Call.from_json(json.loads(to_json(call))) == call
+
+
+def test_a_reply_survives_json() -> None:
+    reply = Reply("hello", Usage(1, 2, 3, estimated=True), "length", "because")
+    assert Reply.from_json(json.loads(to_json(reply))) == reply
+
+
+def test_the_role_does_not_change_a_key_but_everything_else_does() -> None:
+    call = Call("scorer", messages=(Message("user", "hi"),))
+    assert call.key("m") == replace(call, role="optimizer").key("m")
+    others = [
+        replace(call, messages=(Message("system", "hi"),)),
+        Call("scorer", prompt="hi"),
+        replace(call, temperature=0.5),
+        replace(call, max_tokens=7),
+        replace(call, stop=("x",)),
+        replace(call, sample=1),
+    ]
+    keys = {call.key("m"), call.key("other"), *(other.key("m") for other in others)}
+    assert len(keys) == 2 + len(others)
+
+
+def test_a_curly_apostrophe_hashes() -> None:
+    """O3: instructions are hashed as UTF-8."""
+    assert Candidate("It\u2019s fine").id != Candidate("It's fine").id
+
+
+def test_a_mean_is_weighted_and_leaves_out_the_unmeasured() -> None:
+    evaluation = Evaluation(
+        (Outcome("a", 1.0, weight=3.0), Outcome("b", 0.0), Outcome("c", None, reason="lost")), 3
+    )
+    assert evaluation.score == 0.75
+    assert evaluation.partial
+    assert Evaluation((), 0).score is None
