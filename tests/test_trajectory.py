@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.trajectory import Entry, Trajectory
+from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Evaluation, Outcome
 
 
@@ -29,9 +29,20 @@ def test_the_best_are_those_of_a_stable_sort(
         trajectory = trajectory.tell(entries[at : at + per_step])
     ranked = sorted(
         (e for e in entries if e.evaluation.score is not None),
-        key=lambda e: (not e.evaluation.partial, e.score),
+        key=rank,
     )
     assert list(trajectory.best(k)) == ranked[::-1][:k]
+
+
+def test_a_partial_score_never_outranks_a_full_one() -> None:
+    full, partial = entry("full", 0.1), entry("partial", 1.0, partial=True)
+    assert Trajectory().tell([full, partial]).best(1) == (full,)
+
+
+def test_among_partial_scores_the_longer_measured_ranks_higher() -> None:
+    lucky = Entry(Candidate("lucky"), Evaluation((Outcome("i", 1.0),), 10))
+    solid = Entry(Candidate("solid"), Evaluation((Outcome("i", 0.5),) * 4, 10))
+    assert Trajectory().tell([lucky, solid]).best(1) == (solid,)
 
 
 def test_telling_leaves_the_older_trajectory_as_it_was() -> None:

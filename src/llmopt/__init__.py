@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
     from llmopt.errors import LlmoptError as LlmoptError
-    from llmopt.models.layers.budget import Limits as Budget  # noqa: F401 - public
+    from llmopt.models.layers.budget import Limits
     from llmopt.models.layers.budget import Price as Price
     from llmopt.problems.function import FunctionProblem as FunctionProblem
     from llmopt.problems.prompting import Asking as Asking
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from llmopt.types import Evaluation as Evaluation
     from llmopt.types import Item as Item
     from llmopt.verdict import Result as Result
+
+    Budget = Limits
 
 _PUBLIC = {
     "Algorithm": "llmopt.algorithm:Algorithm",

@@ -49,10 +49,13 @@ class Options:
         name: Name of the run; None takes a new one. A name that is in the store is continued.
         store: A file, a ``sqlite:///`` URL, an open store, or None for the user's own.
         concurrency: Evaluations in flight at most; None: as many as the scorer LLM likes.
-        tolerance: Share of a batch that may stay unmeasured.
-        finalists: How many of the best on train are measured on validation.
+        tolerance: Share of a batch that may stay unmeasured, 0..1; one item always may.
+        finalists: How many of the best on train are measured on validation, 1 or more.
         progress: Whether to show progress, or who is told of it.
         source: What the journal keeps for ``llmopt resume``.
+
+    Raises:
+        ConfigError: A number is out of its range.
     """
 
     algorithm: str | Algorithm = "opro"
@@ -70,6 +73,17 @@ class Options:
     finalists: int = 10
     progress: bool | Callable[[Progress], None] = True
     source: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ConfigError(
+                f"concurrency is 1 or more, but got {self.concurrency}; "
+                "leave it out for what suits the model"
+            )
+        if not 0 <= self.tolerance <= 1:
+            raise ConfigError(f"tolerance is a share from 0 to 1, but got {self.tolerance}")
+        if self.finalists < 1:
+            raise ConfigError(f"finalists are 1 or more, but got {self.finalists}")
 
 
 def optimize(problem: Problem, **options: Any) -> Result:
@@ -137,6 +151,8 @@ async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
             seed=chosen.seed,
             source=chosen.source,
         )
+        # A run that fails at its first call, say for a wrong key, leaves nothing behind.
+        stack.callback(store.discard, name)
         account = models.account(store, name)
         optimizer, scorer = models.wrapped(store, name, account, stack)
         yield Run(

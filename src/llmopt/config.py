@@ -1,19 +1,21 @@
 """TOML -> a run. An unknown key is an error that names the nearest known one.
 
-Paths in a configuration are relative to the file that holds it. :class:`Settings` is also
-what the journal keeps of a run, with absolute paths, so that ``llmopt resume`` can build the
-same run again.
+Paths in a configuration are relative to the file that holds it, and those given on the command
+line to the working directory. :class:`Settings` is also what the journal keeps of a run, with
+absolute paths, so that ``llmopt resume`` can build the same run again.
 """
 
 from __future__ import annotations
 
+import inspect
+import math
 import tomllib
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from llmopt.algorithms import algorithm_named
+from llmopt.algorithms import ALGORITHMS, algorithm_named
 from llmopt.errors import ConfigError, DataError, nearest
 from llmopt.models.layers.budget import Limits, Price
 from llmopt.models.registry import NamedModel
@@ -22,13 +24,28 @@ from llmopt.problems.prompting import Asking, Filters, PromptProblem
 from llmopt.problems.splits import Splits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from llmopt.algorithm import Algorithm
 
 
+_SEEDS = 1 << 32  # seeds of a split are below this
+
+_OPTION_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "int": ("a whole number", lambda value: type(value) is int),
+    "float": ("a number", lambda value: type(value) in (int, float) and math.isfinite(value)),
+    "bool": ("true or false", lambda value: type(value) is bool),
+    "str": ("a text", lambda value: type(value) is str),
+    "Sequence[int]": (
+        "a list of whole numbers",
+        lambda value: isinstance(value, list) and all(type(v) is int for v in value),
+    ),
+}
+"""What a method's option may be, by its annotation."""
+
+
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ProblemTable(_Table):
@@ -49,8 +66,8 @@ class ProblemTable(_Table):
     metric: str = "auto"
     choices: list[str] = Field(default_factory=list)
     balanced: bool = False
-    sizes: tuple[float, float, float] = (0.25, 0.25, 0.5)
-    split_seed: int = 0
+    sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5)
+    split_seed: int = Field(default=0, ge=0, lt=_SEEDS)
     max_length: int = Field(default=500, ge=1)
     digits: bool = True
     last_full_stop: bool = False
@@ -95,8 +112,12 @@ class AlgorithmTable(BaseModel):
     template_from: Path | None = None
 
     def built(self) -> Algorithm:
-        """Return the algorithm; it checks its own options."""
+        """Return the algorithm; it checks the ranges of its own options."""
         options = dict(self.__pydantic_extra__ or {})
+        if self.name in ALGORITHMS:
+            for option, parameter in inspect.signature(ALGORITHMS[self.name]).parameters.items():
+                if option in options:
+                    _check_option(option, options[option], str(parameter.annotation))
         if self.template_from:
             options["template"] = _text(self.template_from)
         return algorithm_named(self.name, options)
@@ -215,16 +236,17 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Settings:
 
     Args:
         path: A TOML file.
-        overrides: ``table.key=value``; the value is TOML, or a text where it is not.
+        overrides: ``table.key=value``; the value is TOML, or a text where it is not. Paths in
+            them are relative to the working directory.
 
     Raises:
         ConfigError: The file, a key or a value cannot be used; the message says where.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"a configuration is a readable UTF-8 file, but got {path}: {error}"
+            f"a configuration is a readable UTF-8 file, but got {path}: {_why(error)}"
         ) from error
     try:
         data = tomllib.loads(text)
@@ -241,13 +263,23 @@ def settings(
     Raises:
         ConfigError: Every key and value that breaks a rule, one per line.
     """
+    made = _absolute(data, folder)
     for override in overrides:
-        _override(data, override)
+        _override(made, override)
     try:
-        return Settings.model_validate(_absolute(data, folder))
+        return Settings.model_validate(made)
     except ValidationError as error:
         lines = [_complaint(dict(detail)) for detail in error.errors(include_url=False)]
-        raise ConfigError(f"{where}: " + "\n".join(lines)) from error
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
+
+
+def _check_option(option: str, value: Any, annotation: str) -> None:
+    """Refuse a value that cannot be what a method's option is annotated as."""
+    known = [part for part in annotation.split(" | ") if part != "None"]
+    # Whatever is not in the table is a choice among words, which the parts check.
+    what, fits = _OPTION_KINDS[known[0] if known[0] in _OPTION_KINDS else "str"]
+    if not fits(value):
+        raise ConfigError(f"the key 'algorithm.{option}' is {what}, but got {value!r}")
 
 
 _PATHS = {
@@ -257,18 +289,27 @@ _PATHS = {
 
 
 def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the data with paths made absolute."""
-
-    def full(value: Any) -> Any:
-        if isinstance(value, list):
-            return [full(v) for v in value]
-        return str((folder / value).resolve()) if isinstance(value, str) else value
-
+    """Return a copy of the data with paths made absolute."""
     made = {**data}
-    for table, keys in _PATHS.items():
-        if isinstance(data.get(table), dict):
-            made[table] = {k: full(v) if k in keys else v for k, v in data[table].items()}
+    for table, values in data.items():
+        if isinstance(values, dict):
+            made[table] = {key: _full(table, key, value, folder) for key, value in values.items()}
     return made
+
+
+def _full(table: str, key: str, value: Any, folder: Path) -> Any:
+    """Return a value, with paths in it made absolute."""
+    if isinstance(value, list):
+        return [_full(table, key, v, folder) for v in value]
+    if not isinstance(value, str):
+        return value
+    if key == "model" and value.startswith("local/") and value.endswith(".gguf"):
+        return "local/" + _resolved(value.removeprefix("local/"), folder)
+    return _resolved(value, folder) if key in _PATHS.get(table, ()) else value
+
+
+def _resolved(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
 
 
 def _complaint(detail: dict[str, Any]) -> str:
@@ -279,38 +320,59 @@ def _complaint(detail: dict[str, Any]) -> str:
         known = _keys(path[:-1])
         return f"the key {key!r} is not known{nearest(path[-1], known)}; known: {', '.join(known)}"
     if detail["type"] == "missing":
-        return f"the key {key!r} is missing"
-    return f"the key {key!r} is not valid: {detail['msg']}, but got {detail['input']!r}"
+        what = "table" if len(path) == 1 else "key"
+        return f"the {what} {key!r} is missing"
+    rule = detail["msg"].removeprefix("Input should be ").partition(", unable to")[0]
+    if detail["type"] in ("model_type", "model_attributes_type"):
+        rule = "a table"
+    return f"the key {key!r} is {rule}, but got {detail['input']!r}"
 
 
 def _keys(path: list[str]) -> list[str]:
     """Return the known keys of a table of the configuration."""
     model: Any = Settings
     for part in path:
-        model = model.model_fields[part].annotation
+        annotation = model.model_fields[part].annotation
+        # A table that may be left out is annotated as "table or None".
+        model = next((a for a in get_args(annotation) if a is not type(None)), annotation)
     return sorted(model.model_fields)
 
 
 def _override(data: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or "." not in key:
-        raise ConfigError(f"an option is table.key=value, but got {override!r}")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    *tables, last = key.strip().split(".")
+    """Put the value of ``table.key=value`` into the data."""
+    path, equals, value = override.partition("=")
+    *tables, last = path.strip().split(".")
+    if not (equals and tables and all(tables) and last):
+        raise ConfigError(
+            f"an option is table.key=value, such as run.steps=5, but got {override!r}"
+        )
     table = data
     for part in tables:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"the key {part!r} in {override!r} is a table, but got a value")
-    table[last] = parsed
+            raise ConfigError(f"{part!r} in the option {override!r} is a table, but it is a value")
+    table[last] = _full(tables[0], last, _value(value), Path.cwd())
+
+
+def _value(text: str) -> Any:
+    """Return a value as TOML reads it, or the text itself where it is no TOML."""
+    try:
+        found = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return found["value"] if len(found) == 1 else text
 
 
 def _text(path: Path) -> str:
     """Return a prompt file's text without the line end that editors add."""
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n")
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"a prompt is a readable UTF-8 file, but got {path}: {error}") from error
+        raise DataError(
+            f"a prompt is a readable UTF-8 file, but got {path}: {_why(error)}"
+        ) from error
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    """Return what is wrong with a file, without its path."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

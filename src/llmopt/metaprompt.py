@@ -36,7 +36,7 @@ VARIABLES: dict[str, str] = {
     "scale": "the highest score shown, or empty where scores have no range",
     "better": '"higher" or "lower"',
     "labels": "the closed set of answers; may be empty",
-    "entries": "what was tried, each with .text and .score",
+    "entries": "what was tried, each with .text, .score and .partial",
     "scored": "whether scores are shown",
     "order": '"ascending", "descending" or "random"',
     "aim": "the score that the continued list asks for",
@@ -51,10 +51,17 @@ VARIABLES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A past solution as a meta-prompt shows it; the score is already rounded."""
+    """A past solution as a meta-prompt shows it; the score is already rounded.
+
+    Attributes:
+        text: The solution.
+        score: Its score.
+        partial: Whether the score stands on a part of the items only.
+    """
 
     text: str
     score: str
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ class MetaPrompt:
             raise UnknownNameError(
                 "a meta-prompt family", self.family, ("chat", "brackets", "continuation")
             )
+        if self.tag not in ("INS", "Start"):
+            raise UnknownNameError("a meta-prompt tag", self.tag, ("INS", "Start"))
         _compiled(self.text)
 
     @property
@@ -185,13 +194,20 @@ class MetaPrompt:
             sample=sample,
         )
 
-    def read(self, reply: str) -> str | Refusal:
+    def read(self, reply: str, *, cut: bool = False) -> str | Refusal:
         """Return the solution that a reply proposes, or why there is none.
 
         The rules are those of OPRO, section 3, step 5: the first pair of tags; the first
         square brackets on one line; the text up to the closing tag of the open pair.
+
+        Args:
+            reply: The reply's text.
+            cut: Whether the reply was cut off at its token limit. A continued pair is then
+                not closed and is refused; the chat family takes what is there.
         """
         if self.family == "continuation":
+            if cut and self.strict:
+                return Refusal("cut off before the closing tag")
             return reply.partition("</TEXT>")[0].removeprefix("<TEXT>")
         if self.family == "brackets":
             match = re.search(r"\[(.*?)\]", reply)

@@ -8,6 +8,7 @@ was killed and resumed ends exactly where the unbroken one ends.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from llmopt.algorithm import Asked
 from llmopt.errors import BudgetError, ConfigError, StoreError
 from llmopt.journal import Step, steps
 from llmopt.scoring import Scoring
-from llmopt.trajectory import Entry, Trajectory
+from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Evaluation, Outcome
 from llmopt.verdict import BUDGET, Result, decide, final_calls
 
@@ -137,9 +138,11 @@ class Run:
         self.trajectory = Trajectory()
         self.rejected: Counter[str] = Counter()
         self.progress = Progress(name, steps=self.stop.steps)
-        self._listen, self._keep_back = silent, keep_back
+        self._listen: Callable[[Progress], None] = silent
+        self._keep_back = keep_back
         self._scoring = Scoring(problem, scorer, slots, tolerance, self._observed)
         self._began = time.monotonic()
+        self._gained = 0  # the last step with a new best
         for step in steps(store, name):
             self._took(self.trajectory.tell(step.entries), step.rejected)
         self._listen = listen
@@ -188,9 +191,13 @@ class Run:
                 people who evaluate elsewhere.
 
         Raises:
-            ValueError: There are not as many evaluations as candidates.
+            ValueError: There are not as many evaluations as candidates, or a number is not
+                finite; nothing is journaled.
             StoreError: The step cannot be stored.
         """
+        for given in evaluations:
+            if not isinstance(given, Evaluation) and not math.isfinite(given):
+                raise ValueError(f"a score is a finite number, but got {given}")
         full = [
             e if isinstance(e, Evaluation) else Evaluation((Outcome("told", float(e)),), 1)
             for e in evaluations
@@ -217,7 +224,7 @@ class Run:
             return ""
         if self.stop.target is not None and best and best[0].score >= self.stop.target:
             return "target reached"
-        if self.stop.patience and done - _last_gain(self.progress.curve) >= self.stop.patience:
+        if self.stop.patience and done - self._gained >= self.stop.patience:
             return f"no better score in {self.stop.patience} steps"
         return "steps done" if done >= self.stop.steps else ""
 
@@ -297,9 +304,11 @@ class Run:
     # -- journal and progress ----------------------------------------------------------------
 
     def _took(self, told: Trajectory, rejected: Sequence[Rejected]) -> None:
+        before, best = self.trajectory.best(1), told.best(1)
+        if best and (not before or rank(best[0]) > rank(before[0])):
+            self._gained = told.steps - 1
         self.trajectory = told
         self.rejected.update(r.reason for r in rejected)
-        best = told.best(1)
         if best:
             self.progress.curve.append(best[0].score)
             self._say(
@@ -379,8 +388,3 @@ def register(
             f"the run {name!r} is continued only with its own configuration, but "
             f"{', '.join(changed)} changed; choose another name for a new run"
         )
-
-
-def _last_gain(curve: Sequence[float]) -> int:
-    """Return the position of the first occurrence of the best score."""
-    return curve.index(max(curve)) if curve else 0

@@ -30,8 +30,9 @@ class Scoring:
         problem: What is optimized.
         scorer: The scorer LLM, or None where the problem needs none.
         slots: How many jobs are in flight at most.
-        tolerance: Share of a batch that may stay unmeasured (0..1); above it the step stops.
-        observe: Called after every job with its outcome; for progress.
+        tolerance: Share of a batch that may stay unmeasured (0..1), but one job always may;
+            above it the step stops.
+        observe: Called once for every job, with its final outcome; for progress.
     """
 
     problem: Problem
@@ -54,7 +55,7 @@ class Scoring:
         outcomes: list[Outcome | None] = [None] * len(jobs)
         failed = await self._pass(jobs, range(len(jobs)), outcomes)
         if failed:
-            await self._pass(jobs, failed, outcomes)
+            await self._pass(jobs, failed, outcomes, last=True)
         return [outcome for outcome in outcomes if outcome is not None]
 
     async def _pass(
@@ -62,6 +63,8 @@ class Scoring:
         jobs: Sequence[tuple[Candidate, Item]],
         which: Sequence[int],
         outcomes: list[Outcome | None],
+        *,
+        last: bool = False,
     ) -> list[int]:
         """Run the jobs at these positions; return the positions that failed."""
         waiting = iter(which)
@@ -86,7 +89,8 @@ class Scoring:
                     fatal.append(error)
                     return
                 outcomes[at] = outcome
-                self.observe(outcome)
+                if last or at not in failed:
+                    self.observe(outcome)
 
         # The first reason to stop lets what is in flight finish, so that it is stored.
         await asyncio.gather(*(work() for _ in range(min(self.slots, len(which)))))

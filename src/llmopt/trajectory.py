@@ -40,13 +40,13 @@ class Entry:
 class _Log:
     """What a line of trajectories shares: appended to, never changed.
 
-    `ranked` holds (is full, score, position) in ascending order, so the best k of any
-    trajectory on this line are found without sorting its entries again.
+    `ranked` holds ranks with positions in ascending order, so the best k of any trajectory on
+    this line are found without sorting its entries again.
     """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.ranked: list[tuple[bool, float, int]] = []
+        self.ranked: list[tuple[tuple[bool, int, float], int]] = []
         self.position: dict[str, int] = {}
         self.misses: Counter[str] = Counter()
 
@@ -55,7 +55,7 @@ class _Log:
         self.entries.append(entry)
         self.position[entry.candidate.id] = at
         if entry.evaluation.score is not None:
-            insort(self.ranked, (not entry.evaluation.partial, entry.evaluation.score, at))
+            insort(self.ranked, (rank(entry), at))
         self.misses.update(missed(entry))
 
 
@@ -118,12 +118,12 @@ class Trajectory:
     def best(self, k: int) -> tuple[Entry, ...]:
         """Return the `k` best entries, best first.
 
-        A partial evaluation never outranks a full one; among equal scores the newer comes
-        first (as in the published code, where a stable ascending sort keeps the last k).
-        Entries without any measured item are left out.
+        They are ordered by :func:`rank`; among equals the newer comes first (as in the
+        published code, where a stable ascending sort keeps the last k). Entries without any
+        measured item are left out.
         """
         found: list[Entry] = []
-        for _, _, position in reversed(self._log.ranked):
+        for _, position in reversed(self._log.ranked):
             if len(found) == k:
                 break
             if position < self._length:
@@ -142,6 +142,18 @@ class Trajectory:
         for entry in self:
             counts.update(missed(entry))
         return counts
+
+
+def rank(entry: Entry) -> tuple[bool, int, float]:
+    """Return what entries are ordered by: full or partial, how much was measured, the score.
+
+    A partial score never outranks a full one. Among partial ones, who was measured on more
+    items (in tenths of all, so that a few lost replies do not matter) ranks higher: those
+    who saw fewer were dropped because they were worse.
+    """
+    evaluation = entry.evaluation
+    tenths = round(10 * evaluation.measured / max(1, evaluation.planned))
+    return (not evaluation.partial, tenths, entry.score)
 
 
 def missed(entry: Entry) -> list[str]:

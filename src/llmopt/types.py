@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -183,9 +183,18 @@ class Call:
 
     def key(self, model: str) -> str:
         """Return the name under which the reply of `model` to this call is stored."""
-        content = asdict(replace(self, role="scorer"))
-        del content["role"]
-        return digest(canonical({"schema": 1, "model": model, **content}))
+        # Written out, because this is done for every call and asdict takes most of its time.
+        content = {
+            "schema": 1,
+            "model": model,
+            "messages": [[message.role, message.content] for message in self.messages],
+            "prompt": self.prompt,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop,
+            "sample": self.sample,
+        }
+        return digest(canonical(content))
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

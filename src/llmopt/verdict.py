@@ -6,6 +6,7 @@ winner is chosen on validation, and test is looked at once, for the winner and t
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from llmopt.statistics import (
     paired_difference,
     wilson,
 )
+from llmopt.trajectory import rank
 from llmopt.types import Candidate, Evaluation, Usage
 
 if TYPE_CHECKING:
@@ -149,20 +151,18 @@ async def decide(
     notes: list[str] = []
     entries = _finalists(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
+    best = max(entries, key=lambda e: _rank(held.get(e.candidate.id), e, start))
     if held:
-        best = max(entries, key=lambda e: _rank(held[e.candidate.id], e))
         if len(problem.items("validation")) < _FEW:
             notes.append(
                 f"Only {len(problem.items('validation'))} validation items: the choice of the "
                 "winner is hardly better than chance."
             )
-    else:
-        best = entries[0]
-        if len(problem.items("train")) > 1:
-            notes.append(
-                "There is no validation split: the winner was selected on train, so its train "
-                "score is flattered."
-            )
+    elif len(problem.items("train")) > 1:
+        notes.append(
+            "There is no validation split: the winner was selected on train, so its train "
+            "score is flattered."
+        )
     finals = [start] if best is start else [start, best]
     tested = await _measure(problem, "test", finals, measure, announce)
     lines = tuple(
@@ -177,7 +177,7 @@ async def decide(
     )
     test = _compare(tested, start, best)
     notes += _warnings(problem, tested.get(best.candidate.id) or held.get(best.candidate.id))
-    notes += _unmeasured(tested)
+    notes += _unmeasured(start, tested)
     return Choice(best, start, lines, test, _sentence(test, best is start), tuple(notes))
 
 
@@ -194,11 +194,16 @@ def _finalists(trajectory: Trajectory, k: int, start: Entry) -> list[Entry]:
     return [start if e.candidate.id == start.candidate.id else e for e in found]
 
 
-def _rank(held: Evaluation, entry: Entry) -> tuple[float, float, bool, int]:
-    """Order by validation score, then train score, then a start, then the shorter text."""
+def _rank(held: Evaluation | None, entry: Entry, start: Entry) -> tuple[Any, ...]:
+    """Order by validation, then train, then *the* start, any start, the shorter text.
+
+    On both splits a partial score never outranks a full one.
+    """
     return (
-        held.score if held.score is not None else float("-inf"),
-        entry.evaluation.score if entry.evaluation.score is not None else float("-inf"),
+        held is not None and not held.partial,
+        -math.inf if held is None or held.score is None else held.score,
+        (False, -1, -math.inf) if entry.evaluation.score is None else rank(entry),
+        entry is start,
         entry.candidate.step == 0,
         -len(entry.text),
     )
@@ -255,8 +260,8 @@ def _compare(tested: dict[str, Evaluation], start: Entry, best: Entry) -> Held |
     if not pairs or first is None or second is None:
         return None
     difference = paired_difference(
-        [b.score for _, b in pairs if b.score is not None],
         [s.score for s, _ in pairs if s.score is not None],
+        [b.score for _, b in pairs if b.score is not None],
         [s.weight for s, _ in pairs],
         LEVEL,
     )
@@ -265,7 +270,7 @@ def _compare(tested: dict[str, Evaluation], start: Entry, best: Entry) -> Held |
 
 def _sentence(test: Held | None, same: bool) -> str:
     if same:
-        return "No gain: nothing that was tried beat the starting solution where it is selected."
+        return "No gain: nothing that was tried did better than the starting solution."
     if test is None:
         return "Not tested: nothing is held out."
     points = 100 * test.difference.mean
@@ -293,6 +298,17 @@ def _warnings(problem: Problem, evaluation: Evaluation | None) -> list[str]:
     return [f"The winner {said} on {share:.0%} of the items, whatever the input."]
 
 
-def _unmeasured(tested: dict[str, Evaluation]) -> list[str]:
+def _unmeasured(start: Entry, tested: dict[str, Evaluation]) -> list[str]:
+    notes = []
+    if start.evaluation.score is None:
+        reason = next((o.reason for o in start.evaluation.outcomes if o.reason), "no reason known")
+        notes.append(f"The starting solution could not be measured on train: {reason}.")
     missing = sum(e.planned - e.measured for e in tested.values())
-    return [f"{missing} test answers stayed unmeasured and are left out."] if missing else []
+    if missing:
+        words = (
+            "answer stayed unmeasured and is"
+            if missing == 1
+            else "answers stayed unmeasured and are"
+        )
+        notes.append(f"{missing} test {words} left out.")
+    return notes

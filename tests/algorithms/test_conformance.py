@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt.algorithms import ALGORITHMS
-from llmopt.parts.rate import Halving
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
@@ -27,5 +26,5 @@ async def test_every_method_conforms(
 
 @pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)
 async def test_measuring_in_stages_conforms(check: algorithms.Check, tmp_path: Path) -> None:
-    method = ALGORITHMS["opro"](rate=Halving((3, 6)))
+    method = ALGORITHMS["opro"](stages=(3, 6))
     await check(method, scripted.problem(), tmp_path)

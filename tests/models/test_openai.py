@@ -121,12 +121,24 @@ async def test_a_stalled_socket_is_given_up(server: Loopback) -> None:
 
 
 async def test_nobody_listens() -> None:
-    """An endpoint that cannot be reached is named."""
+    """An endpoint that was never reached is named, and is not worth a second attempt."""
     async with loopback() as gone:
         url = gone.url
     model = OpenAIModel("tiny", base_url=url)
-    with pytest.raises(TransientError, match=r"127\.0\.0\.1.* cannot be reached"):
+    with pytest.raises(RefusedError, match=r"127\.0\.0\.1.* cannot be reached.*check the base"):
         await model.complete(chat("a"))
+    await model.close()
+
+
+async def test_nobody_listens_any_more() -> None:
+    """An endpoint that was reached before may come back."""
+    async with loopback() as server:
+        model = OpenAIModel("tiny", base_url=server.url)
+        await model.complete(chat("a"))
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1"):
+        await model.complete(chat("b"))
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1.* cannot be reached"):
+        await model.complete(chat("c"))
     await model.close()
 
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Literal
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.propose import Generate
-from llmopt.parts.rate import Everything
+from llmopt.parts.rate import staged
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant, Linear
 from llmopt.parts.select import Best
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Rate
+    from collections.abc import Sequence
+
     from llmopt.metaprompt import Order, Tag
     from llmopt.model import Family
     from llmopt.parts.reflect import Choose
@@ -45,7 +46,8 @@ def opro(
     strict: bool = True,
     trajectory_first: bool = True,
     max_tokens: int = 512,
-    rate: Rate = Everything(),  # noqa: B008 - a frozen part
+    stages: Sequence[int] = (),
+    keep: float = 0.5,
 ) -> Algorithm:
     """Return OPRO as a row of parts.
 
@@ -65,7 +67,8 @@ def opro(
         strict: Refuse a reply without marks.
         trajectory_first: Show the trajectory before the exemplars.
         max_tokens: Of one draw.
-        rate: What to measure next.
+        stages: Items seen after each stage of measuring; none: everything at once.
+        keep: Share of the candidates that goes on after a stage.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -90,5 +93,5 @@ def opro(
             temperature=heat,
             max_tokens=max_tokens,
         ),
-        rate=rate,
+        rate=staged(stages, keep),
     )

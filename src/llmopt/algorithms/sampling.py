@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.propose import Generate
-from llmopt.parts.rate import Everything
+from llmopt.parts.rate import staged
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import Starts
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Rate
+    from collections.abc import Sequence
+
     from llmopt.model import Family
 
 
@@ -28,7 +29,8 @@ def sampling(
     family: Family | Literal["auto"] = "auto",
     template: str = "",
     max_tokens: int = 512,
-    rate: Rate = Everything(),  # noqa: B008 - a frozen part
+    stages: Sequence[int] = (),
+    keep: float = 0.5,
 ) -> Algorithm:
     """Return independent sampling as a row of parts.
 
@@ -39,7 +41,8 @@ def sampling(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         max_tokens: Of one draw.
-        rate: What to measure next.
+        stages: Items seen after each stage of measuring; none: everything at once.
+        keep: Share of the candidates that goes on after a stage.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -58,5 +61,5 @@ def sampling(
             temperature=Constant(temperature),
             max_tokens=max_tokens,
         ),
-        rate=rate,
+        rate=staged(stages, keep),
     )

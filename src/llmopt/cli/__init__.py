@@ -11,13 +11,12 @@ from llmopt.cli.algorithms import algorithms
 from llmopt.cli.demo import demo
 from llmopt.cli.init import init
 from llmopt.cli.models import models
+from llmopt.cli.options import INTERRUPTED
 from llmopt.cli.resume import resume
 from llmopt.cli.run import run
 from llmopt.cli.runs import runs
 from llmopt.cli.show import show
 from llmopt.errors import LlmoptError
-
-INTERRUPTED = 130
 
 
 class _Group(click.Group):
@@ -27,7 +26,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LlmoptError as error:
-            click.echo(f"Error: {error}", err=True)
+            from llmopt.report.tables import visible
+
+            click.echo(f"Error: {visible(str(error))}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)

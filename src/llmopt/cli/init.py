@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
+from llmopt.cli.options import command_line, json_option, print_json
+
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
-def init(folder: Path) -> None:
-    """Write a commented configuration, a small data file and a prompt file to start from."""
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@json_option
+def init(folder: Path, *, as_json: bool) -> None:
+    """Write files to start from, into FOLDER or here.
+
+    They are a commented configuration, a small data file and a prompt file.
+    """
     from llmopt.errors import ConfigError
     from llmopt.recipes import FOLDER
 
@@ -27,7 +33,13 @@ def init(folder: Path) -> None:
         for name in names:
             (folder / name).write_bytes((kit / name).read_bytes())
     except OSError as error:
-        raise ConfigError(f"llmopt init writes to {folder}, but got: {error}") from error
+        raise ConfigError(
+            f"llmopt init writes to a folder, but got {str(folder)!r}: {error.strerror}; "
+            "choose another folder"
+        ) from error
+    if as_json:
+        print_json({"wrote": [str(folder / name) for name in names]})
+        return
     for name in names:
         click.echo(f"wrote {folder / name}")
-    click.echo(f"Edit them, then: llmopt run {folder / 'llmopt.toml'}")
+    click.echo(f"Edit them, then: {command_line(('run', str(folder / 'llmopt.toml')), None)}")

@@ -17,5 +17,7 @@ def models(as_json: bool) -> None:
     if as_json:
         print_json([{"name": name, "what": what} for name, what in rows])
         return
+    out = console()
     for name, what in rows:
-        console().print(f"[bold]{name}[/bold]\n    {what}")
+        out.print(name, style="bold", markup=False)
+        out.print(f"    {what}", markup=False)

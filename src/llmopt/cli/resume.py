@@ -19,10 +19,11 @@ def resume(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Go on with a run that was interrupted, failed, or ran out of budget.
+    """Go on with a run that was stopped, or let it do more.
 
-    Options may change what does not change the search so far: -o run.steps=…,
-    -o run.concurrency=…, -o budget.calls=…
+    It may have been interrupted, have failed, or have run out of its budget. Options may
+    change what does not change the search so far: -o run.steps=…, -o run.concurrency=…,
+    -o budget.calls=…
     """
     from llmopt.cli.execute import execute
     from llmopt.config import settings
@@ -45,4 +46,5 @@ def resume(
         name=run,
         as_json=as_json,
         quiet=quiet,
+        changed=overrides,
     )

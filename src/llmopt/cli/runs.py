@@ -12,8 +12,6 @@ from llmopt.cli.options import console, json_option, print_json, store_option
 @json_option
 def runs(store: str | None, as_json: bool) -> None:
     """List the runs in the store, newest first."""
-    from dataclasses import asdict
-
     from llmopt.report.tables import print_runs
     from llmopt.store import open_store
 
@@ -23,7 +21,18 @@ def runs(store: str | None, as_json: bool) -> None:
     finally:
         kept.close()
     if as_json:
-        print_json([asdict(info) for info in found])
+        print_json(
+            [
+                {
+                    "name": info.name,
+                    "created": info.created,
+                    "status": info.status,
+                    "steps": max(0, info.steps - 1),  # the starting solutions are no step
+                    "best": info.best,
+                }
+                for info in found
+            ]
+        )
     elif found:
         print_runs(console(), found)
     else:

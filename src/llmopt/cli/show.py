@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmopt.cli.options import console, json_option, print_json, store_option
+from llmopt.cli.options import (
+    command_line,
+    console,
+    json_option,
+    print_json,
+    store_option,
+    write,
+)
 
 if TYPE_CHECKING:
     from llmopt.journal import Step
@@ -15,11 +22,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option("--step", type=int, help="Show this step's meta-prompt and replies as they were.")
+@click.option("--step", type=int, metavar="N", help="Show this step; 0: the starting solutions.")
 @store_option
 @json_option
 def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
-    """Show a run: its trajectory, or one step exactly as sent and received."""
+    """Show a run's trajectory, or what a step sent and received.
+
+    The meta-prompt and the replies of a step are printed exactly; only on a terminal are
+    control characters spelled out.
+    """
     from llmopt.errors import ConfigError
     from llmopt.journal import steps
     from llmopt.store import open_store
@@ -28,9 +39,11 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     try:
         told = list(steps(kept, run))
         if step is None:
-            _show_run(kept, run, told, as_json)
+            _show_run(kept, run, told, as_json=as_json, where=store)
             return
         found = next((s for s in told if s.number == step), None)
+        if not told:
+            raise ConfigError(f"a step of {run!r} is one that is done, but none is yet")
         if found is None:
             raise ConfigError(
                 f"a step of {run!r} is one of 0 to {len(told) - 1}, but got {step}; "
@@ -41,13 +54,17 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
         kept.close()
 
 
-def _show_run(store: Store, run: str, told: list[Step], as_json: bool) -> None:
-    from llmopt.report.tables import print_trajectory
+def _show_run(
+    store: Store, run: str, told: list[Step], *, as_json: bool, where: str | None
+) -> None:
+    from llmopt.report.tables import print_trajectory, visible
     from llmopt.trajectory import Trajectory
 
-    result = next((r.data for r in store.records(run) if r.kind == "result"), None)
+    result, config = None, store.config(run)
+    for record in store.records(run):
+        if record.kind == "result":  # the last one: a resumed run has one per session
+            result = record.data
     if as_json:
-        config = store.config(run)
         data = {"run": run, "config": config, "steps": [_step(s) for s in told], "result": result}
         print_json(data)
         return
@@ -56,10 +73,15 @@ def _show_run(store: Store, run: str, told: list[Step], as_json: bool) -> None:
         trajectory = trajectory.tell(step.entries)
     print_trajectory(console(), trajectory)
     if result:
-        click.echo(f"\nBest: {result['best']['text']}\n{result['verdict']}")
+        best = visible(result["best"]["text"]) or "(empty)"
+        click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
+    elif config["source"]:
+        click.echo(f"\nNot finished; go on with: {command_line(('resume', run), where)}")
     else:
-        click.echo(f"\nThe run is not finished; go on with: llmopt resume {run}")
-    click.echo(f"A step with its meta-prompt and replies: llmopt show {run} --step 1")
+        click.echo("\nNot finished; call optimize() with its name again.")
+    if len(told) > 1:
+        step_1 = command_line(("show", run, "--step", "1"), where)
+        click.echo(f"A step with its meta-prompt and replies: {step_1}")
 
 
 def _show_step(store: Store, step: Step, as_json: bool) -> None:
@@ -81,7 +103,11 @@ def _show_step(store: Store, step: Step, as_json: bool) -> None:
         call, reply = found
         if call.text != shown:  # the draws of a step share their meta-prompt
             shown = call.text
-            _block("META-PROMPT", f"temperature {call.temperature:g}", shown)
+            kind = "chat" if call.prompt is None else "raw completion"
+            limits = f"temperature {call.temperature:g}, at most {call.max_tokens} tokens"
+            _block("META-PROMPT", f"{kind}, {limits}", shown)
+        if reply.reasoning:
+            _block(f"REASONING {number}", "given apart from the reply", reply.reasoning)
         _block(f"REPLY {number}", f"ended by {reply.finish}", reply.text)
     for entry in step.entries:
         score = entry.evaluation.score
@@ -91,9 +117,9 @@ def _show_step(store: Store, step: Step, as_json: bool) -> None:
 
 
 def _block(title: str, detail: str, text: str) -> None:
-    """Print a text exactly, under a line that cannot be mistaken for it."""
-    click.echo(f"──── {title} ({detail}) " + "─" * 20)
-    click.echo(text)
+    """Print a text under a line that says what it is."""
+    write(f"──── {title} ({detail}) " + "─" * 20)
+    write(text)
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Settings:
         unified: Whether the slots share one memory for what was read.
         spare_cache_mib: Memory for prompts of slots that were given to others; 0 for none.
         similarity: Share of a prompt that must agree with a slot's for the slot to be reused.
+        reuse: Whether what was read of a prompt is kept for the next one. It saves time, and
+            its rounding can change a reply; without it, one slot always answers the same.
     """
 
     poll: int = 50
@@ -48,6 +50,7 @@ class Settings:
     unified: bool = True
     spare_cache_mib: int = 0
     similarity: float = 0.1
+    reuse: bool = True
 
 
 class LocalModel:
@@ -84,7 +87,7 @@ class LocalModel:
         self._path = Path(path)
         self._shape = _Shape(threads or free_cores(), slots, context, settings or Settings())
         self.identity = f"local/{name}@{fingerprint(self._path)}"
-        self.traits = Traits(chat=True, completion=True, family=family, slots=slots)
+        self.traits = Traits(chat=True, completion=True, family=family, slots=slots, deadline=None)
         self._engine: Any = None
         self._loading = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -121,7 +124,7 @@ class LocalModel:
                 self._engine = _acquired(self._path, self._shape)
             engine = self._engine
         body = request_of(call, Dialect())
-        body["cache_prompt"] = True
+        body["cache_prompt"] = self._shape.settings.reuse
         body["seed"] = int(call.key(self.identity)[:_HEX], _HEX) % _SEEDS
         handle = engine.handle_completions if call.prompt is not None else None
         try:

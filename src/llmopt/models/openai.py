@@ -75,6 +75,7 @@ class OpenAIModel:
         self._authorization = f"Bearer {bearer}" if bearer else user and f"Basic {user}"
         self._redact = Redactor(_secrets(url, bearer))
         self._held: _Connection | None = None
+        self._reached = False
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.model!r}, base_url={self._where!r})"
@@ -115,6 +116,7 @@ class OpenAIModel:
                 held.urls[path], data=body, proxy=held.proxy, allow_redirects=False
             ) as response:
                 content = await response.read()
+                self._reached = True
                 headers = {} if response.status == _OK else dict(response.headers)
                 kind = response.headers.get("Content-Type", "")
                 return response.status, kind, headers, content
@@ -124,13 +126,21 @@ class OpenAIModel:
                 f"{self._told(error)}; check the base URL"
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            fault = TransientError(f"{self._where} cannot be reached: {self._told(error)}")
+            fault = self._unreachable(error)
         except TimeoutError:
             fault = LostReplyError(f"{self._where} gave no whole answer in {self._timeout:g} s")
         except (aiohttp.ClientError, OSError) as error:
             fault = LostReplyError(f"the connection to {self._where} broke: {self._told(error)}")
         # Raised out here so that no cause hangs on it: aiohttp's errors can hold the headers.
         raise fault
+
+    def _unreachable(self, error: aiohttp.ClientError) -> ModelError:
+        """Return why there is no connection: one that never was is worth no second attempt."""
+        reason = getattr(getattr(error, "os_error", None), "strerror", None)
+        message = f"{self._where} cannot be reached: {reason or self._told(error)}"
+        if self._reached:
+            return TransientError(message)
+        return RefusedError(f"{message}; check the base URL, and that the server runs")
 
     def _told(self, error: Exception) -> str:
         """Return what the HTTP library says about `error`, fit for a message."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmopt.errors import InputError, UnknownNameError
+from llmopt.errors import InputError, MissingExtraError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.local import LocalModel
 from llmopt.models.openai import OpenAIModel
@@ -107,7 +108,9 @@ def model_named(
 
 
 def _local(rest: str, slots: int | None, progress: Progress | None) -> Model:
-    """Return a local model by known name or by path."""
+    """Return a local model by known name or by path; the engine must be there before weights."""
+    if find_spec("xllamacpp") is None:
+        raise MissingExtraError("a local model", "local")
     more: dict[str, Any] = {} if slots is None else {"slots": slots}
     if rest.endswith(".gguf"):
         path = Path(rest).expanduser()

@@ -87,7 +87,11 @@ class Generate:
         calls = [replace(first, sample=brief.sample(draw)) for draw in range(self.samples)]
         replies = await all_of(brief.model.complete(call) for call in calls)
         return tuple(
-            Proposed(metaprompt.read(reply.text), reply.text, call.key(brief.model.identity))
+            Proposed(
+                metaprompt.read(reply.text, cut=reply.finish == "length"),
+                reply.text,
+                call.key(brief.model.identity),
+            )
             for call, reply in zip(calls, replies, strict=True)
         )
 
@@ -98,7 +102,10 @@ class Generate:
         best = max((entry.score for entry in brief.parents), default=0.0)
         return Sections(
             description=problem.description,
-            entries=tuple(Shown(e.text, problem.show(e.score, buckets)) for e in brief.parents),
+            entries=tuple(
+                Shown(e.text, problem.show(e.score, buckets), e.evaluation.partial)
+                for e in brief.parents
+            ),
             order=self.order,
             scored=self.scores > 0 and bool(brief.parents),
             scale=problem.scale(buckets),

@@ -12,6 +12,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from llmopt.algorithm import Rate
     from llmopt.trajectory import Trajectory
     from llmopt.types import Candidate, Item, Outcome
 
@@ -92,3 +93,12 @@ class Halving:
 
         wanted = max(1, math.ceil(self.keep * len(left)))
         return sorted(sorted(left, key=rank, reverse=True)[:wanted])
+
+
+def staged(stages: Sequence[int], keep: float) -> Rate:
+    """Return :class:`Halving` with these stages, or :class:`Everything` without any.
+
+    Raises:
+        ConfigError: The stages or the share are out of their range.
+    """
+    return Halving(tuple(stages), keep) if stages else Everything()

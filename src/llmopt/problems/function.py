@@ -73,10 +73,11 @@ class FunctionProblem:
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """Name and direction of the function, and the starts; its code is not looked into."""
-        name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        """Names of the functions and all settings; their code is not looked into."""
         return {
-            "function": name,
+            "function": _name(self.function),
+            "parser": _name(self.parser),
+            "decimals": str(self.decimals),
             "describe": self.describe,
             "minimize": str(self.minimize),
             "seeds": canonical(list(self.starts)),
@@ -111,7 +112,7 @@ class FunctionProblem:
     def show(self, score: float, buckets: int) -> str:
         """Return the function's value in the user's direction."""
         del buckets
-        value = -score if self.minimize else score
+        value = (-score if self.minimize else score) + 0.0  # never a negative zero
         return f"{value:.{self.decimals}g}"
 
     def scale(self, buckets: int) -> str:
@@ -127,10 +128,21 @@ class FunctionProblem:
         """Call the function; what goes wrong in it is the outcome's reason."""
         del scorer
         try:
-            found = await asyncio.to_thread(self.function, text)
+            found = await asyncio.to_thread(self._called, text)
             value = float(await found if inspect.isawaitable(found) else found)
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             return Outcome(item.id, None, reason=one_line(f"{type(error).__name__}: {error}"))
         if not math.isfinite(value):
             return Outcome(item.id, None, reason=f"the function gave {value}")
         return Outcome(item.id, -value if self.minimize else value, f"{value:.12g}")
+
+    def _called(self, text: str) -> float | Awaitable[float]:
+        """Call the function; a StopIteration could not cross from a thread into a coroutine."""
+        try:
+            return self.function(text)
+        except StopIteration as error:
+            raise RuntimeError("the function raised StopIteration") from error
+
+
+def _name(function: Callable[..., object]) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)

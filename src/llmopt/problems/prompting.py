@@ -101,7 +101,7 @@ class PromptProblem:
         *,
         input: str = "input",  # noqa: A002 - the user's word for the column
         target: str = "target",
-        sizes: tuple[float, float, float] = (0.25, 0.25, 0.5),
+        sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
         **options: object,
     ) -> Self:
@@ -129,7 +129,7 @@ class PromptProblem:
         *,
         input: str = "input",  # noqa: A002 - the user's word for the key
         target: str = "target",
-        sizes: tuple[float, float, float] = (0.25, 0.25, 0.5),
+        sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
         **options: object,
     ) -> Self:
@@ -187,7 +187,7 @@ class PromptProblem:
             raise ConfigError("starting instructions are one or more, but got none")
         problem = cls(
             splits=splits,
-            instructions=tuple(dict.fromkeys(_polish(text) for text in starts)),
+            instructions=tuple(dict.fromkeys(text.strip() for text in starts)),
             task=task,
             metric=chosen,
             prompt=Layout(prompt) if prompt else layout(position, qa_frame=qa_frame),
@@ -238,7 +238,12 @@ class PromptProblem:
         return found
 
     def parse(self, text: str) -> str | Refusal:
-        """Polish a proposed instruction as the paper's code does, or refuse it."""
+        """Polish a proposed instruction as the paper's code does, or refuse it.
+
+        A starting instruction that is proposed again stays what it is (O4).
+        """
+        if text.strip() and text.strip() in self.instructions:
+            return text.strip()
         marker = leaked_marker(text)
         if marker:
             return Refusal(f"leaked marker {marker}")
@@ -326,16 +331,11 @@ def _metric(metric: str | Metric, choices: Sequence[str], items: Sequence[Item])
 def _polish(text: str) -> str:
     """Strip white space, a pair of quotes around everything, and ``**`` (OPRO, section 3)."""
     polished = text.replace("**", "").strip()
-    for opening, closing in (('"', '"'), ("“", "”")):
+    while len(polished) > 1 and (polished[0], polished[-1]) in (('"', '"'), ("“", "”")):
         inner = polished[1:-1]
-        if (
-            len(polished) > 1
-            and polished[0] == opening
-            and polished[-1] == closing
-            and opening not in inner
-            and closing not in inner
-        ):
-            polished = inner.strip()
+        if polished[0] in inner or polished[-1] in inner:
+            break  # two quotations, not one around everything
+        polished = inner.strip()
     return polished
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+    from rich.spinner import Spinner
 
     from llmopt.run import Progress
 
@@ -48,16 +49,21 @@ class View:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or terminal()
-        live = self._console.is_terminal or self._console.is_jupyter
+        live = self._console.is_interactive or self._console.is_jupyter
         self._live: Live | None = self._made() if live and not os.environ.get("CI") else None
         self._pace = Pace()
         self._shown = 0.0
-        self._line = ("", -1)
+        self._phase = ("", -1)
+        self._spinner: Spinner | None = None
 
     def _made(self) -> Live:
         from rich.live import Live
 
-        return Live(console=self._console, auto_refresh=False, transient=True)
+        # The thread that redraws turns the spinner while a slow model keeps everything waiting.
+        turning = self._console.is_terminal
+        return Live(
+            console=self._console, auto_refresh=turning, refresh_per_second=5, transient=True
+        )
 
     def __enter__(self) -> Self:
         if self._live:
@@ -77,15 +83,15 @@ class View:
         """Show the state of a run; cheap when called often."""
         now = time.monotonic()
         self._pace.saw(progress, now)
-        if self._live:
-            if now - self._shown >= 0.1 or progress.phase == "done":  # noqa: PLR2004 - ten a second
-                self._shown = now
-                self._live.update(self._panel(progress), refresh=True)
+        # Always when a phase begins, which may then be silent for long; otherwise ten times a
+        # second on a terminal, and a plain line every ten seconds elsewhere.
+        phase = (progress.phase, progress.step)
+        if phase == self._phase and now - self._shown < (0.1 if self._live else 10.0):
             return
-        # Plain lines: one when a phase begins, then one every ten seconds.
-        if self._line != (progress.phase, progress.step) or now - self._shown >= 10:  # noqa: PLR2004
-            self._line = (progress.phase, progress.step)
-            self._shown = now
+        self._phase, self._shown = phase, now
+        if self._live:
+            self._live.update(self._panel(progress), refresh=True)
+        else:
             sys.stderr.write(self._plain(progress) + "\n")
             sys.stderr.flush()
 
@@ -96,15 +102,14 @@ class View:
         ]
         if progress.planned:
             parts.append(f"{progress.done}/{progress.planned} evaluations")
-        if self._pace.rate:
-            parts.append(f"{self._pace.rate:.1f}/s")
-            parts.append(f"about {clock(self._pace.left(progress))} left")
+        parts += self._pace.words(progress)
         if progress.best is not None:
             parts.append(f"best {shown(progress.best)}: {one_line(progress.best_text, 60)}")
         return ", ".join(parts)
 
     def _panel(self, progress: Progress) -> RenderableType:
         from rich.progress_bar import ProgressBar
+        from rich.spinner import Spinner
         from rich.table import Table
         from rich.text import Text
 
@@ -112,14 +117,25 @@ class View:
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column()
         phase = _WORDS.get(progress.phase, progress.phase)
-        grid.add_row(progress.run, Text(f"step {progress.step} of {progress.steps} · {phase}"))
+        if self._spinner is None:  # the same one all along, or it would begin anew
+            self._spinner = Spinner("dots")
+        self._spinner.update(text=Text(f"step {progress.step} of {progress.steps} · {phase}"))
+        grid.add_row(progress.run, self._spinner)
         if progress.planned:
             bar = Table.grid(padding=(0, 1))
             bar.add_row(
-                ProgressBar(total=progress.planned, completed=progress.done, width=30),
+                ProgressBar(
+                    total=progress.planned,
+                    completed=progress.done,
+                    width=min(30, max(8, self._console.width - 66)),
+                ),
                 Text(
-                    f"{progress.done} of {progress.planned} evaluations · "
-                    f"{self._pace.rate:.1f}/s · about {clock(self._pace.left(progress))} left"
+                    " · ".join(
+                        (
+                            f"{progress.done} of {progress.planned} evaluations",
+                            *self._pace.words(progress),
+                        )
+                    )
                 ),
             )
             grid.add_row("", bar)
@@ -217,16 +233,20 @@ class Pace:
             return None
         return (progress.planned - progress.done + progress.ahead) / self.rate
 
+    def words(self, progress: Progress) -> list[str]:
+        """Return rate and time left as far as they are known."""
+        left = self.left(progress)
+        rate = [f"{self.rate:.1f}/s"] if self.rate else []
+        return rate if left is None else [*rate, f"about {clock(left)} left"]
+
 
 def shown(score: float) -> str:
     """Return a score for people: per cent where it can be one."""
     return f"{100 * score:.1f} %" if 0 <= score <= 1 else f"{score:.6g}"
 
 
-def clock(seconds: float | None) -> str:
-    """Return a duration as ``m:ss`` or ``h:mm:ss``; ``?`` where it is unknown."""
-    if seconds is None:
-        return "?"
+def clock(seconds: float) -> str:
+    """Return a duration as ``m:ss`` or ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

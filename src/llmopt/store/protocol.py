@@ -75,7 +75,8 @@ class Store(Protocol):
 
     All methods may be called from any thread. Every method that names a run raises StoreError,
     with the nearest known name, where the run does not exist (except :meth:`create`,
-    :meth:`claim`); every method raises StoreError where the storage cannot be read or written.
+    :meth:`claim`, :meth:`discard`); every method raises StoreError where the storage cannot be
+    read or written.
     """
 
     def create(self, run: str, config: dict[str, Any]) -> None:
@@ -136,6 +137,13 @@ class Store(Protocol):
 
         Raises:
             StoreError: On entering: the run is claimed already, here or in another process.
+        """
+        ...
+
+    def discard(self, run: str) -> None:
+        """Remove a run that has neither steps nor replies, so that a false start leaves nothing.
+
+        Any other run stays as it is, and a run that does not exist is none to remove.
         """
         ...
 

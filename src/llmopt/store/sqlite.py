@@ -42,6 +42,12 @@ SELECT name, (SELECT coalesce(max(seq) + 1, 0) FROM journal WHERE run = name), ?
 FROM runs WHERE name = ?
 """
 
+_EMPTY = f"""
+DELETE FROM runs WHERE name = ?
+    AND NOT EXISTS (SELECT 1 FROM journal WHERE run = ? AND kind = '{STEP}')
+    AND NOT EXISTS (SELECT 1 FROM replies WHERE run = ?)
+"""  # noqa: S608 - a constant of ours
+
 _SPENT = """
 SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated)
 FROM replies WHERE run = ? GROUP BY role
@@ -185,6 +191,15 @@ class SqliteStore:
     def claim(self, run: str) -> AbstractContextManager[None]:
         """See the protocol."""
         return holding(self._path, check_name(run))
+
+    def discard(self, run: str) -> None:
+        """See the protocol."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            if connection.execute(_EMPTY, (run, run, run)).rowcount:
+                connection.execute("DELETE FROM journal WHERE run = ?", (run,))
+
+        self._writer.do(work)
 
     def close(self) -> None:
         """See the protocol."""

@@ -287,6 +287,22 @@ def seconds_add_up(opener: Opener) -> None:
         _require("the time of both processes", store.seconds("a"), 1.75)
 
 
+def only_an_empty_run_is_discarded(opener: Opener) -> None:
+    """A run without steps and replies leaves no trace; any other stays as it is."""
+    with closing(opener()) as store:
+        for run in ("empty", "stepped", "paid"):
+            store.create(run, {"run": run})
+            store.append(run, "status", {"status": "failed"})
+        store.append("stepped", "step", {})
+        asyncio.run(put_number(store, "paid", 1))
+        for run in ("empty", "stepped", "paid", "never-made"):
+            store.discard(run)
+        _require("what is left", {info.name for info in store.runs()}, {"stepped", "paid"})
+        _require("a journal", [r.kind for r in store.records("paid")], ["config", "status"])
+        store.create("empty", {})
+        _require("the journal of a new run", [r.kind for r in store.records("empty")], ["config"])
+
+
 def replies_come_from_several_event_loops(opener: Opener) -> None:
     """Threads with loops of their own, and plain calls among them, share one store."""
     with closing(opener()) as store:
@@ -508,6 +524,7 @@ CHECKS: tuple[Check, ...] = (
     the_first_reply_stays,
     usage_is_summed_by_run_and_role,
     seconds_add_up,
+    only_an_empty_run_is_discarded,
     replies_come_from_several_event_loops,
     what_was_handed_in_is_stored_by_close,
     a_run_is_claimed_by_one_at_a_time,

@@ -1,0 +1,483 @@
+"""The documents are true: their code runs, their commands exist, their tables are the code's.
+
+Generated parts stand between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. With
+``LLMOPT_REWRITE_DOCS=1`` they are written anew instead of compared (``make docs``).
+
+A comment on the line before a Python block says what it needs: ``<!-- needs: local model -->``
+or ``<!-- needs: key -->``; the latter is compiled only.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import os
+import re
+import runpy
+import shlex
+import shutil
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType, NoneType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import click
+import pytest
+from pydantic_core import PydanticUndefined
+
+from llmopt.algorithms import ALGORITHMS, table
+from llmopt.cli import main
+from llmopt.config import PriceTable, Settings, settings
+from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
+from llmopt.problem import Description, Exemplar
+from llmopt.recipes import FOLDER
+from llmopt.testing import algorithms, scripted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+NEEDS = ("", "local model", "key")
+MINIMAL = {
+    "problem": {"data": "tickets.csv", "input": "text", "target": "label"},
+    "scorer": {"model": "local/smollm2-135m"},
+}
+NONE = "–"  # noqa: RUF001 - the dash that the tables show for no default
+REWRITE = bool(os.environ.get("LLMOPT_REWRITE_DOCS"))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a document."""
+
+    document: Path
+    line: int
+    language: str
+    needs: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+
+@cache
+def lines_of(document: Path) -> tuple[str, ...]:
+    return tuple(document.read_text(encoding="utf-8").splitlines())
+
+
+@cache
+def blocks() -> tuple[Block, ...]:
+    return tuple(block for document in DOCUMENTS for block in blocks_of(document))
+
+
+def blocks_of(document: Path) -> Iterator[Block]:
+    begin, needs, language = 0, "", ""
+    for number, line in enumerate(lines_of(document), 1):
+        if not line.startswith("```"):
+            continue
+        if begin:
+            text = "\n".join(lines_of(document)[begin : number - 1]) + "\n"
+            yield Block(document, begin, language, needs, text)
+            begin = 0
+        else:
+            before = lines_of(document)[number - 2] if number > 1 else ""
+            found = re.fullmatch(r"<!-- needs: (.*) -->", before)
+            begin, needs, language = number, found[1] if found else "", line[3:]
+
+
+def prose(document: Path) -> str:
+    """Return a document without its blocks."""
+    return re.sub(
+        r"^```.*?^```$", "", "\n".join(lines_of(document)), flags=re.MULTILINE | re.DOTALL
+    )
+
+
+def those(language: str, needs: str = "") -> list[Any]:
+    return [
+        pytest.param(block, id=str(block))
+        for block in blocks()
+        if block.language == language and block.needs == needs
+    ]
+
+
+# -- Python ---------------------------------------------------------------------------------
+
+
+def ran(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a block where the files of ``llmopt init`` are."""
+    shutil.copytree(FOLDER / "starter", folder, dirs_exist_ok=True)
+    monkeypatch.chdir(folder)
+    # As many empty lines before it as in the document, so that a traceback names its line.
+    code = compile("\n" * block.line + block.text, str(block.document), "exec")
+    module = ModuleType("documented")
+    monkeypatch.setitem(sys.modules, "documented", module)  # dataclasses look it up
+    exec(code, vars(module))
+
+
+@pytest.mark.parametrize("block", those("python"))
+def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran(block, tmp_path, monkeypatch)
+
+
+@pytest.mark.local_model
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("block", those("python", "local model"))
+def test_python_runs_on_the_local_model(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(block, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("block", those("python", "key"))
+def test_python_that_needs_a_key_compiles(block: Block) -> None:
+    compile(block.text, str(block), "exec")
+
+
+def test_every_need_is_a_known_one() -> None:
+    for document in DOCUMENTS:
+        for need in re.findall(r"<!-- needs: (.*?) -->", document.read_text(encoding="utf-8")):
+            assert need in NEEDS, document
+    assert {block.needs for block in blocks()} == set(NEEDS)
+
+
+# -- examples -------------------------------------------------------------------------------
+
+
+def shown_by(
+    script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: str
+) -> str:
+    monkeypatch.setattr(sys, "argv", [script, *args])
+    runpy.run_path(str(ROOT / "examples" / script), run_name="__main__")
+    return capsys.readouterr().out
+
+
+def test_every_example_is_run_here() -> None:
+    names = {path.name for path in (ROOT / "examples").glob("*.py")}
+    assert names == {"prompt.py", "function.py", "own_algorithm.py"}
+
+
+def test_the_prompt_example_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = "scripted/llmopt.testing.scripted:answer"
+    assert "llmopt show" in shown_by("prompt.py", capsys, monkeypatch, model)
+
+
+def test_the_function_example_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numbers_of_a_script.py").write_text(
+        "def answer(call):\n"
+        "    return f'<INS>{call.sample % 11 - 5}, {call.sample // 11 % 11 - 5}</INS>'\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    shown = shown_by("function.py", capsys, monkeypatch, "scripted/numbers_of_a_script:answer")
+    value = re.search(r"^value: (.*)$", shown, re.MULTILINE)
+    assert value
+    assert float(value[1]) < 25, "better than every start"
+
+
+def test_the_algorithm_example_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "latest" in shown_by("own_algorithm.py", capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda check: check.__name__)
+async def test_the_algorithm_example_conforms(
+    check: algorithms.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ROOT / "examples" / "own_algorithm.py"
+    spec = importlib.util.spec_from_file_location("own_algorithm", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "own_algorithm", module)
+    spec.loader.exec_module(module)
+    await check(module.latest(), scripted.problem(), tmp_path)
+
+
+@pytest.mark.local_model
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("script", ["prompt.py", "function.py"])
+def test_an_example_runs_on_the_local_model(
+    script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shown_by(script, capsys, monkeypatch)
+
+
+# -- commands -------------------------------------------------------------------------------
+
+
+def commands() -> list[Any]:
+    """Return every command of the blocks for a shell, and of the prose's code."""
+    found = [
+        (line.removeprefix(sign), str(block))
+        for block in blocks()
+        for language, sign in (("bash", ""), ("console", "$ "))
+        if block.language == language
+        for line in block.text.splitlines()
+        if line.startswith(sign)
+    ]
+    found += [
+        (code, document.name)
+        for document in DOCUMENTS
+        for code in re.findall(r"`((?:llmopt|make) [^`]*)`", prose(document))
+    ]
+    return [pytest.param(command, id=f"{place} {command}") for command, place in found]
+
+
+def makefile_targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z]+):.*##", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_exists(command: str) -> None:
+    words = shlex.split(command, comments=True)
+    if words[:1] == ["make"]:
+        assert {w for w in words[1:] if "=" not in w} <= makefile_targets()
+    elif words[:2] == ["pip", "install"]:
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        extras = re.findall(r"\[(.*)\]", words[-1])
+        assert set(extras) <= known["project"]["optional-dependencies"].keys()
+    else:
+        assert words[:1] == ["llmopt"], "a command of ours"
+        parsed(words[1:])
+
+
+def parsed(words: list[str]) -> None:
+    """Let click read a command line without doing anything."""
+    if words[0].startswith("-"):
+        assert any(words[0] in option.opts for option in main.get_params(click.Context(main)))
+        return
+    assert words[0] in main.commands
+    if not words[1:]:
+        return  # the command's name alone stands for it in a sentence
+    context = main.commands[words[0]].make_context(words[0], words[1:])
+    changed = context.params.get("overrides", ())
+    settings(json.loads(json.dumps(MINIMAL)), "here", Path(), changed).algorithm.built()
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in main.commands.keys() - {"demo"}:  # make demo stands for it
+        assert f"llmopt {name}" in text
+
+
+def test_every_target_is_in_the_contributors_page() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert {name for name in makefile_targets() if f"`make {name}`" in text} == makefile_targets()
+
+
+def test_exit_codes_are_those_of_the_command_line() -> None:
+    rows = re.findall(r"^\| (\d+) \|", prose(ROOT / "README.md"), re.MULTILINE)
+    assert rows == re.findall(r"\b(\d+) (?:done|the run|bad|stopped|interrupted)", main.help or "")
+
+
+# -- links ----------------------------------------------------------------------------------
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that headings get."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", prose(document)):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+# -- generated parts ------------------------------------------------------------------------
+
+
+def holds(document: str, name: str, body: str) -> None:
+    """Compare a generated part of a document, or write it."""
+    path = ROOT / document
+    text = path.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before, found, rest = text.partition(begin)
+    part, ended, after = rest.partition(end)
+    assert found, f"{document} has a part {name}"
+    assert ended, f"{document} has a part {name}"
+    if REWRITE:
+        path.write_text(before + begin + body + end + after, encoding="utf-8")
+    else:
+        assert part == body, "run: make docs"
+
+
+def test_the_table_of_algorithms_is_the_registry() -> None:
+    columns = ("select", "reflect", "propose", "rate")
+    rows = [
+        f"| `{row['algorithm']}` | {row['what']} | "
+        + " | ".join(f"`{row[part]}`" for part in columns)
+        + " |\n"
+        for row in table()
+    ]
+    head = f"| name | what it is | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 2)}\n"
+    holds("README.md", "algorithms", head + "".join(rows))
+
+
+def test_the_table_of_variables_is_complete() -> None:
+    rows = (f"| `{name}` | {meaning} |\n" for name, meaning in VARIABLES.items())
+    holds("docs/meta-prompts.md", "variables", "| variable | holds |\n|---|---|\n" + "".join(rows))
+
+
+@pytest.mark.parametrize("family", ["chat", "brackets", "continuation"])
+def test_the_families_look_as_shown(family: Literal["chat", "brackets", "continuation"]) -> None:
+    sections = Sections(
+        Description(
+            "Decide whether a review is positive or negative.",
+            where="at the beginning of the question",
+            labels=("negative", "positive"),
+        ),
+        entries=(
+            Shown("Read the review.", "48"),
+            Shown("Is this review positive or negative?", "61"),
+        ),
+        scale="100",
+        aim="80",
+        exemplars=(
+            Exemplar("The soup was cold.", "<INS>\nThe soup was cold.", "negative"),
+            Exemplar("We will be back!", "<INS>\nWe will be back!", "positive"),
+        ),
+    )
+    text = MetaPrompt(family).lay_out(sections)
+    assert "```" not in text
+    holds("docs/meta-prompts.md", family, f"`{family}`:\n\n```text\n{text}\n```\n")
+
+
+# -- the configuration ----------------------------------------------------------------------
+
+
+def rows_under(heading: str) -> dict[str, tuple[str, str]]:
+    """Return key -> (type, default) of the first table after a heading."""
+    text = "\n".join(lines_of(ROOT / "docs" / "configuration.md"))
+    _, found, rest = text.partition(f"{heading}")
+    assert found, f"docs/configuration.md has a section {heading}"
+    section = re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \| .+ \|$", section, re.MULTILINE)
+    assert len({name for name, _, _ in rows}) == len(rows)
+    return {name: (kind, default) for name, kind, default in rows}
+
+
+def written(default: object) -> str:
+    """Return a default as the document writes it."""
+    if default in (PydanticUndefined, inspect.Parameter.empty):
+        return "needed"
+    return NONE if default is None else f"`{json.dumps(default)}`"
+
+
+def kind_of(annotation: Any) -> str:
+    """Return how the document calls a type; more may follow."""
+    if NoneType in get_args(annotation):
+        return kind_of(next(a for a in get_args(annotation) if a is not NoneType))
+    if get_origin(annotation) is Literal:
+        *names, last = (f"`{name}`" for name in get_args(annotation))
+        return f"{', '.join(names)} or {last}"
+    if get_origin(annotation) is tuple:
+        return "three numbers"
+    names_of = {
+        str: "text",
+        Path: "path",
+        bool: "true or false",
+        int: "whole number",
+        float: "number",
+        list[str]: "list of texts",
+        list[Path]: "list of paths",
+        PriceTable: "table",
+    }
+    return names_of[annotation]
+
+
+def tables() -> list[tuple[str, type[BaseModel]]]:
+    found: list[tuple[str, type[BaseModel]]] = [("[scorer.price]", PriceTable)]
+    for name, field in Settings.model_fields.items():
+        models = (field.annotation, *get_args(field.annotation))
+        model = next(m for m in models if hasattr(m, "model_fields"))
+        found.append((f"[{name}]", model))
+    return found
+
+
+@pytest.mark.parametrize(("heading", "model"), tables())
+def test_every_key_is_documented(heading: str, model: type[BaseModel]) -> None:
+    """None is missing, none is made up, and types and defaults are those of the code."""
+    rows = rows_under(f"# `{heading}`")
+    assert list(rows) == list(model.model_fields)
+    for key, field in model.model_fields.items():
+        kind, default = rows[key]
+        made = field.get_default(call_default_factory=True)
+        assert default == written(made), key
+        assert kind.startswith(kind_of(field.annotation)), key
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+def test_every_option_of_a_method_is_documented(name: str) -> None:
+    rows = rows_under(f"# Options of `{name}`")
+    options = inspect.signature(ALGORITHMS[name]).parameters
+    assert list(rows) == list(options)
+    for key, option in options.items():
+        assert rows[key][1] == written(option.default), key
+
+
+@pytest.mark.parametrize("block", those("toml"))
+def test_a_configuration_is_valid(block: Block, tmp_path: Path) -> None:
+    """Alone, or put over the least that is needed."""
+    data = {**json.loads(json.dumps(MINIMAL)), **tomllib.loads(block.text)}
+    settings(data, str(block), tmp_path)
+
+
+# -- the architecture -----------------------------------------------------------------------
+
+
+def text_block(document: str, beginning: str) -> list[str]:
+    found = [
+        block
+        for block in blocks()
+        if block.document == ROOT / document and block.text.startswith(beginning)
+    ]
+    assert len(found) == 1
+    return found[0].text.splitlines()
+
+
+def test_the_tree_names_every_module() -> None:
+    """None is missing and every named one exists; all but an ``__init__`` say what they are."""
+    folders: list[str] = []
+    named: set[str] = set()
+    for line in text_block("docs/architecture.md", "src/llmopt/\n")[1:]:
+        match = re.fullmatch(r"((?:│   |    )*)[├└]── (\S+)(.*)", line)
+        assert match, line
+        depth, name = len(match[1]) // 4, match[2]
+        folders = folders[:depth]
+        if name.endswith("/"):
+            folders.append(name.removesuffix("/"))
+            assert (ROOT / "src" / "llmopt" / Path(*folders)).is_dir(), name
+            continue
+        assert match[3].strip() or name == "__init__.py", line
+        named.add("/".join((*folders, name)))
+    package = ROOT / "src" / "llmopt"
+    assert named == {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert text_block("docs/architecture.md", "cli\n") == layers[1:]  # the first is __main__

@@ -1,0 +1,148 @@
+"""Every meta-prompt is a text that people review: one file per method, family and problem.
+
+A change of a template, a part or a problem shows here as the difference of a text. Where it
+is wanted, write the files again and read what `git diff` says::
+
+    LLMOPT_GOLDEN=write pytest tests/golden
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms.opro import opro
+from llmopt.model import Traits
+from llmopt.models.scripted import ScriptedModel
+from llmopt.problems.function import FunctionProblem
+from llmopt.problems.prompting import PromptProblem
+from llmopt.problems.splits import Splits
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Item, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmopt.algorithm import Algorithm
+    from llmopt.model import Family
+    from llmopt.problem import Problem
+    from llmopt.types import Call
+
+HERE = Path(__file__).parent
+FAMILIES: tuple[Family, ...] = ("chat", "brackets", "continuation")
+
+REVIEWS = [
+    ("The soup was cold and nobody cared.", "negative"),
+    ("I would walk an hour for that bread.", "positive"),
+    ("Two stars, and one of them is for the parking space.", "negative"),
+    ("We laughed all evening and came back the next day.", "positive"),
+    ("The room smelled of paint.", "negative"),
+    ("Quiet, bright, and cheaper than I feared.", "positive"),
+]
+
+
+def prompt() -> PromptProblem:
+    items = [Item(str(n), text, label) for n, (text, label) in enumerate(REVIEWS)]
+    return PromptProblem.from_splits(
+        Splits(tuple(items[:4]), (), tuple(items[4:])),
+        instructions=["Is this good?"],
+        task="Decide whether a review is positive or negative.",
+        position="Q_begin",
+        qa_frame=True,
+    )
+
+
+def function() -> FunctionProblem:
+    return FunctionProblem(
+        lambda text: abs(float(text) - 3),
+        describe="Find the number x for which an unknown error is smallest.",
+        seeds=["10"],
+        minimize=True,
+        parser=lambda text: f"{float(text):g}",
+    )
+
+
+TRIED: dict[str, list[tuple[str, list[float]]]] = {
+    "prompt": [
+        ("Is this good?", [0, 0, 1, 0]),
+        ("Say positive or negative.", [1, 0, 1, 0]),
+        ("Read the review and answer with one word: positive or negative.", [1, 0, 1, 1]),
+    ],
+    "function": [("10", [-7.0]), ("7.5", [-4.5]), ("2.75", [-0.25])],
+}
+PROBLEMS: dict[str, Callable[[], Problem]] = {"prompt": prompt, "function": function}
+
+
+def past(kind: str, *, partial: bool = False) -> Trajectory:
+    entries = []
+    for n, (text, scores) in enumerate(TRIED[kind]):
+        seen = scores[:2] if partial and n == 1 else scores
+        outcomes = tuple(Outcome(str(i), float(s)) for i, s in enumerate(seen))
+        entries.append(Entry(Candidate(text, int(n > 0)), Evaluation(outcomes, len(scores))))
+    return Trajectory().tell(entries[:1]).tell(entries[1:])
+
+
+async def metaprompt(
+    method: Algorithm, family: Family, problem: Problem, trajectory: Trajectory
+) -> str:
+    """Return what the optimizer LLM is sent first."""
+    sent: list[str] = []
+
+    def answer(call: Call) -> str:
+        sent.append(call.text)
+        return ""
+
+    model = ScriptedModel(answer, traits=Traits(completion=True, family=family))
+    await method.ask(problem, trajectory, model, 0, 4)
+    return sent[0]
+
+
+def compare(name: str, text: str) -> None:
+    path = HERE / f"{name}.txt"
+    if os.environ.get("LLMOPT_GOLDEN") == "write":
+        path.write_text(text + "\n", encoding="utf-8")
+    assert path.is_file(), f"{path.name} is not written yet; see the top of {__file__}"
+    assert text + "\n" == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+async def test_the_meta_prompt_is_the_reviewed_one(name: str, family: Family, kind: str) -> None:
+    text = await metaprompt(ALGORITHMS[name](), family, PROBLEMS[kind](), past(kind))
+    compare(f"{name}-{family}-{kind}", text)
+
+
+VARIANTS: dict[str, Algorithm] = {
+    "no-exemplars": opro(exemplars=0),
+    "failing": opro(exemplars=2, exemplars_by="accumulative_most_frequent"),
+    "exemplars-first": opro(trajectory_first=False, order="descending", exemplars=1),
+    "hidden-scores": opro(scores=0, exemplars=1),
+    "twenty-buckets": opro(scores=20, order="random", exemplars=1, tag="Start"),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", VARIANTS)
+async def test_the_options_of_opro_read_well(name: str, family: Family) -> None:
+    text = await metaprompt(VARIANTS[name], family, prompt(), past("prompt", partial=True))
+    compare(f"opro-{family}-prompt-{name}", text)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_with_nothing_to_show_nothing_is_announced(family: Family) -> None:
+    """O15: no start could be measured."""
+    lost = Entry(Candidate("10"), Evaluation((Outcome("value", None, reason="lost"),), 1))
+    text = await metaprompt(opro(), family, function(), Trajectory().tell([lost]))
+    compare(f"opro-{family}-function-nothing-tried", text)
+
+
+def test_every_file_belongs_to_a_test() -> None:
+    wanted = {f"{n}-{f}-{k}" for n in ALGORITHMS for f in FAMILIES for k in PROBLEMS}
+    wanted |= {f"opro-{f}-prompt-{v}" for f in FAMILIES for v in VARIANTS}
+    wanted |= {f"opro-{f}-function-nothing-tried" for f in FAMILIES}
+    assert {path.stem for path in HERE.glob("*.txt")} == wanted

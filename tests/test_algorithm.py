@@ -1,0 +1,146 @@
+"""Asking is a function of problem, trajectory, seed and replies, and of nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from llmopt.algorithm import Brief, all_of, generator
+from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms.ape import ape
+from llmopt.algorithms.opro import opro
+from llmopt.errors import RefusedError
+from llmopt.models.scripted import ScriptedModel
+from llmopt.testing import scripted
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Outcome
+
+if TYPE_CHECKING:
+    from llmopt.types import Call
+
+
+def told(*texts: str, step: int = 0) -> list[Entry]:
+    return [
+        Entry(Candidate(text, step), Evaluation((Outcome("i", n / 10),), 1))
+        for n, text in enumerate(texts)
+    ]
+
+
+STARTED = Trajectory().tell(told("Answer.", "Answer now."))
+
+
+def saying(*replies: str) -> ScriptedModel:
+    """Return a model that gives these texts in turn, marked as the chat family asks."""
+    left = list(replies)
+    return ScriptedModel(lambda _call: f"<INS>{left.pop(0)}</INS>")
+
+
+async def asked(*replies: str) -> tuple[list[str], list[tuple[str, str]]]:
+    method = opro(samples=len(replies))
+    found = await method.ask(scripted.problem(), STARTED, saying(*replies), 0, 4)
+    return [c.text for c in found.candidates], [(r.text, r.reason) for r in found.rejected]
+
+
+async def test_candidates_keep_the_order_in_which_they_were_first_seen() -> None:
+    """O21."""
+    texts, rejected = await asked("Zebra.", "Apple.", "Zebra.", "Mango.", " apple. ")
+    assert texts == ["Zebra.", "Apple.", "Mango."]
+    assert rejected == [("Zebra.", "already tried"), ("Apple.", "already tried")]
+
+
+async def test_a_start_proposed_again_is_already_tried() -> None:
+    """O4."""
+    texts, rejected = await asked("Answer.", '"Answer now."', "New.")
+    assert texts == ["New."]
+    assert rejected == [("Answer.", "already tried"), ("Answer now.", "already tried")]
+
+
+async def test_nothing_said_is_dropped_without_a_reason() -> None:
+    texts, rejected = await asked("", "<TEXT>x", "Fine.", "y" * 501)
+    assert texts == ["Fine."]
+    assert [reason for _, reason in rejected] == [
+        "empty",
+        "leaked marker <TEXT>",
+        "longer than 500 characters",
+    ]
+
+
+async def test_candidates_know_their_parents_best_last_and_their_step() -> None:
+    found = await opro(samples=1).ask(scripted.problem(), STARTED, saying("New."), 0, 4)
+    assert found.candidates[0].parents == (Candidate("Answer.").id, Candidate("Answer now.").id)
+    assert found.candidates[0].step == 1
+    assert len(found.calls) == 1
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+async def test_the_callers_global_random_state_is_left_alone(name: str) -> None:
+    """O21."""
+    np.random.seed(5)  # noqa: NPY002 - the global state is the point
+    expected = np.random.rand(3).tolist()  # noqa: NPY002 - as above
+    np.random.seed(5)  # noqa: NPY002 - as above
+    await ALGORITHMS[name]().ask(scripted.problem(), STARTED, scripted.model(), 0, 4)
+    assert np.random.rand(3).tolist() == expected  # noqa: NPY002 - as above
+
+
+def brief(seed: int, step: int, group: int) -> Brief:
+    return Brief(scripted.problem(), STARTED, scripted.model(), (), step, 9, seed, group)
+
+
+def test_draws_have_different_numbers_in_every_seed_step_group_and_draw() -> None:
+    places = [
+        (seed, step, group, draw)
+        for seed in (0, 1, 11)
+        for step in (1, 2, 12)
+        for group in (0, 1, 2)
+        for draw in range(12)
+    ]
+    numbers = [brief(seed, step, group).sample(draw) for seed, step, group, draw in places]
+    assert len(set(numbers)) == len(places)
+    assert all(0 <= number < 2**48 for number in numbers)
+    assert numbers == [brief(s, t, g).sample(d) for s, t, g, d in places]
+
+
+def test_every_purpose_has_its_own_generator() -> None:
+    streams = [
+        brief(0, 1, 0).rng("a"),
+        brief(0, 1, 0).rng("b"),
+        brief(0, 1, 1).rng("a"),
+        brief(0, 2, 0).rng("a"),
+        brief(1, 1, 0).rng("a"),
+    ]
+    assert len({tuple(stream.randint(0, 10**6, 3)) for stream in streams}) == 5
+    assert generator(1, 2, "x").randint(10**6) == generator(1, 2, "x").randint(10**6)
+
+
+def test_the_random_streams_are_frozen() -> None:
+    """A stored run is resumed with the draws it was begun with, by every later version."""
+    assert brief(7, 3, 1).sample(2) == 235456226648619
+    assert generator(7, 3, "select").permutation(8).tolist() == [1, 5, 6, 2, 7, 0, 3, 4]
+
+
+async def test_groups_with_equal_parents_get_their_own_draws() -> None:
+    keys: list[str] = []
+
+    def answer(call: Call) -> str:
+        keys.append(call.key("m"))
+        return scripted.answer(call)
+
+    await ape(parents=2, samples=3).ask(scripted.problem(), STARTED, ScriptedModel(answer), 0, 4)
+    assert len(keys) == len(set(keys)) == 6
+
+
+async def test_waiting_for_all_finishes_the_others_before_the_first_error_is_raised() -> None:
+    done: list[int] = []
+
+    async def work(number: int) -> int:
+        if number in (1, 2):
+            raise RefusedError(str(number))
+        done.append(number)
+        return number
+
+    with pytest.raises(RefusedError, match="1"):
+        await all_of(work(n) for n in range(5))
+    assert done == [0, 3, 4]
+    assert await all_of(work(n) for n in (3, 4)) == [3, 4]
