@@ -172,7 +172,6 @@ WRONG: list[tuple[dict[str, Any], type[LlmoptError], str]] = [
     ({"concurrency": 0}, ConfigError, "concurrency is 1 or more"),
     ({"tolerance": 1.5}, ConfigError, "tolerance is"),
     ({"finalists": 0}, ConfigError, "finalists are 1 or more"),
-    ({"budget": llmopt.Budget(usd=1)}, ConfigError, "price"),
 ]
 
 
@@ -204,3 +203,32 @@ def test_a_prompt_needs_a_scorer(tmp_path: Path) -> None:
 def test_an_unknown_option_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="stepps"):
         llmopt.optimize(problem(scripted.model()), **small(tmp_path, stepps=3))
+
+
+class Elsewhere:
+    """A model of the user's own, whose price nobody knows."""
+
+    identity, traits = "elsewhere", Traits()
+
+    async def complete(self, call: Call) -> Reply:
+        raise AssertionError(call)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def test_a_limit_in_dollars_needs_a_price_that_is_known(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="price"):
+        llmopt.optimize(problem(Elsewhere()), **small(tmp_path, budget=llmopt.Budget(usd=1)))
+    assert names(tmp_path) == []
+
+
+def test_a_model_in_this_process_is_free_unless_the_user_says_otherwise(tmp_path: Path) -> None:
+    """A cent is enough for a free model, and for nothing where its price is a dollar a token."""
+    cent = {"budget": llmopt.Budget(usd=0.01)}
+    free = llmopt.optimize(problem(scripted.model()), **small(tmp_path, **cent))
+    assert not free.out_of_budget
+    dear = llmopt.Price(1e6, 1e6)
+    stated = {**cent, "prices": {"optimizer": dear, "scorer": dear}}
+    with pytest.raises(llmopt.LlmoptError, match=r"the budget is 0\.01 usd"):
+        llmopt.optimize(problem(scripted.model()), **small(tmp_path / "dear", **stated))

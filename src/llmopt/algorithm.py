@@ -23,7 +23,7 @@ from llmopt.problem import Refusal
 from llmopt.types import Candidate, Evaluation, Rejected, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from llmopt.model import Model
     from llmopt.problem import Problem
@@ -146,6 +146,14 @@ class Propose(Protocol):
         ...
 
 
+class Measure(Protocol):
+    """What a rate measures with: the run does it, many jobs in flight."""
+
+    async def __call__(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
+        """Return one outcome per job, in order."""
+        ...
+
+
 class Rate(Protocol):
     """What to measure next."""
 
@@ -154,7 +162,7 @@ class Rate(Protocol):
         candidates: Sequence[Candidate],
         items: Sequence[Item],
         trajectory: Trajectory,
-        measure: Callable[[Sequence[tuple[Candidate, Item]]], Awaitable[Sequence[Outcome]]],
+        measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return one evaluation per candidate, measured through `measure`."""
         ...

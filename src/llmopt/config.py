@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from llmopt.algorithms import ALGORITHMS, algorithm_named
 from llmopt.errors import ConfigError, DataError, nearest
 from llmopt.models.layers.budget import Limits, Price
+from llmopt.models.layers.gate import Rates
 from llmopt.models.registry import NamedModel
 from llmopt.problems.datasets import load
 from llmopt.problems.prompting import Asking, Filters, PromptProblem
-from llmopt.problems.splits import Splits
+from llmopt.problems.splits import Splits, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,6 +89,8 @@ class ModelTable(_Table):
     key_variable: str | None = None
     completion: bool = False
     price: PriceTable | None = None
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
 
     def named(self) -> NamedModel:
         """Return what names the model."""
@@ -199,8 +202,11 @@ class Settings(_Table):
         if not table.train:
             raise ConfigError("a problem needs data: set problem.data, or problem.train and .test")
         parts = (table.train, table.validation, table.test)
-        splits = (load(p, input=table.input, target=table.target) if p else () for p in parts)
-        return PromptProblem.from_splits(Splits(*splits), **options)
+        train, validation, test = (
+            load(p, input=table.input, target=table.target) if p else () for p in parts
+        )
+        splits = Splits(mixed(train, table.split_seed), validation, test)
+        return PromptProblem.from_splits(splits, **options)
 
     def options(self) -> dict[str, Any]:
         """Return everything else, as :func:`llmopt.optimize` takes it.
@@ -209,16 +215,18 @@ class Settings(_Table):
             InputError: A model or the algorithm cannot be used.
         """
         run = self.run
+        models = {"optimizer": self.optimizer or self.scorer, "scorer": self.scorer}
         return {
             "algorithm": self.algorithm.built(),
             "optimizer": self.optimizer.named() if self.optimizer else None,
             "prices": {
                 role: Price(table.price.input, table.price.output)
-                for role, table in (
-                    ("optimizer", self.optimizer or self.scorer),
-                    ("scorer", self.scorer),
-                )
+                for role, table in models.items()
                 if table.price
+            },
+            "rates": {
+                role: Rates(table.requests_per_minute, table.tokens_per_minute)
+                for role, table in models.items()
             },
             "steps": run.steps,
             "patience": run.patience,
@@ -303,6 +311,8 @@ def _full(table: str, key: str, value: Any, folder: Path) -> Any:
         return [_full(table, key, v, folder) for v in value]
     if not isinstance(value, str):
         return value
+    if key == "model" and value.startswith("replay/"):
+        return "replay/" + _resolved(value.removeprefix("replay/"), folder)
     if key == "model" and value.startswith("local/") and value.endswith(".gguf"):
         return "local/" + _resolved(value.removeprefix("local/"), folder)
     return _resolved(value, folder) if key in _PATHS.get(table, ()) else value

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation, Outcome, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from llmopt.store.protocol import Store
+
+UNSTORED = "unstored"
+"""Kind of the records with what a session has paid beside the replies that it stored."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,15 @@ class Step:
         }
 
 
-def steps(store: Store, run: str) -> Iterator[Step]:
+def steps(
+    store: Store, run: str, unstored: Callable[[dict[str, Any]], None] | None = None
+) -> Iterator[Step]:
     """Yield the told steps of a run in order.
+
+    Args:
+        store: Where the run is kept.
+        run: Its name.
+        unstored: Told the data of each record of kind `UNSTORED`, in the one pass.
 
     Raises:
         StoreError: The store has no such run, or cannot be read.
@@ -65,6 +76,8 @@ def steps(store: Store, run: str) -> Iterator[Step]:
     for record in store.records(run):
         if record.kind == "step":
             yield _unpacked(record.data)
+        elif record.kind == UNSTORED and unstored is not None:
+            unstored(record.data)
 
 
 def _unpacked(data: dict[str, Any]) -> Step:
@@ -72,9 +85,16 @@ def _unpacked(data: dict[str, Any]) -> Step:
     entries = tuple(
         Entry(
             Candidate(e["text"], number, tuple(e["parents"])),
-            Evaluation(tuple(Outcome(*o) for o in e["outcomes"]), e["planned"]),
+            Evaluation(tuple(_outcome(*o) for o in e["outcomes"]), e["planned"]),
         )
         for e in data["entries"]
     )
     rejected = tuple(Rejected(text, reason, number) for text, reason in data["rejected"])
     return Step(number, entries, rejected, tuple(data["calls"]))
+
+
+def _outcome(
+    item: str, score: float | None, answer: str | None, weight: float, reason: str
+) -> Outcome:
+    # Items and answers come back again and again; each text is kept in memory once.
+    return Outcome(intern(item), score, answer and intern(answer), weight, reason)

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.errors import TemplateError, UnknownNameError, nearest
-from llmopt.problem import Refusal
+from llmopt.problem import Description, Exemplar, Refusal
 from llmopt.text import between
 from llmopt.types import Call, Message
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import jinja2
 
     from llmopt.model import Family
-    from llmopt.problem import Description, Exemplar
 
 Order = Literal["ascending", "descending", "random"]
 Tag = Literal["INS", "Start"]
@@ -105,7 +104,8 @@ class MetaPrompt:
             reply is taken (as in the published code).
 
     Raises:
-        TemplateError: The template cannot be parsed or uses an unknown variable.
+        TemplateError: The template cannot be parsed, uses an unknown variable, or cannot be
+            filled in.
     """
 
     family: Family = "chat"
@@ -122,6 +122,8 @@ class MetaPrompt:
         if self.tag not in ("INS", "Start"):
             raise UnknownNameError("a meta-prompt tag", self.tag, ("INS", "Start"))
         _compiled(self.text)
+        if self.template:
+            self.lay_out(_EXAMPLE)  # what an entry does not have shows only when it is filled in
 
     @property
     def text(self) -> str:
@@ -217,6 +219,16 @@ class MetaPrompt:
         if found is not None:
             return found
         return Refusal("no marked text in the reply") if self.strict else reply
+
+
+_EXAMPLE = Sections(
+    Description(task="a task", where="at the beginning", labels=("yes", "no")),
+    entries=(Shown("a solution", "50"),),
+    scale="100",
+    aim="75",
+    exemplars=(Exemplar("a question", "<INS> a question", "yes"),),
+)
+"""What a user's template is tried on, before anything is paid."""
 
 
 @cache

@@ -26,6 +26,8 @@ class Traits:
         slots: How many calls it answers at once with profit; the default concurrency.
         deadline: Seconds that one call may take, retries included; None for a model in this
             process, which is never asked twice in vain.
+        endpoint: Where it is reached; models of one endpoint share its slots and rates. Empty:
+            the model shares with nobody.
     """
 
     chat: bool = True
@@ -33,6 +35,7 @@ class Traits:
     family: Family = "chat"
     slots: int = 64
     deadline: float | None = 120.0
+    endpoint: str = ""
 
 
 @runtime_checkable

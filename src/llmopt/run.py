@@ -8,6 +8,8 @@ was killed and resumed ends exactly where the unbroken one ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import math
 import time
 from collections import Counter
@@ -17,19 +19,23 @@ from typing import TYPE_CHECKING, Any
 from llmopt.algorithm import Asked
 from llmopt.errors import BudgetError, ConfigError, StoreError
 from llmopt.journal import Step, steps
+from llmopt.models.layers.traffic import Traffic
 from llmopt.scoring import Scoring
 from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Evaluation, Outcome
 from llmopt.verdict import BUDGET, Result, decide, final_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from llmopt.algorithm import Algorithm
     from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
     from llmopt.store.protocol import Store
     from llmopt.types import Rejected, Usage
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # who wants the messages configures logging
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,17 @@ class Progress:
         done: Evaluations done in this phase.
         planned: Evaluations of this phase.
         ahead: About how many evaluations will follow after this phase; None: unknown.
-        best: The best score so far as shown to people, or None.
+        best: The best score so far in the problem's own direction, or None.
         best_text: The best solution so far.
         candidates: Solutions measured so far.
-        spent: What was used so far, by role, by this run in all its sessions.
+        spent: What was used so far, by role, by this run, also before it was resumed.
         curve: The best score after each step.
+        hits: Replies that came from the store in this session.
+        retries: Attempts beyond the first ones in this session.
+        busy: Slots taken now.
+        slots: Slots that may be taken now; fewer while the provider cannot keep up.
+        warnings: What the user should know now, oldest first; only grows.
+        stall: What is waited for while nothing is answered; empty while all is well.
     """
 
     run: str
@@ -85,6 +97,12 @@ class Progress:
     candidates: int = 0
     spent: dict[str, Usage] = field(default_factory=dict)
     curve: list[float] = field(default_factory=list)
+    hits: int = 0
+    retries: int = 0
+    busy: int = 0
+    slots: int = 0
+    warnings: list[str] = field(default_factory=list)
+    stall: str = ""
 
 
 def silent(progress: Progress) -> None:
@@ -107,7 +125,7 @@ class Run:
         slots: Evaluations in flight at most.
         tolerance: Share of a batch that may stay unmeasured.
         finalists: How many of the best on train are measured on validation.
-        keep_back: Told how many calls the budget shall keep for the end of the run.
+        traffic: The rings of both models, with their budget.
         listen: Told of every change of progress.
 
     Raises:
@@ -128,7 +146,7 @@ class Run:
         slots: int = 64,
         tolerance: float = 0.02,
         finalists: int = 10,
-        keep_back: Callable[[int], None] | None = None,
+        traffic: Traffic | None = None,
         listen: Callable[[Progress], None] = silent,
     ) -> None:
         self.problem, self.algorithm, self.optimizer = problem, algorithm, optimizer
@@ -137,13 +155,13 @@ class Run:
         self.finalists = finalists
         self.trajectory = Trajectory()
         self.rejected: Counter[str] = Counter()
-        self.progress = Progress(name, steps=self.stop.steps)
+        self.traffic = traffic or Traffic()
+        self.progress = Progress(name, steps=self.stop.steps, warnings=self.traffic.warnings)
         self._listen: Callable[[Progress], None] = silent
-        self._keep_back = keep_back
         self._scoring = Scoring(problem, scorer, slots, tolerance, self._observed)
         self._began = time.monotonic()
         self._gained = 0  # the last step with a new best
-        for step in steps(store, name):
+        for step in steps(store, name, self.traffic.remember):
             self._took(self.trajectory.tell(step.entries), step.rejected)
         self._listen = listen
 
@@ -212,8 +230,12 @@ class Run:
 
     async def step(self) -> None:
         """Do one step: ask, evaluate, tell."""
-        asked = await self.ask()
-        self.tell(asked, await self.evaluate(asked.candidates))
+        self.traffic.begin_step()
+        try:
+            asked = await self.ask()
+            self.tell(asked, await self.evaluate(asked.candidates))
+        finally:
+            self.traffic.end_step()
 
     # -- the whole run --------------------------------------------------------------------
 
@@ -244,8 +266,9 @@ class Run:
         status = "failed"
         self.store.append(self.name, "status", {"status": "running"})
         try:
-            stopped = await self._search()
-            result = await self._decided(stopped)
+            async with self._watched():
+                stopped = await self._search()
+                result = await self._decided(stopped)
             self.store.append(self.name, "result", result.to_dict())
             status = "budget" if result.out_of_budget else "done"
         except BudgetError:
@@ -266,14 +289,14 @@ class Run:
         try:
             while not self.why_stop():
                 if self.trajectory.steps:
-                    self._keep(final_calls(self.problem, self.finalists))
+                    self.traffic.keep_back(final_calls(self.problem, self.finalists))
                 await self.step()
         except BudgetError as error:
             if not self.trajectory.steps:
                 raise
             return f"{BUDGET}{error}"
         finally:
-            self._keep(0)
+            self.traffic.keep_back(0)
         return self.why_stop()
 
     async def _decided(self, stopped: str) -> Result:
@@ -297,8 +320,9 @@ class Run:
             steps=self.trajectory.steps - 1,
             candidates=len(self.trajectory),
             rejected=dict(self.rejected.most_common()),
-            usage={str(role): used for role, used in self.store.spent(self.name).items()},
+            usage=self._usage(),
             seconds=self.store.seconds(self.name) + time.monotonic() - self._began,
+            session=self.traffic.session,
         )
 
     # -- journal and progress ----------------------------------------------------------------
@@ -310,10 +334,11 @@ class Run:
         self.trajectory = told
         self.rejected.update(r.reason for r in rejected)
         if best:
-            self.progress.curve.append(best[0].score)
+            score = best[0].score if self.problem.description.higher_is_better else -best[0].score
+            self.progress.curve.append(score)
             self._say(
                 step=told.steps - 1,
-                best=best[0].score,
+                best=score,
                 best_text=best[0].text,
                 candidates=len(told),
             )
@@ -331,16 +356,42 @@ class Run:
     def _observed(self, outcome: Outcome) -> None:
         del outcome
         self.progress.done += 1
-        self._listen(self.progress)
-
-    def _keep(self, calls: int) -> None:
-        if self._keep_back:
-            self._keep_back(calls)
+        self._look()
 
     def _say(self, **changes: Any) -> None:
         for key, value in changes.items():
             setattr(self.progress, key, value)
-        self._listen(self.progress)
+        self.progress.spent = self.traffic.usage()
+        self._look()
+
+    def _look(self) -> None:
+        """Tell the progress, with what the rings do now."""
+        progress, traffic = self.progress, self.traffic
+        progress.hits, progress.retries = traffic.hits, traffic.retries
+        progress.busy, progress.slots = traffic.busy, traffic.slots
+        self._listen(progress)
+
+    def _usage(self) -> dict[str, Usage]:
+        """Return what this run has paid, by role; also what another one has stored first."""
+        doubled = self.traffic.doubled()
+        return {
+            str(role): used + doubled[role] for role, used in self.store.spent(self.name).items()
+        }
+
+    @contextlib.asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """Watch for a stall meanwhile."""
+        watching = asyncio.ensure_future(self.traffic.watch(self._stalled))
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    def _stalled(self, words: str) -> None:
+        if words and not self.progress.stall:
+            _log.warning("%s: %s", self.name, words)
+        self.progress.stall = words
+        self._look()
 
 
 def register(

@@ -22,11 +22,12 @@ from llmopt.trajectory import rank
 from llmopt.types import Candidate, Evaluation, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from llmopt.algorithm import Measure
+    from llmopt.models.layers.traffic import Session
     from llmopt.problem import Problem, SplitName
     from llmopt.trajectory import Entry, Trajectory
-    from llmopt.types import Item, Outcome
 
 LEVEL = 0.95
 BUDGET = "out of budget: "
@@ -45,7 +46,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Line:
-    """One solution in the final table, with its score on each split where it was measured."""
+    """One solution in the final table, with its score on each split where it was measured.
+
+    Scores are in the problem's own direction.
+    """
 
     label: str
     text: str
@@ -87,7 +91,9 @@ class Result:
         candidates: Solutions measured.
         rejected: Counts of refused proposals by reason.
         usage: What was used, by role.
-        seconds: Wall time over all sessions of the run.
+        seconds: Wall time, also of what came before the run was resumed.
+        session: What came from the store, was asked again and was lost since the run was last
+            started or resumed.
     """
 
     run: str
@@ -104,6 +110,7 @@ class Result:
     rejected: dict[str, int]
     usage: dict[str, Usage]
     seconds: float
+    session: Session
 
     @property
     def out_of_budget(self) -> bool:
@@ -130,7 +137,7 @@ class Choice:
 async def decide(
     problem: Problem,
     trajectory: Trajectory,
-    measure: Callable[[Sequence[tuple[Candidate, Item]]], Awaitable[Sequence[Outcome]]],
+    measure: Measure,
     announce: Callable[[SplitName, int], None],
     finalists: int,
 ) -> Choice:
@@ -169,9 +176,14 @@ async def decide(
         Line(
             label,
             entry.text,
-            _score(entry.evaluation),
-            _score(held.get(entry.candidate.id)),
-            _score(tested.get(entry.candidate.id)),
+            *(
+                _facing(_score(found), problem)
+                for found in (
+                    entry.evaluation,
+                    held.get(entry.candidate.id),
+                    tested.get(entry.candidate.id),
+                )
+            ),
         )
         for label, entry in (("start", start), ("best", best))
     )
@@ -213,7 +225,7 @@ async def _measure(
     problem: Problem,
     split: SplitName,
     entries: Sequence[Entry],
-    measure: Callable[[Sequence[tuple[Candidate, Item]]], Awaitable[Sequence[Outcome]]],
+    measure: Measure,
     announce: Callable[[SplitName, int], None],
 ) -> dict[str, Evaluation]:
     """Measure entries on a whole split; nothing where the split is empty."""
@@ -243,6 +255,13 @@ def _score(evaluation: Evaluation | None) -> Score | None:
     else:  # one value of a function has no spread to speak of
         interval = Interval(scores[0], scores[0])
     return Score(evaluation.score, interval, len(scores))
+
+
+def _facing(score: Score | None, problem: Problem) -> Score | None:
+    """Return a score in the problem's own direction: inside, higher is always better."""
+    if score is None or problem.description.higher_is_better:
+        return score
+    return Score(-score.mean, Interval(-score.interval.high, -score.interval.low), score.n)
 
 
 def _compare(tested: dict[str, Evaluation], start: Entry, best: Entry) -> Held | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,8 @@ async def test_every_method_conforms(
 
 
 @pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)
-async def test_measuring_in_stages_conforms(check: algorithms.Check, tmp_path: Path) -> None:
-    method = ALGORITHMS["opro"](stages=(3, 6))
-    await check(method, scripted.problem(), tmp_path)
+@pytest.mark.parametrize("options", [{"stages": (3, 6)}, {"share": 0.5}], ids=["stages", "race"])
+async def test_measuring_a_part_conforms(
+    options: dict[str, Any], check: algorithms.Check, tmp_path: Path
+) -> None:
+    await check(ALGORITHMS["opro"](**options), scripted.problem(), tmp_path)

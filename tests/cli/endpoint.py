@@ -26,11 +26,13 @@ class Endpoint:
     Attributes:
         url: Where its API begins.
         status: What it answers with; anything but 200 is an error.
+        stalls_after: How many calls it answers before it keeps all others waiting.
         keys: The authorization of every call, in order.
     """
 
     url: str = ""
     status: int = 200
+    stalls_after: int = 1_000_000
     keys: list[str] = field(default_factory=list)
 
     @property
@@ -39,6 +41,8 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.Response:
         self.keys.append(request.headers.get("Authorization", ""))
+        if self.calls > self.stalls_after:
+            await asyncio.Event().wait()
         if self.status != 200:
             said = {"error": {"message": "this key is not known"}}
             return web.json_response(said, status=self.status)

@@ -74,7 +74,7 @@ def refused(shell: Shell, server: Endpoint, *words: str, changes: tuple[str, str
         pytest.param(
             ("[12, 8, 20]", "[12, 8, 20]\nsplit_seed = -1"), "split_seed", id="split seed"
         ),
-        pytest.param(("openai/tiny", "opneai/tiny"), "'opneai/tiny'", id="prefix"),
+        pytest.param(("openai/tiny", "opneai/tiny"), "'opneai", id="prefix"),
         pytest.param(("openai/tiny", "tiny"), "openai/<model>", id="no prefix"),
         pytest.param(
             ("[algorithm]", '[algorithm]\nname = "orpo"'), "did you mean 'opro'", id="algorithm"
@@ -103,6 +103,9 @@ def refused(shell: Shell, server: Endpoint, *words: str, changes: tuple[str, str
         pytest.param(
             ("samples = 4", 'template_from = "meta.md"'), "did you mean 'entries'", id="placeholder"
         ),
+        pytest.param(
+            ("samples = 4", 'template_from = "inner.md"'), "no attribute 'txt'", id="attribute"
+        ),
         pytest.param(("samples = 4", 'template_from = "none.md"'), "No such file", id="template"),
         pytest.param(
             ("[problem]", '[problem]\nprompt_from = "layout.txt"'),
@@ -126,6 +129,7 @@ def test_a_configuration_that_cannot_be_used_is_refused(
     shell.write("few.csv", "input,target\na,yes,more\n")
     shell.write("one.csv", "input,target\n" + "".join(f"Question {n}?,yes\n" for n in range(40)))
     shell.write("meta.md", "{{ entrys }}")
+    shell.write("inner.md", "{{ entries[0].txt }}")
     shell.write("layout.txt", "{instruction} {question}")
     assert words in refused(shell, server, changes=changes)
 

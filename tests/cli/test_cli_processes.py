@@ -8,12 +8,17 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.store import open_store
+
 if TYPE_CHECKING:
     from conftest import Shell
+    from endpoint import Endpoint
 
 HEAVY = {"numpy", "aiohttp", "pydantic", "rich", "jinja2", "xllamacpp", "sqlite3", "asyncio"}
 
@@ -76,7 +81,39 @@ def test_ctrl_c_leaves_a_run_that_goes_on(shell: Shell) -> None:
     resumed = shell.llmopt("resume", "run", "-q", "--json")
     other = ("--store", str(shell.folder / "other.sqlite"))
     unbroken = shell.llmopt("run", "run.toml", "-q", "--json", *other)
-    assert {**resumed.data, "seconds": 0} == {**unbroken.data, "seconds": 0}
+    whole = {**unbroken.data, "seconds": 0, "session": resumed.data["session"]}
+    assert {**resumed.data, "seconds": 0} == whole
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
+def test_ctrl_c_does_not_wait_for_a_model_that_hangs(shell: Shell, server: Endpoint) -> None:
+    """What was answered is kept, and paid only once."""
+    model = f'model = "openai/tiny"\nbase_url = "{server.url}"'
+    shell.configure(('model = "scripted/llmopt.testing.scripted:answer"', model))
+    server.stalls_after = 30  # the starts are 24 calls
+    hanging = subprocess.Popen(
+        [sys.executable, "-m", "llmopt", "run", "run.toml"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert hanging.stderr is not None
+    for line in hanging.stderr:
+        if "measuring new solutions" in line:
+            break
+    with closing(open_store()) as store:
+        while sum(used.calls for used in store.spent("run").values()) < server.stalls_after:
+            time.sleep(0.01)
+    hanging.send_signal(signal.SIGINT)
+    out, err = hanging.communicate(timeout=30)
+    assert (hanging.returncode, out) == (130, "")
+    assert "Go on with: llmopt resume run\n" in err
+    assert "Traceback" not in err
+    server.stalls_after = 1_000_000
+    server.keys.clear()
+    resumed = shell.llmopt("resume", "run", "-q", "--json")
+    assert sum(used["calls"] for used in resumed.data["usage"].values()) == server.calls + 30
 
 
 def on_terminal(*words: str, **changes: str) -> tuple[int, str]:

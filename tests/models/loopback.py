@@ -38,6 +38,12 @@ def echo_body(text: str, *, chat: bool, usage: bool = True) -> dict[str, Any]:
     return body
 
 
+def embedded(texts: list[str]) -> dict[str, Any]:
+    """Return vectors of texts, their lengths, the last text's first."""
+    rows = [{"index": n, "embedding": [len(text), 1]} for n, text in enumerate(texts)]
+    return {"object": "list", "data": rows[::-1], "usage": {"prompt_tokens": 1}}
+
+
 @dataclass
 class Loopback:
     """What the server did, and what it is to do.
@@ -47,12 +53,16 @@ class Loopback:
         log: Every request: path, decoded body, headers.
         served: The faults it gave.
         reply: A status, headers and body to give instead of an answer.
+        refuses: What it answers with 400: ``chat``, ``raw``, ``n``, ``logprobs``.
+        counts: Whether answers count their tokens.
     """
 
     plan: Callable[[str, int], str] = field(default=lambda _text, _before: "")
     log: list[tuple[str, dict[str, Any], dict[str, str]]] = field(default_factory=list)
     served: list[str] = field(default_factory=list)
     reply: tuple[int, dict[str, str], str] | None = None
+    refuses: frozenset[str] = frozenset()
+    counts: bool = True
     url: str = ""
     connections: set[object] = field(default_factory=set)
     in_flight: int = 0
@@ -72,20 +82,32 @@ class Loopback:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         data = await request.json()
         chat = "messages" in data
-        text = data["messages"][-1]["content"] if chat else data["prompt"]
+        vectors = "input" in data
+        text = data["messages"][-1]["content"] if chat else data["input" if vectors else "prompt"]
         self.log.append((request.path, data, dict(request.headers)))
         self.connections.add(request.transport)
         await asyncio.sleep(self.delay)
         if self.reply is not None:
             status, headers, content = self.reply
             return web.Response(status=status, headers=headers, text=content)
+        if vectors:
+            return web.json_response(embedded(text))
+        refused = self.refuses & {"chat" if chat else "raw", *data}
+        if refused:
+            said = {"error": {"message": f"{min(refused)} is not supported"}}
+            return web.json_response(said, status=400)
         before = self._seen.get(text, 0)
         self._seen[text] = before + 1
         fault = self.plan(text, before)
         if fault:
             self.served.append(fault)
             return await self._fail(request, fault, text)
-        return web.json_response(echo_body(text, chat=chat))
+        body = echo_body(text, chat=chat, usage=self.counts)
+        body |= {"id": "1", "object": "chat.completion", "created": 1, "model": data["model"]}
+        if "logprobs" in data:
+            body["choices"][0]["logprobs"] = {"content": [{"token": "A", "logprob": -0.1}]}
+        body["choices"] *= data.get("n", 1)
+        return web.json_response(body)
 
     async def _fail(self, request: web.Request, fault: str, text: str) -> web.StreamResponse:
         whole = json.dumps(echo_body(text, chat=True))
@@ -124,6 +146,7 @@ async def loopback() -> AsyncIterator[Loopback]:
     app = web.Application()
     app.router.add_post("/v1/chat/completions", server.handle)
     app.router.add_post("/v1/completions", server.handle)
+    app.router.add_post("/v1/embeddings", server.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

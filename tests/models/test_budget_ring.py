@@ -14,7 +14,7 @@ from virtual_time import run_virtually
 
 from llmopt.errors import BudgetError, ConfigError, LostReplyError, TransientError
 from llmopt.model import Traits
-from llmopt.models.layers import Account, Budget, Limits, Price, Spent, wrap
+from llmopt.models.layers import Account, Budget, Gate, Limits, Price, Spent, wrap
 from llmopt.models.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
 from llmopt.types import Call, Message, Reply, Usage
@@ -65,7 +65,7 @@ def trial(seed: int) -> None:
         price = Price(random.uniform(0, 20), random.uniform(0, 60))
         roles.append((Biller(Random(random.random()), price), price))
     slots = random.choice([1, 8, 64, 256])
-    onions = [wrap(b, account=account, price=p, slots=slots, attempts=3) for b, p in roles]
+    onions = [wrap(b, account=account, price=p, gate=Gate(slots), attempts=3) for b, p in roles]
 
     async def ask() -> None:
         tasks = []

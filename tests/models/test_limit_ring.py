@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from llmopt.errors import RateLimitError, TransientError
-from llmopt.models.layers import Limit
+from llmopt.models.layers import Gate, Limit
 from llmopt.models.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
 
@@ -50,15 +50,15 @@ def test_never_more_than_allowed_and_never_frozen(slots: int, seed: int, leavers
 
     async def ask() -> None:
         inner = Watching(seed)
-        limit = Limit(inner, slots)
+        limit = Limit(inner, Gate(slots))
         tasks = [asyncio.ensure_future(limit.complete(chat(f"{n}"))) for n in range(60)]
         for n in leavers:
             await asyncio.sleep(0.05)
             tasks[n].cancel()
         await asyncio.wait(tasks)
         assert inner.most <= slots
-        assert (limit.in_flight, inner.inside) == (0, 0)
-        assert 1 <= limit.allowed <= slots
+        assert (limit.gate.in_flight, inner.inside) == (0, 0)
+        assert 1 <= limit.gate.allowed <= slots
         assert (await limit.complete(chat("after"))).text == "after"
 
     run_virtually(ask())
@@ -69,7 +69,7 @@ def test_first_come_first_served() -> None:
 
     async def ask() -> list[str]:
         inner = Watching(1)
-        limit = Limit(inner, 4)
+        limit = Limit(inner, Gate(4))
         texts = [f"{n}" for n in range(0, 600, 10)]
         await asyncio.gather(*(limit.complete(chat(text)) for text in texts))
         assert inner.order == texts
@@ -85,11 +85,11 @@ async def test_halved_once_per_wave(fault: TransientError) -> None:
     def refuse(_call: Call) -> str:
         raise fault
 
-    limit = Limit(ScriptedModel(refuse, latency=0.001), 16)
+    limit = Limit(ScriptedModel(refuse, latency=0.001), Gate(16))
     for allowed in (8, 4, 2, 1, 1):
-        calls = [limit.complete(chat(f"{n}")) for n in range(int(limit.allowed))]
+        calls = [limit.complete(chat(f"{n}")) for n in range(int(limit.gate.allowed))]
         await asyncio.gather(*calls, return_exceptions=True)
-        assert limit.allowed == allowed
+        assert limit.gate.allowed == allowed
 
 
 async def test_other_faults_do_not_slow_down() -> None:
@@ -98,31 +98,31 @@ async def test_other_faults_do_not_slow_down() -> None:
     def refuse(_call: Call) -> str:
         raise TransientError("dropped")
 
-    limit = Limit(ScriptedModel(refuse), 16)
+    limit = Limit(ScriptedModel(refuse), Gate(16))
     with pytest.raises(TransientError):
         await limit.complete(chat("a"))
-    assert limit.allowed == 16
+    assert limit.gate.allowed == 16
 
 
 async def test_grows_back_by_one_per_wave() -> None:
     """After a halving, about as many answers as are allowed make room for one more."""
-    limit = Limit(ScriptedModel(lambda call: call.text), 16)
-    limit.allowed = 4.0
+    limit = Limit(ScriptedModel(lambda call: call.text), Gate(16))
+    limit.gate.allowed = 4.0
     for _ in range(5):
         await limit.complete(chat("a"))
-    assert 5.0 <= limit.allowed < 6.0
+    assert 5.0 <= limit.gate.allowed < 6.0
     for _ in range(1000):
         await limit.complete(chat("a"))
-    assert limit.allowed == 16.0
+    assert limit.gate.allowed == 16.0
 
 
 async def test_a_smaller_number_holds_for_those_who_wait() -> None:
     """After a halving, freed slots are not given away until fewer calls are in flight."""
     inner = GatedModel()
-    limit = Limit(inner, 4)
+    limit = Limit(inner, Gate(4))
     tasks = [asyncio.ensure_future(limit.complete(chat(f"{n}"))) for n in range(8)]
     await asyncio.sleep(0.01)
-    limit.allowed = 2.0
+    limit.gate.allowed = 2.0
     tasks[0].cancel()
     await asyncio.sleep(0.01)
     assert inner.waiting == 3
@@ -132,7 +132,7 @@ async def test_a_smaller_number_holds_for_those_who_wait() -> None:
 
 async def test_a_slot_given_to_one_who_leaves_is_given_on() -> None:
     """A call that is cancelled at the moment when its turn comes does not keep the slot."""
-    limit = Limit(ScriptedModel(lambda call: call.text, latency=0.001), 1)
+    limit = Limit(ScriptedModel(lambda call: call.text, latency=0.001), Gate(1))
 
     async def first() -> None:
         await limit.complete(chat("first"))
@@ -145,4 +145,4 @@ async def test_a_slot_given_to_one_who_leaves_is_given_on() -> None:
     await asyncio.wait_for(asyncio.wait([leading, second, third]), 10)
     assert second.cancelled()
     assert third.result().text == "third"
-    assert limit.in_flight == 0
+    assert limit.gate.in_flight == 0

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmopt.errors import InputError, UnknownNameError
+from llmopt.errors import ConfigError, InputError, UnknownNameError
 from llmopt.models.local import LocalModel
 from llmopt.models.openai import OpenAIModel
+from llmopt.models.presets import PRESETS
 from llmopt.models.registry import known_models, model_named
 from llmopt.models.scripted import ScriptedModel
 from llmopt.testing.models import MODEL_TRUTHS, chat
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from llmopt.model import Model
+    from llmopt.models.presets import Preset
     from llmopt.types import Call
 
 HERE = Path(__file__).stem
@@ -99,6 +101,89 @@ def test_a_function_that_is_none(name: str) -> None:
 
 def test_the_patterns_are_listed() -> None:
     """Each pattern has a few words beside it."""
-    patterns = dict(known_models())
-    assert {"local/smollm2-135m", "openai/<model>"} < set(patterns)
-    assert all(patterns.values())
+    rows = {row.name: row for row in known_models()}
+    presets = {f"{name}/<model>" for name in PRESETS}
+    assert {"local/smollm2-135m", "anyllm/<provider>/<model>", *presets} < set(rows)
+    assert all(row.what and row.state for row in rows.values())
+
+
+def test_the_list_says_which_keys_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a key is set is said, and never what it is, nor the address beside it."""
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_geheim")
+    monkeypatch.setenv("XAI_API_KEY", " ")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://ann:geheim@host/v1")
+    rows = {row.name: row for row in known_models()}
+    assert (rows["groq/<model>"].ready, rows["groq/<model>"].state) == (True, "GROQ_API_KEY is set")
+    assert (rows["xai/<model>"].ready, rows["xai/<model>"].state) == (
+        False,
+        "XAI_API_KEY is not set",
+    )
+    assert rows["ollama/<model>"].ready
+    assert "OPENAI_BASE_URL names another endpoint" in rows["openai/<model>"].state
+    assert "geheim" not in repr(rows)
+
+
+def test_the_list_says_whether_weights_are_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file of the right size counts; nothing is fetched to find out."""
+    monkeypatch.setenv("LLMOPT_CACHE", str(tmp_path))
+
+    def state() -> str:
+        return next(row.state for row in known_models() if row.name == "local/smollm2-135m")
+
+    assert state() == "weights (98 MB) come with the first use"
+    with (tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf").open("wb") as file:
+        file.truncate(98_362_432)
+    assert state() == "weights are here (98 MB)"
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_a_preset_is_an_address_a_key_and_quirks(
+    preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key goes to its own address, and no other provider's key does."""
+    for other in PRESETS.values():
+        monkeypatch.setenv(other.key_variable, f"key-of-{other.name}")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    url = preset.base_url or "https://mine.openai.azure.com/openai/v1"
+    model = model_named(f"{preset.name}/owner/model", base_url=None if preset.base_url else url)
+    assert isinstance(model, OpenAIModel)
+    assert model.identity == f"{preset.name}/owner/model@{url}"
+    assert model._authorization == f"Bearer key-of-{preset.name}"
+    assert model.traits.completion is preset.completion
+    assert (model.dialect.seed, model.dialect.many) == (preset.seed, preset.many)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_a_preset_says_when_its_key_is_missing(
+    preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts need one; servers of one's own do not, and no other key is sent to them."""
+    for other in PRESETS.values():
+        monkeypatch.delenv(other.key_variable, raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    url = None if preset.base_url else "https://mine.openai.azure.com/openai/v1"
+    if preset.needs_key:
+        with pytest.raises(ConfigError, match=f"export {preset.key_variable}="):
+            model_named(f"{preset.name}/m", base_url=url)
+    else:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-not-theirs")
+        model = model_named(f"{preset.name}/m")
+        assert isinstance(model, OpenAIModel)
+        assert not model._authorization
+
+
+def test_azure_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preset whose users all have their own address asks for it."""
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+    with pytest.raises(ConfigError, match="Azure OpenAI is used with a base URL of your own"):
+        model_named("azure/deployment")
+
+
+def test_another_address_needs_no_key_of_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway in front of a host has its own rules; the quirks stay."""
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    model = model_named("groq/m", base_url="http://127.0.0.1:9/v1")
+    assert isinstance(model, OpenAIModel)
+    assert (model.dialect.seed, model.dialect.many) == ("seed", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import traceback
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from llmopt.errors import (
 from llmopt.model import Traits
 from llmopt.models.faults import Redactor, retry_after
 from llmopt.models.openai import OpenAIModel
-from llmopt.models.wire import Dialect, dialect_of, read_reply, request_of
+from llmopt.models.wire import Dialect, dialect_of, read_reply, read_vectors, request_of
 from llmopt.testing.models import MODEL_TRUTHS, chat
 from llmopt.types import Call, Message, Reply, Usage
 
@@ -76,6 +77,46 @@ async def test_a_raw_completion(server: Loopback, model: OpenAIModel) -> None:
     assert reply.text == "GO ON"
     assert server.log[0][0] == "/v1/completions"
     assert server.log[0][1]["prompt"] == "go on"
+
+
+async def test_embeddings(server: Loopback, model: OpenAIModel) -> None:
+    """Each text has its vector, in the order of the texts, however many there are."""
+    texts = ["x" * n for n in range(1, 101)]
+    assert await model.embed(texts) == [[float(n), 1.0] for n in range(1, 101)]
+    assert [path for path, _, _ in server.log] == ["/v1/embeddings"] * 2
+    assert server.log[0][1] == {"model": "tiny", "input": texts[:64]}
+    assert await model.embed([]) == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None,
+        [],
+        [{"embedding": [1, 2]}],
+        [{"embedding": [1]}, {"embedding": "AACAPw=="}],
+        [{"embedding": [1]}, {"embedding": []}],
+        [{"embedding": [1], "index": 1}, {"embedding": [2], "index": 1}],
+        [{"embedding": [1], "index": 0}, {"embedding": [2], "index": 7}],
+        [{"embedding": [1]}, None],
+    ],
+)
+async def test_embeddings_of_another_shape_are_lost(
+    rows: object, server: Loopback, model: OpenAIModel
+) -> None:
+    """An answer that is no vector for each text may be right the next time."""
+    server.reply = (200, {"Content-Type": "application/json"}, json.dumps({"data": rows}))
+    with pytest.raises(LostReplyError, match="embedding"):
+        await model.embed(["a", "b"])
+
+
+async def test_embeddings_fail_as_chats_do(server: Loopback, model: OpenAIModel) -> None:
+    """The same statuses are the same errors, also those under a status of 200."""
+    said = json.dumps({"error": {"message": "no such model", "code": 404}})
+    for status in (404, 200):
+        server.reply = (status, {"Content-Type": "application/json"}, said)
+        with pytest.raises(RefusedError, match="status 404 and said: no such model"):
+            await model.embed(["a"])
 
 
 async def test_connections_are_kept(server: Loopback, model: OpenAIModel) -> None:
@@ -210,6 +251,7 @@ def test_identity_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://ann:geheim@Host.example:8443/v1/?code=abcdef")
     model = OpenAIModel("a/b")
     assert model.identity == "openai/a/b@https://host.example:8443/v1"
+    assert model.traits.endpoint == "https://host.example:8443/v1"
     assert "geheim" not in repr(model)
     assert model._redact("geheim abcdef") == "[secret] [secret]"
 
@@ -244,6 +286,60 @@ def test_reasoning_models_are_asked_their_way(name: str) -> None:
     assert set(body) == {"messages", "max_completion_tokens"}
 
 
+def test_reasoning_models_hear_a_developer() -> None:
+    """What others call a system message is a developer's to them."""
+    call = Call("scorer", (Message("system", "s"), Message("user", "u")))
+    for name, role in (("openai/o3", "developer"), ("gpt-4o", "system")):
+        messages = request_of(call, dialect_of(name))["messages"]
+        assert [m["role"] for m in messages] == [role, "user"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("claude-3-7-sonnet-20250219", True),
+        ("claude-opus-4-20250514", True),
+        ("claude-sonnet-4-5-20250929", True),
+        ("anthropic/claude-haiku-4.5", True),
+        ("claude-sonnet-4-6", True),
+        ("claude-opus-4-7", False),
+        ("anthropic/claude-opus-4.8", False),
+        ("claude-sonnet-5", False),
+        ("claude-sonnet-5-5-20260901", False),
+        ("claude-fable-5", False),
+        ("claude-mythos-preview", False),
+    ],
+)
+def test_newer_claude_models_get_no_temperature(name: str, *, sent: bool) -> None:
+    """From version 4.7 on they refuse one."""
+    assert ("temperature" in request_of(chat("a"), dialect_of(name))) is sent
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("grok-4", False),
+        ("grok-4-fast-non-reasoning", True),
+        ("grok-3", True),
+        ("grok-3-mini", False),
+    ],
+)
+def test_grok_that_reasons_gets_no_stop_texts(name: str, *, sent: bool) -> None:
+    """They refuse them; the reply is cut here."""
+    assert ("stop" in request_of(chat("a", stop=("x",)), dialect_of(name))) is sent
+
+
+def test_a_draw_has_its_own_seed_and_a_greedy_call_none() -> None:
+    """Where seeds exist, equal draws have equal seeds, and others have others."""
+    seeded = Dialect(seed="random_seed")
+    calls = [Call("optimizer", prompt="p", temperature=1.0, sample=n) for n in (0, 1, 1)]
+    first, second, same = (request_of(call, seeded)["random_seed"] for call in calls)
+    assert first != second == same
+    assert 0 <= first < 2**31
+    assert "random_seed" not in request_of(chat("a"), seeded)
+    assert "seed" not in request_of(calls[0], Dialect())
+
+
 @pytest.mark.parametrize("name", ["gpt-4o", "olmo-3", "my-o3", "llama/o2"])
 def test_other_models_are_asked_plainly(name: str) -> None:
     """Names that only look similar change nothing."""
@@ -257,8 +353,37 @@ def test_missing_usage_is_estimated() -> None:
 
 
 @pytest.mark.parametrize(
+    ("counts", "generated"),
+    [
+        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}, 2),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 40}, 35),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 0}, 2),
+        ({"prompt_tokens": 5}, 0),
+    ],
+)
+def test_tokens_that_only_the_total_counts_are_counted(
+    counts: dict[str, int], generated: int
+) -> None:
+    """Some hosts leave reasoning out of the generated tokens and bill it all the same."""
+    reply = read_reply({**echo_body("x", chat=True), "usage": counts}, chat("q"))
+    assert reply.usage == Usage(1, 5, generated)
+
+
+@pytest.mark.parametrize(
     ("message", "text", "reasoning"),
     [
+        ({"content": "hm\n</think>\n\nyes"}, "yes", "hm"),
+        ({"content": "a <think> b </think> c"}, "a <think> b </think> c", ""),
+        (
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                    {"type": "text", "text": "yes"},
+                ]
+            },
+            "yes",
+            "hm",
+        ),
         ({"content": "<think>hm\n</think>\n\nyes"}, "yes", "hm"),
         ({"content": "<think>hm"}, "", "hm"),
         ({"content": "yes", "reasoning_content": "hm"}, "yes", "hm"),
@@ -286,7 +411,10 @@ def test_stop_texts_hold_even_where_they_are_not_sent() -> None:
         lambda x: (
             st.lists(x)
             | st.dictionaries(
-                st.sampled_from(["choices", "message", "content", "text", "error", "usage"]), x
+                st.sampled_from(
+                    ["choices", "message", "content", "text", "thinking", "error", "usage", "data"]
+                ),
+                x,
             )
         ),
     )
@@ -298,6 +426,8 @@ def test_no_answer_breaks_the_reader(data: object) -> None:
             read_reply({"choices": data, "usage": data}, call)
         except TransientError:
             continue
+    with contextlib.suppress(TransientError):
+        read_vectors({"data": data}, 1)
 
 
 @pytest.mark.parametrize(
@@ -331,3 +461,11 @@ def test_a_secret_never_survives(before: str, secret: str, after: str) -> None:
     assert secret not in shown
     assert len(shown) <= 300
     assert len(shown.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-ant-api03-abcdef12", "gsk_abcdefgh1234", "xai-abcdefgh1234", "fw_abcdefgh1234"]
+)
+def test_what_looks_like_a_key_is_not_shown(key: str) -> None:
+    """Also a key that is not ours, in whatever form its provider gives it."""
+    assert Redactor()(f"the key {key} is not known") == "the key [secret] is not known"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from llmopt.errors import LlmoptError, RefusedError, TransientError
-from llmopt.models.layers import Limit, Retry
+from llmopt.models.layers import Gate, Limit, Retry
 from llmopt.models.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
 
@@ -113,7 +113,7 @@ def test_queueing_does_not_count() -> None:
 
     async def ask() -> None:
         inner = ScriptedModel(lambda call: call.text, latency=60.0)
-        retry = Retry(Limit(inner, 2), Random(1))
+        retry = Retry(Limit(inner, Gate(2)), Random(1))
         replies = await asyncio.gather(*(retry.complete(chat(f"{n}")) for n in range(1000)))
         assert len(replies) == 1000
         assert asyncio.get_running_loop().time() == pytest.approx(500 * 60)
@@ -126,7 +126,7 @@ def test_after_the_queue_the_deadline_counts_again() -> None:
 
     async def ask() -> None:
         inner = GatedModel()
-        limit = Limit(inner, 1)
+        limit = Limit(inner, Gate(1))
         patient = asyncio.ensure_future(limit.complete(chat("first")))
         late = asyncio.ensure_future(Retry(limit, Random(1)).complete(chat("second")))
         await asyncio.sleep(1000)

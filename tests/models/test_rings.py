@@ -15,6 +15,8 @@ from llmopt.models.layers import (
     Account,
     Budget,
     Cache,
+    Gate,
+    Keep,
     Limit,
     Limits,
     Meter,
@@ -56,11 +58,16 @@ class Kept:
         self.replies[key] = reply
 
 
+def cached(inner: Model, kept: Kept) -> Cache:
+    """Return the two rings of the cache."""
+    return Cache(Keep(inner, kept), kept)
+
+
 RINGS: dict[str, Ring] = {
-    "cache": lambda inner: Cache(inner, Kept()),
+    "cache": lambda inner: cached(inner, Kept()),
     "retry": lambda inner: Retry(inner, Random(0), attempts=1),
-    "limit": lambda inner: Limit(inner, 3),
-    "wide limit": lambda inner: Limit(inner, 1000),
+    "limit": lambda inner: Limit(inner, Gate(3)),
+    "wide limit": lambda inner: Limit(inner, Gate(1000)),
     "meter": Meter,
     "budget": lambda inner: Budget(inner, Account(Limits(calls=1000))),
     "tight budget": lambda inner: Budget(inner, Account(Limits(tokens=10**6, usd=9)), Price(9, 9)),
@@ -86,7 +93,7 @@ async def test_a_wrapped_model_is_a_model(truth: Callable[[Model], Awaitable[Non
 async def test_a_stored_reply_is_free() -> None:
     """The second of two equal calls asks nobody, other samples do."""
     inner = ScriptedModel(lambda call: f"{call.text}{call.sample}")
-    cache = Cache(inner, Kept())
+    cache = cached(inner, Kept())
     first = await cache.complete(chat("a"))
     assert await cache.complete(chat("a")) == first
     assert (await cache.complete(chat("a", sample=1))).text == "a1"
@@ -96,7 +103,7 @@ async def test_a_stored_reply_is_free() -> None:
 async def test_equal_calls_in_flight_are_made_once() -> None:
     """One of them asks; a caller who leaves does not take the reply from the others."""
     inner = GatedModel()
-    cache = Cache(inner, Kept())
+    cache = cached(inner, Kept())
     tasks = [asyncio.ensure_future(cache.complete(chat("a"))) for _ in range(5)]
     await asyncio.sleep(0.01)
     tasks[0].cancel()
@@ -110,7 +117,7 @@ async def test_equal_calls_in_flight_are_made_once() -> None:
 async def test_a_call_that_nobody_waits_for_is_not_joined() -> None:
     """After its only caller left, an equal call asks anew at once."""
     inner = GatedModel()
-    cache = Cache(inner, Kept())
+    cache = cached(inner, Kept())
     first = asyncio.ensure_future(cache.complete(chat("a")))
     await asyncio.sleep(0.01)
     first.cancel()
@@ -124,7 +131,7 @@ async def test_an_answered_call_is_stored_even_if_nobody_waits() -> None:
     """A paid reply is kept, and closing waits until it is."""
     kept = Kept()
     kept.storable.clear()
-    cache = Cache(ScriptedModel(lambda call: call.text), kept)
+    cache = cached(ScriptedModel(lambda call: call.text), kept)
     task = asyncio.ensure_future(cache.complete(chat("a")))
     await asyncio.sleep(0.01)
     task.cancel()
@@ -138,7 +145,7 @@ async def test_an_answered_call_is_stored_even_if_nobody_waits() -> None:
 async def test_a_reply_is_used_only_when_stored() -> None:
     """A store that fails fails the call; the error is not remembered."""
     kept = Kept()
-    cache = Cache(ScriptedModel(lambda call: call.text), kept)
+    cache = cached(ScriptedModel(lambda call: call.text), kept)
     kept.full = True
     with pytest.raises(StoreError):
         await cache.complete(chat("a"))
@@ -155,7 +162,7 @@ async def test_errors_are_shared_but_not_stored() -> None:
         return "fine"
 
     inner = ScriptedModel(answer, latency=0.01)
-    cache = Cache(inner, Kept())
+    cache = cached(inner, Kept())
     results = await asyncio.gather(
         *(cache.complete(chat("a")) for _ in range(3)), return_exceptions=True
     )
@@ -200,7 +207,7 @@ async def test_an_onion_is_calm_under_faults() -> None:
         assert len(server.log) == 200 + len(server.served)
         assert onion.retry.retries == len(server.served)
         assert onion.meter.usage["scorer"].calls == len(kept.replies) == 200
-        assert onion.limit.in_flight == 0
+        assert onion.limit.gate.in_flight == 0
         assert server.most_in_flight <= 32
         again = await asyncio.gather(*map(onion.complete, calls))
         assert again == replies

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.propose import Generate
-from llmopt.parts.rate import staged
+from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import EachOfBest
@@ -33,6 +33,7 @@ def ape(
     max_tokens: int = 512,
     stages: Sequence[int] = (),
     keep: float = 0.5,
+    share: float = 1.0,
 ) -> Algorithm:
     """Return APE-style resampling as a row of parts.
 
@@ -46,6 +47,8 @@ def ape(
         max_tokens: Of one draw.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
+        share: Most calls a step may spend, as a share of measuring everything; below 1,
+            candidates race for them. Not with `stages`.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -64,5 +67,5 @@ def ape(
             temperature=Constant(temperature),
             max_tokens=max_tokens,
         ),
-        rate=staged(stages, keep),
+        rate=rated(stages, keep, share),
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.propose import Generate
-from llmopt.parts.rate import staged
+from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant, Linear
 from llmopt.parts.select import Best
@@ -48,6 +48,7 @@ def opro(
     max_tokens: int = 512,
     stages: Sequence[int] = (),
     keep: float = 0.5,
+    share: float = 1.0,
 ) -> Algorithm:
     """Return OPRO as a row of parts.
 
@@ -56,7 +57,9 @@ def opro(
         order: Best last (``ascending``), best first, or ``random``.
         threshold: Solutions with a lower score (0..1) are not shown, but the best always is.
         exemplars: How many training examples are shown.
-        exemplars_by: How they are chosen; see :class:`~llmopt.parts.reflect.Exemplars`.
+        exemplars_by: How they are chosen: ``random``, ``constant``,
+            ``accumulative_most_frequent`` or ``current_most_frequent``; see
+            :class:`~llmopt.parts.reflect.Exemplars`.
         samples: New solutions asked for in a step.
         scores: Steps of the shown score range (100 or 20); 0 hides the scores.
         temperature: Of the optimizer LLM.
@@ -69,6 +72,8 @@ def opro(
         max_tokens: Of one draw.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
+        share: Most calls a step may spend, as a share of measuring everything; below 1,
+            candidates race for them. Not with `stages`.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -93,5 +98,5 @@ def opro(
             temperature=heat,
             max_tokens=max_tokens,
         ),
-        rate=staged(stages, keep),
+        rate=rated(stages, keep, share),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.propose import Generate
-from llmopt.parts.rate import staged
+from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import Starts
@@ -31,6 +31,7 @@ def sampling(
     max_tokens: int = 512,
     stages: Sequence[int] = (),
     keep: float = 0.5,
+    share: float = 1.0,
 ) -> Algorithm:
     """Return independent sampling as a row of parts.
 
@@ -43,6 +44,8 @@ def sampling(
         max_tokens: Of one draw.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
+        share: Most calls a step may spend, as a share of measuring everything; below 1,
+            candidates race for them. Not with `stages`.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -61,5 +64,5 @@ def sampling(
             temperature=Constant(temperature),
             max_tokens=max_tokens,
         ),
-        rate=staged(stages, keep),
+        rate=rated(stages, keep, share),
     )

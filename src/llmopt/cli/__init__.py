@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from llmopt.cli.algorithms import algorithms
+from llmopt.cli.check import check
 from llmopt.cli.demo import demo
 from llmopt.cli.init import init
 from llmopt.cli.models import models
@@ -45,5 +46,5 @@ def main() -> None:
     """
 
 
-for command in (algorithms, demo, init, models, resume, run, runs, show):
+for command in (algorithms, check, demo, init, models, resume, run, runs, show):
     main.add_command(command)

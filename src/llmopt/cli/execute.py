@@ -42,7 +42,7 @@ def execute(
     from llmopt.errors import BudgetError, LlmoptError
     from llmopt.report.tables import print_result
 
-    _see_own_modules()
+    see_own_modules()
     problem = settings.built_problem()
     options = settings.options()
     how = command_line(("resume", name), store, changed)
@@ -76,7 +76,7 @@ def execute(
         sys.exit(BudgetError.exit_code)
 
 
-def _see_own_modules() -> None:
+def see_own_modules() -> None:
     """Let modules in the working directory be imported, as ``python -m`` does."""
     here = str(Path.cwd())
     if here not in sys.path:

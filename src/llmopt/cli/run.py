@@ -20,7 +20,10 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Search for a better instruction as a configuration file says."""
+    """Search for a better instruction as a configuration file says.
+
+    llmopt init writes a file to start from; a RECIPE is one that ships, such as demo.
+    """
     from llmopt.cli.execute import execute
     from llmopt.config import read
     from llmopt.recipes import recipe_or_file

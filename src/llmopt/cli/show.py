@@ -62,7 +62,7 @@ def _show_run(
 
     result, config = None, store.config(run)
     for record in store.records(run):
-        if record.kind == "result":  # the last one: a resumed run has one per session
+        if record.kind == "result":  # the last one: a run resumed after its budget has several
             result = record.data
     if as_json:
         data = {"run": run, "config": config, "steps": [_step(s) for s in told], "result": result}

@@ -20,7 +20,7 @@ _TOO_MANY = 429
 _SERVER = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 # What looks like a key is hidden even where it is not ours, or only a part of ours.
-_KEYLIKE = re.compile(r"\b(?:(?:sk|gsk|xai)[-_*]|AIza)[\w*.\-]{8,}|\bBearer\s+\S+")
+_KEYLIKE = re.compile(r"\b(?:(?:sk|gsk|xai|fw|tgp|hf)[-_*]|AIza)[\w*.\-]{8,}|\bBearer\s+\S+")
 _REMEDIES = {
     400: "check the model's name and the parameters it accepts",
     401: "check the key, and that it belongs to this endpoint",

@@ -228,8 +228,13 @@ def _started(path: Path, shape: _Shape) -> Any:
     """Load a file into a new engine."""
     try:
         import xllamacpp
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError("a local model", "local") from error
+    except ImportError as error:
+        raise InputError(
+            f"the engine for local models cannot be loaded: {error}; a library of the system is "
+            "missing (on Debian: apt-get install libgomp1)"
+        ) from error
     settings = shape.settings
     params = xllamacpp.CommonParams()
     params.model.path = str(path)

@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint over HTTP: chats and raw completions.
+"""Any OpenAI-compatible endpoint over HTTP: chats, raw completions, embeddings.
 
 Written directly on aiohttp, with one session and one pool of kept connections, because the
 client's own time per call is what limits a run with hundreds of calls in flight.
@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,20 +18,24 @@ from urllib.request import getproxies, proxy_bypass
 from llmopt.errors import ConfigError, LostReplyError, ModelError, RefusedError, TransientError
 from llmopt.model import Traits
 from llmopt.models.faults import Redactor, fault_of_status
-from llmopt.models.wire import dialect_of, read_reply, request_of
+from llmopt.models.presets import OPENAI
+from llmopt.models.wire import read_reply, read_vectors, request_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import aiohttp
     from yarl import URL
 
+    from llmopt.models.presets import Preset
     from llmopt.types import Call, Reply
 
-DEFAULT_URL = "https://api.openai.com/v1"
-DEFAULT_KEY = "OPENAI_API_KEY"
 _CONNECT_SECONDS = 30.0
 _KEEP_SECONDS = 60.0
 _OK = 200
 _BAD_GATEWAY = 502
+_MOST_TEXTS = 64  # in one request for embeddings; hosts allow 100 or more
+_PATHS = ("/chat/completions", "/completions", "/embeddings")
 _SHORTEST_SECRET = 4  # shorter values of a URL's query are words, not secrets
 
 
@@ -40,16 +44,23 @@ class OpenAIModel:
 
     Args:
         model: The provider's name of the model.
-        base_url: Where the API begins; default ``OPENAI_BASE_URL``, then OpenAI's own. A query
-            (``?api-version=…``) is sent along; both it and a user name stay out of messages.
+        base_url: Where the API begins; default: the preset's. A query (``?api-version=…``) is
+            sent along; both it and a user name stay out of messages.
         key: The key. Default: the environment variable `key_variable`.
-        key_variable: Name of the variable that holds the key; default ``OPENAI_API_KEY``. Only
-            OpenAI's own endpoint, or a variable that was named here, makes a key necessary.
-        traits: What the model can do; `Traits.slots` is also the size of the connection pool.
+        key_variable: Name of the variable that holds the key; default: the preset's. A key is
+            necessary where a variable was named here, and at the preset's own endpoint if that
+            answers nobody without one.
+        traits: What the model can do; the pool has a connection for
+            every call in flight, however many they are.
         timeout: Seconds after which an attempt without a whole answer is given up.
+        preset: The host and its quirks.
+
+    Attributes:
+        model: The provider's name of the model.
+        dialect: How it wants to be asked.
 
     Raises:
-        ConfigError: The URL is none, or the key is missing or cannot be a header.
+        ConfigError: The URL is missing or none, or the key is missing or cannot be a header.
     """
 
     def __init__(
@@ -61,16 +72,25 @@ class OpenAIModel:
         key_variable: str | None = None,
         traits: Traits | None = None,
         timeout: float = 60.0,
+        preset: Preset = OPENAI,
     ) -> None:
         self.model = model
-        self.traits = traits or Traits()
+        self.dialect = preset.dialect(model)
         self._timeout = timeout
-        self._dialect = dialect_of(model)
-        url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
-        self._base = _checked(url)
+        url = base_url or _usual_url(preset)
+        self._base = checked_url(url)
         self._where = urlunsplit(self._base._replace(query=""))
-        self.identity = f"openai/{model}@{self._where}"
-        bearer = _key(key, key_variable, self._where)
+        self.traits = replace(traits or Traits(), endpoint=self._where)
+        self.identity = f"{preset.name}/{model}@{self._where}"
+        self.traits = replace(traits or Traits(), endpoint=self._where)
+        usual = urlsplit(preset.base_url).hostname
+        needed = preset.needs_key and usual in (None, self._base.hostname)
+        bearer = _key(
+            key,
+            key_variable or preset.key_variable,
+            self._where,
+            needed=needed or key_variable is not None,
+        )
         user = _user(url)
         self._authorization = f"Bearer {bearer}" if bearer else user and f"Basic {user}"
         self._redact = Redactor(_secrets(url, bearer))
@@ -82,8 +102,39 @@ class OpenAIModel:
 
     async def complete(self, call: Call) -> Reply:
         """See `llmopt.model.Model.complete`."""
-        body = {"model": self.model, **request_of(call, self._dialect)}
+        return read_reply(await self.answer(call), call)
+
+    async def answer(self, call: Call, **fields: Any) -> dict[str, Any]:
+        """Return the decoded answer to a call whose request has some more fields.
+
+        Raises:
+            ModelError: As for `complete`.
+        """
+        body = {"model": self.model, **request_of(call, self.dialect), **fields}
         path = "/chat/completions" if call.prompt is None else "/completions"
+        return await self._asked(path, body, "choices")
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return a vector for each text, in their order; equal texts are asked for each time.
+
+        Raises:
+            ModelError: As for `complete`.
+        """
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), _MOST_TEXTS):
+            some = list(texts[start : start + _MOST_TEXTS])
+            data = await self._asked("/embeddings", {"model": self.model, "input": some}, "data")
+            vectors += read_vectors(data, len(some))
+        return vectors
+
+    async def close(self) -> None:
+        """Close the kept connections."""
+        held, self._held = self._held, None
+        if held is not None:
+            await held.session.close()
+
+    async def _asked(self, path: str, body: dict[str, Any], wanted: str) -> dict[str, Any]:
+        """Send one request; return its decoded answer, which has the field `wanted` or no error."""
         status, kind, headers, content = await self._post(path, json.dumps(body).encode())
         data = _decoded(content)
         if status != _OK:
@@ -94,16 +145,10 @@ class OpenAIModel:
                 f"the answer of {self._where} is JSON, but got {len(content)} bytes of "
                 f"{self._redact(kind) or 'no declared type'}"
             )
-        if "error" in data and not data.get("choices"):
+        if "error" in data and not data.get(wanted):
             # Some gateways report a failure behind them under a status of 200.
             raise fault_of_status(self._where, _status_inside(data), data, headers, self._redact)
-        return read_reply(data, call)
-
-    async def close(self) -> None:
-        """Close the kept connections."""
-        held, self._held = self._held, None
-        if held is not None:
-            await held.session.close()
+        return data
 
     async def _post(self, path: str, body: bytes) -> tuple[int, str, dict[str, str], bytes]:
         """Send one request; return status, content type, headers (of failures) and content."""
@@ -154,7 +199,7 @@ class OpenAIModel:
         return self._held
 
     def _opened(self, loop: asyncio.AbstractEventLoop) -> _Connection:
-        """Open a session whose pool has room for as many calls as the model takes at once."""
+        """Open a session whose pool has room for all: the gate bounds what is in flight."""
         import aiohttp
         from yarl import URL
 
@@ -163,7 +208,7 @@ class OpenAIModel:
             headers["Authorization"] = self._authorization
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self.traits.slots, keepalive_timeout=_KEEP_SECONDS, ttl_dns_cache=300
+                limit=0, keepalive_timeout=_KEEP_SECONDS, ttl_dns_cache=300
             ),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=_CONNECT_SECONDS),
             headers=headers,
@@ -171,7 +216,7 @@ class OpenAIModel:
         )
         urls = {
             path: URL(urlunsplit(self._base._replace(path=self._base.path + path)), encoded=True)
-            for path in ("/chat/completions", "/completions")
+            for path in _PATHS
         }
         # Looked up once: aiohttp's own look-up reads the environment and a file at every call.
         host = self._base.hostname or ""
@@ -204,8 +249,22 @@ def _status_inside(data: dict[str, Any]) -> int:
     return code if isinstance(code, int) else _BAD_GATEWAY
 
 
-def _checked(url: str) -> SplitResult:
-    """Return the parts of a base URL, without user name and closing slash."""
+def _usual_url(preset: Preset) -> str:
+    """Return the base URL of a preset that nobody overrode."""
+    url = os.environ.get(preset.url_variable, "") if preset.url_variable else ""
+    if url or preset.base_url:
+        return url or preset.base_url
+    raise ConfigError(
+        f"{preset.what} is used with a base URL of your own, but got none; give base_url"
+    )
+
+
+def checked_url(url: str) -> SplitResult:
+    """Return the parts of a base URL, without user name and closing slash.
+
+    Raises:
+        ConfigError: It is none.
+    """
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
@@ -216,7 +275,7 @@ def _checked(url: str) -> SplitResult:
         shown = url.strip().rpartition("@")[2].partition("?")[0]
         raise ConfigError(
             f"a base URL is http(s)://host[:port]/path, but got {shown!r}; "
-            "for OpenAI's own endpoint leave it out"
+            "for the provider's own endpoint leave it out"
         )
     name = f"[{host}]" if ":" in host else host
     netloc = f"{name}:{port}" if port else name
@@ -239,17 +298,16 @@ def _secrets(url: str, key: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def _key(key: str | None, variable: str | None, where: str) -> str:
+def _key(key: str | None, variable: str, where: str, *, needed: bool) -> str:
     """Return the key to send, or "" where the endpoint needs none."""
-    name = variable or DEFAULT_KEY
-    found = (key if key is not None else os.environ.get(name, "")).strip()
-    if not found and (variable or where.startswith("https://api.openai.com")):
+    found = (key if key is not None else os.environ.get(variable, "")).strip()
+    if not found and needed:
         raise ConfigError(
-            f"{where} is used with the key in the environment variable {name}, but it is not "
-            f"set; run: export {name}=…, or name another variable or another base URL"
+            f"{where} is used with the key in the environment variable {variable}, but it is not "
+            f"set; run: export {variable}=…, or name another variable or another base URL"
         )
     if not (found.isascii() and found.isprintable()):
         raise ConfigError(
-            f"the key in {name} is one line of plain characters, but got others; copy it again"
+            f"the key in {variable} is one line of plain characters, but got others; copy it again"
         )
     return found

@@ -1,7 +1,8 @@
-"""Models by name: ``openai/<model>``, ``local/<name or file>``, ``scripted/<function>``."""
+"""Models by name: a preset's, ``local/…``, ``anyllm/<provider>/…``, ``scripted/<function>``."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,13 +13,16 @@ from llmopt.errors import InputError, MissingExtraError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.local import LocalModel
 from llmopt.models.openai import OpenAIModel
+from llmopt.models.presets import PRESETS
+from llmopt.models.replay import ReplayModel
 from llmopt.models.scripted import ScriptedModel
-from llmopt.models.weights import KNOWN, known_weights, obtain
+from llmopt.models.weights import KNOWN, cache_directory, known_weights, obtain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.model import Model
+    from llmopt.models.presets import Preset
     from llmopt.models.weights import Progress
     from llmopt.types import Call
 
@@ -50,20 +54,95 @@ class NamedModel:
         )
 
 
-_PROVIDERS = ("local", "openai", "scripted")
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """What a model's name can be, and whether it can be used here.
+
+    Attributes:
+        name: The name, or a pattern of names.
+        what: What it stands for.
+        ready: Whether nothing is missing, as far as that is seen without asking anybody.
+        state: Why, in a few words; never a key.
+    """
+
+    name: str
+    what: str
+    ready: bool
+    state: str
 
 
-def known_models() -> tuple[tuple[str, str], ...]:
-    """Return what a model's name can be: pairs of a pattern and what it stands for."""
+_MEGABYTE = 1_000_000
+_OTHERS = ("anyllm", "local", "replay", "scripted")  # what may stand before the / beside a preset
+
+
+def known_models() -> tuple[KnownModel, ...]:
+    """Return what a model's name can be; presets stand in the order of their table."""
+    engine = find_spec("xllamacpp") is not None
+    native = find_spec("any_llm") is not None
     return (
-        *(
-            (f"local/{name}", f"{row.package} on this machine, no key")
-            for name, row in KNOWN.items()
+        *(_known_local(name, engine=engine) for name in KNOWN),
+        KnownModel(
+            "local/<path>.gguf",
+            "any GGUF file on this machine, run by llama.cpp",
+            engine,
+            _installed("local", there=engine),
         ),
-        ("local/<path>.gguf", "any GGUF file on this machine, run by llama.cpp"),
-        ("openai/<model>", "any OpenAI-compatible endpoint, by base URL and key"),
-        ("scripted/<package.module:function>", "a Python function from Call to str, for tests"),
+        *(_known_preset(preset) for preset in PRESETS.values()),
+        KnownModel(
+            "anyllm/<provider>/<model>",
+            "any provider of any-llm-sdk, natively; chats only",
+            native,
+            _installed("anyllm", there=native),
+        ),
+        KnownModel(
+            "replay/<path>",
+            "the recording of a run, which answers without any model",
+            ready=True,
+            state="needs no key",
+        ),
+        KnownModel(
+            "scripted/<package.module:function>",
+            "a Python function from Call to str, for tests",
+            ready=True,
+            state="needs no key",
+        ),
     )
+
+
+def _known_local(name: str, *, engine: bool) -> KnownModel:
+    """Return the row of a local model whose weights are known."""
+    row = KNOWN[name]
+    path = cache_directory() / Path(row.member).name
+    here = path.is_file() and path.stat().st_size == row.size
+    size = f"{row.size / _MEGABYTE:.0f} MB"
+    state = f"weights are here ({size})" if here else f"weights ({size}) come with the first use"
+    what = f"{row.package} on this machine, no key"
+    return KnownModel(
+        f"local/{name}", what, engine, state if engine else _installed("local", there=engine)
+    )
+
+
+def _known_preset(preset: Preset) -> KnownModel:
+    """Return the row of a preset; OpenAI's is for other endpoints too."""
+    there = bool(os.environ.get(preset.key_variable, "").strip())
+    where = os.environ.get(preset.url_variable, "") if preset.url_variable else ""
+    state = f"{preset.key_variable} is {'set' if there else 'not set'}"
+    if not preset.needs_key:
+        state = f"needs no key; {state}"
+    if where:
+        # Not the address itself: it may hold a password.
+        state += f"; {preset.url_variable} names another endpoint"
+    what = f"{preset.what} at {preset.base_url or 'a base URL of your own'}"
+    if preset.name == "openai":
+        what = f"any OpenAI-compatible endpoint, by base URL and key; {what}"
+    return KnownModel(f"{preset.name}/<model>", what, there or not preset.needs_key, state)
+
+
+def _installed(extra: str, *, there: bool) -> str:
+    """Return whether an extra is installed, in words."""
+    if there:
+        return f"the extra {extra!r} is installed"
+    return f"the extra {extra!r} is missing; run: pip install 'llmopt[{extra}]'"
 
 
 def model_named(
@@ -82,10 +161,11 @@ def model_named(
 
     Args:
         name: One of the patterns of `known_models`.
-        base_url: For ``openai/``: where the API begins; default ``OPENAI_BASE_URL``.
-        api_key_variable: For ``openai/``: the variable with the key; default
-            ``OPENAI_API_KEY``.
-        completion: For ``openai/``: whether the endpoint takes raw completions.
+        base_url: For a preset or ``anyllm/``: where the API begins; default: its usual one.
+        api_key_variable: For a preset or ``anyllm/``: the variable with the key; default: its
+            usual one.
+        completion: Whether the endpoint of a preset takes raw completions; the presets of
+            those that always do say so themselves.
         slots: Calls answered at once; default: what suits the model.
         progress: Told how far obtaining the weights of a local model is.
 
@@ -94,17 +174,40 @@ def model_named(
         InputError: The name is known, but something it needs is missing.
     """
     provider, _, rest = name.partition("/")
-    if provider not in _PROVIDERS or not rest:
-        known = [pattern for pattern, _ in known_models()]
-        raise UnknownNameError("a model's name", name, known)
+    preset = PRESETS.get(provider)
+    if not rest:
+        raise UnknownNameError("a model's name", name, [known.name for known in known_models()])
+    if preset is None and provider not in _OTHERS:
+        known = (*PRESETS, *_OTHERS)
+        raise UnknownNameError("what stands before the / in a model's name", provider, known)
     if provider == "local":
         return _local(rest, slots, progress)
-    traits = Traits(completion=completion or provider == "scripted")
+    if provider == "replay":
+        return ReplayModel(rest)
+    raw = provider == "scripted" or (preset is not None and (completion or preset.completion))
+    traits = Traits(completion=raw)
     if slots is not None:
         traits = replace(traits, slots=slots)
     if provider == "scripted":
         return ScriptedModel(_function(rest), traits=traits, identity=name)
-    return OpenAIModel(rest, base_url=base_url, key_variable=api_key_variable, traits=traits)
+    if preset is None:
+        return _native(rest, base_url, api_key_variable, traits)
+    return OpenAIModel(
+        rest, base_url=base_url, key_variable=api_key_variable, traits=traits, preset=preset
+    )
+
+
+def _native(rest: str, base_url: str | None, variable: str | None, traits: Traits) -> Model:
+    """Return a model through any-llm-sdk by ``<provider>/<model>``."""
+    from llmopt.models.anyllm import AnyLLMModel
+
+    provider, _, model = rest.partition("/")
+    if not model:
+        raise InputError(
+            f"a model through any-llm-sdk is anyllm/<provider>/<model>, but got 'anyllm/{rest}'; "
+            "name both"
+        )
+    return AnyLLMModel(provider, model, base_url=base_url, key_variable=variable, traits=traits)
 
 
 def _local(rest: str, slots: int | None, progress: Progress | None) -> Model:

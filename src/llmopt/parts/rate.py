@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
+from llmopt.parts.racing import Racing
 from llmopt.types import Evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    from llmopt.algorithm import Rate
+    from llmopt.algorithm import Measure, Rate
     from llmopt.trajectory import Trajectory
     from llmopt.types import Candidate, Item, Outcome
 
@@ -26,7 +27,7 @@ class Everything:
         candidates: Sequence[Candidate],
         items: Sequence[Item],
         trajectory: Trajectory,
-        measure: Callable[[Sequence[tuple[Candidate, Item]]], Awaitable[Sequence[Outcome]]],
+        measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return full evaluations; `trajectory` is not needed."""
         del trajectory
@@ -67,7 +68,7 @@ class Halving:
         candidates: Sequence[Candidate],
         items: Sequence[Item],
         trajectory: Trajectory,
-        measure: Callable[[Sequence[tuple[Candidate, Item]]], Awaitable[Sequence[Outcome]]],
+        measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return full evaluations of the last ones left and partial ones of the others."""
         stages = [size for size in self.sizes if size < len(items)] if trajectory.steps else []
@@ -95,10 +96,22 @@ class Halving:
         return sorted(sorted(left, key=rank, reverse=True)[:wanted])
 
 
-def staged(stages: Sequence[int], keep: float) -> Rate:
-    """Return :class:`Halving` with these stages, or :class:`Everything` without any.
+def rated(stages: Sequence[int], keep: float, share: float) -> Rate:
+    """Return the rate that a method's options ask for.
+
+    Args:
+        stages: For :class:`Halving`; none: no stages.
+        keep: For :class:`Halving`.
+        share: For :class:`~llmopt.parts.racing.Racing`; 1: no race.
 
     Raises:
-        ConfigError: The stages or the share are out of their range.
+        ConfigError: An option is out of its range, or both stages and a race are asked for.
     """
-    return Halving(tuple(stages), keep) if stages else Everything()
+    if stages and share != 1:
+        raise ConfigError(
+            f"candidates are measured in stages or in a race, but got stages = {list(stages)} "
+            f"and share = {share}; leave one out"
+        )
+    if stages:
+        return Halving(tuple(stages), keep)
+    return Everything() if share == 1 else Racing(share=share)

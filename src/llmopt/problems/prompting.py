@@ -157,7 +157,9 @@ class PromptProblem:
         """Build a problem from items that are already split.
 
         Args:
-            splits: Train, validation and test; no input may stand in two of them.
+            splits: Train, validation and test; no input may stand in two of them. Candidates
+                may be measured on the first train items only, so a sorted file wants
+                :func:`~llmopt.problems.splits.mixed` first.
             instructions: Starting instructions; the first is the one to beat. An empty text
                 is allowed.
             task: What the task is; derived from the answers where it is empty.

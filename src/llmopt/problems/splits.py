@@ -168,6 +168,16 @@ def _groups(items: Iterable[Item]) -> dict[str, list[Item]]:
     return groups
 
 
+def mixed(items: Sequence[Item], seed: int = 0) -> tuple[Item, ...]:
+    """Shuffle the items of one part so that every prefix has the classes in their shares.
+
+    For a part that the user made: candidates may be measured on its first items only, which
+    must not all be of one class because the file is sorted.
+    """
+    groups = _mixed([[item] for item in items], np.random.RandomState(seed), [len(items)], True)
+    return tuple(item for group in groups for item in group)
+
+
 def _mixed(
     groups: list[list[Item]], random: np.random.RandomState, sizes: list[int], stratify: bool
 ) -> list[list[Item]]:

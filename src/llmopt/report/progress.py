@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
 from llmopt.text import one_line
@@ -33,6 +34,8 @@ _WORDS = {
     "done": "done",
 }
 
+_LONGEST_NEWS = 300  # characters of a warning
+
 
 def terminal() -> Console:
     """Return the console on standard error; rich honours NO_COLOR and knows notebooks."""
@@ -49,11 +52,15 @@ class View:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or terminal()
-        live = self._console.is_interactive or self._console.is_jupyter
+        # In a notebook, rich draws with ipywidgets; without them there are plain lines too.
+        notebook = self._console.is_jupyter and find_spec("ipywidgets") is not None
+        live = notebook or (self._console.is_interactive and not self._console.is_jupyter)
         self._live: Live | None = self._made() if live and not os.environ.get("CI") else None
         self._pace = Pace()
         self._shown = 0.0
         self._phase = ("", -1)
+        self._warned = 0
+        self._stalled = ""
         self._spinner: Spinner | None = None
 
     def _made(self) -> Live:
@@ -83,6 +90,7 @@ class View:
         """Show the state of a run; cheap when called often."""
         now = time.monotonic()
         self._pace.saw(progress, now)
+        self._tell_news(progress)
         # Always when a phase begins, which may then be silent for long; otherwise ten times a
         # second on a terminal, and a plain line every ten seconds elsewhere.
         phase = (progress.phase, progress.step)
@@ -95,6 +103,23 @@ class View:
             sys.stderr.write(self._plain(progress) + "\n")
             sys.stderr.flush()
 
+    def _tell_news(self, progress: Progress) -> None:
+        """Write what nobody should miss, once, as lines of their own that stay."""
+        news = progress.warnings[self._warned :]
+        self._warned = len(progress.warnings)
+        if progress.stall and not self._stalled:
+            news.append(progress.stall)
+        self._stalled = progress.stall
+        for words in news:
+            line = f"[{progress.run}] {one_line(words, _LONGEST_NEWS)}"
+            if self._live:
+                from rich.text import Text
+
+                self._console.print(Text(line, style="yellow"), soft_wrap=True)
+            else:
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
+
     def _plain(self, progress: Progress) -> str:
         parts = [
             f"[{progress.run}] step {progress.step}/{progress.steps}",
@@ -102,7 +127,7 @@ class View:
         ]
         if progress.planned:
             parts.append(f"{progress.done}/{progress.planned} evaluations")
-        parts += self._pace.words(progress)
+        parts += self._pace.words(progress) + traffic_words(progress)
         if progress.best is not None:
             parts.append(f"best {shown(progress.best)}: {one_line(progress.best_text, 60)}")
         return ", ".join(parts)
@@ -139,6 +164,12 @@ class View:
                 ),
             )
             grid.add_row("", bar)
+        traffic = traffic_words(progress)
+        if traffic and progress.phase != "done":
+            busy = f"{progress.busy} of {progress.slots} slots busy" if progress.slots else ""
+            grid.add_row("", Text(" · ".join(filter(None, (busy, *traffic))), style="dim"))
+        if progress.stall:
+            grid.add_row("waiting", Text(one_line(progress.stall, _LONGEST_NEWS), style="yellow"))
         if progress.best is not None:
             width = max(20, self._console.width - 24)
             text = one_line(progress.best_text, width) or "(empty)"
@@ -238,6 +269,12 @@ class Pace:
         left = self.left(progress)
         rate = [f"{self.rate:.1f}/s"] if self.rate else []
         return rate if left is None else [*rate, f"about {clock(left)} left"]
+
+
+def traffic_words(progress: Progress) -> list[str]:
+    """Return how many replies came from the store and how many calls were asked again."""
+    words = [f"{progress.hits:,} from the store"] if progress.hits else []
+    return [*words, f"{progress.retries:,} asked again"] if progress.retries else words
 
 
 def shown(score: float) -> str:

@@ -91,11 +91,20 @@ def _costs(result: Result) -> Iterator[str]:
             f"{role} LLM: {_count(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in, "
             f"{about}{used.output_tokens:,} out."
         )
+    session = result.session
+    if session.hits:
+        yield f"From the store, free: {_count(session.hits, 'reply', 'replies')}."
+    if session.retries:
+        yield f"Asked again after a fault: {_count(session.retries, 'call')}."
+    if session.lost:
+        yield (
+            f"Sent and never answered: {_count(session.lost, 'call')}, which may have been billed."
+        )
     yield f"Time: {clock(result.seconds)}. Run: {result.run}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+def _count(number: int, what: str, many: str = "") -> str:
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
 def print_trajectory(console: Console, trajectory: Trajectory) -> None:

@@ -7,7 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from llmopt.models.layers.budget import Account, Budget, Limits, Price, Spent
-from llmopt.models.layers.cache import Cache
+from llmopt.models.layers.cache import Cache, Keep
+from llmopt.models.layers.gate import Gate, Rates
 from llmopt.models.layers.limit import Limit
 from llmopt.models.layers.meter import Meter
 from llmopt.models.layers.retry import Retry
@@ -20,11 +21,14 @@ __all__ = [
     "Account",
     "Budget",
     "Cache",
+    "Gate",
+    "Keep",
     "Limit",
     "Limits",
     "Meter",
     "Onion",
     "Price",
+    "Rates",
     "Retry",
     "Spent",
     "wrap",
@@ -40,6 +44,7 @@ class Onion:
         cache: The cache, or None without a store.
         retry: The retries.
         limit: The slots.
+        keep: Stores replies, or None without a store.
         meter: The usage.
     """
 
@@ -47,6 +52,7 @@ class Onion:
     cache: Cache | None
     retry: Retry
     limit: Limit
+    keep: Keep | None
     meter: Meter
 
     @property
@@ -74,23 +80,24 @@ def wrap(
     replies: Replies | None = None,
     account: Account | None = None,
     price: Price | None = None,
-    slots: int | None = None,
+    gate: Gate | None = None,
     attempts: int = 6,
     deadline: float | None = 120.0,
     seed: int = 0,
 ) -> Onion:
-    """Return `provider` in all its rings: cache(retry(limit(budget(meter(provider))))).
+    """Return `provider` in all its rings: cache(retry(limit(keep(budget(meter(provider)))))).
 
     A stored reply costs nothing and waits for nothing; every attempt of a retry passes the
-    limit and the budget; the budget is inside of the limit, so that calls which queue hold no
-    reservation; the meter sees answered calls only.
+    limit and the budget; a slot is held until the reply is stored; the budget is inside of the
+    limit, so that calls which queue hold no reservation; the meter sees answered calls only.
 
     Args:
         provider: The model.
         replies: Where replies are kept; None: nowhere.
         account: The budget that the run's roles share; None: no caps.
         price: What `provider` costs; necessary where `account` caps dollars.
-        slots: Most calls in flight; default: as many as `provider` takes with profit.
+        gate: Shared by all models of one endpoint; default: one of its own with as many slots
+            as `provider` takes with profit.
         attempts: Most attempts per call.
         deadline: Seconds per call, pauses included and queues not; None for a local model,
             which is never asked twice in vain.
@@ -101,7 +108,8 @@ def wrap(
     """
     meter = Meter(provider)
     inner: Model = meter if account is None else Budget(meter, account, price)
-    limit = Limit(inner, slots or provider.traits.slots)
+    keep = None if replies is None else Keep(inner, replies)
+    limit = Limit(keep or inner, gate or Gate(provider.traits.slots))
     retry = Retry(limit, Random(seed), attempts=attempts, deadline=deadline)
     cache = None if replies is None else Cache(retry, replies)
-    return Onion(cache or retry, cache, retry, limit, meter)
+    return Onion(cache or retry, cache, retry, limit, keep, meter)

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
 from llmopt.models.layers.patience import queueing
 from llmopt.models.layers.ring import Ring
+from llmopt.types import Role, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.model import Model
-    from llmopt.types import Call, Reply, Usage
+    from llmopt.types import Call, Reply
 
 _PER = 1_000_000  # prices are per million tokens
 # Chat templates add turn markers, and some a system prompt with a date of their own.
 _TEMPLATE_TOKENS = 256
 _TURN_TOKENS = 32
+_WARNINGS = (0.95, 0.80, 0.50)  # shares of a cap that are worth a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,11 @@ class Account:
         limits: The caps.
         spent: What earlier parts of the run have spent.
         clock: Seconds that never run backwards; time counts from now on.
+
+    Attributes:
+        warnings: A sentence each time that 50, 80 or 95 % of a cap are reached; each share is
+            told once, for the cap that reaches it first.
+        lost: The bounds of calls that were sent and whose answer never came, by role.
     """
 
     def __init__(
@@ -124,11 +131,28 @@ class Account:
         self._clock = clock
         self._start = clock()
         self._waiting: deque[tuple[Spent, asyncio.Future[None]]] = deque()
+        self.warnings: list[str] = []
+        self.lost: dict[Role, Usage] = {"optimizer": Usage(), "scorer": Usage()}
+        self._warned = 0.0
+        self._caps = [
+            (field.name, cap)
+            for field in fields(limits)
+            if (cap := getattr(limits, field.name)) is not None
+        ]
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for what those in flight may leave over."""
+        return len(self._waiting)
 
     @property
     def spent(self) -> Spent:
         """What was spent up to now, earlier parts of the run included."""
         return self._settled + Spent(seconds=self._clock() - self._start)
+
+    def add(self, spent: Spent) -> None:
+        """Count what an earlier part of the run has spent beside what it was told before."""
+        self._settled += spent
 
     def keep_back(self, calls: int) -> None:
         """Keep so many calls out of reach until told otherwise, for a verdict at the end.
@@ -174,7 +198,23 @@ class Account:
         self._in_flight -= 1
         # Exactly nothing when nothing is in flight, whatever the rounding of dollars did.
         self._reserved = self._reserved - bound if self._in_flight else Spent()
-        self._admit()
+        if self._caps:
+            self._warn()
+        if self._waiting:
+            self._admit()
+
+    def _warn(self) -> None:
+        """Add a warning when a share of a cap is reached for the first time."""
+        spent = self.spent
+        share, name, cap = max((getattr(spent, name) / cap, name, cap) for name, cap in self._caps)
+        reached = next((mark for mark in _WARNINGS if share >= mark), 0.0)
+        if reached > self._warned:
+            self._warned = reached
+            used = getattr(spent, name)
+            amounts = (
+                f"{used:,.4g} of {cap:,.4g}" if name == "usd" else f"{used:,.0f} of {cap:,.0f}"
+            )
+            self.warnings.append(f"{share:.0%} of the budget is spent: {amounts} {name}")
 
     def _admit(self) -> None:
         """Let those who wait go on or fail, first come first served."""
@@ -198,10 +238,7 @@ class Account:
         """
         spent = self.spent + self._back if self._kept else self.spent
         held = spent + self._reserved
-        for name in ("calls", "tokens", "usd", "seconds"):
-            cap = getattr(self.limits, name)
-            if cap is None:
-                continue
+        for name, cap in self._caps:
             most = getattr(bound, name)
             if name == "seconds" and spent.seconds >= cap:
                 raise self._reached(name, most)
@@ -228,10 +265,9 @@ class Account:
 class Budget(Ring):
     """Sends a call only when its upper bound fits into the account.
 
-    The bound is one call, one token per UTF-8 byte of its texts (no tokenizer makes more) with
-    room for a chat template, and `Call.max_tokens` generated ones. A failed call costs nothing,
-    but one whose answer was lost, or that was given up on its way, may have been billed and
-    counts with its whole bound.
+    The bound is one call and its `most_tokens`. A failed call costs nothing, but one whose
+    answer was lost, or that was given up on its way, may have been billed and counts with its
+    whole bound.
 
     Args:
         inner: What is asked.
@@ -271,17 +307,29 @@ class Budget(Ring):
             real = Spent()
             raise
         finally:
+            if real is bound:
+                used = Usage(1, *most_tokens(call), estimated=True)
+                self.account.lost[call.role] += used
             self.account.settle(bound, real)
         return reply
 
     def _bound(self, call: Call) -> Spent:
         """Return the most that `call` can cost."""
-        texts = [m.content for m in call.messages] if call.prompt is None else [call.prompt]
-        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-        asked = size + _TURN_TOKENS * len(texts) + _TEMPLATE_TOKENS
-        return Spent(1, asked + call.max_tokens, self._price.of(asked, call.max_tokens))
+        asked, made = most_tokens(call)
+        return Spent(1, asked + made, self._price.of(asked, made))
 
     def _cost(self, usage: Usage) -> Spent:
         """Return what a call of this usage cost."""
         usd = self._price.of(usage.input_tokens, usage.output_tokens)
         return Spent(usage.calls, usage.tokens, usd)
+
+
+def most_tokens(call: Call) -> tuple[int, int]:
+    """Return the most tokens that a call can have as input, and as output.
+
+    One per UTF-8 byte of its texts (no tokenizer makes more) with room for a chat template, and
+    `Call.max_tokens`.
+    """
+    texts = [m.content for m in call.messages] if call.prompt is None else [call.prompt]
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return size + _TURN_TOKENS * len(texts) + _TEMPLATE_TOKENS, call.max_tokens

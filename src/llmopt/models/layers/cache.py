@@ -1,10 +1,17 @@
-"""The cache: a stored reply is free, and identical calls in flight are made once."""
+"""The cache: a stored reply is free, and identical calls in flight are made once.
+
+It is two rings. `Cache` stands outside of all others and looks replies up; `Keep` stands inside
+of the limit and stores them, so that a call holds its slot until its reply is durable: whenever
+the process dies, no more calls than there are slots were paid and not stored.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from llmopt.models.layers.patience import queueing
 from llmopt.models.layers.ring import Ring
 
 if TYPE_CHECKING:
@@ -13,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Cache(Ring):
-    """Answers from `replies` what is stored there, and stores what is not.
+    """Answers from `replies` what is stored there, and asks for the rest once.
 
-    A reply is durable before it is returned. Errors are not stored. A call ends when nobody
-    waits for it any more, unless it is answered already: then its reply is still stored.
+    Some inner ring is a `Keep`, which stores what is answered. A call ends when nobody waits
+    for it any more, unless it is answered already: then its reply is still stored.
 
     Attributes:
         hits: Calls answered without asking the inner model.
@@ -30,7 +37,7 @@ class Cache(Ring):
         self._tasks: set[asyncio.Task[Reply]] = set()  # all, also those nobody waits for
 
     async def complete(self, call: Call) -> Reply:
-        """Return the stored reply to an equal call, or ask, store and return it."""
+        """Return the stored reply to an equal call, or that of a call in flight, or ask."""
         key = call.key(self.identity)
         stored = self._replies.get(key)
         if stored is not None:
@@ -56,8 +63,8 @@ class Cache(Ring):
 
     def _start(self, key: str, call: Call) -> _Flight:
         """Ask the inner model in a task of its own, which outlives whoever asked first."""
-        flight = _Flight()
-        flight.task = asyncio.get_running_loop().create_task(self._fetch(key, call, flight))
+        flight = _Flight(key)
+        flight.task = asyncio.get_running_loop().create_task(self._fetch(call, flight))
         self._flights[key] = flight
         self._tasks.add(flight.task)
 
@@ -70,11 +77,38 @@ class Cache(Ring):
         flight.task.add_done_callback(end)
         return flight
 
-    async def _fetch(self, key: str, call: Call, flight: _Flight) -> Reply:
-        """Ask, and store the reply."""
+    async def _fetch(self, call: Call, flight: _Flight) -> Reply:
+        """Ask; inner rings know the flight."""
+        _flight.set(flight)
+        return await self.inner.complete(call)
+
+
+class Keep(Ring):
+    """Stores a reply before it is returned; errors are not stored.
+
+    Attributes:
+        storing: Replies that are on their way to the disk.
+    """
+
+    def __init__(self, inner: Model, replies: Replies) -> None:
+        super().__init__(inner)
+        self.storing = 0
+        self._replies = replies
+
+    async def complete(self, call: Call) -> Reply:
+        """Ask, and return the reply once it is durable."""
         reply = await self.inner.complete(call)
-        flight.answered = True
-        await self._replies.put(key, self.identity, call, reply)
+        flight = _flight.get()
+        if flight is not None:
+            flight.answered = True
+        self.storing += 1
+        try:
+            # The provider has answered in time, whatever the disk does now.
+            with queueing():
+                key = call.key(self.identity) if flight is None else flight.key
+                await self._replies.put(key, self.identity, call, reply)
+        finally:
+            self.storing -= 1
         return reply
 
 
@@ -83,7 +117,8 @@ class _Flight:
 
     task: asyncio.Task[Reply]
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self.key = key
         self.answered = False
         self.abandoned = False
         self._waiting: set[asyncio.Future[Reply]] = set()
@@ -116,3 +151,6 @@ class _Flight:
             reply = task.result()
             for future in waiting:
                 future.set_result(reply)
+
+
+_flight: ContextVar[_Flight | None] = ContextVar("flight", default=None)

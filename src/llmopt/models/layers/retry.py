@@ -6,7 +6,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from llmopt.errors import TransientError
+from llmopt.errors import RefusedError, TransientError
 from llmopt.models.layers.patience import governed
 from llmopt.models.layers.ring import Ring
 
@@ -26,6 +26,8 @@ class Retry(Ring):
     Before attempt n+1 it waits a time drawn uniformly from [0, 0.5 · 2ⁿ⁻¹] s, at most 30 s
     (exponential back-off with full jitter), and at least as long as the provider asked to.
 
+    A refusal ends the pauses of other calls too: they would only be refused later.
+
     Args:
         inner: What is asked.
         random: Draws the pauses.
@@ -35,6 +37,10 @@ class Retry(Ring):
 
     Attributes:
         retries: Attempts made beyond the first ones.
+        under_way: Calls that wait for their reply here, in whatever ring.
+        until: Time of the event loop after which no attempt begins: the deadline of a step;
+            None for no such time. An attempt that began has the time of its call.
+        last_fault: What the last attempt that failed said; empty before.
     """
 
     def __init__(
@@ -47,9 +53,18 @@ class Retry(Ring):
     ) -> None:
         super().__init__(inner)
         self.retries = 0
+        self.under_way = 0
+        self.until: float | None = None
+        self.last_fault = ""
+        self._pauses: set[asyncio.Future[None]] = set()
         self._random = random
         self._attempts = attempts
         self._deadline = deadline
+
+    @property
+    def pausing(self) -> int:
+        """How many calls pause before their next attempt."""
+        return len(self._pauses)
 
     async def complete(self, call: Call) -> Reply:
         """Return the first reply.
@@ -60,6 +75,7 @@ class Retry(Ring):
         """
         faults: list[TransientError] = []
         timer = asyncio.timeout(self._deadline)
+        self.under_way += 1
         try:
             async with timer:
                 with governed(timer):
@@ -67,27 +83,56 @@ class Retry(Ring):
         except TimeoutError:
             if not timer.expired():
                 raise
+        finally:
+            self.under_way -= 1
         raise self._given_up(faults, f"the {self._deadline:g} s of this call are over")
 
     async def _persist(
         self, call: Call, timer: asyncio.Timeout, faults: list[TransientError]
     ) -> Reply:
         """Ask until a reply comes, or further attempts make no sense."""
+        loop = asyncio.get_running_loop()
         while True:
+            if self.until is not None and loop.time() >= self.until:
+                raise self._given_up(faults, "the time of this step is over")
             try:
                 return await self.inner.complete(call)
+            except RefusedError:
+                self._end_pauses()
+                raise
             except TransientError as fault:
                 faults.append(fault)
+                self.last_fault = str(fault)
             if len(faults) >= self._attempts:
                 raise self._given_up(faults, f"{self._attempts} attempts are the most")
             pause = self._pause(len(faults), faults[-1].retry_after)
-            end = timer.when()
-            if end is not None and asyncio.get_running_loop().time() + pause >= end:
+            end = min((t for t in (timer.when(), self.until) if t is not None), default=math.inf)
+            if loop.time() + pause >= end:
                 raise self._given_up(
                     faults, f"the next attempt, in {pause:.1f} s, is past the deadline"
                 )
-            await asyncio.sleep(pause)
+            if not await self._paused(pause):
+                raise self._given_up(faults, "another call was refused for good")
             self.retries += 1
+
+    async def _paused(self, seconds: float) -> bool:
+        """Wait; return whether the whole time has passed, and no refusal ended it."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pauses.add(over)
+        try:
+            async with asyncio.timeout(seconds):
+                await over
+        except TimeoutError:
+            return True
+        finally:
+            self._pauses.discard(over)
+        return False
+
+    def _end_pauses(self) -> None:
+        """Let all who pause give up."""
+        for over in self._pauses:
+            if not over.done():
+                over.set_result(None)
 
     def _pause(self, failed: int, asked: float | None) -> float:
         """Return the seconds to wait after `failed` attempts."""

@@ -1,0 +1,114 @@
+"""``llmopt check``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from llmopt.cli.options import console, json_option, print_json, set_option
+
+if TYPE_CHECKING:
+    from llmopt.cli.examine import Findings
+
+_TEN, _THOUSAND, _MILLION = 10, 1_000, 1_000_000
+_MINUTE, _HOUR = 60, 3600  # seconds
+
+
+@click.command()
+@click.argument("config", metavar="CONFIG.toml|RECIPE")
+@set_option
+@click.option("--offline", is_flag=True, help="Make no call; how long a run takes stays unknown.")
+@json_option
+def check(config: str, *, overrides: tuple[str, ...], offline: bool, as_json: bool) -> None:
+    """Test a configuration before it costs anything, and say what a run will take.
+
+    Reads the data, lays out the first meta-prompt and makes one short call to each model, then
+    prints calls, tokens, money and time with a low and a high bound. Exit code 1: a model does
+    not answer; 2: something else would stop the run.
+    """
+    import asyncio
+
+    from llmopt.cli.examine import examined
+    from llmopt.cli.execute import see_own_modules
+    from llmopt.config import read
+    from llmopt.recipes import recipe_or_file
+
+    see_own_modules()
+    settings = read(recipe_or_file(config), overrides)
+    findings = asyncio.run(examined(settings, offline=offline))
+    if as_json:
+        print_json(findings.to_dict())
+    else:
+        _print(findings)
+    sys.exit(findings.code)
+
+
+def _print(findings: Findings) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from llmopt.report.tables import visible
+
+    out = console()
+    for what, fine, said in findings.checks:
+        mark, style = ("ok", "green") if fine else ("NO", "bold red")
+        line = Text.assemble((f"{mark}  ", style), (f"{what:<14} ", "bold"), visible(said))
+        out.print(line, soft_wrap=True)
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("")
+    for name in ("calls", "tokens in", "tokens out", "US dollars", "time"):
+        table.add_column(name, no_wrap=True)
+    for name, low, high in findings.rows():
+        table.add_row(
+            name,
+            _span(f"{low.calls:,}", f"{high.calls:,}"),
+            _span(_rounded(low.input_tokens), _rounded(high.input_tokens)),
+            _span(_rounded(low.output_tokens), _rounded(high.output_tokens)),
+            _span(_dollars(low.usd), _dollars(high.usd)),
+            _span(_duration(low.seconds), _duration(high.seconds)),
+        )
+    out.print()
+    out.print(table)
+    out.print(
+        Text(
+            "\nAt least: nothing new is proposed, and every answer is one token. At most: "
+            "everything\nproposed is new, and every answer is as long as it may be. Calls that "
+            "fail and are made\nagain come on top.",
+            "dim",
+        ),
+        soft_wrap=True,
+    )
+    out.print(Text(f"\n{findings.buys}.", "bold"), soft_wrap=True)
+    for caution in findings.cautions:
+        out.print(Text(f"Note: {visible(caution)}", "yellow"), soft_wrap=True)
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
+
+
+def _rounded(tokens: int) -> str:
+    """Return a number of tokens with two digits that mean something."""
+    for size, name in ((_MILLION, "M"), (_THOUSAND, "k")):
+        if tokens >= size:
+            short = f"{tokens / size:.1f}" if tokens < _TEN * size else f"{tokens / size:,.0f}"
+            return short + name
+    return str(tokens)
+
+
+def _dollars(usd: float | None) -> str:
+    if usd is None:
+        return "unknown"
+    return "0" if usd == 0 else f"{usd:,.2f}" if usd >= 1 else f"{usd:.2g}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    if seconds < _MINUTE:
+        return f"{max(1, round(seconds)) if seconds else 0} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h"

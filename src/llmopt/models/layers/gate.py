@@ -1,0 +1,194 @@
+"""The gate to an endpoint: how many calls may be in flight, and how many a minute.
+
+One gate is shared by the limit rings of all models that are reached at one endpoint, whatever
+role they play, because the provider counts them together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from dataclasses import dataclass, fields
+
+from llmopt.errors import ConfigError
+from llmopt.models.layers.patience import queueing
+
+_MINUTE = 60.0
+_ENOUGH = 1e-9  # what rounding may take from a bucket
+_SHORTEST = 0.001  # seconds; a timer for less may find that no time has passed
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What may be asked of an endpoint in a minute; None is no cap.
+
+    Attributes:
+        requests: Attempts per minute, retries included.
+        tokens: Tokens per minute, input and output together.
+
+    Raises:
+        ConfigError: A cap is not a positive number.
+    """
+
+    requests: float | None = None
+    tokens: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            cap = getattr(self, field.name)
+            if cap is not None and not (cap > 0 and math.isfinite(cap)):
+                raise ConfigError(
+                    f"{field.name} per minute are a number greater than 0, but got {cap!r}; "
+                    "leave it out for no cap"
+                )
+
+    def lower(self, other: Rates) -> Rates:
+        """Return the lower cap of each kind."""
+        pairs = ((self.requests, other.requests), (self.tokens, other.tokens))
+        return Rates(*(min((c for c in pair if c is not None), default=None) for pair in pairs))
+
+
+class Gate:
+    """Lets calls through in the order in which they came, as slots and rates allow.
+
+    The number of slots adapts as in TCP: it is halved when the provider says that it is asked
+    too much (once per wave of calls), and grows by one for each wave of answers, up to `slots`.
+    It never falls below one, and a call that is larger than a bucket passes when the bucket is
+    full, so there is always progress.
+
+    Args:
+        slots: Most calls in flight, 1 or more.
+        rates: Caps per minute. In no minute more requests are let through. Tokens are taken at
+            their upper bound and given back when the reply tells how many they were; one call
+            may exceed their cap by its own size.
+
+    Attributes:
+        slots: As given.
+        allowed: How many calls may be in flight now; from 1 to `slots`.
+        in_flight: How many are.
+        wave: How often the number was halved.
+    """
+
+    def __init__(self, slots: int, rates: Rates | None = None) -> None:
+        rates = rates or Rates()
+        self.slots = slots
+        self.allowed = float(slots)
+        self.in_flight = 0
+        self.wave = 0
+        self._requests = None if rates.requests is None else _Bucket(rates.requests)
+        self._tokens = None if rates.tokens is None else _Bucket(rates.tokens)
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether tokens are capped, so that calls must be sized."""
+        return self._tokens is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many calls queue here."""
+        return len(self._waiting)
+
+    @property
+    def paced(self) -> bool:
+        """Whether those who wait do so for the caps per minute, and not for a slot."""
+        return self._timer is not None
+
+    async def enter(self, tokens: int) -> None:
+        """Wait for the turn of a call of at most so many tokens; every entry must be left."""
+        if not self._waiting and self._take(tokens):
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((tokens, turn))
+        self._admit()
+        with queueing():
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():  # the turn came at the same moment
+                    self.leave(tokens, 0)
+                turn.cancel()
+                self._admit()
+                raise
+
+    def leave(self, tokens: int, used: int) -> None:
+        """Free the slot of a call that entered with `tokens` and has really used `used`."""
+        self.in_flight -= 1
+        if self._tokens is not None:
+            self._tokens.give(tokens - used)
+        if self._waiting:
+            self._admit()
+
+    def grow(self) -> None:
+        """Allow a little more, because a call was answered."""
+        if self.allowed < self.slots:
+            self.allowed = min(float(self.slots), self.allowed + 1 / self.allowed)
+
+    def shrink(self, wave: int) -> None:
+        """Halve the slots, once for all calls that were in flight together in `wave`."""
+        if wave == self.wave:
+            self.wave += 1
+            self.allowed = max(1.0, self.allowed / 2)
+
+    def _admit(self) -> None:
+        """Let those in who may, first come first served."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            tokens, turn = self._waiting[0]
+            if not turn.done():
+                if not self._take(tokens):
+                    return
+                turn.set_result(None)
+            self._waiting.popleft()
+
+    def _take(self, tokens: int) -> bool:
+        """Take a slot and the share of the rates if there is room now.
+
+        Where only the rates forbid it, those who wait are looked at again in time.
+        """
+        if self.in_flight >= int(self.allowed):
+            return False
+        if self._requests is not None or self._tokens is not None:
+            loop = asyncio.get_running_loop()
+            shares = [(b, n) for b, n in ((self._requests, 1), (self._tokens, tokens)) if b]
+            wait = max(bucket.wait(amount, loop.time()) for bucket, amount in shares)
+            if wait > 0:
+                if self._waiting:
+                    self._timer = loop.call_later(max(wait, _SHORTEST), self._admit)
+                return False
+            for bucket, amount in shares:
+                bucket.give(-amount)
+        self.in_flight += 1
+        return True
+
+
+class _Bucket:
+    """So much per minute, steadily: it holds one second's worth, or one, and refills.
+
+    What it holds at the beginning of a minute and what flows in until its end are together no
+    more than the cap.
+    """
+
+    def __init__(self, per_minute: float) -> None:
+        self._size = max(1.0, per_minute / _MINUTE)
+        # At less than one a second there is a pause before each, which fills the minute exactly.
+        held = self._size if per_minute >= _MINUTE else 0.0
+        self._rate = (per_minute - held) / _MINUTE
+        self._level = self._size
+        self._seen: float | None = None
+
+    def wait(self, amount: float, now: float) -> float:
+        """Return the seconds until `amount`, or all that fits, is there; 0 for now."""
+        if self._seen is not None:
+            self._level = min(self._size, self._level + self._rate * (now - self._seen))
+        self._seen = now
+        short = min(amount, self._size) - self._level
+        return short / self._rate if short > _ENOUGH else 0.0
+
+    def give(self, amount: float) -> None:
+        """Put `amount` in; a negative one is taken out, on credit for a call larger than all."""
+        self._level = min(self._size, self._level + amount)

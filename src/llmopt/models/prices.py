@@ -1,0 +1,58 @@
+"""What a model costs where the user did not say: nothing, a list price, or unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmopt.models.layers.budget import Price
+from llmopt.models.layers.ring import Ring
+from llmopt.models.local import LocalModel
+from llmopt.models.openai import OpenAIModel
+from llmopt.models.replay import ReplayModel
+from llmopt.models.scripted import ScriptedModel
+
+if TYPE_CHECKING:
+    from llmopt.model import Model
+
+# Some prices rise with the length of a prompt; calls of this size are below every such step.
+_TOKENS = 1000
+_THOUSANDS_PER_MILLION = 1000
+
+
+def price_of(model: Model) -> Price | None:
+    """Return the price of a model, or None where it is not known; never zero as a guess.
+
+    Models in this process and recorded replies cost nothing. For an OpenAI-compatible endpoint it
+    is the list price in the table of genai-prices (the extra ``prices``), found by the address of
+    the endpoint and the provider's name of the model; without the extra, and for an address that
+    is not in the table, such as a server of one's own, it is unknown. Nothing is fetched: the
+    table is the one that was installed. Discounts and other terms of a contract are not in it.
+
+    Args:
+        model: A model, with or without rings around it.
+    """
+    while isinstance(model, Ring):
+        model = model.inner
+    if isinstance(model, LocalModel | ReplayModel | ScriptedModel):
+        return Price(0.0, 0.0)
+    if isinstance(model, OpenAIModel):
+        return _listed(model.model, model.identity.partition(f"/{model.model}@")[2])
+    return None
+
+
+def _listed(name: str, url: str) -> Price | None:
+    """Return the list price of the model `name` at the API `url`, or None."""
+    try:
+        from genai_prices import Usage, calc_price
+    except ModuleNotFoundError:
+        return None
+    usage = Usage(input_tokens=_TOKENS, output_tokens=_TOKENS)
+    try:
+        # By address only: a server of one's own may serve a model of a known name.
+        found = calc_price(usage, name, provider_api_url=url)
+    except LookupError:
+        return None
+    return Price(
+        float(found.input_price * _THOUSANDS_PER_MILLION),
+        float(found.output_price * _THOUSANDS_PER_MILLION),
+    )

@@ -1,0 +1,192 @@
+"""`kill -9` at any moment of a run costs what was in flight, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import sys
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from llmopt.store import open_store
+from llmopt.testing.scripted import answer
+from llmopt.types import Call, Message, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+KILLS = 20
+SLOTS = 6  # calls in flight
+DRAWS = 8  # solutions asked for in a step: more than may be in flight
+LATENCY = 0.01
+
+PROGRAM = f"""
+import asyncio, json, sys
+from dataclasses import replace
+
+from llmopt.algorithms.opro import opro
+from llmopt.api import optimize_async
+from llmopt.models.openai import OpenAIModel
+from llmopt.testing.scripted import problem
+from llmopt.types import Message
+
+
+class Numbered(OpenAIModel):
+    '''Tells the server which draw it asks for, so that every draw has one answer.'''
+
+    async def complete(self, call):
+        text = f"{{call.text}}\\n#{{call.sample}}"
+        return await super().complete(replace(call, messages=(Message("user", text),)))
+
+
+async def main(url, store):
+    model = Numbered("world", base_url=url)
+    result = await optimize_async(
+        replace(problem(), scorer=model), algorithm=opro(samples={DRAWS}), concurrency={SLOTS},
+        steps=4, finalists=5, name="run", store=store, progress=False,
+    )
+    await model.close()
+    print(json.dumps(result.to_dict()))
+
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@dataclass
+class World:
+    """A server that answers every draw of every call always alike, and logs every request.
+
+    Attributes:
+        url: Where its API begins.
+        asked: The requests of this session: texts with the numbers of their draws.
+        more: Set whenever a request came.
+    """
+
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        asked = (await request.json())["messages"][0]["content"]
+        self.asked.append(asked)
+        self.more.set()
+        await asyncio.sleep(LATENCY)
+        text, _, sample = asked.rpartition("\n#")
+        role: Any = "optimizer" if "<INS>" in text else "scorer"
+        said = answer(Call(role, (Message("user", text),), sample=int(sample)))
+        return web.json_response(
+            {
+                "choices": [{"finish_reason": "stop", "message": {"content": said}}],
+                "usage": {"prompt_tokens": len(text), "completion_tokens": len(said)},
+            }
+        )
+
+    def new_session(self) -> list[str]:
+        """Return what was asked in the last session, and begin another."""
+        asked, self.asked = self.asked, []
+        return asked
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[World]:
+    world = World()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", world.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    world.url = f"http://{host}:{port}/v1"
+    try:
+        yield world
+    finally:
+        await runner.cleanup()
+
+
+async def start(world: World, store: Path) -> asyncio.subprocess.Process:
+    """Start the run, or go on with it, in a process of its own."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, world.url, str(store), stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def finished(world: World, store: Path) -> dict[str, Any]:
+    """Let the run go on to its end; return its result without what is of a session only."""
+    process = await start(world, store)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    found: dict[str, Any] = json.loads(out)
+    return {key: value for key, value in found.items() if key not in ("seconds", "session")}
+
+
+async def killed(world: World, store: Path, seen: set[str], enough: int, pause: float) -> None:
+    """Go on with the run until so many different calls were asked, then kill it."""
+    process = await start(world, store)
+    over = asyncio.create_task(process.wait())
+    over.add_done_callback(lambda _: world.more.set())
+    while not over.done() and (not world.asked or len(seen | set(world.asked)) < enough):
+        world.more.clear()
+        await world.more.wait()
+    await asyncio.sleep(pause)
+    assert not over.done(), "the run was over before it could be killed"
+    process.kill()
+    assert await over == -signal.SIGKILL
+    assert process.stdout is not None
+    assert await process.stdout.read() == b""
+    await asyncio.sleep(LATENCY)  # what it sent last is logged before the next session begins
+
+
+def stored(store: Path) -> dict[str, Reply]:
+    """Return the stored replies by the texts that the server saw."""
+    with closing(sqlite3.connect(store)) as connection:
+        rows = connection.execute("SELECT call, reply FROM replies").fetchall()
+    calls = [(Call.from_json(json.loads(call)), Reply.from_json(json.loads(r))) for call, r in rows]
+    return {f"{call.text}\n#{call.sample}": reply for call, reply in calls}
+
+
+def told(store: Path) -> list[dict[str, Any]]:
+    """Return the journal's steps: the trajectory with everything that belongs to it."""
+    with closing(open_store(store)) as opened:
+        return [record.data for record in opened.records("run") if record.kind == "step"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL to send")
+async def test_a_run_killed_at_any_moment_ends_as_the_unbroken_one(tmp_path: Path) -> None:
+    """The same trajectory and result; nothing is asked again but what was in flight."""
+    whole, broken = tmp_path / "whole.sqlite", tmp_path / "broken.sqlite"
+    random = Random(0)
+    async with serving() as world:
+        unbroken = await finished(world, whole)
+        once = world.new_session()
+        calls = len(once)
+        assert calls == len(set(once)) > 10 * KILLS
+        # In the longest pause before a kill fewer than 4 calls per slot can be answered.
+        moments = sorted(random.sample(range(1, calls - 4 * SLOTS), KILLS))
+        seen: set[str] = set()  # everything asked so far
+        kept: set[str] = set()  # what is stored of it
+        lost = []  # how many calls each kill cost
+        for enough in moments:
+            await killed(world, broken, seen, enough, random.uniform(0, 2 * LATENCY))
+            session = world.new_session()
+            assert len(session) == len(set(session)), "one session asked for something twice"
+            assert not kept & set(session), "a stored reply was asked for again"
+            seen |= set(session)
+            kept = set(stored(broken))
+            lost.append(len(seen - kept))
+        assert await finished(world, broken) == unbroken
+        session = world.new_session()
+        assert len(session) == len(set(session))
+        assert not kept & set(session)
+    assert seen | set(session) == set(once)
+    assert 0 < max(lost) <= SLOTS
+    assert told(broken) == told(whole)
+    assert stored(broken) == stored(whole)
