@@ -21,7 +21,7 @@ from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async
 from llmopt.errors import ModelError, RefusedError, StepFailedError
 from llmopt.models.layers.ring import Ring
-from llmopt.models.layers.traffic import Session
+from llmopt.models.layers.traffic import Stretch
 from llmopt.models.openai import OpenAIModel
 from llmopt.store import open_store
 from llmopt.testing import scripted
@@ -182,7 +182,7 @@ async def ran(url: str, store: Path, **more: Any) -> Result:
 
 def found(result: Result) -> Result:
     """Everything in a result but the time and the trouble it took."""
-    return replace(result, seconds=0.0, session=Session())
+    return replace(result, seconds=0.0, stretch=Stretch())
 
 
 def journaled(store: Path) -> list[dict[str, Any]]:
@@ -206,7 +206,7 @@ async def test_a_run_amid_faults_ends_as_one_without(tmp_path: Path) -> None:
         assert set(endpoint.log) == asked
         assert endpoint.log.total() == len(asked) + len(endpoint.served)
         assert endpoint.most <= SLOTS
-    assert rough.session.retries == len(endpoint.served)
+    assert rough.stretch.retries == len(endpoint.served)
     assert found(rough) == found(calm)
     assert journaled(tmp_path / "rough.sqlite") == journaled(tmp_path / "calm.sqlite")
 

@@ -49,7 +49,7 @@ def run(store: SqliteStore, called: Callable[[], None] = lambda: None) -> tuple[
         concurrency=SLOTS,
         progress=False,
     )
-    used = ("seconds", "session", "usage")
+    used = ("seconds", "stretch", "usage")
     return {key: value for key, value in result.to_dict().items() if key not in used}, made
 
 

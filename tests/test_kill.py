@@ -67,7 +67,7 @@ class World:
 
     Attributes:
         url: Where its API begins.
-        asked: The requests of this session: texts with the numbers of their draws.
+        asked: The requests of this stretch: texts with the numbers of their draws.
         more: Set whenever a request came.
     """
 
@@ -90,8 +90,8 @@ class World:
             }
         )
 
-    def new_session(self) -> list[str]:
-        """Return what was asked in the last session, and begin another."""
+    def new_stretch(self) -> list[str]:
+        """Return what was asked in the last stretch, and begin another."""
         asked, self.asked = self.asked, []
         return asked
 
@@ -120,12 +120,12 @@ async def start(world: World, store: Path) -> asyncio.subprocess.Process:
 
 
 async def finished(world: World, store: Path) -> dict[str, Any]:
-    """Let the run go on to its end; return its result without what is of a session only."""
+    """Let the run go on to its end; return its result without what is of a stretch only."""
     process = await start(world, store)
     out, _ = await process.communicate()
     assert process.returncode == 0
     found: dict[str, Any] = json.loads(out)
-    return {key: value for key, value in found.items() if key not in ("seconds", "session")}
+    return {key: value for key, value in found.items() if key not in ("seconds", "stretch")}
 
 
 async def killed(world: World, store: Path, seen: set[str], enough: int, pause: float) -> None:
@@ -142,7 +142,7 @@ async def killed(world: World, store: Path, seen: set[str], enough: int, pause: 
     assert await over == -signal.SIGKILL
     assert process.stdout is not None
     assert await process.stdout.read() == b""
-    await asyncio.sleep(LATENCY)  # what it sent last is logged before the next session begins
+    await asyncio.sleep(LATENCY)  # what it sent last is logged before the next stretch begins
 
 
 def stored(store: Path) -> dict[str, Reply]:
@@ -166,7 +166,7 @@ async def test_a_run_killed_at_any_moment_ends_as_the_unbroken_one(tmp_path: Pat
     random = Random(0)
     async with serving() as world:
         unbroken = await finished(world, whole)
-        once = world.new_session()
+        once = world.new_stretch()
         calls = len(once)
         assert calls == len(set(once)) > 10 * KILLS
         # In the longest pause before a kill fewer than 4 calls per slot can be answered.
@@ -176,17 +176,17 @@ async def test_a_run_killed_at_any_moment_ends_as_the_unbroken_one(tmp_path: Pat
         lost = []  # how many calls each kill cost
         for enough in moments:
             await killed(world, broken, seen, enough, random.uniform(0, 2 * LATENCY))
-            session = world.new_session()
-            assert len(session) == len(set(session)), "one session asked for something twice"
-            assert not kept & set(session), "a stored reply was asked for again"
-            seen |= set(session)
+            stretch = world.new_stretch()
+            assert len(stretch) == len(set(stretch)), "one stretch asked for something twice"
+            assert not kept & set(stretch), "a stored reply was asked for again"
+            seen |= set(stretch)
             kept = set(stored(broken))
             lost.append(len(seen - kept))
         assert await finished(world, broken) == unbroken
-        session = world.new_session()
-        assert len(session) == len(set(session))
-        assert not kept & set(session)
-    assert seen | set(session) == set(once)
+        stretch = world.new_stretch()
+        assert len(stretch) == len(set(stretch))
+        assert not kept & set(stretch)
+    assert seen | set(stretch) == set(once)
     assert 0 < max(lost) <= SLOTS
     assert told(broken) == told(whole)
     assert stored(broken) == stored(whole)

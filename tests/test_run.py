@@ -52,7 +52,7 @@ async def ran(folder: Path, model: ScriptedModel | None = None, **more: Any) -> 
 
 def found(result: Result) -> dict[str, Any]:
     """Everything in a result but what it took."""
-    return {k: v for k, v in result.to_dict().items() if k not in ("usage", "seconds", "session")}
+    return {k: v for k, v in result.to_dict().items() if k not in ("usage", "seconds", "stretch")}
 
 
 def journal(folder: Path, run: str = "tried") -> list[dict[str, Any]]:

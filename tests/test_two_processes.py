@@ -83,7 +83,7 @@ def result(started: Started) -> dict[str, Any]:
     code, out, err = started.ended()
     assert code == 0, err
     found: dict[str, Any] = json.loads(out)
-    used = ("seconds", "session", "usage")
+    used = ("seconds", "stretch", "usage")
     return {key: value for key, value in found.items() if key not in used}
 
 

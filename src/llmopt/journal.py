@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llmopt.store.protocol import Store
 
 UNSTORED = "unstored"
-"""Kind of the records with what a session has paid beside the replies that it stored."""
+"""Kind of the records with what a stretch of a run has paid beside the replies that it stored."""
 
 
 @dataclass(frozen=True)

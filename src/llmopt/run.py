@@ -77,8 +77,8 @@ class Progress:
         candidates: Solutions measured so far.
         spent: What was used so far, by role, by this run, also before it was resumed.
         curve: The best score after each step.
-        hits: Replies that came from the store in this session.
-        retries: Attempts beyond the first ones in this session.
+        hits: Replies that came from the store since it was started or resumed.
+        retries: Attempts beyond the first ones since it was started or resumed.
         busy: Slots taken now.
         slots: Slots that may be taken now; fewer while the provider cannot keep up.
         warnings: What the user should know now, oldest first; only grows.
@@ -322,7 +322,7 @@ class Run:
             rejected=dict(self.rejected.most_common()),
             usage=self._usage(),
             seconds=self.store.seconds(self.name) + time.monotonic() - self._began,
-            session=self.traffic.session,
+            stretch=self.traffic.stretch,
         )
 
     # -- journal and progress ----------------------------------------------------------------

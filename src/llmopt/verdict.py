@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llmopt.algorithm import Measure
-    from llmopt.models.layers.traffic import Session
+    from llmopt.models.layers.traffic import Stretch
     from llmopt.problem import Problem, SplitName
     from llmopt.trajectory import Entry, Trajectory
 
@@ -92,7 +92,7 @@ class Result:
         rejected: Counts of refused proposals by reason.
         usage: What was used, by role.
         seconds: Wall time, also of what came before the run was resumed.
-        session: What came from the store, was asked again and was lost since the run was last
+        stretch: What came from the store, was asked again and was lost since the run was last
             started or resumed.
     """
 
@@ -110,7 +110,7 @@ class Result:
     rejected: dict[str, int]
     usage: dict[str, Usage]
     seconds: float
-    session: Session
+    stretch: Stretch
 
     @property
     def out_of_budget(self) -> bool:

@@ -81,7 +81,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(shell: Shell) -> None:
     resumed = shell.llmopt("resume", "run", "-q", "--json")
     other = ("--store", str(shell.folder / "other.sqlite"))
     unbroken = shell.llmopt("run", "run.toml", "-q", "--json", *other)
-    whole = {**unbroken.data, "seconds": 0, "session": resumed.data["session"]}
+    whole = {**unbroken.data, "seconds": 0, "stretch": resumed.data["stretch"]}
     assert {**resumed.data, "seconds": 0} == whole
 
 

@@ -34,7 +34,7 @@ def answer(call):
 
 def same(result: dict[str, Any]) -> dict[str, Any]:
     """Return a result without its name and its time."""
-    return {key: value for key, value in result.items() if key not in ("run", "seconds", "session")}
+    return {key: value for key, value in result.items() if key not in ("run", "seconds", "stretch")}
 
 
 def rows(shell: Shell) -> list[dict[str, str]]:

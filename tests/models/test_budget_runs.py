@@ -61,7 +61,7 @@ class Biller:
 
 
 async def trial(number: int, store: Store) -> None:
-    """One small run, in two sessions, with random caps, prices, sizes, faults and concurrency."""
+    """One small run, in two stretches, with random caps, prices, sizes, faults and concurrency."""
     random = Random(number)
     caps: dict[str, Any] = {
         "calls": random.choice([None, random.randint(1, 120)]),
@@ -134,12 +134,12 @@ async def test_a_resumed_run_knows_what_it_has_lost(tmp_path: Path) -> None:
     async with prepare(problem, **options, tolerance=0.5, progress=False) as run:
         await run.step()
         spent = run.traffic.account.spent
-        assert run.traffic.session.lost == model.lost > 0
+        assert run.traffic.stretch.lost == model.lost > 0
         assert spent.calls == model.billed.calls
     async with prepare(problem, **options, progress=False) as run:
         again = run.traffic.account.spent
         assert (again.calls, again.tokens) == (spent.calls, spent.tokens)
-        assert run.traffic.session.lost == 0
+        assert run.traffic.stretch.lost == 0
 
 
 async def test_a_reply_that_another_run_stored_first_is_counted(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async
 from llmopt.errors import ConfigError, InputError, RefusedError, TransientError
 from llmopt.models.layers import Account, Gate, Limits, Retry, wrap
-from llmopt.models.layers.traffic import Session, Traffic
+from llmopt.models.layers.traffic import Stretch, Traffic
 from llmopt.models.registry import model_named
 from llmopt.models.replay import ReplayModel
 from llmopt.models.scripted import ScriptedModel
@@ -210,7 +210,7 @@ async def recorded(folder: Path, name: str, **more: Any) -> Result:
 
 
 def found(result: Result) -> Result:
-    return replace(result, run="", seconds=0.0, session=Session())
+    return replace(result, run="", seconds=0.0, stretch=Stretch())
 
 
 async def test_a_recorded_run_is_replayed_without_any_model(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ async def test_a_stored_run_is_recorded_for_nothing(tmp_path: Path) -> None:
         options: dict[str, Any] = {"store": store, "steps": 2, "seed": 3, "progress": False}
         again = await optimize_async(problem, name="copy", record=path, **options)
         assert model.calls == asked
-        assert again.session.hits >= asked
+        assert again.stretch.hits >= asked
         assert sum(used.calls for used in again.usage.values()) == 0
         with pytest.raises(ConfigError, match="from its beginning, but 'copy' has begun"):
             await optimize_async(problem, name="copy", record=tmp_path / "b.jsonl", **options)

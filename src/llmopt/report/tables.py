@@ -91,14 +91,14 @@ def _costs(result: Result) -> Iterator[str]:
             f"{role} LLM: {_count(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in, "
             f"{about}{used.output_tokens:,} out."
         )
-    session = result.session
-    if session.hits:
-        yield f"From the store, free: {_count(session.hits, 'reply', 'replies')}."
-    if session.retries:
-        yield f"Asked again after a fault: {_count(session.retries, 'call')}."
-    if session.lost:
+    stretch = result.stretch
+    if stretch.hits:
+        yield f"From the store, free: {_count(stretch.hits, 'reply', 'replies')}."
+    if stretch.retries:
+        yield f"Asked again after a fault: {_count(stretch.retries, 'call')}."
+    if stretch.lost:
         yield (
-            f"Sent and never answered: {_count(session.lost, 'call')}, which may have been billed."
+            f"Sent and never answered: {_count(stretch.lost, 'call')}, which may have been billed."
         )
     yield f"Time: {clock(result.seconds)}. Run: {result.run}"
 

@@ -19,7 +19,7 @@ _LOOKS = 4  # looks at a run in the time after which silence is a stall
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Stretch:
     """What the rings did since the run was started, or resumed, in this process.
 
     Attributes:
@@ -95,10 +95,10 @@ class Traffic:
         return sum(int(gate.allowed) for gate in self._gates)
 
     @property
-    def session(self) -> Session:
+    def stretch(self) -> Stretch:
         """What the rings did up to now."""
         lost = sum(used.calls for used in self.account.lost.values())
-        return Session(self.hits, self.retries, lost)
+        return Stretch(self.hits, self.retries, lost)
 
     def usage(self) -> dict[str, Usage]:
         """Return what was used so far, by role, also before the run was resumed."""
@@ -134,7 +134,7 @@ class Traffic:
         return {role: self._told.get(role, Usage()) + used for role, used in now.items()}
 
     def _doubled_now(self) -> dict[Role, Usage]:
-        """Return the same of this session alone."""
+        """Return the same of this stretch alone."""
         now: Mapping[Role, Usage] = self._stored()
         found: dict[Role, Usage] = {}
         for role in get_args(Role):
@@ -153,7 +153,7 @@ class Traffic:
         return sum((onion.meter.usage[role] for onion in self._onions), Usage())
 
     def unstored(self) -> dict[str, Any] | None:
-        """Return what this session has paid and the store does not know, for the journal.
+        """Return what this stretch has paid and the store does not know, for the journal.
 
         None where there is nothing.
         """
@@ -162,7 +162,7 @@ class Traffic:
         return {"doubled": doubled, "lost": lost} if doubled or lost else None
 
     def remember(self, data: Mapping[str, Any]) -> None:
-        """Count what :meth:`unstored` has returned at the end of an earlier session."""
+        """Count what :meth:`unstored` has returned at the end of an earlier stretch."""
         for kind in ("doubled", "lost"):
             for role, amounts in data[kind].items():
                 used = Usage(**amounts)
