@@ -33,7 +33,7 @@ from llmopt.problems.prompting import PromptProblem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.run import Progress
+    from llmopt.progress import Progress
 
 STEPS, CANDIDATES, ITEMS, LATENCY = 5, 8, 64, 0.05
 LONG_TAIL = math.log(10) / 2.326  # sigma of a log-normal whose p99 is ten times its median

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.problems.prompting import PromptProblem
-    from llmopt.run import Progress
+    from llmopt.progress import Progress
     from llmopt.types import Call, Reply
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from llmopt.run import Progress, Run
+    from llmopt.progress import Progress
+    from llmopt.run import Run
     from llmopt.types import Call
     from llmopt.verdict import Result
 

@@ -20,8 +20,9 @@ from llmopt.models.layers.record import Record, Recording
 from llmopt.models.layers.traffic import Traffic
 from llmopt.models.prices import price_of
 from llmopt.models.registry import NamedModel
+from llmopt.progress import silent
 from llmopt.report.progress import Download, View
-from llmopt.run import Run, Stop, register, silent
+from llmopt.run import Run, Stop, register
 from llmopt.store import open_store
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
     from llmopt.model import Model
     from llmopt.problem import Problem
-    from llmopt.run import Progress
+    from llmopt.progress import Progress
     from llmopt.store.protocol import Store
     from llmopt.types import Role
     from llmopt.verdict import Result
@@ -210,12 +211,13 @@ class _Models:
                 "name one with optimizer=…, for example 'local/smollm2-135m'"
             )
         self._options = options
-        self.optimizer = _built(optimizer)
+        show = options.progress is not False
+        self.optimizer = _built(optimizer, show=show)
         if scorer is None:
             self.scorer = None
         else:
             same = scorer is optimizer or scorer == optimizer
-            self.scorer = self.optimizer if same else _built(scorer)
+            self.scorer = self.optimizer if same else _built(scorer, show=show)
         if options.budget and options.budget.usd is not None:
             self._options = replace(options, prices=self._known_prices(options.prices))
 
@@ -318,11 +320,13 @@ class _Models:
         return recording
 
 
-def _built(model: str | NamedModel | Model) -> Model:
+def _built(model: str | NamedModel | Model, *, show: bool) -> Model:
     """Return a model; one that the caller made stays open at the end of the run."""
     if isinstance(model, str):
         model = NamedModel(model)
     if isinstance(model, NamedModel):
+        if not show:
+            return model.built()
         with Download() as download:
             return model.built(download)
     return Borrowed(model)

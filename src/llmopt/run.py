@@ -13,13 +13,14 @@ import logging
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.algorithm import Asked
 from llmopt.errors import BudgetError, ConfigError, StoreError
 from llmopt.journal import Step, steps
 from llmopt.models.layers.traffic import Traffic
+from llmopt.progress import Progress, silent
 from llmopt.scoring import Scoring
 from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Evaluation, Outcome
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
     from llmopt.store.protocol import Store
-    from llmopt.types import Rejected, Usage
+    from llmopt.types import Item, Rejected, Usage
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # who wants the messages configures logging
@@ -58,56 +59,6 @@ class Stop:
             raise ConfigError(f"steps are 0 or more, but got {self.steps}")
         if self.patience < 0:
             raise ConfigError(f"patience is 0 (never) or more, but got {self.patience}")
-
-
-@dataclass
-class Progress:
-    """What a run is doing right now; the same object all along, changed as it goes on.
-
-    Attributes:
-        run: Name of the run.
-        phase: "starts", "asking", "scoring", "validation", "test", "done".
-        step: The step being done; 0 for the starting solutions.
-        steps: Steps planned.
-        done: Evaluations done in this phase.
-        planned: Evaluations of this phase.
-        ahead: About how many evaluations will follow after this phase; None: unknown.
-        best: The best score so far in the problem's own direction, or None.
-        best_text: The best solution so far.
-        candidates: Solutions measured so far.
-        spent: What was used so far, by role, by this run, also before it was resumed.
-        curve: The best score after each step.
-        hits: Replies that came from the store since it was started or resumed.
-        retries: Attempts beyond the first ones since it was started or resumed.
-        busy: Slots taken now.
-        slots: Slots that may be taken now; fewer while the provider cannot keep up.
-        warnings: What the user should know now, oldest first; only grows.
-        stall: What is waited for while nothing is answered; empty while all is well.
-    """
-
-    run: str
-    phase: str = "starts"
-    step: int = 0
-    steps: int = 0
-    done: int = 0
-    planned: int = 0
-    ahead: int | None = None
-    best: float | None = None
-    best_text: str = ""
-    candidates: int = 0
-    spent: dict[str, Usage] = field(default_factory=dict)
-    curve: list[float] = field(default_factory=list)
-    hits: int = 0
-    retries: int = 0
-    busy: int = 0
-    slots: int = 0
-    warnings: list[str] = field(default_factory=list)
-    stall: str = ""
-
-
-def silent(progress: Progress) -> None:
-    """Show nothing."""
-    del progress
 
 
 class Run:
@@ -161,8 +112,9 @@ class Run:
         self._scoring = Scoring(problem, scorer, slots, tolerance, self._observed)
         self._began = time.monotonic()
         self._gained = 0  # the last step with a new best
+        self._evaluations = 0  # outcomes of all steps after the starts
         for step in steps(store, name, self.traffic.remember):
-            self._took(self.trajectory.tell(step.entries), step.rejected)
+            self._took(self.trajectory.tell(step.entries), step.entries, step.rejected)
         self._listen = listen
 
     # -- one step, down once and up once -------------------------------------------------
@@ -191,14 +143,15 @@ class Run:
         """
         items = self.problem.items("train")
         step = self.trajectory.steps
-        self._say(
+        # Told with the first batch, when it is known how many evaluations there are.
+        self._set(
             phase="scoring" if step else "starts",
             step=step,
             done=0,
-            planned=len(candidates) * len(items),
-            ahead=self._ahead(len(candidates)),
+            planned=0,
+            ahead=self._ahead(),
         )
-        return await self.algorithm.rate(candidates, items, self.trajectory, self._scoring.measure)
+        return await self.algorithm.rate(candidates, items, self.trajectory, self._measure)
 
     def tell(self, asked: Asked, evaluations: Sequence[Evaluation | float]) -> None:
         """Journal a step and extend the trajectory.
@@ -226,7 +179,7 @@ class Run:
         number = self.trajectory.steps
         step = Step(number, tuple(entries), asked.rejected, asked.calls)
         self.store.append(self.name, "step", step.packed(best[0].score if best else None))
-        self._took(told, asked.rejected)
+        self._took(told, entries, asked.rejected)
 
     async def step(self) -> None:
         """Do one step: ask, evaluate, tell."""
@@ -327,10 +280,14 @@ class Run:
 
     # -- journal and progress ----------------------------------------------------------------
 
-    def _took(self, told: Trajectory, rejected: Sequence[Rejected]) -> None:
+    def _took(
+        self, told: Trajectory, entries: Sequence[Entry], rejected: Sequence[Rejected]
+    ) -> None:
         before, best = self.trajectory.best(1), told.best(1)
         if best and (not before or rank(best[0]) > rank(before[0])):
             self._gained = told.steps - 1
+        if self.trajectory.steps:
+            self._evaluations += sum(len(entry.evaluation.outcomes) for entry in entries)
         self.trajectory = told
         self.rejected.update(r.reason for r in rejected)
         if best:
@@ -343,24 +300,32 @@ class Run:
                 candidates=len(told),
             )
 
-    def _ahead(self, candidates: int) -> int | None:
-        """Guess the evaluations after this step: as many candidates a step as so far."""
-        step = self.trajectory.steps
-        if step == 0:
-            return None if self.stop.steps else final_calls(self.problem, self.finalists)
-        tried = len(self.trajectory) - len(self.problem.starts) + candidates
-        left = max(0, self.stop.steps - step) * tried / step
-        search = round(left * len(self.problem.items("train")))
-        return search + final_calls(self.problem, self.finalists)
+    async def _measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
+        """Measure what a rate asks for, which may be in several batches."""
+        self._say(planned=self.progress.planned + len(jobs))
+        return await self._scoring.measure(jobs)
+
+    def _ahead(self) -> int | None:
+        """Guess the evaluations after this step: as many a step as so far."""
+        step, final = self.trajectory.steps, final_calls(self.problem, self.finalists)
+        left = max(0, self.stop.steps - step)
+        if not left:
+            return final
+        if step < 2:  # noqa: PLR2004 - before the first step is told, nothing is known
+            return None
+        return round(left * self._evaluations / (step - 1)) + final
 
     def _observed(self, outcome: Outcome) -> None:
         del outcome
         self.progress.done += 1
         self._look()
 
-    def _say(self, **changes: Any) -> None:
+    def _set(self, **changes: Any) -> None:
         for key, value in changes.items():
             setattr(self.progress, key, value)
+
+    def _say(self, **changes: Any) -> None:
+        self._set(**changes)
         self.progress.spent = self.traffic.usage()
         self._look()
 

@@ -29,7 +29,7 @@ from llmopt.testing.models import GatedModel, chat
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.run import Progress
+    from llmopt.progress import Progress
     from llmopt.types import Call, Reply
     from llmopt.verdict import Result
 

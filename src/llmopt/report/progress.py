@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
     from rich.spinner import Spinner
 
-    from llmopt.run import Progress
+    from llmopt.progress import Progress
 
 _WORDS = {
     "starts": "measuring the starting solutions",
@@ -265,7 +265,9 @@ class Pace:
         return (progress.planned - progress.done + progress.ahead) / self.rate
 
     def words(self, progress: Progress) -> list[str]:
-        """Return rate and time left as far as they are known."""
+        """Return rate and time left as far as they are known, while there is something to do."""
+        if progress.phase == "done":
+            return []
         left = self.left(progress)
         rate = [f"{self.rate:.1f}/s"] if self.rate else []
         return rate if left is None else [*rate, f"about {clock(left)} left"]

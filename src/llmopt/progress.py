@@ -1,0 +1,59 @@
+"""What a run is doing right now, for whoever watches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmopt.types import Usage
+
+
+@dataclass
+class Progress:
+    """What a run is doing right now; the same object all along, changed as it goes on.
+
+    Attributes:
+        run: Name of the run.
+        phase: "starts", "asking", "scoring", "validation", "test", "done".
+        step: The step being done; 0 for the starting solutions.
+        steps: Steps planned.
+        done: Evaluations done in this phase.
+        planned: Evaluations asked for so far in this phase; a rate may ask for more later.
+        ahead: About how many evaluations will follow after this phase; None: unknown.
+        best: The best score so far in the problem's own direction, or None.
+        best_text: The best solution so far.
+        candidates: Solutions measured so far.
+        spent: What was used so far, by role, by this run, also before it was resumed.
+        curve: The best score after each step.
+        hits: Replies that came from the store since it was started or resumed.
+        retries: Attempts beyond the first ones since it was started or resumed.
+        busy: Slots taken now.
+        slots: Slots that may be taken now; fewer while the provider cannot keep up.
+        warnings: What the user should know now, oldest first; only grows.
+        stall: What is waited for while nothing is answered; empty while all is well.
+    """
+
+    run: str
+    phase: str = "starts"
+    step: int = 0
+    steps: int = 0
+    done: int = 0
+    planned: int = 0
+    ahead: int | None = None
+    best: float | None = None
+    best_text: str = ""
+    candidates: int = 0
+    spent: dict[str, Usage] = field(default_factory=dict)
+    curve: list[float] = field(default_factory=list)
+    hits: int = 0
+    retries: int = 0
+    busy: int = 0
+    slots: int = 0
+    warnings: list[str] = field(default_factory=list)
+    stall: str = ""
+
+
+def silent(progress: Progress) -> None:
+    """Show nothing."""
+    del progress
