@@ -252,6 +252,8 @@ def test_a_command_exists(command: str) -> None:
         known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         extras = re.findall(r"\[(.*)\]", words[-1])
         assert set(extras) <= known["project"]["optional-dependencies"].keys()
+    elif words[:1] == ["python"]:
+        assert (ROOT / words[1]).is_file()
     else:
         assert words[:1] == ["llmopt"], "a command of ours"
         parsed(words[1:])
