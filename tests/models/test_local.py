@@ -42,9 +42,9 @@ async def test_is_a_model(truth: Callable[[Model], Awaitable[None]], small: Mode
 @pytest.mark.local_model
 async def test_a_chat(small: Model) -> None:
     """A greedy chat gets an answer with llama.cpp's own count of tokens."""
-    call = Call("scorer", (Message("user", "What is the capital of France?"),), max_tokens=24)
+    call = Call("scorer", (Message("user", "What colour is the sky?"),), max_tokens=24)
     reply = await small.complete(call)
-    assert "Paris" in reply.text
+    assert "blue" in reply.text
     assert not reply.usage.estimated
     assert 0 < reply.usage.output_tokens <= 24
     assert reply.usage.input_tokens > 5
@@ -69,28 +69,26 @@ async def test_stop_texts(small: Model) -> None:
 
 
 @pytest.mark.local_model
-async def test_samples_differ_and_repeat(small: Model) -> None:
-    """Draws with different numbers differ; one after the other, an equal call repeats."""
+async def test_samples_differ(small: Model) -> None:
+    """Draws with different numbers differ."""
     calls = [
         Call("optimizer", prompt="My favourite word is", temperature=1.0, max_tokens=8, sample=n)
         for n in range(4)
     ]
-    first = [(await small.complete(call)).text for call in calls]
-    again = [(await small.complete(call)).text for call in calls]
-    assert len(set(first)) > 1
-    assert first == again
+    texts = [(await small.complete(call)).text for call in calls]
+    assert len(set(texts)) > 1
 
 
 @pytest.mark.local_model
 async def test_eight_at_once(small: Model) -> None:
     """Eight calls side by side each get the reply to their own text."""
-    numbers = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
+    colours = ["red", "blue", "green", "black", "white", "pink", "brown", "grey"]
     calls = [
-        Call("scorer", prompt=f"{n} {n} {n} {n} {n} {n}", max_tokens=4, sample=i)
-        for i, n in enumerate(numbers)
+        Call("scorer", prompt=f"The colour is {c}. I say it again: the colour is", max_tokens=4)
+        for c in colours
     ]
     replies = await asyncio.gather(*map(small.complete, calls))
-    assert sum(n in reply.text for n, reply in zip(numbers, replies, strict=True)) >= 7
+    assert sum(c in reply.text for c, reply in zip(colours, replies, strict=True)) >= 7
 
 
 @pytest.mark.local_model
