@@ -15,6 +15,7 @@
     │   │   ├── RateLimitError    asked faster than it answers
     │   │   └── LostReplyError    sent, but no readable reply came back
     │   └── RefusedError      will not succeed when asked again (key, quota, bad request)
+    │       └── EndpointError     the endpoint never answered: address, key, name  exit code 2
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
     └── BudgetError           a spending limit is reached                      exit code 3
 
@@ -104,6 +105,15 @@ class LostReplyError(TransientError):
 
 class RefusedError(ModelError):
     """The same call will never succeed: a wrong key, no quota, an invalid request."""
+
+
+class EndpointError(RefusedError):
+    """An endpoint that has never answered cannot be used as it is configured.
+
+    It cannot be reached, or it refuses the key or the model's name; nothing was paid.
+    """
+
+    exit_code = 2
 
 
 class StepFailedError(LlmoptError):

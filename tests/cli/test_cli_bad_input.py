@@ -171,7 +171,7 @@ def test_an_endpoint_nobody_listens_at_fails_at_once(shell: Shell, server: Endpo
     """The message names the URL and what to do; no run is left to clutter the list."""
     shell.configure(paid(server), (server.url, "http://127.0.0.1:9/v1"))
     said = shell.llmopt("run", "run.toml", "-q")
-    assert (said.code, said.out) == (1, "")
+    assert (said.code, said.out) == (2, "")
     assert said.err.count("\n") == 1
     assert "http://127.0.0.1:9/v1 cannot be reached" in said.err
     assert "check the base URL" in said.err
@@ -186,7 +186,7 @@ def test_a_wrong_key_fails_at_once(
     server.status = 401
     shell.configure(paid(server), ("[scorer]", '[scorer]\nkey_variable = "MY_KEY"'))
     said = shell.llmopt("run", "run.toml", "-q")
-    assert (said.code, said.out) == (1, "")
+    assert (said.code, said.out) == (2, "")
     assert "this key is not known" in said.err
     assert "check the key" in said.err
     assert "sk-secret" not in said.err
@@ -200,7 +200,7 @@ def test_a_failure_in_the_middle_says_how_to_go_on(shell: Shell, server: Endpoin
     assert shell.llmopt("run", "run.toml", "-q", "-o", "run.steps=0").code == 0
     server.status = 403
     failed = shell.llmopt("run", "run.toml", "-q", "--name", "run", "-o", "run.steps=1")
-    assert failed.code == 1
+    assert failed.code == 2
     assert "Go on with: llmopt resume run\n" in failed.err
     server.status = 200
     assert shell.llmopt("resume", "run", "-q", "-o", "run.steps=1").code == 0

@@ -39,7 +39,7 @@ def execute(
         LlmoptError: See :func:`llmopt.optimize`; the message says how to resume.
     """
     from llmopt.api import optimize
-    from llmopt.errors import BudgetError, LlmoptError
+    from llmopt.errors import BudgetError, InputError, LlmoptError
     from llmopt.report.tables import print_result
 
     see_own_modules()
@@ -62,7 +62,7 @@ def execute(
         click.echo(f"\nInterrupted; {kept}", err=True)
         sys.exit(INTERRUPTED)
     except LlmoptError as error:
-        if error.exit_code != 2 and _is_kept(store, name):  # noqa: PLR2004 - 2: bad input
+        if not isinstance(error, InputError) and _is_kept(store, name):
             more = caps if isinstance(error, BudgetError) else ""
             click.echo(f"The run is stored. Go on with: {how}{more}", err=True)
         raise

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
-from llmopt.errors import ConfigError, LostReplyError, ModelError, RefusedError, TransientError
+from llmopt.errors import (
+    ConfigError,
+    EndpointError,
+    LostReplyError,
+    ModelError,
+    RefusedError,
+    TransientError,
+)
 from llmopt.model import Traits
 from llmopt.models.faults import Redactor, fault_of_status
 from llmopt.models.presets import OPENAI
@@ -96,6 +103,7 @@ class OpenAIModel:
         self._redact = Redactor(_secrets(url, bearer))
         self._held: _Connection | None = None
         self._reached = False
+        self._answered = False
 
     def __repr__(self) -> str:
         return f"OpenAIModel({self.model!r}, base_url={self._where!r})"
@@ -139,7 +147,10 @@ class OpenAIModel:
         data = _decoded(content)
         if status != _OK:
             said = data if isinstance(data, dict | list) else content.decode(errors="replace")
-            raise fault_of_status(self._where, status, said, headers, self._redact)
+            fault = fault_of_status(self._where, status, said, headers, self._redact)
+            if isinstance(fault, RefusedError) and not self._answered:
+                fault = EndpointError(str(fault))
+            raise fault
         if not isinstance(data, dict) or (kind and "json" not in kind):
             raise LostReplyError(
                 f"the answer of {self._where} is JSON, but got {len(content)} bytes of "
@@ -148,6 +159,7 @@ class OpenAIModel:
         if "error" in data and not data.get(wanted):
             # Some gateways report a failure behind them under a status of 200.
             raise fault_of_status(self._where, _status_inside(data), data, headers, self._redact)
+        self._answered = True
         return data
 
     async def _post(self, path: str, body: bytes) -> tuple[int, str, dict[str, str], bytes]:
@@ -166,7 +178,7 @@ class OpenAIModel:
                 kind = response.headers.get("Content-Type", "")
                 return response.status, kind, headers, content
         except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:
-            fault = RefusedError(
+            fault = EndpointError(
                 f"{self._where} is an endpoint with a trusted certificate, but got: "
                 f"{self._told(error)}; check the base URL"
             )
@@ -185,7 +197,7 @@ class OpenAIModel:
         message = f"{self._where} cannot be reached: {reason or self._told(error)}"
         if self._reached:
             return TransientError(message)
-        return RefusedError(f"{message}; check the base URL, and that the server runs")
+        return EndpointError(f"{message}; check the base URL, and that the server runs")
 
     def _told(self, error: Exception) -> str:
         """Return what the HTTP library says about `error`, fit for a message."""
