@@ -4,7 +4,9 @@
 
 It speaks just enough HTTP/1.1 (keep-alive, Content-Length) to serve more than 10,000 requests
 a second on one core. Every chat gets a new instruction between ``<INS>`` tags if it asks for
-one, and else one of two labels. It prints its port, and stops when its input is closed.
+one, and else one of two labels. It prints its port, and stops when its input is closed; then it
+prints when each request arrived and was answered (seconds of the machine's monotonic clock), and
+whether it asked for an instruction.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 from typing import cast
 
 NUMBERS = itertools.count()
+SERVED: list[tuple[float, float, bool]] = []
 
 
 class Connection(asyncio.Protocol):
@@ -45,7 +48,7 @@ class Connection(asyncio.Protocol):
                 return
             body, self.buffer = rest[:length], rest[length:]
             loop = asyncio.get_running_loop()
-            loop.call_later(self.wait(), self.answer, body)
+            loop.call_later(self.wait(), self.answer, body, loop.time())
 
     def wait(self) -> float:
         """Return the seconds of one reply: constant, or log-normal around the median."""
@@ -53,10 +56,11 @@ class Connection(asyncio.Protocol):
             return self.latency
         return self.latency * math.exp(self.rng.gauss(0.0, self.spread))
 
-    def answer(self, body: bytes) -> None:
+    def answer(self, body: bytes, arrived: float) -> None:
         """Send one reply."""
         number = next(NUMBERS)
         asks = b"<INS> and </INS>" in body
+        SERVED.append((arrived, asyncio.get_running_loop().time(), asks))
         text = f"<INS>Think of {number} and answer.</INS>" if asks else ("yes", "no")[number % 2]
         reply = json.dumps(
             {
@@ -79,6 +83,7 @@ async def serve(latency: float, spread: float) -> None:
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
+    print(json.dumps(SERVED), flush=True)
 
 
 if __name__ == "__main__":

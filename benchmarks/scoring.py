@@ -5,21 +5,26 @@
 An OPRO run of 5 steps x 8 candidates x 64 items, with the store on disk, against a mock server
 with 50 ms a reply, at 64 and at 256 in flight; then the floor, which makes the same number of
 calls in the same waves with bare aiohttp and does nothing with the replies. Wall time is
-compared as a ratio within one round, processor time is per call. The last row draws the
-latency from a log-normal distribution (p99 = 10 x median) and tells how busy the slots were
-while candidates were measured.
+compared as a ratio within one round, processor time is per call.
+
+The last row draws the latency from a log-normal distribution (p99 = 10 x median). How busy the
+slots were is what the server saw: requests in work over slots, from the first request of a
+step's scoring to the last one (while there is work for a free slot), and to the last reply (with
+the tail in which the slowest are waited for, because the next step needs all scores).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import math
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -33,15 +38,46 @@ from llmopt.problems.prompting import PromptProblem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.progress import Progress
-
 STEPS, CANDIDATES, ITEMS, LATENCY = 5, 8, 64, 0.05
 LONG_TAIL = math.log(10) / 2.326  # sigma of a log-normal whose p99 is ten times its median
 
 
+@dataclass
+class Server:
+    """A running mock server; what it served is known when it has stopped."""
+
+    url: str
+    served: list[tuple[float, float, bool]] = field(default_factory=list)
+
+    def busy(self, slots: int) -> tuple[float, float]:
+        """Return the share of slots in work: while work waits, and until the last reply."""
+        waiting = whole = work = early = 0.0
+        for phase in self.phases():
+            begin = min(arrived for arrived, _ in phase)
+            last = max(arrived for arrived, _ in phase)
+            waiting += last - begin
+            whole += max(left for _, left in phase) - begin
+            work += sum(left - arrived for arrived, left in phase)
+            early += sum(min(left, last) - arrived for arrived, left in phase)
+        return early / (slots * waiting), work / (slots * whole)
+
+    def phases(self) -> Iterator[list[tuple[float, float]]]:
+        """Give the requests of each step's scoring: those after an instruction was asked for."""
+        served = sorted(self.served)
+        asked = [arrived for arrived, _, asks in served if asks]
+        begins = [
+            at
+            for at, after in zip(asked, [*asked[1:], math.inf], strict=True)
+            if after - at > LATENCY / 2
+        ]
+        for begin, end in zip(begins, [*begins[1:], math.inf], strict=True):
+            phase = [(a, left) for a, left, asks in served if begin < a < end and not asks]
+            yield phase[: CANDIDATES * ITEMS]
+
+
 @contextmanager
-def server(spread: float = 0.0) -> Iterator[str]:
-    """Start a mock server in its own process and give its base URL."""
+def server(spread: float = 0.0) -> Iterator[Server]:
+    """Start a mock server in its own process."""
     script = Path(__file__).with_name("mock_server.py")
     command = [sys.executable, str(script), "--latency", str(LATENCY), "--spread", str(spread)]
     with subprocess.Popen(  # noqa: S603 - our own script
@@ -49,9 +85,10 @@ def server(spread: float = 0.0) -> Iterator[str]:
     ) as process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         assert process.stdin is not None  # noqa: S101 - it is a pipe
-        port = int(process.stdout.readline())
-        yield f"http://127.0.0.1:{port}/v1"
+        running = Server(f"http://127.0.0.1:{int(process.stdout.readline())}/v1")
+        yield running
         process.stdin.close()
+        running.served = [tuple(one) for one in json.loads(process.stdout.read())]
         process.wait()
 
 
@@ -63,26 +100,16 @@ def problem(model: OpenAIModel) -> PromptProblem:
     )
 
 
-async def ours(url: str, slots: int, store: Path) -> tuple[float, float, int, float]:
-    """Run OPRO; return wall seconds, processor seconds, calls, and seconds spent scoring."""
+async def ours(url: str, slots: int, store: Path) -> tuple[float, float, int]:
+    """Run OPRO; return wall seconds, processor seconds, and calls."""
     model = OpenAIModel("mock", base_url=url)
-    scoring = 0.0
-    phase, since = "", time.perf_counter()
-
-    def listen(progress: Progress) -> None:
-        nonlocal scoring, phase, since
-        if progress.phase != phase:
-            now = time.perf_counter()
-            scoring += (now - since) * (phase == "scoring")
-            phase, since = progress.phase, now
-
     began, cpu = time.perf_counter(), time.process_time()
     result = await optimize_async(
-        problem(model), steps=STEPS, concurrency=slots, store=store, progress=listen
+        problem(model), steps=STEPS, concurrency=slots, store=store, progress=False
     )
     spent = (time.perf_counter() - began, time.process_time() - cpu)
     await model.close()
-    return *spent, sum(used.calls for used in result.usage.values()), scoring
+    return *spent, sum(used.calls for used in result.usage.values())
 
 
 async def floor(url: str, slots: int, calls: int) -> tuple[float, float]:
@@ -119,16 +146,18 @@ async def measured(slots: int, spread: float, rounds: int) -> None:
     """Print one row: the medians over some rounds."""
     rows = []
     for number in range(rounds):
-        with server(spread) as url, tempfile.TemporaryDirectory() as folder:
-            wall, cpu, calls, scoring = await ours(url, slots, Path(folder) / f"{number}.sqlite")
-            low, low_cpu = await floor(url, slots, calls)
-        mean = LATENCY * math.exp(spread**2 / 2)
-        busy = STEPS * CANDIDATES * ITEMS * mean / (slots * scoring)
-        rows.append((wall / low, wall, low, 1e3 * cpu / calls, 1e3 * low_cpu / calls, busy))
-    ratio, wall, low, cpu, low_cpu, busy = (median(column) for column in zip(*rows, strict=True))
+        with server(spread) as mine, tempfile.TemporaryDirectory() as folder:
+            wall, cpu, calls = await ours(mine.url, slots, Path(folder) / f"{number}.sqlite")
+        with server(spread) as other:
+            low, low_cpu = await floor(other.url, slots, calls)
+        share = mine.busy(slots)
+        rows.append((wall / low, wall, low, 1e3 * cpu / calls, 1e3 * low_cpu / calls, *share))
+    columns = [median(column) for column in zip(*rows, strict=True)]
+    ratio, wall, low, cpu, low_cpu, busy, whole = columns
     name = f"{slots} in flight" + (", long tail" if spread else "")
     print(
-        f"{name:26} {wall:7.2f} {low:7.2f} {ratio:6.2f} {cpu:10.3f} {low_cpu:10.3f} {busy:6.0%}",
+        f"{name:24} {wall:6.2f} {low:7.2f} {ratio:6.2f} {cpu:7.3f} {low_cpu:8.3f} "
+        f"{busy:5.0%} {whole:5.0%}",
         flush=True,
     )
 
@@ -138,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    print(f"{'':26} {'wall s':>7} {'floor s':>7} {'ratio':>6} {'cpu ms':>10} {'floor ms':>10} busy")
+    print(f"{'':24} wall s floor s  ratio  cpu ms floor ms  busy whole")
     for slots, spread in ((64, 0.0), (256, 0.0), (64, LONG_TAIL)):
         asyncio.run(measured(slots, spread, rounds))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import llmopt
+from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Halving
 from llmopt.parts.reflect import Exemplars
@@ -31,11 +32,14 @@ class Recent:
 
     k: int
 
-    def __call__(
-        self, trajectory: Trajectory, rng: np.random.RandomState
+    async def __call__(
+        self,
+        trajectory: Trajectory,
+        current: tuple[Entry, ...],
+        rng: np.random.RandomState,
     ) -> tuple[tuple[Entry, ...], ...]:
         """Return one group; nothing here is drawn at random."""
-        del rng
+        del current, rng
         found = [entry for entry in trajectory if entry.evaluation.measured][-self.k :]
         return (tuple(sorted(found, key=lambda entry: entry.score)),)
 
@@ -48,6 +52,7 @@ def latest() -> llmopt.Algorithm:
         reflect=Exemplars(3, "current_most_frequent"),
         propose=Generate(samples=6, temperature=Linear(1.2, 0.6)),
         rate=Halving((4, 8)),
+        keep=Elitist(),
     )
 
 

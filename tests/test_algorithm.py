@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from llmopt.algorithm import Brief, all_of, generator
-from llmopt.algorithms import ALGORITHMS
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
 from llmopt.errors import RefusedError
@@ -72,16 +70,6 @@ async def test_candidates_know_their_parents_best_last_and_their_step() -> None:
     assert found.candidates[0].parents == (Candidate("Answer.").id, Candidate("Answer now.").id)
     assert found.candidates[0].step == 1
     assert len(found.calls) == 1
-
-
-@pytest.mark.parametrize("name", sorted(ALGORITHMS))
-async def test_the_callers_global_random_state_is_left_alone(name: str) -> None:
-    """O21."""
-    np.random.seed(5)  # noqa: NPY002 - the global state is the point
-    expected = np.random.rand(3).tolist()  # noqa: NPY002 - as above
-    np.random.seed(5)  # noqa: NPY002 - as above
-    await ALGORITHMS[name]().ask(scripted.problem(), STARTED, scripted.model(), 0, 4)
-    assert np.random.rand(3).tolist() == expected  # noqa: NPY002 - as above
 
 
 def brief(seed: int, step: int, group: int) -> Brief:

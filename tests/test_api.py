@@ -28,7 +28,7 @@ def problem(scorer: object) -> PromptProblem:
 
 
 def small(folder: Path, **more: Any) -> dict[str, Any]:
-    return {"store": folder / "runs.sqlite", "steps": 1, "progress": False, **more}
+    return {"store": folder / "runs.sqlite", "steps": 1, "progress": False, "controls": (), **more}
 
 
 def names(folder: Path) -> list[str]:

@@ -166,7 +166,8 @@ def seeded(endpoint: Endpoint, seed: int) -> Callable[[str, int], str]:
 async def ran(url: str, store: Path, **more: Any) -> Result:
     provider = OpenAIModel("tiny", base_url=url, timeout=1.5)
     model = Numbered(provider)
-    options: dict[str, Any] = {"steps": 2, "seed": 5, "finalists": 3, "concurrency": SLOTS, **more}
+    options: dict[str, Any] = {"steps": 2, "seed": 5, "finalists": 3, "concurrency": SLOTS}
+    options |= {"controls": (), **more}
     try:
         return await optimize_async(
             replace(scripted.problem(), scorer=model),

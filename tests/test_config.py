@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.config import Settings, read, settings
-from llmopt.errors import ConfigError
+from llmopt.config import read, settings
+from llmopt.errors import ConfigError, UnknownNameError
+from llmopt.problems.guards import Invariants
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
+    from llmopt.settings import Settings
 
 MINIMAL: dict[str, Any] = {"problem": {"data": "data.csv"}, "scorer": {"model": "openai/x"}}
 
@@ -43,9 +45,12 @@ def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_path_of_a_model_is_a_path() -> None:
     """A GGUF file is found beside the configuration; other names stay as they are."""
-    assert made(scorer={"model": "local/m/x.gguf"}).scorer.model == "local//project/m/x.gguf"
-    assert made(scorer={"model": "local/smollm2-135m"}).scorer.model == "local/smollm2-135m"
-    assert made(scorer={"model": "openai/x.gguf"}).scorer.model == "openai/x.gguf"
+    for name, kept in (
+        ("local/m/x.gguf", "local//project/m/x.gguf"),
+        ("local/smollm2-135m", "local/smollm2-135m"),
+        ("openai/x.gguf", "openai/x.gguf"),
+    ):
+        assert made(scorer={"model": name}).models()["scorer"].model == kept
 
 
 def test_what_the_journal_keeps_builds_the_same_settings() -> None:
@@ -185,6 +190,29 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
 def test_data_are_given_in_one_way() -> None:
     with pytest.raises(ConfigError, match="leave one out"):
         made("problem.train=x.csv").built_problem()
+
+
+def test_demands_and_the_second_round_reach_the_problem(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("input,target\n" + "".join(f"{n}?,{n % 2}\n" for n in range(20)))
+    demands: dict[str, Any] = {
+        "required": ["now"],
+        "forbidden": ["later"],
+        "placeholders": ["{x}"],
+        "max_words": 9,
+        "max_instruction_tokens": 20,
+        "language": "en",
+    }
+    given = {"data": str(path), "instructions": ["Answer {x} now."], "copied_words": 5, **demands}
+    problem = made(problem=given, scorer={"model": "m", "again": True}).built_prompts()
+    assert problem.invariants == Invariants(**demands)
+    assert (problem.asking.again, problem.filters.copied_words) == (True, 5)
+    with pytest.raises(ConfigError, match=r"starting instruction.*lacks the placeholder \{x\}"):
+        made(problem={**given, "instructions": ["Answer now."]}).built_problem()
+    with pytest.raises(ConfigError, match="copied_words is 0"):
+        made(problem={**given, "copied_words": 1}).built_problem()
+    with pytest.raises(UnknownNameError, match=r"language.*did you mean 'en'"):
+        made(problem={**given, "language": "eng"}).built_problem()
 
 
 def test_prices_go_to_the_roles() -> None:

@@ -114,6 +114,9 @@ model = "scripted/llmopt.testing.scripted:answer"
 
 [run]
 steps = 2
+
+[evidence]
+controls = []
 """
 
 
@@ -133,7 +136,10 @@ def test_the_command_line_says_that_the_disk_is_full(tmp_path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(script)]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("Error: the store ")
+    hint, _, message = ended.stderr.partition("\n")
+    go_on = "llmopt resume run --store store.sqlite"
+    assert hint == f"The run is stored. Go on with: {go_on}"
+    assert message.startswith("Error: the store ")
     assert "resume: what was stored is kept" in ended.stderr
     assert "Traceback" not in ended.stderr
     with closing(open_store(tmp_path / "store.sqlite")) as store:

@@ -12,13 +12,16 @@ import llmopt
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
 from llmopt.algorithms.sampling import sampling
+from llmopt.controls import control_of, plain_controls
 from llmopt.errors import BudgetError
-from llmopt.estimate import ROLES, Estimate, Known, cost_of, estimate
+from llmopt.estimate import Estimate, Known, cost_of, estimate
 from llmopt.models.layers.budget import Limits, Price
 from llmopt.models.scripted import ScriptedModel
 from llmopt.parts.racing import Racing
-from llmopt.problems.prompting import Filters, PromptProblem
-from llmopt.rehearsal import Work, first_call
+from llmopt.problems.asking import Asking
+from llmopt.problems.filters import Filters
+from llmopt.problems.prompting import PromptProblem
+from llmopt.rehearsal import Work, first_step
 from llmopt.testing import scripted
 from llmopt.types import Call, Role, digest
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
     from llmopt.verdict import Result
 
+ROLES: tuple[Role, ...] = ("optimizer", "scorer")
 KNOWN: dict[Role, Known] = {role: Known(Price(1, 2)) for role in ROLES}
 
 
@@ -58,7 +62,7 @@ def ran(
     folder: Path, task: PromptProblem, algorithm: Algorithm, answer: Any, **more: Any
 ) -> Result:
     model = ScriptedModel(answer, identity="scripted/estimated")
-    more = {"steps": 3, "progress": False, **more}
+    more = {"steps": 3, "progress": False, "controls": (), **more}
     task = replace(task, scorer=model)
     return llmopt.optimize(task, algorithm=algorithm, store=folder / "runs", **more)
 
@@ -111,8 +115,37 @@ RUNS: dict[str, tuple[Any, Algorithm, dict[str, Any]]] = {
     "patience": (problem(), opro(samples=4), {"steps": 6, "patience": 1}),
     "target": (problem(), opro(samples=4), {"steps": 6, "target": 0.5}),
     "no steps": (problem(), opro(), {"steps": 0}),
+    "a curve at every step": (problem(), opro(samples=4), {"validate_every": 1}),
+    "a curve at every step, one finalist": (
+        problem(),
+        opro(samples=4),
+        {"validate_every": 1, "finalists": 1, "steps": 4},
+    ),
+    "a curve at every second step": (problem(), ape(), {"steps": 4, "validate_every": 2}),
+    "a curve without steps": (problem(), opro(), {"steps": 0, "validate_every": 3}),
+    "a curve and a race": (
+        problem((40, 8, 10)),
+        opro(samples=8, share=0.5),
+        {"validate_every": 1, "finalists": 30},
+    ),
+    "patience on validation": (
+        problem(),
+        opro(samples=4),
+        {"steps": 6, "validate_every": 2, "validation_patience": 1},
+    ),
     "every question twice": (problem(repeat=2), opro(samples=4), {}),
     "classes balanced": (problem(balanced=True), opro(samples=4), {}),
+    "asked twice": (problem(asking=Asking(again=True)), opro(samples=4), {}),
+    "asked twice in stages": (
+        problem((20, 8, 10), asking=Asking(mode="completion", max_tokens=30, again=True)),
+        opro(samples=8, stages=[4, 8], keep=0.3),
+        {},
+    ),
+    "asked twice, every question twice": (
+        problem(repeat=2, asking=Asking(again=True)),
+        opro(samples=4),
+        {},
+    ),
     "a long start": (
         problem(instructions=["Answer. " * 90, "Say it."], filters=Filters(max_length=40)),
         opro(samples=4),
@@ -139,6 +172,29 @@ def test_what_a_run_takes_lies_within_its_estimate(tmp_path: Path, name: str, an
         assert low.usd <= usd <= high.usd, role
 
 
+CONTROLLED = ("opro", "opro in stages", "ape", "no validation", "patience", "no steps",
+              "a curve at every step", "every question twice", "a long start")  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", [scripted.answer, long_and_new, stubborn, moody])
+@pytest.mark.parametrize("name", CONTROLLED)
+def test_the_controls_lie_within_the_estimate_too(tmp_path: Path, name: str, answer: Any) -> None:
+    task, algorithm, more = RUNS[name]
+    names = ("empty", "think", "sampling")
+    plain = [text for _, text in plain_controls(task, names)]
+    control = control_of(algorithm)
+    found = estimated(task, algorithm, seed=1, plain=plain, control=control, **more)
+    result = ran(tmp_path, task, algorithm, answer, seed=1, controls=names, **more)
+    without = estimated(task, algorithm, seed=1, **more)
+    for role in ROLES:
+        low, high = found.least(role), found.most(role)
+        used = result.usage.get(role, llmopt.types.Usage())
+        assert low.calls <= used.calls <= high.calls, role
+        assert low.input_tokens <= used.input_tokens <= high.input_tokens, role
+        assert without.least(role).calls <= low.calls
+        assert without.steps_within(Limits(calls=200)) == found.steps_within(Limits(calls=200))
+
+
 def test_the_bounds_are_reached_so_they_are_not_just_wide(tmp_path: Path) -> None:
     """All new and one clearly better: every call of the high bound; nothing new: of the low."""
     task, algorithm = problem(instructions=["Answer."]), opro(samples=4)
@@ -153,6 +209,19 @@ def test_the_bounds_are_reached_so_they_are_not_just_wide(tmp_path: Path) -> Non
 def test_a_budget_of_calls_buys_the_steps_that_were_foretold(tmp_path: Path, calls: int) -> None:
     """All proposals are new, so the run does exactly the steps that the budget buys."""
     task, algorithm, more = problem(), opro(samples=4), {"steps": 8, "finalists": 3}
+    limits = Limits(calls=calls)
+    full, short = estimated(task, algorithm, **more).steps_within(limits)
+    assert full == short
+    result = ran(tmp_path, task, algorithm, long_and_new, budget=limits, **more)
+    assert result.steps == full
+
+
+@pytest.mark.parametrize("calls", [100, 119, 124, 150, 223, 250, 260, 300, 700])
+def test_a_budget_buys_the_steps_that_were_foretold_with_a_curve(
+    tmp_path: Path, calls: int
+) -> None:
+    task, algorithm = problem(), opro(samples=4)
+    more = {"steps": 8, "finalists": 3, "validate_every": 2}
     limits = Limits(calls=calls)
     full, short = estimated(task, algorithm, **more).steps_within(limits)
     assert full == short
@@ -239,7 +308,7 @@ def test_what_the_provider_counted_only_widens_the_bounds() -> None:
 
 def test_the_first_meta_prompt_is_the_real_one_with_the_starts() -> None:
     task = problem()
-    call = asyncio.run(first_call(task, opro(), scripted.model(), seed=0, steps=3))
+    (call, *_), _ = asyncio.run(first_step(task, opro(), scripted.model(), seed=0, steps=3))
     assert call is not None
     assert all(start in call.text for start in task.starts)
     assert task.task in call.text

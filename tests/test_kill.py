@@ -154,14 +154,20 @@ def stored(store: Path) -> dict[str, Reply]:
 
 
 def told(store: Path) -> list[dict[str, Any]]:
-    """Return the journal's steps: the trajectory with everything that belongs to it."""
+    """Return the steps of the run and of its control: everything that belongs to trajectories."""
     with closing(open_store(store)) as opened:
-        return [record.data for record in opened.records("run") if record.kind == "step"]
+        return [
+            record.data
+            for run in ("run", "run-control")
+            for record in opened.records(run)
+            if record.kind == "step"
+        ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL to send")
 async def test_a_run_killed_at_any_moment_ends_as_the_unbroken_one(tmp_path: Path) -> None:
-    """The same trajectory and result; nothing is asked again but what was in flight."""
+    """The same trajectories and result, also of the control; only what was in flight is asked
+    again."""
     whole, broken = tmp_path / "whole.sqlite", tmp_path / "broken.sqlite"
     random = Random(0)
     async with serving() as world:

@@ -72,7 +72,7 @@ def exact(weights: Path) -> Mortal:
 
 
 def small() -> PromptProblem:
-    return read(recipe_or_file("demo"), SMALL).built_problem()
+    return read(recipe_or_file("demo"), SMALL).built_prompts()
 
 
 async def run(model: Mortal, store: Path) -> Result:

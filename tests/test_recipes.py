@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
 import json
 import re
@@ -14,12 +16,28 @@ import pytest
 
 from llmopt.algorithms import ALGORITHMS
 from llmopt.api import optimize
-from llmopt.config import AlgorithmTable, Settings, read
-from llmopt.errors import ConfigError
-from llmopt.recipes import FOLDER, recipe_or_file, recipes
+from llmopt.cli.examine import examined
+from llmopt.config import read
+from llmopt.errors import ConfigError, MissingExtraError
+from llmopt.grid import read_sweep
+from llmopt.problems.regression import SETTINGS
+from llmopt.recipes import (
+    FOLDER,
+    Recipe,
+    described,
+    recipe_or_file,
+    recipes,
+    sweep_or_file,
+    sweeps,
+)
+from llmopt.settings import AlgorithmTable, Settings
+from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from llmopt.algorithm import Algorithm
+    from llmopt.problem import Problem
 
 STARTER = FOLDER / "starter"
 SCRIPTED = "scripted/llmopt.testing.scripted:answer"
@@ -37,14 +55,17 @@ def commented() -> list[tuple[str, str, str, bool]]:
     return found
 
 
+def table_of(name: str) -> Any:
+    """Return the class of a table, also of one that may be left out."""
+    annotation: Any = Settings.model_fields[name].annotation
+    return annotation if hasattr(annotation, "model_fields") else annotation.__args__[0]
+
+
 def default(table: str, key: str) -> Any:
     """Return a key's default as plain data."""
     if table == "algorithm" and key not in AlgorithmTable.model_fields:
         return inspect.signature(ALGORITHMS["opro"]).parameters[key].default
-    model: Any = Settings.model_fields[table].annotation
-    if table == "optimizer":
-        model = model.__args__[0]
-    return model.model_fields[key].get_default(call_default_factory=True)
+    return table_of(table).model_fields[key].get_default(call_default_factory=True)
 
 
 @pytest.mark.parametrize(("table", "key", "value", "example"), commented())
@@ -71,8 +92,7 @@ def test_every_key_is_in_the_starter() -> None:
     text = (STARTER / "llmopt.toml").read_text("utf-8")
     named = {*re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE), "validation", "test"}
     for table in ("problem", "scorer", "run", "budget"):
-        model: Any = Settings.model_fields[table].annotation
-        assert set(model.model_fields) <= named
+        assert set(table_of(table).model_fields) <= named
 
 
 def test_the_starter_runs_as_it_is_written(tmp_path: Path) -> None:
@@ -84,20 +104,191 @@ def test_the_starter_runs_as_it_is_written(tmp_path: Path) -> None:
     assert found.start.text == (kit / "prompt.txt").read_text("utf-8").strip()
 
 
+LITE = {
+    "navigate": [
+        {"input": f"Take {n} steps. Options:\n- Yes\n- No", "target": ("Yes", "No")[n % 2]}
+        for n in range(60)
+    ],
+    "movie_recommendation": [
+        {"input": f"Like film {n}:\nOptions:\n(A) One\n(B) Two", "target": ("(A)", "(B)")[n % 2]}
+        for n in range(60)
+    ],
+    "object_counting": [{"input": f"I have {n} cups.", "target": str(n)} for n in range(60)],
+    "word_sorting": [
+        {"input": f"Sort: List: b{n} a{n}", "target": f"a{n} b{n}"} for n in range(60)
+    ],
+}
+"""Made-up rows of the tasks of "lite BBH"."""
+
+SPORT = "Is the following sentence plausible? Player {} scored in game {}."
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with made-up rows in the official formats."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("gsm8k", "bbh", "multiarith", "aqua"):
+        (folder / name).mkdir()
+    sums = [
+        (f"Ann has {n} pens and buys {n + 2}. How many are there?", 2 * n + 2) for n in range(320)
+    ]
+    solved = "".join(
+        json.dumps({"question": q, "answer": f"Add them.\n#### {a}"}) + "\n" for q, a in sums
+    )
+    (folder / "gsm8k" / "train.jsonl").write_text(solved, encoding="utf-8")
+    (folder / "gsm8k" / "test.jsonl").write_text(solved.replace("Ann", "Bob"), encoding="utf-8")
+    rows = [{"input": SPORT.format(n, n * n), "target": ("yes", "no")[n % 2]} for n in range(50)]
+    for name, examples in {"sports_understanding": rows, **LITE}.items():
+        path = folder / "bbh" / f"{name}.json"
+        path.write_text(json.dumps({"examples": examples}), encoding="utf-8")
+    asked = "".join(
+        f"Which bone is number {n}?,hip,rib,jaw,toe,{'ABCD'[n % 4]}\n" for n in range(110)
+    )
+    (folder / "mmlu" / "test").mkdir(parents=True)
+    (folder / "mmlu" / "test" / "anatomy_test.csv").write_text(asked, encoding="utf-8")
+    told = [{"sQuestion": f"Or: {q}", "lSolutions": [float(a)]} for q, a in sums]
+    (folder / "multiarith" / "MultiArith.json").write_text(json.dumps(told), encoding="utf-8")
+    chosen = "".join(
+        json.dumps(
+            {
+                "question": q,
+                "options": [f"{letter}){a + n - a % 5}" for n, letter in enumerate("ABCDE")],
+                "rationale": "",
+                "correct": "ABCDE"[a % 5],
+            }
+        )
+        + "\n"
+        for q, a in sums
+    )
+    (folder / "aqua" / "AQuA.json").write_text(chosen, encoding="utf-8")
+    return folder
+
+
+def shared(name: str, official: Path) -> list[str]:
+    """Return the options with which a recipe can be tried here."""
+    needed = next(recipe.needs for recipe in described() if recipe.name == name)
+    data = [f"problem.data_dir='{official}'"] if "--data-dir" in needed else []
+    return [*data, f"scorer.model={SCRIPTED}"]
+
+
 @pytest.mark.parametrize("name", recipes())
-def test_a_recipe_is_complete(name: str) -> None:
-    """Its data, its texts and its method can be used."""
-    settings = read(recipe_or_file(name))
-    assert settings.built_problem().items("test")
-    assert settings.options()["algorithm"]
+def test_a_recipe_is_complete(name: str, official: Path) -> None:
+    """Its data, its texts and its method can be used, and a rehearsal finds nothing amiss."""
+    found = read(recipe_or_file(name), shared(name, official))
+    assert found.built_problem().items("test")
+    findings = asyncio.run(examined(found, offline=True))
+    assert findings.code == 0
+    assert findings.rows()[-1][2].calls
+
+
+@pytest.mark.parametrize("name", sweeps())
+def test_a_sweep_is_complete(name: str, official: Path) -> None:
+    """Every cell can be built, and those of the first seed are rehearsed."""
+    sweep = read_sweep(sweep_or_file(name), shared(name, official))
+    assert sweep.name == name.replace("/", "-")
+    assert len(sweep.variants) > 1
+    blocks = {(cell.task, cell.seed) for cell in sweep.cells}
+    assert len(sweep.cells) == len(sweep.variants) * len(blocks)
+    for cell in sweep.cells:
+        assert cell.settings.evidence.controls == []
+        if cell.settings.problem.function:
+            algorithm = cell.settings.options()["algorithm"]
+            if cell.seed == sweep.cells[0].seed:
+                suits(algorithm, cell.settings.built_problem())
+            continue
+        if cell.seed == sweep.cells[0].seed:
+            few = {"steps": min(cell.settings.run.steps, 3)}
+            run = cell.settings.run.model_copy(update=few)
+            found = cell.settings.model_copy(update={"run": run})
+            assert found.built_problem().items("test")
+            assert asyncio.run(examined(found, offline=True)).code == 0
+
+
+def suits(algorithm: Algorithm, problem: Problem) -> None:
+    """Check that a method is for a problem, as far as its library is installed."""
+    with contextlib.suppress(MissingExtraError):
+        algorithm.check(problem, scripted.model())
+
+
+def test_the_paper_s_mathematical_experiments_are_recipes() -> None:
+    """OPRO, sections 7 and 8: settings, repetitions, steps, solutions shown and proposed."""
+    model = [f"optimizer.model={SCRIPTED}"]
+    lines = read_sweep(sweep_or_file("opro/linear-regression"), model)
+    pairs = {
+        (c.settings.problem.arguments["w"], c.settings.problem.arguments["b"]) for c in lines.cells
+    }
+    assert pairs == set(SETTINGS)
+    tours = read_sweep(sweep_or_file("opro/tsp"), model)
+    assert {c.settings.problem.arguments["nodes"] for c in tours.cells} == {10, 15, 20, 50}
+    for sweep, shown in ((lines, 20), (tours, 10)):
+        assert len({cell.seed for cell in sweep.cells}) == 5
+        first = sweep.cells[0].settings
+        built = first.algorithm.model_dump()
+        assert (first.run.steps, built["samples"], built["shown"]) == (500, 8, shown)
+        # As many evaluations for every method.
+        for cell in sweep.cells:
+            method = cell.settings.algorithm.model_dump()
+            samples = 1 if method["name"] == "one-plus-one-es" else method.get("samples", 8)
+            assert cell.settings.run.steps * samples == 4000
+
+
+@pytest.mark.parametrize("recipe", described(), ids=lambda recipe: recipe.name)
+def test_a_recipe_says_what_it_is(recipe: Recipe) -> None:
+    """What, from where, with what; and data that do not ship are asked for."""
+    assert all(len(said) > 10 for said in (recipe.what, recipe.source, recipe.needs))
+    text = (FOLDER / f"{recipe.name}.toml").read_text("utf-8")
+    assert ("--data-dir" in recipe.needs) == ('benchmark"' in text or "\nbenchmark =" in text)
+
+
+def test_the_paper_s_counts_are_those_of_the_recipes() -> None:
+    """OPRO, sections 2, 6 and 11: prompt optimization, starts and ablations."""
+    for name in ("opro/gsm8k", "opro/bbh"):
+        found = read(recipe_or_file(name), ["scorer.model=local/smollm2-135m"])
+        built = found.algorithm.model_dump()
+        assert found.run.steps == 200
+        assert (built["samples"], built["shown"], built["exemplars"]) == (8, 20, 3)
+        assert (built["temperature"], built["order"], built["scores"]) == (1.0, "ascending", 100)
+        assert found.scorer is not None
+        assert (found.scorer.temperature, found.problem.split) == (0.0, "opro")
+        assert found.problem.instructions == [""]
+    samples = read_sweep(sweep_or_file("opro/ablation-samples"), [f"scorer.model={SCRIPTED}"])
+    counts = {
+        cell.settings.run.steps * cell.settings.algorithm.model_dump()["samples"]
+        for cell in samples.cells
+    }
+    assert counts == {1600}
+    for name in sweeps():
+        sweep = read_sweep(sweep_or_file(name), [f"scorer.model={SCRIPTED}"])
+        seeds = {cell.seed for cell in sweep.cells}
+        if "ablation" in name or name == "opro/transfer":
+            assert len(seeds) == (1 if name == "opro/transfer" else 3)
+
+
+def test_every_ablation_has_a_small_variant() -> None:
+    """With the same variants as the large one, where the task is not what varies."""
+    large = [name for name in sweeps() if "ablation" in name and not name.endswith("-small")]
+    assert len(large) == 8
+    for name in large:
+        both = [
+            read_sweep(sweep_or_file(n), [f"scorer.model={SCRIPTED}"])
+            for n in (name, f"{name}-small")
+        ]
+        assert len(both[0].variants) == len(both[1].variants)
+
+
+def test_the_recipes_are_in_the_wheel() -> None:
+    """They stand in the package's folder, of which the wheel holds everything."""
+    project = tomllib.loads((FOLDER.parents[2] / "pyproject.toml").read_text("utf-8"))
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/llmopt"]}
+    assert FOLDER.parents[2] / "src" / "llmopt" / "recipes" == FOLDER
 
 
 def test_the_demo_uses_what_ships() -> None:
     """The local model in both roles, and every review."""
     settings = read(recipe_or_file("demo"))
     assert settings.optimizer is None
-    assert settings.scorer.model == "local/smollm2-135m"
-    problem = replace(settings.built_problem(), scorer=None)
+    assert settings.models()["scorer"].model == "local/smollm2-135m"
+    problem = replace(settings.built_prompts(), scorer=None)
     splits = [problem.items(name) for name in ("train", "validation", "test")]
     assert len({item.id for part in splits for item in part}) == 400
 

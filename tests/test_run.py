@@ -16,7 +16,7 @@ from llmopt.api import optimize_async, prepare
 from llmopt.errors import BudgetError, ConfigError, RefusedError, StoreError
 from llmopt.models.layers.budget import Limits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.run import Stop
+from llmopt.stop import Stop
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.types import Evaluation, Outcome
@@ -35,6 +35,7 @@ STARTS = 2 * 12  # calls that measure both starting instructions on train
 
 def options(folder: Path, model: ScriptedModel, **more: Any) -> dict[str, Any]:
     plain = {"name": "tried", "steps": 3, "seed": 3, "finalists": 3, "progress": False}
+    plain["controls"] = ()
     return {"store": folder / "runs.sqlite", "optimizer": model, **plain, **more}
 
 
@@ -388,7 +389,7 @@ class Slow(ScriptedModel):
 model = Slow(scripted.answer, identity="scripted/world", latency=0.001)
 llmopt.optimize(
     replace(scripted.problem(), scorer=model), store=folder + "/runs.sqlite", name="tried",
-    steps=3, seed=3, finalists=3, progress=False, optimizer=model, concurrency=8,
+    steps=3, seed=3, finalists=3, progress=False, optimizer=model, concurrency=8, controls=(),
 )
 """
 

@@ -13,16 +13,17 @@ from scipy import stats
 
 from llmopt.statistics import (
     Interval,
-    _quantile,
-    _sign_flips,
     bootstrap_mean,
     holm,
     items_needed,
     lead_p_value,
     mcnemar_exact,
+    mcnemar_mid_p,
     paired_difference,
     wilson,
 )
+from llmopt.statistics.intervals import quantile
+from llmopt.statistics.paired import _sign_flips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def test_mcnemar_stays_exact_where_floats_would_vanish() -> None:
 @pytest.mark.parametrize("freedom", [4, 9, 29, 299])
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
 def test_t_quantile_is_within_one_percent_of_scipy(level: float, freedom: int) -> None:
-    assert _quantile(level, freedom) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), 0.01)
+    assert quantile(level, freedom) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), 0.01)
 
 
 @settings(max_examples=30, deadline=None)
@@ -101,7 +102,7 @@ def test_bootstrap_does_not_depend_on_how_draws_are_chunked(
 ) -> None:
     scores = np.random.RandomState(1).rand(50).tolist()
     whole = bootstrap_mean(scores, draws=500)
-    monkeypatch.setattr("llmopt.statistics._CELLS", 70)
+    monkeypatch.setattr("llmopt.statistics.intervals._CELLS", 70)
     assert bootstrap_mean(scores, draws=500) == whole
 
 
@@ -142,14 +143,25 @@ def test_bootstrap_refuses_what_has_no_mean(
         bootstrap_mean(scores, weights, draws=draws)
 
 
+@settings(deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_the_mid_p_counts_half_of_what_was_seen(only_first: int, only_second: int) -> None:
+    """By scipy's binomial distribution; never above the exact value, which counts all of it."""
+    n, few = only_first + only_second, min(only_first, only_second)
+    half = stats.binom.cdf(few, n, 0.5) - stats.binom.pmf(few, n, 0.5) / 2
+    assert mcnemar_mid_p(only_first, only_second) == pytest.approx(min(1.0, 2 * half), rel=1e-9)
+    assert 0 < mcnemar_mid_p(only_first, only_second) <= mcnemar_exact(only_first, only_second)
+    assert mcnemar_mid_p(only_first, only_second) == mcnemar_mid_p(only_second, only_first)
+
+
 def test_binary_scores_are_compared_by_mcnemar() -> None:
     first = [1, 0, 0, 0, 0, 0, 0, 1]
     second = [0, 1, 1, 1, 1, 1, 0, 1]
     difference = paired_difference(first, second)
     assert difference.mean == 0.5
     assert (difference.wins, difference.losses, difference.ties) == (5, 1, 2)
-    assert difference.p_value == mcnemar_exact(1, 5)
-    assert difference.method == "exact McNemar test"
+    assert difference.p_value == mcnemar_mid_p(1, 5)
+    assert difference.method == "McNemar mid-p test"
     assert difference.interval.low <= 0.5 <= difference.interval.high
 
 
@@ -206,6 +218,7 @@ def test_equal_scores_are_no_difference() -> None:
     difference = paired_difference([0.5, 1, 0], [0.5, 1, 0])
     assert (difference.mean, difference.p_value) == (0, 1)
     assert difference.interval == Interval(0, 0)
+    assert difference.needed is None
     with pytest.raises(ValueError, match="equally long"):
         paired_difference([1], [1, 0])
 
@@ -218,7 +231,7 @@ def test_the_paired_test_keeps_its_level_under_the_null() -> None:
         chance = random.rand(25)
         first, second = random.beta(1 + chance, 1), random.beta(1 + chance, 1)
         change = second - first
-        rejected += _sign_flips(change, run)[0] < 0.05
+        rejected += _sign_flips(change, 10_000, run)[0] < 0.05
     assert 0.02 <= rejected / 400 <= 0.08
 
 
@@ -245,7 +258,7 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]
 def test_as_many_items_as_are_needed_give_the_power_that_was_asked_for(
     gain: float, disagreement: float
 ) -> None:
-    """The exact test finds the gain in 78 to 85 of 100 runs, by the probabilities of all counts."""
+    """The test finds the gain in 78 to 85 of 100 runs, by the probabilities of all counts."""
     n = items_needed(gain, disagreement=disagreement)
     share = (disagreement + gain) / 2 / disagreement  # of the disagreements that are wins
     power = 0.0
@@ -254,7 +267,7 @@ def test_as_many_items_as_are_needed_give_the_power_that_was_asked_for(
         if chance < 1e-9:
             continue
         wins = np.arange(differing + 1)
-        seen = [mcnemar_exact(differing - int(w), int(w)) < 0.05 for w in wins]
+        seen = [mcnemar_mid_p(differing - int(w), int(w)) < 0.05 for w in wins]
         power += chance * float(stats.binom.pmf(wins, differing, share)[seen].sum())
     assert 0.78 <= power <= 0.85
 
@@ -321,3 +334,173 @@ def test_a_lead_is_surer_the_fewer_items_are_left_and_does_not_depend_on_the_sca
 def test_more_differences_than_items_are_refused() -> None:
     with pytest.raises(ValueError, match="at most one per item"):
         lead_p_value(np.zeros(3), np.ones(2))
+
+
+# -- several samples of one question ---------------------------------------------------------
+
+
+def grouped(questions: int, samples: int, seed: int) -> tuple[list[float], list[int]]:
+    """Right and wrong answers to questions of which some are easier, and whose they are."""
+    random = np.random.RandomState(seed)
+    easy = random.beta(1, 1, questions)
+    right = random.random_sample((questions, samples)) < easy[:, None]
+    return right.astype(float).ravel().tolist(), np.repeat(range(questions), samples).tolist()
+
+
+def test_the_clustered_bootstrap_is_scipys_over_sums_of_clusters() -> None:
+    """Clusters of unequal size: a ratio of two sums over the clusters drawn."""
+    random = np.random.RandomState(4)
+    sizes = random.randint(1, 6, 40)
+    labels = np.repeat(np.arange(40), sizes)
+    scores = random.rand(len(labels))
+    sums = np.bincount(labels, scores)
+    level = 0.95
+    tail = stats.norm.cdf(-stats.t.ppf((1 + level) / 2, 39) * np.sqrt(40 / 39))
+    reference = stats.bootstrap(
+        (sums, sizes.astype(float)),
+        lambda total, count, axis=-1: total.sum(axis) / count.sum(axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=20_000,
+        confidence_level=1 - 2 * tail,
+        method="percentile",
+        rng=1,
+    ).confidence_interval
+    interval = bootstrap_mean(scores.tolist(), clusters=labels.tolist())
+    assert interval.low == pytest.approx(reference.low, abs=0.005)
+    assert interval.high == pytest.approx(reference.high, abs=0.005)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(unit, min_size=2, max_size=25))
+def test_clusters_of_one_change_nothing(scores: list[float]) -> None:
+    labels = [f"question {number}" for number in range(len(scores))]
+    assert bootstrap_mean(scores, clusters=labels) == bootstrap_mean(scores)
+    other = scores[::-1]
+    assert paired_difference(scores, other, clusters=labels) == paired_difference(scores, other)
+
+
+def test_an_answer_that_is_repeated_adds_nothing() -> None:
+    """Each item five times is as good as once, and not five times as good."""
+    scores = np.random.RandomState(2).rand(30).tolist()
+    again = [score for score in scores for _ in range(5)]
+    labels = [number for number in range(30) for _ in range(5)]
+    once, often = bootstrap_mean(scores), bootstrap_mean(again, clusters=labels)
+    assert (often.low, often.high) == pytest.approx((once.low, once.high))
+    change = paired_difference([0.0] * 150, again, clusters=labels)
+    assert change.p_value == paired_difference([0.0] * 30, scores).p_value
+    assert change.needed == 5 * (paired_difference([0.0] * 30, scores).needed or 0)
+
+
+def test_the_order_of_items_does_not_decide_who_belongs_together() -> None:
+    scores, labels = grouped(20, 3, seed=1)
+    order = np.random.RandomState(1).permutation(60)
+    mixed = bootstrap_mean([scores[i] for i in order], clusters=[labels[i] for i in order])
+    straight = bootstrap_mean(scores, clusters=labels)
+    assert mixed.high - mixed.low == pytest.approx(straight.high - straight.low, rel=0.1)
+
+
+def test_a_clustered_comparison_flips_whole_clusters() -> None:
+    """Two clusters that moved: one sign each, so that p is one half at least."""
+    found = paired_difference([0, 0, 0, 0, 1], [1, 1, 1, 1, 1], clusters="aabbc")
+    assert found.p_value == pytest.approx(_enumerated([2, 2, 0])) == 0.5
+    assert found.method == "exact sign-flip permutation test over 3 groups"
+    assert (found.wins, found.losses, found.ties, found.n) == (4, 0, 1, 5)
+
+
+def test_clusters_are_one_label_per_score() -> None:
+    with pytest.raises(ValueError, match="one per score"):
+        bootstrap_mean([1.0, 0.0], clusters=["a"])
+    with pytest.raises(ValueError, match="one per score"):
+        paired_difference([1.0, 0.0], [0.0, 1.0], clusters=["a"])
+
+
+# -- few differences, and how many items are needed ------------------------------------------
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (1, 0), (3, 1)])
+def test_few_differences_leave_an_interval_that_is_no_point(wins: int, losses: int) -> None:
+    """Of Bonett and Price: one success is added to each of two shares."""
+    first = [0.0] * wins + [1.0] * losses + [1.0] * (30 - wins - losses)
+    second = [1.0] * wins + [0.0] * losses + [1.0] * (30 - wins - losses)
+    interval = paired_difference(first, second).interval
+    gained, lost = (wins + 1) / 32, (losses + 1) / 32
+    half = stats.norm.ppf(0.975) * np.sqrt((gained + lost - (gained - lost) ** 2) / 32)
+    assert interval.low == pytest.approx(gained - lost - half)
+    assert interval.high == pytest.approx(gained - lost + half)
+
+
+def test_what_is_needed_is_what_the_plan_says_for_such_items() -> None:
+    first, second = [0.0] * 12 + [1.0] * 88, [1.0] * 8 + [0.0] * 6 + [1.0] * 86
+    found = paired_difference(first, second)
+    share = (found.wins + found.losses) / 100
+    assert found.needed == items_needed(abs(found.mean), disagreement=share)
+    assert (paired_difference(first, second, level=0.99).needed or 0) > (found.needed or 0)
+
+
+# -- what the figures promise, by simulation; benchmarks/coverage.py does it at length ---------
+
+
+@pytest.mark.parametrize("n", [30, 100])
+def test_clustered_intervals_cover_where_plain_ones_do_not(n: int) -> None:
+    together = apart = 0
+    for run in range(400):
+        scores, labels = grouped(n, 5, seed=1000 * n + run)
+        for clusters in (labels, None):
+            interval = bootstrap_mean(scores, draws=300, seed=run, clusters=clusters)
+            covered = interval.low <= 0.5 <= interval.high
+            together += covered and clusters is not None
+            apart += covered and clusters is None
+    assert 0.92 <= together / 400 <= 0.98
+    assert apart / 400 < 0.9
+
+
+@pytest.mark.parametrize("n", [30, 100])
+@pytest.mark.parametrize(("differ", "gain"), [(0.2, 0.0), (0.4, 0.2)])
+def test_paired_intervals_cover(n: int, differ: float, gain: float) -> None:
+    random = np.random.RandomState(n)
+    hits = 0
+    for run in range(400):
+        kinds = [(1 - differ) / 2, (differ - gain) / 2, (differ + gain) / 2, (1 - differ) / 2]
+        kind = random.choice(4, size=n, p=kinds)
+        first, second = (kind % 2).astype(float).tolist(), (kind // 2).astype(float).tolist()
+        interval = paired_difference(first, second, seed=run, draws=300).interval
+        hits += interval.low <= gain <= interval.high
+    assert 0.92 <= hits / 400 <= 0.99
+
+
+@pytest.mark.parametrize("n", [30, 100, 300])
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.8])
+def test_wilson_covers_by_the_probabilities_of_all_counts(n: int, p: float) -> None:
+    counts = np.arange(n + 1)
+    inside = [wilson(int(k), n).low <= p <= wilson(int(k), n).high for k in counts]
+    assert 0.929 <= stats.binom.pmf(counts, n, p)[inside].sum() <= 0.975
+
+
+@pytest.mark.parametrize("n", [30, 100, 300])
+@pytest.mark.parametrize("differ", [0.2, 0.3, 0.5])
+def test_the_mid_p_test_rejects_a_true_hypothesis_in_3_to_5_of_100_runs(
+    n: int, differ: float
+) -> None:
+    """By the probabilities of all counts; the exact test rejects fewer, down to 1 in 100."""
+    rejected = {mcnemar_mid_p: 0.0, mcnemar_exact: 0.0}
+    for only in range(n + 1):
+        chance = stats.binom.pmf(only, n, differ)
+        if chance < 1e-9:
+            continue
+        split = stats.binom.pmf(np.arange(only + 1), only, 0.5)
+        for test in rejected:
+            seen = [test(k, only - k) < 0.05 for k in range(only + 1)]
+            rejected[test] += chance * float(split[seen].sum())
+    assert 0.03 <= rejected[mcnemar_mid_p] <= 0.05
+    assert rejected[mcnemar_exact] < rejected[mcnemar_mid_p]
+
+
+def test_the_clustered_test_keeps_its_level_under_the_null() -> None:
+    rejected = 0
+    for run in range(400):
+        first, labels = grouped(30, 4, seed=run)
+        second, _ = grouped(30, 4, seed=10_000 + run)
+        found = paired_difference(first, second, clusters=labels, seed=run, draws=400)
+        rejected += found.p_value < 0.05
+    assert 0.02 <= rejected / 400 <= 0.08

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
-from llmopt.text import MARKERS, between, leaked_marker, one_line
+from llmopt.text import FOREIGN, MARKERS, between, leaked_marker, one_line, word_distance
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,23 @@ def test_one_line_is_one_printable_line_of_that_width(text: str, width: int) -> 
 def test_terminal_control_and_line_breaks_become_spaces() -> None:
     assert one_line("red \x1b[31m\nand\tmore\u202e ") == "red [31m and more"
     assert one_line("a" * 9, 5) == "aaaa…"
+
+
+@pytest.mark.parametrize("marker", FOREIGN)
+def test_g21_tags_of_gpo_are_markers_too(marker: str) -> None:
+    assert leaked_marker(f"Do it.{marker.upper()}") == marker
+
+
+WORDS = st.lists(st.sampled_from(["a", "b", "A", "b,", "step"]), max_size=12)
+
+
+@given(WORDS, WORDS)
+def test_the_distance_in_words_is_that_of_levenshtein(old: list[str], new: list[str]) -> None:
+    assert word_distance(" ".join(old), "\n ".join(new)) == Levenshtein.distance(old, new)
+
+
+def test_a_word_replaced_put_in_or_left_out_is_one_change() -> None:
+    assert word_distance("Think step by step.", "Think twice by step.") == 1
+    assert word_distance("Think step by step.", "Think step by step. Now.") == 1
+    assert word_distance("Think step by step.", "Think by step.") == 1
+    assert word_distance("", "Think.") == 1

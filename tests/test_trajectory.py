@@ -74,3 +74,45 @@ def test_a_step_without_finds_still_counts() -> None:
 def test_nothing_is_told_twice() -> None:
     with pytest.raises(ValueError, match="already"):
         Trajectory().tell([entry("a", 0.5), entry("a", 0.6)])
+
+
+def step(number: int, *names: str, parents: tuple[str, ...] = ()) -> list[Entry]:
+    ids = tuple(Candidate(parent).id for parent in parents)
+    return [
+        Entry(Candidate(name, number, ids), Evaluation((Outcome("i", 0.5),), 1)) for name in names
+    ]
+
+
+def test_who_led_each_step_is_known() -> None:
+    """The last parent; a step that found nothing has no leader, and the past does not change."""
+    first = Trajectory().tell(step(0, "a")).tell(step(1, "b", "c", parents=("a",)))
+    then = first.tell([]).tell(step(3, "d", parents=("a", "c")))
+    assert [(n, e.text) for n, e in then.led()] == [(1, "a"), (3, "c")]
+    assert [(n, e.text) for n, e in first.led()] == [(1, "a")]
+    other = first.tell(step(2, "e", parents=("b",)))
+    assert [(n, e.text) for n, e in other.led()] == [(1, "a"), (2, "b")]
+
+
+@given(st.lists(st.integers(0, 40), max_size=6))
+def test_the_latest_are_those_of_the_last_step_that_found_something(sizes: list[int]) -> None:
+    trajectory = Trajectory()
+    for number, size in enumerate(sizes):
+        trajectory = trajectory.tell(step(number, *(f"{number} {n}" for n in range(size))))
+    found = [entry for entry in trajectory if entry.candidate.step == last_of(sizes)]
+    assert list(trajectory.latest()) == found
+
+
+def last_of(sizes: list[int]) -> int:
+    return max((number for number, size in enumerate(sizes) if size), default=-1)
+
+
+def test_what_was_not_measured_is_not_the_latest() -> None:
+    trajectory = Trajectory().tell(step(0, "a")).tell([entry("lost", None)])
+    assert [e.text for e in trajectory.latest()] == ["a"]
+
+
+def test_changed_words_are_counted_from_the_last_parent() -> None:
+    trajectory = Trajectory().tell(step(0, "think now", "go"))
+    (found,) = step(1, "think twice", parents=("go", "think now"))
+    assert trajectory.words_changed(found.candidate) == 1
+    assert trajectory.words_changed(Candidate("go")) is None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.errors import BudgetError
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
+from llmopt.statistics import holm
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Item, Outcome
-from llmopt.verdict import Choice, decide, final_calls
+from llmopt.verdict import Choice, Evidence, decide, final_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +48,8 @@ class Case:
         steps: dict[str, int] | None = None,
         partial: Sequence[str] = (),
         answer: str = "",
+        evidence: Evidence | None = None,
+        broke_after: int = 10_000,
     ) -> None:
         self.problem = PromptProblem.from_splits(
             Splits(items("train", 10), items("validation", validation), items("test", TEST)),
@@ -63,10 +68,13 @@ class Case:
         ]
         self.trajectory = Trajectory().tell(entries[:1]).tell(entries[1:])
         self.right, self.answer, self.finalists = right, answer, finalists
+        self.evidence, self.broke_after = evidence, broke_after
         self.jobs: list[tuple[str, str]] = []
         self.announced: list[tuple[str, int]] = []
 
     async def measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
+        if len(self.jobs) + len(jobs) > self.broke_after:
+            raise BudgetError("the budget is spent")
         self.jobs += [(c.text, i.id) for c, i in jobs]
         found = []
         for candidate, item in jobs:
@@ -80,7 +88,14 @@ class Case:
         def announce(split: SplitName, jobs: int) -> None:
             self.announced.append((split, jobs))
 
-        return await decide(self.problem, self.trajectory, self.measure, announce, self.finalists)
+        return await decide(
+            self.problem,
+            self.trajectory,
+            self.measure,
+            announce,
+            self.finalists,
+            evidence=self.evidence,
+        )
 
 
 def share(of: float, *, test: float | None = None) -> Right:
@@ -183,7 +198,8 @@ async def test_a_small_difference_is_not_distinguishable() -> None:
     case = Case({"start": 0.3, "new": 0.9}, {"start": share(0.5), "new": share(0.6, test=0.55)})
     choice = await case.choice()
     assert choice.verdict == (
-        f"The winner is not distinguishable from the start on {TEST} held-out items (+5.0 points)."
+        f"The winner is not distinguishable from the start on {TEST} held-out items (+5.0 points). "
+        "About 155 of them would be needed to tell."
     )
     assert choice.test is not None
     assert choice.test.difference.interval.low <= 0 <= choice.test.difference.interval.high
@@ -269,3 +285,127 @@ async def test_a_start_without_any_score_is_said_to_have_none() -> None:
     assert choice.best.text == "new"
     assert any("start" in note and "lost" in note for note in choice.notes)
     assert choice.lines[0].train is None
+
+
+# -- controls, optimism, level -----------------------------------------------------------------
+
+TWO = (("nothing", ""), ("general", "Think."))
+
+
+def beside(**more: Any) -> Case:
+    """A winner that is 50 points better than the start, with two controls in between."""
+    right = {"start": share(0.3), "new": share(0.8), "": share(0.5), "Think.": share(0.75)}
+    return Case({"start": 0.3, "new": 0.9}, right, evidence=Evidence(controls=TWO), **more)
+
+
+async def test_controls_stand_in_the_table_with_their_test_scores_only() -> None:
+    choice = await beside().choice()
+    assert [line.label for line in choice.lines] == ["start", "best", "nothing", "general"]
+    for line in choice.lines[2:]:
+        assert (line.train, line.validation) == (None, None)
+        assert line.test is not None
+        assert line.test.n == TEST
+    assert choice.lines[3].text == "Think."
+
+
+async def test_the_winner_is_compared_with_each_and_corrected_for_their_number() -> None:
+    choice = await beside().choice()
+    assert [versus.against for versus in choice.comparisons] == ["start", "nothing", "general"]
+    raw = [versus.difference.p_value for versus in choice.comparisons]
+    assert tuple(versus.corrected for versus in choice.comparisons) == holm(raw)
+    assert [v.word for v in choice.comparisons] == ["better", "better", "not distinguishable"]
+    assert choice.verdict == (
+        "The winner is better than the start on held-out items (+50.0 points). Against the "
+        'controls it is better than "nothing"; not distinguishable from "general".'
+    )
+
+
+async def test_a_word_needs_the_corrected_p_value() -> None:
+    """A difference that alone would be called real is not, beside others that are nothing."""
+    right = {name: share(0.5) for name in ("start", "a", "b", "c")}
+    right["new"] = share(0.6, test=0.6)
+    train: dict[str, float | None] = {"start": 0.3, "new": 0.9}
+    alone = await Case(train, right).choice()
+    labels = tuple((name, name) for name in ("a", "b", "c"))
+    among = await Case(train, right, evidence=Evidence(controls=labels)).choice()
+    assert alone.comparisons[0].word == "better"
+    assert among.comparisons[0].difference == alone.comparisons[0].difference
+    assert among.comparisons[0].word == "not distinguishable"
+
+
+async def test_a_control_that_has_won_or_is_tested_already_is_not_measured_again() -> None:
+    evidence = Evidence(controls=(("general", "new"),))
+    case = Case(
+        {"start": 0.3, "new": 0.9}, {"start": share(0.3), "new": share(0.8)}, evidence=evidence
+    )
+    choice = await case.choice()
+    assert len(set(case.jobs)) == len(case.jobs)
+    assert choice.comparisons[1].difference.mean == 0
+
+
+async def test_when_the_budget_ends_in_the_controls_everything_else_is_said() -> None:
+    case = beside(broke_after=2 * VALIDATION + 3 * TEST)
+    choice = await case.choice()
+    assert [line.label for line in choice.lines] == ["start", "best", "nothing"]
+    assert choice.verdict.startswith("The winner is better than the start")
+    assert 'The control is missing: "general"; the budget is spent.' in choice.notes
+
+
+async def test_when_the_budget_ends_before_the_start_is_tested_there_is_no_result() -> None:
+    with pytest.raises(BudgetError):
+        await beside(broke_after=2 * VALIDATION + 1).choice()
+
+
+async def test_a_start_that_won_is_compared_with_the_controls_alone() -> None:
+    right = {"start": share(0.8), "new": share(0.3), "": share(0.2), "Think.": share(0.8)}
+    choice = await Case(
+        {"start": 0.3, "new": 0.9}, right, evidence=Evidence(controls=TWO)
+    ).choice()  # fmt: skip
+    assert [versus.against for versus in choice.comparisons] == ["nothing", "general"]
+    assert choice.verdict == (
+        "No gain: nothing that was tried did better than the starting solution. Against the "
+        'controls it is better than "nothing"; not distinguishable from "general".'
+    )
+
+
+async def test_the_level_decides_intervals_and_words() -> None:
+    right = {"start": share(0.5), "new": share(0.6, test=0.6)}
+    sure, unsure = [
+        await Case({"start": 0.3, "new": 0.9}, right, evidence=Evidence(level=level)).choice()
+        for level in (0.9, 0.99)
+    ]
+    assert (sure.comparisons[0].word, unsure.comparisons[0].word) == (
+        "better",
+        "not distinguishable",
+    )
+    for narrow, wide in zip(sure.lines, unsure.lines, strict=True):
+        assert narrow.test is not None
+        assert wide.test is not None
+        assert wide.test.interval.low < narrow.test.interval.low
+        assert wide.test.interval.high > narrow.test.interval.high
+    assert sure.level == 0.9
+
+
+async def test_optimism_is_what_train_says_more_than_test() -> None:
+    choice = await Case(
+        {"start": 0.3, "new": 0.9}, {"start": share(0.3), "new": share(0.8, test=0.6)}
+    ).choice()
+    assert choice.optimism == pytest.approx(0.9 - 0.6)
+    assert choice.finalists == 2
+
+
+async def test_a_question_that_is_asked_several_times_counts_as_one() -> None:
+    """The interval is as wide as if each question stood there once."""
+    case = Case({"start": 0.3, "new": 0.9}, {"start": share(0.3), "new": share(0.8)})
+    once = await case.choice()
+    test = tuple(
+        replace(item, input=f"test {number // 4}")
+        for number, item in enumerate(items("test", TEST))
+    )
+    case.problem = replace(case.problem, splits=replace(case.problem.splits, test=test))
+    often = await case.choice()
+    assert once.test is not None
+    assert often.test is not None
+    wide, narrow = (c.test.difference.interval for c in (often, once) if c.test)
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    assert often.test.difference.method.endswith("over 15 groups")

@@ -10,18 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm as Algorithm
+    from llmopt.algorithms.abo import abo as abo
     from llmopt.algorithms.ape import ape as ape
+    from llmopt.algorithms.drpo import drpo as drpo
+    from llmopt.algorithms.evoprompt import evoprompt_de as evoprompt_de
+    from llmopt.algorithms.evoprompt import evoprompt_ga as evoprompt_ga
+    from llmopt.algorithms.expo import expo as expo
+    from llmopt.algorithms.expo_es import expo_es as expo_es
+    from llmopt.algorithms.gpo import gpo as gpo
     from llmopt.algorithms.opro import opro as opro
+    from llmopt.algorithms.pe2 import pe2 as pe2
+    from llmopt.algorithms.protegi import protegi as protegi
     from llmopt.algorithms.sampling import sampling as sampling
+    from llmopt.algorithms.sgdm import sgdm as sgdm
     from llmopt.api import optimize as optimize
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
+    from llmopt.comparison import Comparison as Comparison
     from llmopt.errors import LlmoptError as LlmoptError
+    from llmopt.evaluation import evaluate as evaluate
+    from llmopt.evaluation import evaluate_async as evaluate_async
     from llmopt.models.layers.budget import Limits
     from llmopt.models.layers.budget import Price as Price
+    from llmopt.problems.asking import Asking as Asking
+    from llmopt.problems.filters import Filters as Filters
     from llmopt.problems.function import FunctionProblem as FunctionProblem
-    from llmopt.problems.prompting import Asking as Asking
-    from llmopt.problems.prompting import Filters as Filters
+    from llmopt.problems.guards import Invariants as Invariants
+    from llmopt.problems.judge import Judge as Judge
     from llmopt.problems.prompting import PromptProblem as PromptProblem
     from llmopt.run import Run as Run
     from llmopt.store import open_store as open_store
@@ -34,25 +49,40 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Algorithm": "llmopt.algorithm:Algorithm",
-    "Asking": "llmopt.problems.prompting:Asking",
+    "Asking": "llmopt.problems.asking:Asking",
     "Budget": "llmopt.models.layers.budget:Limits",
     "Candidate": "llmopt.types:Candidate",
+    "Comparison": "llmopt.comparison:Comparison",
     "Evaluation": "llmopt.types:Evaluation",
-    "Filters": "llmopt.problems.prompting:Filters",
+    "Filters": "llmopt.problems.filters:Filters",
     "FunctionProblem": "llmopt.problems.function:FunctionProblem",
+    "Invariants": "llmopt.problems.guards:Invariants",
     "Item": "llmopt.types:Item",
+    "Judge": "llmopt.problems.judge:Judge",
     "LlmoptError": "llmopt.errors:LlmoptError",
     "Price": "llmopt.models.layers.budget:Price",
     "PromptProblem": "llmopt.problems.prompting:PromptProblem",
     "Result": "llmopt.verdict:Result",
     "Run": "llmopt.run:Run",
+    "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
+    "drpo": "llmopt.algorithms.drpo:drpo",
+    "evaluate": "llmopt.evaluation:evaluate",
+    "evaluate_async": "llmopt.evaluation:evaluate_async",
+    "evoprompt_de": "llmopt.algorithms.evoprompt:evoprompt_de",
+    "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
+    "expo": "llmopt.algorithms.expo:expo",
+    "expo_es": "llmopt.algorithms.expo_es:expo_es",
+    "gpo": "llmopt.algorithms.gpo:gpo",
     "open_store": "llmopt.store:open_store",
     "opro": "llmopt.algorithms.opro:opro",
     "optimize": "llmopt.api:optimize",
     "optimize_async": "llmopt.api:optimize_async",
+    "pe2": "llmopt.algorithms.pe2:pe2",
     "prepare": "llmopt.api:prepare",
+    "protegi": "llmopt.algorithms.protegi:protegi",
     "sampling": "llmopt.algorithms.sampling:sampling",
+    "sgdm": "llmopt.algorithms.sgdm:sgdm",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list, made from the table above

@@ -2,7 +2,7 @@
 
 A step goes down once and up once::
 
-    ask       select -> (reflect -> propose) per group of parents -> parse
+    ask       keep -> select -> (reflect -> propose) per group of parents -> parse
     evaluate  rate decides which candidates are measured on which items
     tell      the trajectory grows
 
@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 
+from llmopt.errors import ConfigError
 from llmopt.problem import Refusal
 from llmopt.types import Candidate, Evaluation, Rejected, digest
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
     from llmopt.model import Model
-    from llmopt.problem import Problem
+    from llmopt.problem import Description, Problem
     from llmopt.trajectory import Entry, Trajectory
     from llmopt.types import Item, Outcome
 
@@ -40,12 +41,17 @@ class Feedback:
     Attributes:
         exemplars: Training items to show.
         failing: Whether they were chosen because the parents fail on them.
-        calls: Keys of the calls that the reflection made.
+        text: What is wrong with the parents, or a summary of the past, in words; may be empty.
+        calls: Keys of the optimizer calls that the reflection made.
+        summary: A solution written out of the past, with what it got itself, to be shown in
+            place of the parents.
     """
 
     exemplars: tuple[Item, ...] = ()
     failing: bool = False
+    text: str = ""
     calls: tuple[str, ...] = ()
+    summary: Entry | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,11 @@ class Brief:
         steps: Number of steps planned, for schedules.
         seed: Seed of the run.
         group: Number of the group of parents within the step.
+        current: Who survives, best first: what an editing method goes on from.
+        scorer: The scorer LLM, for parts that look at what it answers (to calls that the run
+            has paid for already its answers are free); None where the problem has none.
         feedback: What the reflection said.
+        description: The problem's own words as a method has changed them; None: as they are.
     """
 
     problem: Problem
@@ -72,7 +82,10 @@ class Brief:
     steps: int
     seed: int
     group: int = 0
+    current: tuple[Entry, ...] = ()
+    scorer: Model | None = None
     feedback: Feedback = field(default_factory=Feedback)
+    description: Description | None = None
 
     def rng(self, purpose: str) -> np.random.RandomState:
         """Return the generator of this run, step, group and purpose."""
@@ -90,11 +103,21 @@ class Brief:
 
 @dataclass(frozen=True)
 class Proposed:
-    """One text out of a proposal, or why there is none, and the call it came from."""
+    """One text out of a proposal, or why there is none, and where it came from.
+
+    Attributes:
+        text: The proposed text.
+        reply: The whole reply it stood in.
+        call: Key of the call; empty where no LLM was asked.
+        further: Keys of other calls that it took, beside `call`.
+        parents: The past solutions it was made of, if not of all that were shown.
+    """
 
     text: str | Refusal
     reply: str
     call: str
+    parents: tuple[Entry, ...] | None = None
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,13 +135,30 @@ class Asked:
     calls: tuple[str, ...] = ()
 
 
+class Keep(Protocol):
+    """Who survives: the solutions that the search goes on from."""
+
+    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+        """Return the survivors, best first; none only if no entry has a score."""
+        ...
+
+
 class Select(Protocol):
     """Which past solutions to show: groups of parents, each in its order of showing."""
 
-    def __call__(
-        self, trajectory: Trajectory, rng: np.random.RandomState
+    async def __call__(
+        self,
+        trajectory: Trajectory,
+        current: tuple[Entry, ...],
+        rng: np.random.RandomState,
     ) -> tuple[tuple[Entry, ...], ...]:
-        """Return at least one group; a group is empty only if no entry has a score."""
+        """Return at least one group; a group is empty only if no entry has a score.
+
+        Args:
+            trajectory: Everything tried so far.
+            current: Who survives, best first.
+            rng: Of this run and step.
+        """
         ...
 
 
@@ -143,6 +183,77 @@ class Propose(Protocol):
 
     async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
         """Return what was proposed, in the order of the draws."""
+        ...
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A part that is not for every problem: it needs numbers, or tours, or items."""
+
+    def fits(self, problem: Problem) -> None:
+        """Refuse a problem that the part can do nothing with, before anything is paid.
+
+        Raises:
+            ConfigError: What the part needs, and what the problem is.
+        """
+        ...
+
+
+@runtime_checkable
+class Unaided(Protocol):
+    """A `propose` part that asks no language model, if `unaided` is true."""
+
+    @property
+    def unaided(self) -> bool:
+        """Whether the part does without the optimizer LLM."""
+        ...
+
+
+@runtime_checkable
+class Embedding(Protocol):
+    """A part that may compare texts by the vectors of an embedding model, which it is handed."""
+
+    @property
+    def embedder(self) -> str:
+        """The name of the embedding model; empty: the part needs none."""
+        ...
+
+    def bound(self, model: Model) -> Self:
+        """Return the same part with its embedding model."""
+        ...
+
+
+class Pace(Protocol):
+    """How long a search goes on, as far as the method says so."""
+
+    def __call__(self, problem: Problem) -> int:
+        """Return the steps that the method takes with a problem, 1 or more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Most:
+    """The most that a part asks and proposes in a step.
+
+    Attributes:
+        optimizer: Calls to the optimizer LLM.
+        scorer: Calls to the scorer LLM.
+        repeated: Answers of the scorer LLM that calls to the optimizer LLM hold, all together.
+        proposed: Solutions proposed.
+    """
+
+    optimizer: int = 0
+    scorer: int = 0
+    repeated: int = 0
+    proposed: int = 0
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A part whose calls depend on what is replied, so that made-up replies show too few."""
+
+    def most(self) -> Most:
+        """Return the most of a step."""
         ...
 
 
@@ -178,6 +289,8 @@ class Algorithm:
         reflect: What to say about it.
         propose: How to ask for the new.
         rate: What to measure next.
+        keep: Who survives.
+        pace: How many steps the method takes; None: as many as the run allows.
     """
 
     name: str
@@ -185,9 +298,62 @@ class Algorithm:
     reflect: Reflect
     propose: Propose
     rate: Rate
+    keep: Keep
+    pace: Pace | None = None
+
+    def steps(self, problem: Problem, most: int) -> int:
+        """Return the steps planned with a problem, where the run allows `most`."""
+        return most if self.pace is None else min(most, self.pace(problem))
+
+    @property
+    def embedder(self) -> str:
+        """The name of the embedding model that :meth:`bound` wants, or nothing."""
+        parts = (self.select, self.reflect, self.propose)
+        return next((p.embedder for p in parts if isinstance(p, Embedding) and p.embedder), "")
+
+    def bound(self, model: Model) -> Algorithm:
+        """Return the same algorithm, its parts with their embedding model."""
+        select, reflect, propose = self.select, self.reflect, self.propose
+        return replace(
+            self,
+            select=select.bound(model) if isinstance(select, Embedding) else select,
+            reflect=reflect.bound(model) if isinstance(reflect, Embedding) else reflect,
+            propose=propose.bound(model) if isinstance(propose, Embedding) else propose,
+        )
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether there must be an optimizer LLM; if not, none is built and none is asked."""
+        return not (isinstance(self.propose, Unaided) and self.propose.unaided)
+
+    def check(self, problem: Problem, model: Model) -> None:
+        """Refuse what the parts cannot work with, before anything is paid.
+
+        Args:
+            problem: What shall be optimized.
+            model: The optimizer LLM; whatever it is where none is needed.
+
+        Raises:
+            ConfigError: The problem or the model does not fit, and what to choose instead.
+        """
+        for part in (self.keep, self.select, self.reflect, self.propose, self.rate):
+            if isinstance(part, Particular):
+                try:
+                    part.fits(problem)
+                except ConfigError as error:
+                    raise ConfigError(f"the algorithm {self.name!r}: {error}") from error
+        if self.needs_model:
+            self.propose.check(model)
 
     async def ask(
-        self, problem: Problem, trajectory: Trajectory, model: Model, seed: int, steps: int
+        self,
+        problem: Problem,
+        trajectory: Trajectory,
+        model: Model,
+        seed: int,
+        steps: int,
+        *,
+        scorer: Model | None = None,
     ) -> Asked:
         """Ask for new candidates once.
 
@@ -197,15 +363,17 @@ class Algorithm:
             model: The optimizer LLM.
             seed: Seed of the run.
             steps: Number of steps planned, for schedules.
+            scorer: The scorer LLM, if the problem has one.
 
         Raises:
             ModelError: A call failed; the others of the step were still finished.
             BudgetError: A spending limit is reached.
         """
         step = trajectory.steps
-        groups = self.select(trajectory, generator(seed, step, "select"))
+        current = self.keep(trajectory)
+        groups = await self.select(trajectory, current, generator(seed, step, "select"))
         briefs = [
-            Brief(problem, trajectory, model, parents, step, steps, seed, number)
+            Brief(problem, trajectory, model, parents, step, steps, seed, number, current, scorer)
             for number, parents in enumerate(groups)
         ]
         found = await all_of(self._group(brief) for brief in briefs)
@@ -214,9 +382,10 @@ class Algorithm:
         calls: list[str] = []
         for brief, (feedback, proposals) in zip(briefs, found, strict=True):
             calls += feedback.calls
-            parents = tuple(entry.candidate.id for entry in brief.parents)
             for proposed in proposals:
-                calls.append(proposed.call)
+                calls += [key for key in (proposed.call, *proposed.further) if key]
+                made_of = brief.parents if proposed.parents is None else proposed.parents
+                parents = tuple(entry.candidate.id for entry in made_of)
                 text = proposed.text
                 parsed = text if isinstance(text, Refusal) else problem.parse(text)
                 if isinstance(parsed, Refusal):

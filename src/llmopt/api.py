@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmopt.algorithms import algorithm_named
+from llmopt.controls import SAMPLING, Sampled, control_of, plain_controls
+from llmopt.curve import check_validation
+from llmopt.errors import StoreError
+from llmopt.identity import register
 from llmopt.journal import UNSTORED
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
+from llmopt.problem import judge_of, judged, optimum_of
 from llmopt.progress import silent
 from llmopt.report.progress import View
 from llmopt.roles import Models
-from llmopt.run import Run, Stop, register
+from llmopt.run import Run
+from llmopt.stop import Stop
 from llmopt.store import open_store
+from llmopt.verdict import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from llmopt.problem import Problem
     from llmopt.store.protocol import Store
     from llmopt.verdict import Result
 
 T = TypeVar("T")
+
+_CALM = 20_000  # new objects after which Python looks for cyclic garbage during a run
 
 
 def optimize(problem: Problem, **options: Any) -> Result:
@@ -43,7 +53,7 @@ def optimize(problem: Problem, **options: Any) -> Result:
         BudgetError: A spending limit was reached; the run can be resumed.
         ModelError: A model could not answer; the run can be resumed.
     """
-    return _wait(optimize_async(problem, **options))
+    return wait(optimize_async(problem, **options))
 
 
 async def optimize_async(problem: Problem, **options: Any) -> Result:
@@ -52,8 +62,14 @@ async def optimize_async(problem: Problem, **options: Any) -> Result:
     with contextlib.ExitStack() as shown:
         if chosen.progress is True:
             options["progress"] = shown.enter_context(View())
-        async with prepare(problem, **options) as run:
-            return await run.optimize()
+        under_way = False
+        try:
+            async with prepare(problem, **options) as run:
+                under_way = True
+                return await run.optimize()
+        except StoreError as error:
+            error.under_way = under_way
+            raise
 
 
 @contextlib.asynccontextmanager
@@ -74,8 +90,21 @@ async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
     algorithm = chosen.algorithm
     if isinstance(algorithm, str):
         algorithm = algorithm_named(algorithm)
-    models = Models(chosen, problem.scorer)
+    check_validation(problem, every=chosen.validate_every, patience=chosen.validation_patience)
+    plain = plain_controls(problem, chosen.controls)
+    control = control_of(algorithm) if SAMPLING in chosen.controls else None
+    models = Models(
+        chosen,
+        problem.scorer,
+        judge_of(problem),
+        proposing=algorithm.needs_model,
+        embedder=algorithm.embedder,
+    )
+    if control:
+        control.check(problem, models.optimizer)
+    problem = judged(problem, models.judge)  # it is the same run only with the same judge
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(calm_collector())
         if chosen.store is None or isinstance(chosen.store, str | Path):
             store: Store = open_store(chosen.store)
             stack.callback(store.close)
@@ -102,33 +131,65 @@ async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
             step_deadline=chosen.step_deadline,
         )
         # When the models are closed, it is known what was paid and is not in the store.
-        stack.callback(_note_unstored, store, name, traffic)
-        optimizer, scorer = models.wrapped(store, name, traffic, stack)
+        stack.callback(note_unstored, store, name, traffic)
+        optimizer, scorer, judge = models.wrapped(store, name, traffic, stack)
+        if models.embedder:
+            algorithm = algorithm.bound(models.embedder)
+        listen = chosen.progress if callable(chosen.progress) else silent
+        shared: dict[str, Any] = {
+            "problem": judged(problem, judge),
+            "optimizer": optimizer,
+            "scorer": scorer,
+            "store": store,
+            "seed": chosen.seed,
+            "slots": models.evaluations,
+            "tolerance": chosen.tolerance,
+            "finalists": chosen.finalists,
+            "traffic": traffic,
+        }
         yield Run(
-            problem,
-            algorithm,
-            optimizer,
-            scorer,
-            store=store,
+            **shared,
+            algorithm=algorithm,
             name=name,
-            seed=chosen.seed,
-            stop=Stop(chosen.steps, chosen.patience, chosen.target),
-            slots=chosen.concurrency or (scorer or optimizer).traits.slots,
-            tolerance=chosen.tolerance,
-            finalists=chosen.finalists,
-            traffic=traffic,
-            listen=chosen.progress if callable(chosen.progress) else silent,
+            stop=Stop(
+                algorithm.steps(problem, chosen.steps),
+                chosen.patience,
+                optimum_of(problem) if chosen.target is None else chosen.target,
+                chosen.validation_patience,
+            ),
+            validate_every=chosen.validate_every,
+            evidence=Evidence(chosen.level, plain),
+            further=Sampled(control, shared, listen) if control else None,
+            listen=listen,
         )
 
 
-def _note_unstored(store: Store, run: str, traffic: Traffic) -> None:
+@contextlib.contextmanager
+def calm_collector() -> Iterator[None]:
+    """Let Python look for cyclic garbage less often meanwhile.
+
+    With hundreds of calls in flight it would look through what they hold many times a second,
+    and find nothing: that took a sixth of the processor time of a call.
+    """
+    before = gc.get_threshold()
+    if not 0 < before[0] < _CALM:  # switched off, or calm already
+        yield
+        return
+    gc.set_threshold(_CALM, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def note_unstored(store: Store, run: str, traffic: Traffic) -> None:
     """Journal what the run has paid and its replies do not show, for when it is resumed."""
     data = traffic.unstored()
     if data:
         store.append(run, UNSTORED, data)
 
 
-def _wait(work: Coroutine[Any, Any, T]) -> T:
+def wait(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
     try:
         asyncio.get_running_loop()

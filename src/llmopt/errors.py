@@ -76,7 +76,13 @@ class MissingExtraError(InputError):
 
 
 class StoreError(InputError):
-    """The store is damaged, of another version, or holds another run under this name."""
+    """The store is damaged, of another version, or holds another run under this name.
+
+    Attributes:
+        under_way: Whether a run had begun, which can be resumed when the store works again.
+    """
+
+    under_way = False
 
 
 class ModelError(LlmoptError):

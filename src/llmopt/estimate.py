@@ -9,16 +9,12 @@ sums over what would be sent; nothing here makes a call.
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import TYPE_CHECKING
 
-from llmopt.metaprompt import VARIABLES
+from llmopt.curve import check_validation
+from llmopt.problem import calls_each
 from llmopt.rehearsal import Phase, Plan, Work, rehearse
-from llmopt.statistics import items_needed
-from llmopt.text import one_line
 from llmopt.verdict import final_calls
 
 if TYPE_CHECKING:
@@ -30,10 +26,6 @@ if TYPE_CHECKING:
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Role
 
-ROLES: tuple[Role, Role] = ("optimizer", "scorer")
-FEW = 20  # fewer validation items than this are too few to choose on
-GAIN = 0.05  # the gain that a test split should be able to see
-_MOST = 0.7  # a share of one answer above which always giving it looks good
 _MINUTE = 60.0  # seconds
 _BYTES = 4  # of a token, as a rule
 _OVERHEAD = 40  # tokens that a chat template adds to a call at most, as a rule
@@ -145,11 +137,12 @@ class Estimate:
     def _bought(self, limits: Limits, *, full: bool) -> int:
         spent = Cost()
         for done, phase in enumerate((self.high.starts, *self.high.steps), -1):
-            added = [cost_of(phase.of(role), self.known[role], full=full) for role in ROLES]
-            spent += added[0] + added[1]
+            for role, known in self.known.items():
+                spent += cost_of(phase.of(role), known, full=full)
             # A call is made only if the most it can cost fits, so a little stays unused.
-            slack = sum((self._one(phase, role) for role in ROLES), Cost()) if full else Cost()
-            kept = self.finals if done >= 0 else self.low.final.scorer.calls
+            slack = sum((self._one(phase, r) for r in self.known), Cost()) if full else Cost()
+            last = self.low.final
+            kept = self.finals if done >= 0 else last.scorer.calls + last.judge.calls
             if not _fits(spent, slack, kept, limits):
                 return done
         return len(self.high.steps)
@@ -159,7 +152,8 @@ class Estimate:
         work = phase.of(role)
         if not work.calls:
             return Cost()
-        asked, most = 288 + work.size // work.calls, work.most // work.calls
+        sent = work.size + _BYTES * work.returned
+        asked, most = 288 + sent // work.calls, work.most // work.calls
         price = self.known[role].price
         return Cost(0, asked, most, price.of(asked, most) if price else None, 0.0)
 
@@ -173,8 +167,12 @@ async def estimate(
     steps: int,
     patience: int = 0,
     target: float | None = None,
+    validate_every: int = 0,
+    validation_patience: int = 0,
     seed: int = 0,
     finalists: int = 10,
+    plain: Sequence[str] = (),
+    control: Algorithm | None = None,
     known: Mapping[Role, Known],
 ) -> Estimate:
     """Rehearse a run and return what it takes at least and at most.
@@ -185,16 +183,24 @@ async def estimate(
         optimizer: The optimizer LLM; only its name and traits are looked at.
         scorer: The scorer LLM; only its traits are looked at.
         steps: Steps at most.
-        patience: See :class:`llmopt.run.Stop`.
-        target: See :class:`llmopt.run.Stop`.
+        patience: See :class:`llmopt.stop.Stop`.
+        target: See :class:`llmopt.stop.Stop`.
+        validate_every: See :class:`llmopt.options.Options`.
+        validation_patience: See :class:`llmopt.stop.Stop`.
         seed: Seed of the run.
         finalists: How many are measured on validation.
-        known: What is known of the models, by role.
+        plain: The plain controls, as texts.
+        control: The algorithm of the control best of N; None: there is none.
+        known: What is known of the models, for every role that is played.
 
     Raises:
         TemplateError: A meta-prompt cannot be laid out.
+        ConfigError: The overfitting curve cannot be drawn.
     """
-    shortest = 0 if target is not None else min(steps, patience or steps)
+    check_validation(problem, every=validate_every, patience=validation_patience)
+    shortest = min(steps, patience or steps, validate_every * validation_patience or steps)
+    if target is not None:
+        shortest = 0
     low, high = [
         await rehearse(
             problem,
@@ -205,11 +211,43 @@ async def estimate(
             steps=steps,
             seed=seed,
             finalists=finalists,
+            validate_every=validate_every,
+            plain=plain,
             new=new,
         )
         for done, new in ((shortest, False), (steps, True))
     ]
-    return Estimate(low, high, known, final_calls(problem, finalists))
+    if control is not None and steps:
+        # At least, the search finds nothing new, and there is nothing to hold the control to.
+        search, second = [
+            await rehearse(
+                problem,
+                method,
+                optimizer,
+                scorer,
+                done=steps,
+                steps=steps,
+                seed=seed,
+                finalists=finalists,
+                plain=plain,
+                new=True,
+            )
+            for method in (algorithm, control)  # the first without the curve
+        ]
+        high = replace(high, controls=_held_to(search, second))
+    finals = final_calls(problem, finalists) * calls_each(problem)
+    return Estimate(low, high, known, finals)
+
+
+def _held_to(search: Plan, control: Plan) -> Phase:
+    """Return what all controls take: one measures as much as the search, in twice its steps."""
+    asked = sum((phase.optimizer for phase in control.steps), Work())
+    phases = (search.controls, *search.steps, control.final)
+    return Phase(
+        optimizer=asked + asked,
+        scorer=sum((phase.scorer for phase in phases), Work()),
+        judge=sum((phase.judge for phase in phases), Work()),
+    )
 
 
 def cost_of(work: Work, known: Known, *, full: bool) -> Cost:
@@ -221,7 +259,7 @@ def cost_of(work: Work, known: Known, *, full: bool) -> Cost:
         full: Whether answers are as long as they may be, or one token each.
     """
     if full:
-        asked = math.ceil(work.size * known.dense) + _OVERHEAD * work.calls
+        asked = math.ceil(work.size * known.dense) + work.returned + _OVERHEAD * work.calls
         made = work.most
     else:
         asked, made = math.floor(work.size * known.sparse), work.calls
@@ -247,7 +285,7 @@ def _seconds(work: Work, known: Known, *, full: bool) -> float | None:
 
 
 def _total(plan: Plan, role: Role, known: Known, *, full: bool) -> Cost:
-    phases = (plan.starts, *plan.steps, plan.final)
+    phases = (plan.starts, *plan.steps, plan.final, plan.controls)
     return sum((cost_of(phase.of(role), known, full=full) for phase in phases), Cost())
 
 
@@ -261,103 +299,3 @@ def _fits(spent: Cost, slack: Cost, kept: int, limits: Limits) -> bool:
         (limits.seconds, None if spent.seconds is None else spent.seconds * share),
     )
     return all(cap is None or amount is None or amount <= cap for cap, amount in amounts)
-
-
-def cautions(problem: PromptProblem, scorer: Model, first: str) -> tuple[str, ...]:
-    """Return what a careful person would say about data and texts before paying.
-
-    Args:
-        problem: What is optimized.
-        scorer: The scorer LLM; only its traits are looked at.
-        first: The meta-prompt of step 1.
-    """
-    splits = problem.splits
-    found = [_on_validation(len(splits.validation)), _on_test(len(splits.test))]
-    items = (*splits.train, *splits.validation, *splits.test)
-    found += _on_targets(problem, scorer, [item.target for item in items])
-    answers: dict[str, set[str]] = {}
-    for item in items:
-        answers.setdefault(item.input, set()).add(item.target)
-    unclear = sum(len(targets) > 1 for targets in answers.values())
-    if unclear:
-        found.append(
-            f"{unclear} of {len(answers)} inputs have different answers in different rows; no "
-            "instruction can get all of them right."
-        )
-    found += _on_texts(problem, first)
-    return tuple(text for text in found if text)
-
-
-def _on_validation(n: int) -> str:
-    if not n:
-        return (
-            "There is no validation split: the winner is chosen on the items it was found with, "
-            "so luck is chosen too."
-        )
-    if n < FEW:
-        return (
-            f"{n} validation items are too few to choose the winner on; take {FEW} at the very "
-            "least, better 100."
-        )
-    return ""
-
-
-def _on_test(n: int) -> str:
-    needed = items_needed(GAIN)
-    if not n:
-        return "There is no test split: no gain can be shown."
-    if n < needed:
-        return (
-            f"{n} test items are too few to be sure of a gain of {100 * GAIN:g} points; that takes "
-            f"about {needed} (80 % power, where start and winner disagree on a fifth of the items)."
-        )
-    return ""
-
-
-def _on_targets(problem: PromptProblem, scorer: Model, targets: Sequence[str]) -> list[str]:
-    found = []
-    answer, count = Counter(targets).most_common(1)[0]
-    share = count / len(targets)
-    if share >= _MOST and not problem.balanced:
-        percent = f"{100 * share:.0f} %"
-        found.append(
-            f"{percent} of the answers are {one_line(answer, 40)!r}: an instruction that always "
-            f"gets this answer scores {percent}; problem.balanced = true makes every class count "
-            "the same."
-        )
-    most = problem.call("", problem.splits.train[0], scorer).max_tokens
-    usual = math.ceil(median(len(target.encode()) for target in targets) / _BYTES)
-    if usual > most:
-        found.append(
-            f"scorer.max_tokens is {most}, but a usual answer has about {usual} tokens and would "
-            "be cut off."
-        )
-    return found
-
-
-def _on_texts(problem: PromptProblem, first: str) -> list[str]:
-    """Point out braces that look like placeholders and are none."""
-    found = []
-    slots = set(re.findall(r"\{(\w+)\}", problem.prompt.text)) - {"instruction", "input"}
-    if slots:
-        found.append(
-            f"The prompt layout has {_braced(slots)}, which the scorer LLM will see as it stands; "
-            "only {instruction} and {input} are filled in."
-        )
-    slots = {slot for text in problem.starts for slot in re.findall(r"\{(\w+)\}", text)}
-    if slots:
-        found.append(
-            f"A starting instruction has {_braced(slots)}, which nothing fills in; a whole prompt "
-            "with placeholders belongs into problem.prompt_from."
-        )
-    slots = set(re.findall(r"(?<!\{)\{(\w+)\}(?!\})", first)) & VARIABLES.keys()
-    if slots:
-        found.append(
-            f"The meta-prompt says {_braced(slots)} literally; a template's variables stand in "
-            "two pairs of braces."
-        )
-    return found
-
-
-def _braced(names: set[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in sorted(names))

@@ -1,4 +1,4 @@
-"""A told step as a record of the journal, and the journal as told steps."""
+"""Told steps and validations as records of the journal, and the journal as told steps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 UNSTORED = "unstored"
 """Kind of the records with what a stretch of a run has paid beside the replies that it stored."""
+
+EVALUATION = "evaluation"
+"""Key of the configuration that marks a stored run as an evaluation of given instructions (its
+value: the words of the command that repeats it), and kind of the records with what it found."""
+
+VALIDATION = "validation"
+"""Kind of the records with a point of the overfitting curve; it follows the step it is about."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,7 @@ class Step:
                 {
                     "text": entry.text,
                     "parents": list(entry.candidate.parents),
-                    "planned": entry.evaluation.planned,
-                    "outcomes": [
-                        [o.item, o.score, o.answer, o.weight, o.reason]
-                        for o in entry.evaluation.outcomes
-                    ],
+                    **_packed(entry.evaluation),
                 }
                 for entry in self.entries
             ],
@@ -60,8 +63,30 @@ class Step:
         }
 
 
+@dataclass(frozen=True)
+class Validation:
+    """A point of the overfitting curve: the best candidate of a step on the validation split.
+
+    Attributes:
+        step: Number of the step; 0 for the starting solutions.
+        candidate: Id of the step's best candidate on train.
+        evaluation: What it got on validation.
+    """
+
+    step: int
+    candidate: str
+    evaluation: Evaluation
+
+    def packed(self) -> dict[str, Any]:
+        """Return the point as JSON data."""
+        return {"step": self.step, "candidate": self.candidate, **_packed(self.evaluation)}
+
+
 def steps(
-    store: Store, run: str, unstored: Callable[[dict[str, Any]], None] | None = None
+    store: Store,
+    run: str,
+    unstored: Callable[[dict[str, Any]], None] | None = None,
+    validated: Callable[[Validation], None] | None = None,
 ) -> Iterator[Step]:
     """Yield the told steps of a run in order.
 
@@ -69,6 +94,7 @@ def steps(
         store: Where the run is kept.
         run: Its name.
         unstored: Told the data of each record of kind `UNSTORED`, in the one pass.
+        validated: Told each record of kind `VALIDATION`, after its step was taken.
 
     Raises:
         StoreError: The store has no such run, or cannot be read.
@@ -78,19 +104,28 @@ def steps(
             yield _unpacked(record.data)
         elif record.kind == UNSTORED and unstored is not None:
             unstored(record.data)
+        elif record.kind == VALIDATION and validated is not None:
+            data = record.data
+            validated(Validation(data["step"], data["candidate"], _evaluation(data)))
 
 
 def _unpacked(data: dict[str, Any]) -> Step:
     number = data["step"]
     entries = tuple(
-        Entry(
-            Candidate(e["text"], number, tuple(e["parents"])),
-            Evaluation(tuple(_outcome(*o) for o in e["outcomes"]), e["planned"]),
-        )
+        Entry(Candidate(e["text"], number, tuple(e["parents"])), _evaluation(e))
         for e in data["entries"]
     )
     rejected = tuple(Rejected(text, reason, number) for text, reason in data["rejected"])
     return Step(number, entries, rejected, tuple(data["calls"]))
+
+
+def _packed(evaluation: Evaluation) -> dict[str, Any]:
+    outcomes = [[o.item, o.score, o.answer, o.weight, o.reason] for o in evaluation.outcomes]
+    return {"planned": evaluation.planned, "outcomes": outcomes}
+
+
+def _evaluation(data: dict[str, Any]) -> Evaluation:
+    return Evaluation(tuple(_outcome(*o) for o in data["outcomes"]), data["planned"])
 
 
 def _outcome(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Order = Literal["ascending", "descending", "random"]
 Tag = Literal["INS", "Start"]
+Refine = Literal["generate", "edit"]
 
 VARIABLES: dict[str, str] = {
     "task": "what the solutions are for, in the user's words",
@@ -35,12 +36,19 @@ VARIABLES: dict[str, str] = {
     "scale": "the highest score shown, or empty where scores have no range",
     "better": '"higher" or "lower"',
     "labels": "the closed set of answers; may be empty",
+    "constraints": "what the user demands of a solution, as clauses; may be empty",
+    "request": "what is asked of the model, in a sentence, where a method chooses it; may be empty",
     "entries": "what was tried, each with .text, .score and .partial",
     "scored": "whether scores are shown",
     "order": '"ascending", "descending" or "random"',
     "aim": "the score that the continued list asks for",
     "exemplars": "training examples with .question, .input (with the placeholder) and .output",
     "failing": "whether the exemplars were chosen because they fail",
+    "current": "the solution to go on from, with .text, .score and .partial; none in most methods",
+    "feedback": "what is wrong with past solutions, in words; may be empty",
+    "limit": "how many words of the current solution may change; none without a limit",
+    "excess": "how many words a first reply changed, where that was too many; otherwise 0",
+    "refine": '"edit" to alter the current solution, "generate" to write another',
     "trajectory_first": "whether the trajectory stands before the exemplars",
     "opening": "the tag before a new solution",
     "closing": "the tag after a new solution",
@@ -77,6 +85,11 @@ class Sections:
         exemplars: Training examples.
         failing: Whether the exemplars were chosen because past solutions fail on them.
         trajectory_first: Whether the trajectory stands before the exemplars.
+        current: The solution to go on from, where the method has one.
+        feedback: What is wrong with past solutions, in words.
+        limit: How many words of the current solution may change; None: any number.
+        excess: How many words a first reply changed, where that was too many; otherwise 0.
+        refine: Whether the current solution is to be altered, or another one written.
     """
 
     description: Description
@@ -88,6 +101,11 @@ class Sections:
     exemplars: tuple[Exemplar, ...] = ()
     failing: bool = False
     trajectory_first: bool = True
+    current: Shown | None = None
+    feedback: str = ""
+    limit: int | None = None
+    excess: int = 0
+    refine: Refine = "generate"
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,7 @@ class MetaPrompt:
             paper, "Start" in the published code with instructions that begin the answer).
         strict: Whether a reply without the family's marks is refused; if not, the whole
             reply is taken (as in the published code).
+        layout: See :class:`~llmopt.problem.Description`.
 
     Raises:
         TemplateError: The template cannot be parsed, uses an unknown variable, or cannot be
@@ -113,6 +132,7 @@ class MetaPrompt:
     template: str = ""
     tag: Tag = "INS"
     strict: bool = True
+    layout: str = ""
 
     def __post_init__(self) -> None:
         if self.family not in ("chat", "brackets", "continuation"):
@@ -121,14 +141,17 @@ class MetaPrompt:
             )
         if self.tag not in ("INS", "Start"):
             raise UnknownNameError("a meta-prompt tag", self.tag, ("INS", "Start"))
-        _compiled(self.text)
+        self._compiled()
         if self.template:
             self.lay_out(_EXAMPLE)  # what an entry does not have shows only when it is filled in
 
     @property
     def text(self) -> str:
         """The template's text: the user's own, or the one that ships."""
-        return self.template or shipped(self.wording, self.family)
+        return self.template or shipped(self.wording, self.family, self.layout)
+
+    def _compiled(self) -> jinja2.Template:
+        return compiled(self.text, frozenset(VARIABLES), "a meta-prompt template")
 
     @property
     def raw(self) -> bool:
@@ -155,13 +178,15 @@ class MetaPrompt:
 
         description = sections.description
         try:
-            text = _compiled(self.text).render(
+            text = self._compiled().render(
                 task=description.task,
                 noun=description.noun,
                 where=description.where,
                 measure=description.measure,
                 better="higher" if description.higher_is_better else "lower",
                 labels=description.labels,
+                constraints=description.constraints,
+                request=description.request,
                 scale=sections.scale,
                 entries=sections.entries,
                 scored=sections.scored,
@@ -170,6 +195,11 @@ class MetaPrompt:
                 exemplars=sections.exemplars,
                 failing=sections.failing,
                 trajectory_first=sections.trajectory_first,
+                current=sections.current,
+                feedback=sections.feedback,
+                limit=sections.limit,
+                excess=sections.excess,
+                refine=sections.refine,
                 opening=self.opening,
                 closing=self.closing,
             )
@@ -200,7 +230,8 @@ class MetaPrompt:
         """Return the solution that a reply proposes, or why there is none.
 
         The rules are those of OPRO, section 3, step 5: the first pair of tags; the first
-        square brackets on one line; the text up to the closing tag of the open pair.
+        square brackets on one line (for numbers the last ones with a digit, as in section 7);
+        the text up to the closing tag of the open pair.
 
         Args:
             reply: The reply's text.
@@ -212,8 +243,10 @@ class MetaPrompt:
                 return Refusal("cut off before the closing tag")
             return reply.partition("</TEXT>")[0].removeprefix("<TEXT>")
         if self.family == "brackets":
-            match = re.search(r"\[(.*?)\]", reply)
-            found = match.group(1) if match else None
+            inner: list[str] = re.findall(r"\[(.*?)\]", reply)
+            if self.layout == "numbers":  # which models think about first, and begin with [w, b]
+                inner = [text for text in inner if re.search(r"\d", text)][-1:]
+            found = inner[0] if inner else None
         else:
             found = between(reply, self.opening, self.closing)
         if found is not None:
@@ -222,24 +255,54 @@ class MetaPrompt:
 
 
 _EXAMPLE = Sections(
-    Description(task="a task", where="at the beginning", labels=("yes", "no")),
+    Description("a task", where="at the start", labels=("yes", "no"), constraints=("it is short",)),
     entries=(Shown("a solution", "50"),),
     scale="100",
     aim="75",
     exemplars=(Exemplar("a question", "<INS> a question", "yes"),),
+    current=Shown("a solution", "50"),
+    feedback="It is too short.",
+    limit=10,
 )
 """What a user's template is tried on, before anything is paid."""
 
 
+def filled(wording: str, name: str, **variables: object) -> str:
+    """Return a text that a method sends beside its meta-prompt: a template that ships, filled in.
+
+    Args:
+        wording: The folder of ``templates/``.
+        name: The template's name.
+        variables: All that it uses.
+
+    Raises:
+        TemplateError: It uses another variable.
+    """
+    template = compiled(shipped(wording, name), frozenset(variables), f"the template {name!r}")
+    return template.render(**variables).strip()
+
+
 @cache
-def shipped(wording: str, family: str) -> str:
+def shipped(wording: str, family: str, layout: str = "") -> str:
     """Return the text of a template that ships with the package."""
-    return (files("llmopt") / "templates" / wording / f"{family}.md").read_text(encoding="utf-8")
+    folder = files("llmopt") / "templates" / wording
+    special = folder / layout / f"{family}.md"
+    chosen = special if layout and special.is_file() else folder / f"{family}.md"
+    return chosen.read_text(encoding="utf-8")
 
 
 @cache
-def _compiled(template: str) -> jinja2.Template:
-    """Parse a template in a sandbox, or say what is wrong with it and where."""
+def compiled(template: str, variables: frozenset[str], what: str) -> jinja2.Template:
+    """Parse a template in a sandbox.
+
+    Args:
+        template: Its text.
+        variables: What it may use.
+        what: How messages call it.
+
+    Raises:
+        TemplateError: It cannot be parsed, or uses another variable; the message says where.
+    """
     import jinja2
     from jinja2 import meta
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -250,11 +313,11 @@ def _compiled(template: str) -> jinja2.Template:
         tree = environment.parse(template)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(
-            f"a meta-prompt template is Jinja, but line {error.lineno} is not: {error.message}"
+            f"{what} is Jinja, but line {error.lineno} is not: {error.message}"
         ) from error
-    for name in sorted(meta.find_undeclared_variables(tree) - VARIABLES.keys()):
+    for name in sorted(meta.find_undeclared_variables(tree) - variables):
         raise TemplateError(
-            f"a meta-prompt template uses only {', '.join(sorted(VARIABLES))}, "
-            f"but got {{{{ {name} }}}}{nearest(name, VARIABLES)}"
+            f"{what} uses only {', '.join(sorted(variables))}, "
+            f"but got {{{{ {name} }}}}{nearest(name, sorted(variables))}"
         )
     return environment.from_string(template)

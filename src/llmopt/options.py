@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from llmopt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from llmopt.algorithm import Algorithm
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from llmopt.store.protocol import Store
     from llmopt.types import Role
 
+Control = Literal["empty", "think", "sampling"]
+"""The controls that a result is compared with unless they are switched off."""
+
+_HALF = 0.5  # a lower level is none
+
 
 @dataclass(frozen=True)
 class Options:
@@ -30,7 +35,11 @@ class Options:
         optimizer: The optimizer LLM by name, or as a model; None takes the scorer LLM.
         steps: Steps at most, not counting the starting solutions.
         patience: End after this many steps without a better score; 0: never.
-        target: End when the best train score (0..1 for prompts) reaches this.
+        target: End when the best train score (0..1 for prompts) reaches this; None: when it
+            reaches the problem's optimum, where that is known.
+        validate_every: Measure the best of every so many steps on validation, the starting
+            solutions included, for the overfitting curve; 0: never, as it costs calls.
+        validation_patience: End after this many of these without a better one; 0: never.
         budget: Hard limits over both roles together.
         prices: US dollars per million tokens by role, for a budget in dollars; without one,
             what :func:`~llmopt.models.prices.price_of` knows.
@@ -46,6 +55,10 @@ class Options:
             again under another name costs nothing.
         tolerance: Share of a batch that may stay unmeasured, 0..1; one item always may.
         finalists: How many of the best on train are measured on validation, 1 or more.
+        level: Confidence level of intervals and verdict, above 0.5 and below 1.
+        controls: What the winner is compared with beside the start: "empty" and "think" (the
+            empty instruction and "Let's think step by step."; prompts only), and "sampling"
+            (best of N without scores, at as many evaluations as the search); () for nothing.
         progress: Whether to show progress, or who is told of it.
         source: What the journal keeps for ``llmopt resume``.
 
@@ -58,6 +71,8 @@ class Options:
     steps: int = 10
     patience: int = 0
     target: float | None = None
+    validate_every: int = 0
+    validation_patience: int = 0
     budget: Limits | None = None
     prices: Mapping[Role, Price] = field(default_factory=dict)
     rates: Mapping[Role, Rates] = field(default_factory=dict)
@@ -69,6 +84,8 @@ class Options:
     record: str | Path | None = None
     tolerance: float = 0.02
     finalists: int = 10
+    level: float = 0.95
+    controls: Sequence[str] = get_args(Control)
     progress: bool | Callable[[Progress], None] = True
     source: dict[str, Any] | None = None
 
@@ -85,5 +102,19 @@ class Options:
             )
         if not 0 <= self.tolerance <= 1:
             raise ConfigError(f"tolerance is a share from 0 to 1, but got {self.tolerance}")
+        if self.validate_every < 0:
+            raise ConfigError(
+                f"validate_every is 0 (never) or more steps, but got {self.validate_every}"
+            )
         if self.finalists < 1:
             raise ConfigError(f"finalists are 1 or more, but got {self.finalists}")
+        if not _HALF < self.level < 1:
+            raise ConfigError(
+                f"a confidence level is above {_HALF} and below 1, but got {self.level}; "
+                "0.95 is usual"
+            )
+        if isinstance(self.controls, str):
+            raise ConfigError(
+                f"controls are a list of names, but got {self.controls!r}; "
+                f"write ({self.controls!r},)"
+            )

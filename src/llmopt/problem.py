@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+
     from llmopt.model import Model
     from llmopt.types import Item, Outcome
 
@@ -24,6 +28,10 @@ class Description:
         measure: What the score is called: "accuracy", "value".
         higher_is_better: Direction of the scores *as shown*; inside, higher is always better.
         labels: The answers the task knows, where it has a closed set of them.
+        constraints: What the user demands of a solution, as clauses ("it has at most 40 words").
+        request: What is asked of the optimizer LLM, in a sentence; empty: the template's own words.
+        layout: The folder of templates that suit this kind of problem ("numbers"), within those
+            of a wording that has such a folder; empty: the wording's own.
     """
 
     task: str
@@ -32,6 +40,9 @@ class Description:
     measure: str = "accuracy"
     higher_is_better: bool = True
     labels: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    request: str = ""
+    layout: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +130,112 @@ class Problem(Protocol):
             ModelError: The scorer LLM could not answer; never turned into a score here.
         """
         ...
+
+
+@runtime_checkable
+class Controlled(Protocol):
+    """A problem that has plain controls: solutions that nobody had to search for."""
+
+    @property
+    def controls(self) -> Mapping[str, str]:
+        """The plain controls by name, as canonical texts."""
+        ...
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """A problem that can have its answers judged by a language model."""
+
+    @property
+    def judge(self) -> object:
+        """The judge LLM, by name or as a model; None where nothing is judged by one."""
+        ...
+
+    @property
+    def calls_each(self) -> int:
+        """How many calls to all models together one evaluation takes; 1 or more."""
+        ...
+
+    def bound(self, judge: Model) -> Problem:
+        """Return the same problem with the judge LLM that it asks; it then names it, too."""
+        ...
+
+
+@runtime_checkable
+class Remarked(Protocol):
+    """A problem in which somebody may say why an answer is worth what it is."""
+
+    async def remarks(self, output: str, item: Item) -> str:
+        """Return what was said of a measured output, from the store; empty where nothing was."""
+        ...
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A problem of which random solutions can be drawn."""
+
+    def draw(self, rng: np.random.RandomState) -> str:
+        """Return a solution drawn uniformly from the space, as canonical text."""
+        ...
+
+
+@runtime_checkable
+class Vectors(Drawn, Protocol):
+    """A problem whose solutions are points with as many coordinates as there are bounds."""
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """Low and high of each dimension, where methods draw; the optimum lies inside."""
+        ...
+
+    @property
+    def spacing(self) -> float:
+        """The grid step of coordinates: 1.0 for whole numbers; above 0."""
+        ...
+
+    def encode(self, point: Sequence[float]) -> str:
+        """Return a point as canonical text, rounded to the grid; outside of the bounds, too."""
+        ...
+
+    def decode(self, text: str) -> tuple[float, ...]:
+        """Return the point of a canonical text."""
+        ...
+
+
+@runtime_checkable
+class Neighbourly(Drawn, Protocol):
+    """A problem whose solutions have neighbours, such as tours."""
+
+    def neighbours(self, text: str) -> Iterator[str]:
+        """Yield all neighbours of a canonical text as canonical texts, in a fixed order."""
+        ...
+
+
+@runtime_checkable
+class Known(Protocol):
+    """A problem whose best score may be known."""
+
+    @property
+    def optimum(self) -> float | None:
+        """The best score there can be, as it is inside (higher is better), or None."""
+        ...
+
+
+def optimum_of(problem: Problem) -> float | None:
+    """Return the best score that a problem can give, where that is known."""
+    return problem.optimum if isinstance(problem, Known) else None
+
+
+def judge_of(problem: Problem) -> object:
+    """Return a problem's judge LLM, by name or as a model, or None."""
+    return problem.judge if isinstance(problem, Judged) else None
+
+
+def judged(problem: Problem, judge: Model | None) -> Problem:
+    """Return a problem with its judge LLM handed in, or as it is where there is none."""
+    return problem.bound(judge) if judge and isinstance(problem, Judged) else problem
+
+
+def calls_each(problem: Problem) -> int:
+    """Return how many calls to all models together one evaluation of a problem takes."""
+    return problem.calls_each if isinstance(problem, Judged) else 1

@@ -15,7 +15,9 @@ class Progress:
 
     Attributes:
         run: Name of the run.
-        phase: "starts", "asking", "scoring", "validation", "test", "done".
+        phase: "starts", "asking", "scoring", "checking" (a point of the overfitting curve),
+            "validation", "test", "done"; of an evaluation, which has no steps, "evaluating"
+            and "done".
         step: The step being done; 0 for the starting solutions.
         steps: Steps planned.
         done: Evaluations done in this phase.
@@ -23,6 +25,7 @@ class Progress:
         ahead: About how many evaluations will follow after this phase; None: unknown.
         best: The best score so far in the problem's own direction, or None.
         best_text: The best solution so far.
+        validation: The last point of the overfitting curve on validation, as `best`, or None.
         candidates: Solutions measured so far.
         spent: What was used so far, by role, by this run, also before it was resumed.
         curve: The best score after each step.
@@ -43,6 +46,7 @@ class Progress:
     ahead: int | None = None
     best: float | None = None
     best_text: str = ""
+    validation: float | None = None
     candidates: int = 0
     spent: dict[str, Usage] = field(default_factory=dict)
     curve: list[float] = field(default_factory=list)

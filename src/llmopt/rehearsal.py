@@ -9,7 +9,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from llmopt.algorithm import Bounded
 from llmopt.models.scripted import ScriptedModel
+from llmopt.problems.judge import Judge
 from llmopt.problems.splits import Splits
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Item, Outcome, Role, digest
@@ -17,8 +19,9 @@ from llmopt.types import Candidate, Evaluation, Item, Outcome, Role, digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmopt.algorithm import Algorithm
+    from llmopt.algorithm import Algorithm, Most
     from llmopt.model import Model
+    from llmopt.problem import Problem
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Call
 
@@ -34,14 +37,21 @@ class Work:
         calls: How many.
         size: UTF-8 bytes of what they send.
         most: Tokens that they may generate at most.
+        returned: Tokens of answers that are sent again at most, beside `size`.
     """
 
     calls: int = 0
     size: int = 0
     most: int = 0
+    returned: int = 0
 
     def __add__(self, other: Work) -> Work:
-        return Work(self.calls + other.calls, self.size + other.size, self.most + other.most)
+        return Work(
+            self.calls + other.calls,
+            self.size + other.size,
+            self.most + other.most,
+            self.returned + other.returned,
+        )
 
 
 @dataclass(frozen=True)
@@ -52,15 +62,18 @@ class Phase:
         optimizer: What the optimizer LLM is asked.
         scorer: What the scorer LLM is asked.
         proposed: How many solutions are asked for.
+        judge: What the judge LLM is asked, where there is one.
     """
 
     optimizer: Work = Work()
     scorer: Work = Work()
     proposed: int = 0
+    judge: Work = Work()
 
     def of(self, role: Role) -> Work:
         """Return the work of a role."""
-        return self.optimizer if role == "optimizer" else self.scorer
+        work: Work = getattr(self, role)
+        return work
 
 
 @dataclass(frozen=True)
@@ -69,13 +82,15 @@ class Plan:
 
     Attributes:
         starts: The starting solutions.
-        steps: The steps.
-        final: Choosing on validation and testing.
+        steps: The steps, each with the validation that is due before it.
+        final: The last validation, choosing on validation and testing.
+        controls: What the winner is compared with beside the start.
     """
 
     starts: Phase
     steps: tuple[Phase, ...]
     final: Phase
+    controls: Phase = Phase()
 
 
 async def rehearse(
@@ -88,6 +103,8 @@ async def rehearse(
     steps: int,
     seed: int,
     finalists: int,
+    validate_every: int = 0,
+    plain: Sequence[str] = (),
     new: bool,
 ) -> Plan:
     """Go through a run.
@@ -101,20 +118,31 @@ async def rehearse(
         steps: Steps planned, for schedules.
         seed: Seed of the run.
         finalists: How many are measured on validation.
+        validate_every: Steps from point to point of the overfitting curve; 0: there is none.
+        plain: The plain controls, as texts.
         new: Whether every proposal is new, as long as is allowed and no worse than any other;
             if not, nothing new is proposed and every text is as short as it can be.
 
     Raises:
         TemplateError: A meta-prompt cannot be laid out.
     """
-    made = _Rehearsal(problem, algorithm, optimizer, _Sizes(problem, scorer), seed, new=new)
-    return await made.plan(done, steps, finalists)
+    sizes = _Sizes(problem, scorer)
+    made = _Rehearsal(problem, algorithm, optimizer, sizes, seed, new=new)
+    plan = await made.plan(done, steps, finalists, validate_every)
+    for text in plain:
+        if new or text not in problem.starts:  # a start may have won, and is then tested anyway
+            work = plan.controls.scorer + sizes.exact(text, problem.items("test"))
+            plan = replace(plan, controls=Phase(scorer=work))
+    if not isinstance(problem.metric, Judge):
+        return plan
+    judging = _Judging(problem, problem.metric, problem.call("", problem.splits.train[0], scorer))
+    return judging.most(plan) if new else judging.least(plan)
 
 
-async def first_call(
-    problem: PromptProblem, algorithm: Algorithm, optimizer: Model, *, seed: int, steps: int
-) -> Call | None:
-    """Return the first call to the optimizer LLM as step 1 will make it; None: there is none.
+async def first_step(
+    problem: Problem, algorithm: Algorithm, optimizer: Model, *, seed: int, steps: int
+) -> tuple[tuple[Call, ...], int]:
+    """Return the calls to the optimizer LLM as step 1 will make them, and its proposals.
 
     The scores of the starting solutions are not known yet and stand at one half.
 
@@ -123,41 +151,88 @@ async def first_call(
     """
     calls: list[Call] = []
     told = _told(problem, Trajectory(), [Candidate(text) for text in problem.starts], 0.5)
-    await algorithm.ask(problem, told, _recorder(optimizer, calls), seed, max(1, steps))
-    return calls[0] if calls else None
+    model = _recorder(optimizer, calls)
+    asked = await _bound(algorithm).ask(
+        problem, told, model, seed, max(1, steps), scorer=_recorder(optimizer, [])
+    )
+    return tuple(calls), len(asked.candidates) + len(asked.rejected)
 
 
 class _Sizes:
     """How long the calls to the scorer LLM are: the bytes of a prompt without its instruction."""
 
     def __init__(self, problem: PromptProblem, scorer: Model) -> None:
-        self._problem, self._scorer = problem, scorer
-        self._around: dict[str, int] = {}
+        self._problem, self.scorer = problem, scorer
+        self._known: dict[str, Work] = {}
 
     def exact(self, text: str, items: Sequence[Item]) -> Work:
         """Return the work of measuring a text; equal calls are made once."""
         calls = {
             call.text: call
-            for call in (self._problem.call(text, item, self._scorer) for item in items)
+            for call in (self._problem.call(text, item, self.scorer) for item in items)
         }
-        size = sum(_bytes(sent) for sent in calls)
-        return Work(len(calls), size, sum(call.max_tokens for call in calls.values()))
+        return sum(map(self._work, calls.values()), Work())
 
-    def around(self, item: Item) -> int:
-        """Return the bytes that are sent beside an instruction."""
-        if item.input not in self._around:
-            sent = self._problem.call("x", item, self._scorer).text
-            self._around[item.input] = _bytes(sent) - 1
-        return self._around[item.input]
+    def one(self, length: int, item: Item) -> Work:
+        """Return the work of measuring a text of a length, in bytes, on an item."""
+        if item.input not in self._known:
+            self._known[item.input] = self._work(self._problem.call("x", item, self.scorer))
+        known = self._known[item.input]
+        # Every call holds the text once.
+        size = known.size + known.calls * (length - 1)
+        return Work(known.calls, size, known.most, known.returned)
 
     def of(self, length: int, items: Sequence[Item], times: int = 1) -> Work:
         """Return the work of measuring so many texts of a length, in bytes, on the items."""
         distinct = {item.input: item for item in items}.values()
-        if not distinct:
-            return Work()
-        most = self._problem.call("x", items[0], self._scorer).max_tokens
-        size = sum(self.around(item) + length for item in distinct)
-        return Work(times * len(distinct), times * size, times * len(distinct) * most)
+        work = sum((self.one(length, item) for item in distinct), Work())
+        return Work(times * work.calls, times * work.size, times * work.most, times * work.returned)
+
+    def _work(self, call: Call) -> Work:
+        """Return the work of a call, and of asking again for the final answer."""
+        work = Work(1, _bytes(call.text), call.max_tokens)
+        again = self._problem.again(call, "x")
+        if again:
+            work += Work(1, _bytes(again.text) - 1, again.max_tokens, call.max_tokens)
+        return work
+
+
+class _Judging:
+    """What a judge LLM is asked, beside the calls of a plan to the scorer LLM."""
+
+    def __init__(self, problem: PromptProblem, judge: Judge, answer: Call) -> None:
+        self._judge, self._longest = judge, answer.max_tokens
+        self._each = 1 + problem.asking.again  # calls to the scorer LLM for one answer
+        splits = (problem.splits.train, problem.splits.validation, problem.splits.test)
+        # Equal questions with different targets are one call to the scorer LLM, but not here.
+        self._splits = [list({(i.input, i.target): i for i in items}.values()) for items in splits]
+
+    def least(self, plan: Plan) -> Plan:
+        """Add the work where all instructions get the same short answer to an item."""
+        train, *others = (sum(map(self._on, items), Work()) for items in self._splits)
+        final = replace(plan.final, judge=sum(others, Work()))
+        return replace(plan, starts=replace(plan.starts, judge=train), final=final)
+
+    def most(self, plan: Plan) -> Plan:
+        """Add the work where no two answers are equal, and all are as long as they may be."""
+        known = [items for items in self._splits if items]
+        share = max(len(items) / len({item.input for item in items}) for items in known)
+        means = [sum(self._on(item).size for item in items) / len(items) for items in known]
+
+        def judged(phase: Phase) -> Phase:
+            answers = math.ceil(share * phase.scorer.calls / self._each)
+            calls = answers * self._judge.orders
+            most, returned = calls * self._judge.max_tokens, calls * self._longest
+            work = Work(calls, math.ceil(answers * max(means)), most, returned)
+            return replace(phase, judge=work)
+
+        starts, final, controls = map(judged, (plan.starts, plan.final, plan.controls))
+        return Plan(starts, tuple(map(judged, plan.steps)), final, controls)
+
+    def _on(self, item: Item) -> Work:
+        """Return the work of judging an empty answer."""
+        sizes = [_bytes(question.text) for question in self._judge.questions("", item)]
+        return Work(len(sizes), sum(sizes), len(sizes) * self._judge.max_tokens)
 
 
 class _Rehearsal:
@@ -173,42 +248,102 @@ class _Rehearsal:
         *,
         new: bool,
     ) -> None:
-        self._problem, self._algorithm, self._sizes = problem, algorithm, sizes
+        self._problem, self._algorithm, self._sizes = problem, _bound(algorithm), sizes
         self._seed, self._new = seed, new
         self._calls: list[Call] = []
+        self._validated = 0  # candidates of the overfitting curve
         self._model = _recorder(optimizer, self._calls)
+        self._measured: list[Call] = []  # what the parts of the algorithm ask the scorer LLM
+        self._scorer = _recorder(sizes.scorer, self._measured)
         # What is shown of the items differs from step to step: all are the longest, or shortest.
         self._shown = _like_one(problem, longest=new)
-        longest = max(problem.filters.max_length * _width(problem), *map(_bytes, problem.starts), 1)
+        self._shortest = min(map(_bytes, problem.starts))
+        words = "".join((problem.task, *problem.starts))
+        width = _bytes(words) / max(1, len(words))  # bytes of a character: 1 for English
+        longest = max(problem.filters.max_length * width, *map(_bytes, problem.starts), 1)
         self._length = math.ceil(longest)
 
-    async def plan(self, done: int, steps: int, finalists: int) -> Plan:
+    async def plan(self, done: int, steps: int, finalists: int, every: int) -> Plan:
         """Return the parts of a run that does `done` of `steps` planned steps."""
         starts = self._problem.starts
-        work = Work()
-        for text in starts:
-            work += self._sizes.exact(text, self._problem.items("train"))
+        work = await self._starts()
         shown = starts if self._new else tuple(str(n or "") for n in range(len(starts)))
         entries = [Candidate(text) for text in shown]
         self._told = _told(self._problem, Trajectory(), entries, _STARTS if self._new else 1.0)
-        phases = [await self._step(steps) for _ in range(done)]
-        return Plan(Phase(scorer=work), tuple(phases), self._final(finalists))
+        phases = []
+        for _ in range(done):
+            checked = self._checked(every)
+            phase = await self._step(steps)
+            phases.append(replace(phase, scorer=checked + phase.scorer))
+        checked = self._checked(every)
+        final = self._final(finalists)
+        return Plan(Phase(scorer=work), tuple(phases), Phase(scorer=checked + final))
+
+    async def _starts(self) -> Work:
+        """Let the algorithm measure the starting solutions."""
+        asked: list[tuple[Candidate, Item]] = []
+
+        async def measure(jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
+            asked.extend(jobs)
+            return [Outcome(item.id, _STARTS, weight=item.weight) for _, item in jobs]
+
+        starts = [Candidate(text) for text in self._problem.starts]
+        items = self._problem.items("train")
+        await self._algorithm.rate(starts, items, Trajectory(), measure)
+        measured = {start: [item for one, item in asked if one == start] for start in starts}
+        return sum((self._sizes.exact(c.text, some) for c, some in measured.items()), Work())
+
+    def _checked(self, every: int) -> Work:
+        """Measure the best of the last step on validation where the curve wants it."""
+        step = self._told.steps - 1
+        if not every or step % every or (step and not self._new):
+            return Work()
+        self._validated += 1
+        length = self._length if self._new else self._shortest
+        return self._sizes.of(length, self._problem.items("validation"))
 
     async def _step(self, steps: int) -> Phase:
         self._calls.clear()
         step = self._told.steps
-        asked = await self._algorithm.ask(self._shown, self._told, self._model, self._seed, steps)
+        self._measured.clear()
+        asked = await self._algorithm.ask(
+            self._shown, self._told, self._model, self._seed, steps, scorer=self._scorer
+        )
         work = Work(
             len(self._calls),
             sum(_bytes(call.text) for call in self._calls),
             sum(call.max_tokens for call in self._calls),
         )
         proposed = len(asked.candidates) + len(asked.rejected)
+        aside = sum(
+            (Work(1, _bytes(call.text), call.max_tokens) for call in set(self._measured)), Work()
+        )
         if not self._new:
             self._told = self._told.tell(())
-            return Phase(work, proposed=proposed)
+            return Phase(work, aside, proposed)
+        for part in (self._algorithm.reflect, self._algorithm.propose):
+            if isinstance(part, Bounded):
+                most = part.most()
+                work, aside = self._with(work, aside, most)
+                proposed = max(proposed, most.proposed)
         made = [Candidate(f"{step} {n} ".ljust(self._length, "x"), step) for n in range(proposed)]
-        return Phase(work, await self._scored(made), proposed)
+        return Phase(work, aside + await self._scored(made), proposed)
+
+    def _with(self, work: Work, aside: Work, most: Most) -> tuple[Work, Work]:
+        """Add calls that depend on replies; each is as long as the longest, and a solution."""
+        size = self._length + max((_bytes(call.text) for call in self._calls), default=0)
+        tokens = max((call.max_tokens for call in self._calls), default=0)
+        one = self._sizes.one(self._length, self._shown.items("train")[0])
+        asked = Work(
+            most.optimizer,
+            most.optimizer * size,
+            most.optimizer * tokens,
+            most.repeated * one.most,
+        )
+        times = most.scorer
+        return work + asked, aside + Work(
+            times * one.calls, times * one.size, times * one.most, times * one.returned
+        )
 
     async def _scored(self, candidates: Sequence[Candidate]) -> Work:
         """Let the algorithm measure candidates of which none is worse than another."""
@@ -228,37 +363,38 @@ class _Rehearsal:
         """Return the work of measuring candidates with these scores, and what they got."""
         items = self._problem.items("train")
         asked: set[tuple[str, str]] = set()
-        size = 0
+        work = Work()
 
         async def measure(jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
-            nonlocal size
+            nonlocal work
             for candidate, item in jobs:
                 job = (candidate.text, item.input)
                 if job not in asked:  # an equal call is made once
                     asked.add(job)
-                    size += self._sizes.around(item) + self._length
+                    work += self._sizes.one(self._length, item)
             return [Outcome(item.id, score(c, item), weight=item.weight) for c, item in jobs]
 
         evaluations = await self._algorithm.rate(candidates, items, self._told, measure)
-        most = self._sizes.of(1, items[:1]).most
-        return Work(len(asked), size, len(asked) * most), evaluations
+        return work, evaluations
 
-    def _final(self, finalists: int) -> Phase:
+    def _final(self, finalists: int) -> Work:
         validation, test = self._problem.items("validation"), self._problem.items("test")
         if self._new:
             # The start is measured too, where it is not among the best. How many candidates are
             # measured in full may depend on the scores, so each may be a finalist.
+            # None of those on the curve need be among them.
             known = len(self._told)
-            chosen = self._sizes.of(self._length, validation, min(finalists + 1, known))
-            return Phase(scorer=chosen + self._sizes.of(self._length, test, min(2, known)))
+            times = min(self._validated + finalists + 1, known) - self._validated
+            chosen = self._sizes.of(self._length, validation, times)
+            return chosen + self._sizes.of(self._length, test, min(2, known))
         full = sum(not entry.evaluation.partial for entry in self._told)
-        shortest = min(map(_bytes, self._problem.starts))
-        chosen = self._sizes.of(shortest, validation, min(finalists, full))
-        return Phase(scorer=chosen + self._sizes.of(shortest, test))
+        times = max(0, min(finalists, full) - self._validated)
+        chosen = self._sizes.of(self._shortest, validation, times)
+        return chosen + self._sizes.of(self._shortest, test)
 
 
 def _told(
-    problem: PromptProblem, trajectory: Trajectory, candidates: Sequence[Candidate], score: float
+    problem: Problem, trajectory: Trajectory, candidates: Sequence[Candidate], score: float
 ) -> Trajectory:
     """Return the trajectory after candidates that got the same score on every training item."""
     items = problem.items("train")
@@ -279,17 +415,26 @@ def _uneven(candidates: Sequence[Candidate]) -> Callable[[Candidate, Item], floa
 
 def _more(work: Work, share: float) -> Work:
     """Return a share more of the same work."""
-    return Work(*(math.ceil(amount * (1 + share)) for amount in (work.calls, work.size, work.most)))
+    amounts = (work.calls, work.size, work.most, work.returned)
+    return Work(*(math.ceil(amount * (1 + share)) for amount in amounts))
 
 
 def _recorder(like: Model, calls: list[Call]) -> Model:
-    """Return a model that answers nothing and notes what it was asked."""
+    """Return a model that answers nothing and notes what it was asked; an equal call once."""
+    known: set[Call] = set()
 
     def note(call: Call) -> str:
-        calls.append(call)
+        if call not in known:  # its reply is a stored one
+            known.add(call)
+            calls.append(call)
         return ""
 
     return ScriptedModel(note, traits=like.traits, identity=like.identity)
+
+
+def _bound(algorithm: Algorithm) -> Algorithm:
+    """Return an algorithm whose embedding model, where it has one, finds all texts alike."""
+    return algorithm.bound(ScriptedModel(lambda _: "[1.0]"))
 
 
 def _like_one(problem: PromptProblem, *, longest: bool) -> PromptProblem:
@@ -302,12 +447,6 @@ def _like_one(problem: PromptProblem, *, longest: bool) -> PromptProblem:
     one = max(items, key=length) if longest else min(items, key=length)
     train = tuple(replace(item, input=one.input, target=one.target) for item in items)
     return replace(problem, splits=Splits(train, problem.splits.validation, problem.splits.test))
-
-
-def _width(problem: PromptProblem) -> float:
-    """Return the bytes of a character in the user's own words: 1 for English."""
-    text = "".join((problem.task, *problem.starts))
-    return _bytes(text) / max(1, len(text))
 
 
 def _bytes(text: str) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
+from llmopt.models.absent import AbsentModel
+from llmopt.models.embeddings import embedder_named
 from llmopt.models.layers import wrap
 from llmopt.models.layers.borrowed import Borrowed
 from llmopt.models.layers.budget import Account, Limits, Price, Spent
@@ -26,18 +28,44 @@ if TYPE_CHECKING:
     from llmopt.store.protocol import Store
     from llmopt.types import Role
 
+_AHEAD = 4  # one more evaluation is prepared for so many in flight
+
 
 class Models:
-    """The models of a run: built before anything is stored, wrapped once the run has a name."""
+    """The models of a run: built before anything is stored, wrapped once the run has a name.
 
-    def __init__(self, options: Options, scorer: Any) -> None:
+    Args:
+        options: What they cost, and how fast they may be asked.
+        scorer: The scorer LLM by name or as a model; None where the problem needs none.
+        judge: The judge LLM likewise.
+        proposing: Whether the method asks an optimizer LLM. If not, none is built, also not one
+            that is named, and :class:`~llmopt.models.absent.AbsentModel` stands for it.
+        embedder: The name of the embedding model, where the method compares texts by one.
+
+    Raises:
+        InputError: A model cannot be built, or there is no optimizer LLM.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        scorer: Any,
+        judge: Any = None,
+        *,
+        proposing: bool = True,
+        embedder: str = "",
+    ) -> None:
         optimizer = scorer if options.optimizer is None else options.optimizer
+        if not proposing:
+            optimizer = AbsentModel()
         if optimizer is None:
             raise ConfigError(
                 "an optimizer LLM proposes the solutions, but got none; "
-                "name one with optimizer=…, for example 'local/smollm2-135m'"
+                "name one with optimizer=…, for example 'local/smollm2-135m', or take a method "
+                "that needs none, such as 'random-search'"
             )
         self._options = options
+        self._proposing = proposing
         show = options.progress is not False
         self.optimizer = _built(optimizer, show=show)
         if scorer is None:
@@ -45,6 +73,12 @@ class Models:
         else:
             same = scorer is optimizer or scorer == optimizer
             self.scorer = self.optimizer if same else _built(scorer, show=show)
+        self.judge: Model | None = None
+        if judge is not None:
+            known = ((optimizer, self.optimizer), (scorer, self.scorer))
+            same_one = next((m for named, m in known if judge is named or judge == named), None)
+            self.judge = same_one or _built(judge, show=show)
+        self.embedder = embedder_named(embedder) if embedder else None
         if options.budget and options.budget.usd is not None:
             self._options = replace(options, prices=self._known_prices(options.prices))
 
@@ -56,15 +90,39 @@ class Models:
     def _known_prices(self, given: Mapping[Role, Price]) -> Mapping[Role, Price]:
         """Return the user's prices, and where there is none the one that is known, if any."""
         made = dict(given)
-        roles: tuple[tuple[Role, Model | None], ...] = (
-            ("optimizer", self.optimizer),
-            ("scorer", self.scorer),
-        )
-        for role, model in roles:
-            price = price_of(model) if model and role not in made else None
-            if price:
+        for role, model in self._roles().items():
+            known = next((made[other] for other in self._played_by(model) if other in made), None)
+            price = known or price_of(model)
+            if role not in made and price:
                 made[role] = price
         return made
+
+    def _roles(self) -> dict[Role, Model]:
+        """Return who plays each role that is played."""
+        players: tuple[tuple[Role, Model | None], ...] = (
+            ("optimizer", self.optimizer if self._proposing else None),
+            ("scorer", self.scorer),
+            ("judge", self.judge),
+            ("embedder", self.embedder),
+        )
+        return {role: model for role, model in players if model is not None}
+
+    def _played_by(self, model: Model) -> list[Role]:
+        """Return the roles that a model plays, in their order."""
+        return [role for role, other in self._roles().items() if other is model]
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations are under way at once, so that the models are kept busy."""
+        measuring = [m for m in (self.scorer, self.judge) if m is not None]
+        if not measuring:
+            return self._options.concurrency or self.optimizer.traits.slots
+        # Each waits for the scorer LLM or for the judge LLM, so both need enough of them.
+        slots = self._options.concurrency or sum(
+            {_place(model): model.traits.slots for model in measuring}.values()
+        )
+        # The gates bound what is in flight; a few more are ready there when a slot is free.
+        return slots + slots // _AHEAD
 
     def account(self, store: Store, run: str) -> Account:
         """Return the budget of a run that may have spent before."""
@@ -77,11 +135,12 @@ class Models:
 
     def wrapped(
         self, store: Store, run: str, traffic: Traffic, stack: contextlib.AsyncExitStack
-    ) -> tuple[Model, Model | None]:
-        """Return the optimizer LLM and the scorer LLM in their rings.
+    ) -> tuple[Model, Model | None, Model | None]:
+        """Return the optimizer LLM, the scorer LLM and the judge LLM in their rings.
 
-        Both roles share the account, the gate of an endpoint at which both are reached, and one
-        onion where they are the same model.
+        The embedding model, where there is one, then has its rings too. All roles share the
+        account, those that are reached at one endpoint its gate, and those that are the same
+        model one onion.
 
         Raises:
             ConfigError: The run shall be recorded, but has begun, or the file has.
@@ -103,33 +162,30 @@ class Models:
             return made if recording is None else Record(made, recording)
 
         gates = self._gates()
-        optimizer = onion("optimizer", self.optimizer)
-        if self.scorer is None:
-            scorer = None
-        elif self.scorer is self.optimizer:
-            scorer = optimizer
-        else:
-            scorer = onion("scorer", self.scorer)
-        if recording is not None:
-            recording.name("optimizer", optimizer)
-            if scorer is not None:
-                recording.name("scorer", scorer)
-        return optimizer, scorer
+        made: dict[Role, Model] = {}
+        for role, model in self._roles().items():
+            first = self._played_by(model)[0]
+            made[role] = made[first] if first in made else onion(role, model)
+            if recording is not None:
+                recording.name(role, made[role])
+        self.embedder = made.get("embedder")
+        return made.get("optimizer", self.optimizer), made.get("scorer"), made.get("judge")
 
     def _gates(self) -> dict[Role, Gate]:
-        """Return the gate of each role: one for both where they are reached at one endpoint."""
-        most, rates = self._options.concurrency, self._options.rates
-        first, rate = self.optimizer.traits, rates.get("optimizer", Rates())
-        if self.scorer is None or self.scorer is self.optimizer:
-            return {"optimizer": Gate(most or first.slots, rate)}
-        second, other = self.scorer.traits, rates.get("scorer", Rates())
-        if first.endpoint and first.endpoint == second.endpoint:
-            gate = Gate(most or min(first.slots, second.slots), rate.lower(other))
-            return {"optimizer": gate, "scorer": gate}
-        return {
-            "optimizer": Gate(most or first.slots, rate),
-            "scorer": Gate(most or second.slots, other),
-        }
+        """Return the gate of each role: one for all that are reached at one endpoint."""
+        most, given = self._options.concurrency, self._options.rates
+        gates: dict[Role, Gate] = {}
+        for role, model in self._roles().items():
+            sharing = [r for r, other in self._roles().items() if _place(other) == _place(model)]
+            if sharing[0] in gates:
+                gates[role] = gates[sharing[0]]
+                continue
+            rates = Rates()
+            for other in sharing:
+                rates = rates.lower(given.get(other, Rates()))
+            slots = min(self._roles()[other].traits.slots for other in sharing)
+            gates[role] = Gate(most or slots, rates)
+        return gates
 
     def _recording(
         self, store: Store, run: str, stack: contextlib.AsyncExitStack
@@ -145,6 +201,11 @@ class Models:
         recording = Recording(Path(self._options.record).expanduser())
         stack.callback(recording.close)
         return recording
+
+
+def _place(model: Model) -> str:
+    """Return where a model is reached: an endpoint, or a place of its own."""
+    return model.traits.endpoint or f"model {id(model)}"
 
 
 def _built(model: str | NamedModel | Model, *, show: bool) -> Model:

@@ -8,57 +8,35 @@ was killed and resumed ends exactly where the unbroken one ends.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Asked
-from llmopt.errors import BudgetError, ConfigError, StoreError
-from llmopt.journal import Step, steps
+from llmopt.curve import Curve
+from llmopt.errors import BudgetError
+from llmopt.journal import VALIDATION, Step, Validation, steps
 from llmopt.models.layers.traffic import Traffic
+from llmopt.problem import calls_each
 from llmopt.progress import Progress, silent
 from llmopt.scoring import Scoring
+from llmopt.stop import Stop
 from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Evaluation, Outcome
-from llmopt.verdict import BUDGET, Result, decide, final_calls
+from llmopt.verdict import BUDGET, Evidence, Result, decide, final_calls
+from llmopt.watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from llmopt.algorithm import Algorithm
     from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
     from llmopt.store.protocol import Store
     from llmopt.types import Item, Rejected, Usage
-
-_log = logging.getLogger(__name__)
-_log.addHandler(logging.NullHandler())  # who wants the messages configures logging
-
-
-@dataclass(frozen=True)
-class Stop:
-    """When a search ends.
-
-    Attributes:
-        steps: Steps at most, not counting the starting solutions.
-        patience: End after this many steps without a better score; 0: never.
-        target: End when the best score on train reaches this; None: never. In the problem's
-            inner direction, higher is better.
-    """
-
-    steps: int = 10
-    patience: int = 0
-    target: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise ConfigError(f"steps are 0 or more, but got {self.steps}")
-        if self.patience < 0:
-            raise ConfigError(f"patience is 0 (never) or more, but got {self.patience}")
+    from llmopt.verdict import Choice
 
 
 class Run:
@@ -70,12 +48,16 @@ class Run:
         optimizer: The optimizer LLM with its rings.
         scorer: The scorer LLM with its rings; None where the problem needs none.
         store: Where journal and replies are.
-        name: Name of the run, which :func:`register` put into the store; what was told is replayed.
+        name: Name of the run, which :func:`~llmopt.identity.register` put into the store; what
+            was told is replayed.
         seed: Seed of every random choice.
         stop: When the search ends.
         slots: Evaluations in flight at most.
         tolerance: Share of a batch that may stay unmeasured.
         finalists: How many of the best on train are measured on validation.
+        validate_every: Steps from point to point of the overfitting curve; 0: there is none.
+        evidence: What the verdict says beside the comparison with the start.
+        further: Adds to a result that is already journaled, still as a part of the run.
         traffic: The rings of both models, with their budget.
         listen: Told of every change of progress.
 
@@ -97,6 +79,9 @@ class Run:
         slots: int = 64,
         tolerance: float = 0.02,
         finalists: int = 10,
+        validate_every: int = 0,
+        evidence: Evidence | None = None,
+        further: Callable[[Run, Result], Awaitable[Result]] | None = None,
         traffic: Traffic | None = None,
         listen: Callable[[Progress], None] = silent,
     ) -> None:
@@ -107,15 +92,24 @@ class Run:
         self.trajectory = Trajectory()
         self.rejected: Counter[str] = Counter()
         self.traffic = traffic or Traffic()
-        self.progress = Progress(name, steps=self.stop.steps, warnings=self.traffic.warnings)
-        self._listen: Callable[[Progress], None] = silent
-        self._scoring = Scoring(problem, scorer, slots, tolerance, self._observed)
+        self.curve = Curve(validate_every)
+        self.evidence = evidence or Evidence()
+        self.choice: Choice | None = None  # of the last decision
+        self._further = further
+        progress = Progress(name, steps=self.stop.steps, warnings=self.traffic.warnings)
+        self._watch = Watch(progress, self.traffic, silent)
+        self._scoring = Scoring(problem, scorer, slots, tolerance, self._watch.observed)
         self._began = time.monotonic()
         self._gained = 0  # the last step with a new best
         self._evaluations = 0  # outcomes of all steps after the starts
-        for step in steps(store, name, self.traffic.remember):
+        for step in steps(store, name, self.traffic.remember, self._validated):
             self._took(self.trajectory.tell(step.entries), step.entries, step.rejected)
-        self._listen = listen
+        self._watch.listen = listen
+
+    @property
+    def progress(self) -> Progress:
+        """What the run is doing right now."""
+        return self._watch.progress
 
     # -- one step, down once and up once -------------------------------------------------
 
@@ -129,9 +123,14 @@ class Run:
         step = self.trajectory.steps
         if step == 0:
             return Asked(tuple(Candidate(text) for text in self.problem.starts))
-        self._say(phase="asking", step=step, done=0, planned=0)
+        self._watch.say(phase="asking", step=step, done=0, planned=0)
         return await self.algorithm.ask(
-            self.problem, self.trajectory, self.optimizer, self.seed, self.stop.steps
+            self.problem,
+            self.trajectory,
+            self.optimizer,
+            self.seed,
+            self.stop.steps,
+            scorer=self._scoring.scorer,
         )
 
     async def evaluate(self, candidates: Sequence[Candidate]) -> tuple[Evaluation, ...]:
@@ -144,12 +143,12 @@ class Run:
         items = self.problem.items("train")
         step = self.trajectory.steps
         # Told with the first batch, when it is known how many evaluations there are.
-        self._set(
+        self._watch.note(
             phase="scoring" if step else "starts",
             step=step,
             done=0,
             planned=0,
-            ahead=self._ahead(),
+            ahead=self._ahead(step),
         )
         return await self.algorithm.rate(candidates, items, self.trajectory, self._measure)
 
@@ -181,6 +180,31 @@ class Run:
         self.store.append(self.name, "step", step.packed(best[0].score if best else None))
         self._took(told, entries, asked.rejected)
 
+    async def validate(self) -> None:
+        """Measure the last step's best on validation and journal it, where the curve wants it.
+
+        Nothing that is asked or measured on train depends on it.
+
+        Raises:
+            ModelError: As :meth:`ask`.
+            BudgetError: As :meth:`ask`.
+        """
+        entry = self.curve.due()
+        if entry is None:
+            return
+        items, step = self.problem.items("validation"), self.trajectory.steps - 1
+        self._watch.say(
+            phase="checking", step=step, done=0, planned=len(items), ahead=self._ahead(step)
+        )
+        self.traffic.begin_step()
+        try:
+            outcomes = await self._scoring.measure([(entry.candidate, item) for item in items])
+        finally:
+            self.traffic.end_step()
+        found = Validation(step, entry.candidate.id, Evaluation(tuple(outcomes), len(items)))
+        self.store.append(self.name, VALIDATION, found.packed())
+        self._validated(found)
+
     async def step(self) -> None:
         """Do one step: ask, evaluate, tell."""
         self.traffic.begin_step()
@@ -195,13 +219,12 @@ class Run:
     def why_stop(self) -> str:
         """Return why the search is over, or an empty text while it is not."""
         done, best = self.trajectory.steps - 1, self.trajectory.best(1)
-        if done < 0:
-            return ""
-        if self.stop.target is not None and best and best[0].score >= self.stop.target:
-            return "target reached"
-        if self.stop.patience and done - self._gained >= self.stop.patience:
-            return f"no better score in {self.stop.patience} steps"
-        return "steps done" if done >= self.stop.steps else ""
+        return self.stop.why(
+            done=done,
+            best=best[0].score if best else None,
+            idle=done - self._gained,
+            stale=self.curve.stale,
+        )
 
     async def optimize(self) -> Result:
         """Search until the run stops, choose the winner, test it, and say what was found.
@@ -219,9 +242,12 @@ class Run:
         status = "failed"
         self.store.append(self.name, "status", {"status": "running"})
         try:
-            async with self._watched():
+            async with self._watch.stalls():
                 stopped = await self._search()
                 result = await self._decided(stopped)
+            if self._further is not None:
+                self.store.append(self.name, "result", result.to_dict())
+                result = self._closed(await self._further(self, result))
             self.store.append(self.name, "result", result.to_dict())
             status = "budget" if result.out_of_budget else "done"
         except BudgetError:
@@ -234,15 +260,19 @@ class Run:
             self.store.add_seconds(self.name, time.monotonic() - self._began)
             self._began = time.monotonic()
             self.store.append(self.name, "status", {"status": status})
-        self._say(phase="done")
+        self._watch.say(phase="done")
         return result
 
     async def _search(self) -> str:
         """Do steps until the run stops, and return why it did."""
         try:
-            while not self.why_stop():
+            while True:
                 if self.trajectory.steps:
-                    self.traffic.keep_back(final_calls(self.problem, self.finalists))
+                    final = final_calls(self.problem, self.finalists)
+                    self.traffic.keep_back(final * calls_each(self.problem))
+                    await self.validate()
+                if why := self.why_stop():
+                    return why
                 await self.step()
         except BudgetError as error:
             if not self.trajectory.steps:
@@ -250,17 +280,22 @@ class Run:
             return f"{BUDGET}{error}"
         finally:
             self.traffic.keep_back(0)
-        return self.why_stop()
 
     async def _decided(self, stopped: str) -> Result:
         def announce(split: SplitName, jobs: int) -> None:
             after = 2 * len(self.problem.items("test")) if split == "validation" else 0
-            self._say(phase=split, done=0, planned=jobs, ahead=after)
+            self._watch.say(phase=split, done=0, planned=jobs, ahead=after)
 
         choice = await decide(
-            self.problem, self.trajectory, self._scoring.measure, announce, self.finalists
+            self.problem,
+            self.trajectory,
+            self._scoring.measure,
+            announce,
+            self.finalists,
+            evidence=self.evidence,
         )
-        return Result(
+        self.choice = choice
+        found = Result(
             run=self.name,
             algorithm=self.algorithm.name,
             best=choice.best.candidate,
@@ -268,11 +303,29 @@ class Run:
             lines=choice.lines,
             test=choice.test,
             verdict=choice.verdict,
-            notes=choice.notes,
+            notes=choice.notes + self.curve.notes(),
             stopped=stopped,
             steps=self.trajectory.steps - 1,
             candidates=len(self.trajectory),
             rejected=dict(self.rejected.most_common()),
+            usage={},
+            seconds=0.0,
+            stretch=self.traffic.stretch,
+            curve=self.curve.points(
+                higher_is_better=self.problem.description.higher_is_better,
+                level=self.evidence.level,
+            ),
+            comparisons=choice.comparisons,
+            level=choice.level,
+            finalists=choice.finalists,
+            optimism=choice.optimism,
+        )
+        return self._closed(found)
+
+    def _closed(self, result: Result) -> Result:
+        """Return the result with what was used up to now."""
+        return replace(
+            result,
             usage=self._usage(),
             seconds=self.store.seconds(self.name) + time.monotonic() - self._began,
             stretch=self.traffic.stretch,
@@ -290,117 +343,47 @@ class Run:
             self._evaluations += sum(len(entry.evaluation.outcomes) for entry in entries)
         self.trajectory = told
         self.rejected.update(r.reason for r in rejected)
+        self.curve.told(told.steps - 1, entries)
         if best:
-            score = best[0].score if self.problem.description.higher_is_better else -best[0].score
+            score = self._facing(best[0].score)
             self.progress.curve.append(score)
-            self._say(
+            self._watch.say(
                 step=told.steps - 1,
                 best=score,
                 best_text=best[0].text,
                 candidates=len(told),
             )
 
+    def _validated(self, found: Validation) -> None:
+        self.curve.took(found)
+        if self.curve.last is not None:
+            self._watch.say(validation=self._facing(self.curve.last))
+
+    def _facing(self, score: float) -> float:
+        """Return a score in the problem's own direction."""
+        return score if self.problem.description.higher_is_better else -score
+
     async def _measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
         """Measure what a rate asks for, which may be in several batches."""
-        self._say(planned=self.progress.planned + len(jobs))
+        self._watch.planned(len(jobs))
         return await self._scoring.measure(jobs)
 
-    def _ahead(self) -> int | None:
-        """Guess the evaluations after this step: as many a step as so far."""
-        step, final = self.trajectory.steps, final_calls(self.problem, self.finalists)
-        left = max(0, self.stop.steps - step)
+    def _ahead(self, begun: int) -> int | None:
+        """Guess the evaluations after those of a step: as many a step as so far."""
+        left, told = max(0, self.stop.steps - begun), self.trajectory.steps - 1
+        final = final_calls(self.problem, self.finalists)
+        first = begun if begun > told else begun + 1  # the last told step is being validated
+        final += self.curve.left(first, begun + left) * len(self.problem.items("validation"))
         if not left:
             return final
-        if step < 2:  # noqa: PLR2004 - before the first step is told, nothing is known
-            return None
-        return round(left * self._evaluations / (step - 1)) + final
-
-    def _observed(self, outcome: Outcome) -> None:
-        del outcome
-        self.progress.done += 1
-        self._look()
-
-    def _set(self, **changes: Any) -> None:
-        for key, value in changes.items():
-            setattr(self.progress, key, value)
-
-    def _say(self, **changes: Any) -> None:
-        self._set(**changes)
-        self.progress.spent = self.traffic.usage()
-        self._look()
-
-    def _look(self) -> None:
-        """Tell the progress, with what the rings do now."""
-        progress, traffic = self.progress, self.traffic
-        progress.hits, progress.retries = traffic.hits, traffic.retries
-        progress.busy, progress.slots = traffic.busy, traffic.slots
-        self._listen(progress)
+        return None if told < 1 else round(left * self._evaluations / told) + final
 
     def _usage(self) -> dict[str, Usage]:
         """Return what this run has paid, by role; also what another one has stored first."""
         doubled = self.traffic.doubled()
-        return {
+        paid = {
             str(role): used + doubled[role] for role, used in self.store.spent(self.name).items()
         }
-
-    @contextlib.asynccontextmanager
-    async def _watched(self) -> AsyncIterator[None]:
-        """Watch for a stall meanwhile."""
-        watching = asyncio.ensure_future(self.traffic.watch(self._stalled))
-        try:
-            yield
-        finally:
-            watching.cancel()
-
-    def _stalled(self, words: str) -> None:
-        if words and not self.progress.stall:
-            _log.warning("%s: %s", self.name, words)
-        self.progress.stall = words
-        self._look()
-
-
-def register(
-    store: Store,
-    name: str,
-    problem: Problem,
-    algorithm: Algorithm,
-    *,
-    optimizer: Model,
-    scorer: Model | None,
-    seed: int,
-    source: dict[str, Any] | None,
-) -> None:
-    """Write the first record of a new run's journal, or check that a known run is this one.
-
-    Args:
-        store: Where the run is kept.
-        name: Its name.
-        problem: What is optimized.
-        algorithm: How.
-        optimizer: The optimizer LLM, with or without rings.
-        scorer: The scorer LLM, if the problem needs one.
-        seed: Seed of every random choice.
-        source: What ``llmopt resume`` needs to build the same run again.
-
-    Raises:
-        ConfigError: The optimizer LLM cannot be asked the way the algorithm asks.
-        StoreError: The store holds a run of this name with another configuration.
-    """
-    algorithm.propose.check(optimizer)
-    identity = {
-        **{f"problem {key}": value for key, value in problem.fingerprint.items()},
-        "algorithm": repr(algorithm),
-        "optimizer": optimizer.identity,
-        "scorer": scorer.identity if scorer else "",
-        "seed": str(seed),
-    }
-    if all(info.name != name for info in store.runs()):
-        store.create(name, {"identity": identity, "source": source or {}})
-        return
-    known = store.config(name)["identity"]
-    changed = sorted(k for k in known.keys() | identity.keys() if known.get(k) != identity.get(k))
-    if changed:
-        raise StoreError(
-            f"the run {name!r} is continued only with its own configuration, but "
-            f"{', '.join(changed)} changed; choose another name for a new run"
-        )
+        # Few runs have a judge LLM or an embedding model; the two other roles are always there.
+        always = ("optimizer", "scorer")
+        return {role: used for role, used in paid.items() if role in always or used.calls}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from llmopt.errors import StepFailedError, TransientError
 from llmopt.types import Outcome
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llmopt.model import Model
-    from llmopt.problem import Problem
     from llmopt.types import Candidate, Item
+
+
+class Measures(Protocol):
+    """What measures a text on an item: a problem, or something around one."""
+
+    async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
+        """See :meth:`llmopt.problem.Problem.measure`."""
+        ...
 
 
 @dataclass
@@ -27,7 +34,7 @@ class Scoring:
     """Measures jobs with a bounded number in flight.
 
     Attributes:
-        problem: What is optimized.
+        problem: What is optimized, or what stands for it.
         scorer: The scorer LLM, or None where the problem needs none.
         slots: How many jobs are in flight at most.
         tolerance: Share of a batch that may stay unmeasured (0..1), but one job always may;
@@ -35,7 +42,7 @@ class Scoring:
         observe: Called once for every job, with its final outcome; for progress.
     """
 
-    problem: Problem
+    problem: Measures
     scorer: Model | None
     slots: int
     tolerance: float

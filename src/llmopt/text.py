@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 
-MARKERS = ("<INS>", "</INS>", "<Start>", "</Start>", "<TEXT>", "</TEXT>")
+MARKERS = (
+    *("<INS>", "</INS>", "<Start>", "</Start>", "<TEXT>", "</TEXT>"),
+    *("<STEPS>", "</STEPS>", "<STEP>", "</STEP>", "<EXPECTED>", "</EXPECTED>"),
+)
 """Every tag that a meta-prompt of ours can ask for; none may leak into a candidate."""
+
+FOREIGN = ("<END>", "</END>", "<Prompt>", "</Prompt>")
+"""Tags of GPO's own meta-prompts, which models have learnt to write (GPO, G21)."""
 
 
 def between(text: str, opening: str, closing: str) -> str | None:
@@ -20,7 +26,28 @@ def between(text: str, opening: str, closing: str) -> str | None:
 
 def leaked_marker(text: str) -> str | None:
     """Return the first marker of a meta-prompt that stands in `text`, or None."""
-    return next((marker for marker in MARKERS if marker.lower() in text.lower()), None)
+    low = text.lower()
+    return next((marker for marker in (*MARKERS, *FOREIGN) if marker.lower() in low), None)
+
+
+def word_distance(old: str, new: str) -> int:
+    """Return how many words have to be replaced, put in or left out to turn one text into another.
+
+    Words are what white space separates; capitals and punctuation count.
+    """
+    import numpy as np
+
+    before, after = old.split(), new.split()
+    codes: dict[str, int] = {}
+    target = np.array([codes.setdefault(word, len(codes)) for word in after], dtype=np.int64)
+    places = np.arange(len(after) + 1)
+    row = places
+    for count, word in enumerate(before, 1):
+        changed = row[:-1] + (target != codes.get(word, -1))
+        best = np.minimum(row[1:] + 1, changed)
+        # Words put in: each cell is at most one more than the cell before it.
+        row = np.minimum.accumulate(np.concatenate(([count], best)) - places) + places
+    return int(row[-1])
 
 
 def one_line(text: str, width: int = 100) -> str:

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmopt.text import word_distance
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -49,6 +51,7 @@ class _Log:
         self.ranked: list[tuple[tuple[bool, int, float], int]] = []
         self.position: dict[str, int] = {}
         self.misses: Counter[str] = Counter()
+        self.leads: dict[tuple[int, str], int] = {}
 
     def append(self, entry: Entry) -> None:
         at = len(self.entries)
@@ -57,6 +60,8 @@ class _Log:
         if entry.evaluation.score is not None:
             insort(self.ranked, (rank(entry), at))
         self.misses.update(missed(entry))
+        if entry.candidate.parents:
+            self.leads.setdefault((entry.candidate.step, entry.candidate.parents[-1]), at)
 
 
 class Trajectory:
@@ -133,6 +138,29 @@ class Trajectory:
     def recent(self, k: int) -> tuple[Entry, ...]:
         """Return the `k` entries tried last, newest last."""
         return tuple(self._log.entries[max(0, self._length - k) : self._length])
+
+    def latest(self) -> tuple[Entry, ...]:
+        """Return the measured entries of the last step that has any, in order."""
+        size = 16
+        while True:
+            found = [e for e in self.recent(size) if e.evaluation.score is not None]
+            if size >= len(self) or (found and found[0].candidate.step < found[-1].candidate.step):
+                return tuple(e for e in found if e.candidate.step == found[-1].candidate.step)
+            size *= 4
+
+    def led(self) -> tuple[tuple[int, Entry], ...]:
+        """Return, step by step, the entry that its candidates go on from: their last parent.
+
+        A step that found nothing new is left out; one of several groups of parents has several.
+        """
+        leads = self._log.leads.items()
+        return tuple((step, self.entry(lead)) for (step, lead), at in leads if at < self._length)
+
+    def words_changed(self, candidate: Candidate) -> int | None:
+        """Return how many words a candidate differs in from its last parent; None: it has none."""
+        if not candidate.parents:
+            return None
+        return word_distance(self.entry(candidate.parents[-1]).text, candidate.text)
 
     def misses(self) -> Counter[str]:
         """Count, for each item id, the candidates that did not get its full score."""

@@ -12,17 +12,20 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
-Role = Literal["optimizer", "scorer"]
+Role = Literal["optimizer", "scorer", "judge", "embedder"]
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def to_json(value: Any) -> str:
     """Serialize a type of this module: sorted keys, no blanks, UTF-8 kept as it is."""
-    return canonical(asdict(value))
+    return _encode(value.plain() if isinstance(value, Call | Reply) else asdict(value))
 
 
 def canonical(data: Any) -> str:
     """Return the one JSON text of plain data that hashes and comparisons are made of."""
-    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _encode(data)
 
 
 def digest(text: str) -> str:
@@ -54,7 +57,8 @@ class Candidate:
     Attributes:
         text: The canonical text; equal texts are equal solutions.
         step: The step that proposed it; 0 for the starting solutions.
-        parents: Ids of the candidates its meta-prompt showed, best last.
+        parents: Ids of the candidates its meta-prompt showed; last the one that it goes on
+            from, or the best.
     """
 
     text: str
@@ -151,7 +155,7 @@ class Call:
     Either `messages` (a chat) or `prompt` (a raw completion) is given.
 
     Attributes:
-        role: Which of the two roles of a model asks; it does not change the reply.
+        role: Which role of a model asks; it does not change the reply.
         messages: The turns of a chat.
         prompt: The text that a raw completion continues.
         temperature: 0 for greedy decoding, otherwise at most 2 for most providers.
@@ -195,6 +199,18 @@ class Call:
             "sample": self.sample,
         }
         return digest(canonical(content))
+
+    def plain(self) -> dict[str, Any]:
+        """Return what :func:`to_json` writes; by hand, as in :meth:`key`."""
+        return {
+            "role": self.role,
+            "messages": [{"role": m.role, "content": m.content} for m in self.messages],
+            "prompt": self.prompt,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop,
+            "sample": self.sample,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -248,6 +264,21 @@ class Reply:
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     finish: str = "stop"
     reasoning: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """Return what :func:`to_json` writes; by hand, because asdict takes long."""
+        usage = self.usage
+        return {
+            "text": self.text,
+            "usage": {
+                "calls": usage.calls,
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "estimated": usage.estimated,
+            },
+            "finish": self.finish,
+            "reasoning": self.reasoning,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

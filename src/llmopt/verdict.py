@@ -1,43 +1,38 @@
 """From a finished search to a statement that can be trusted.
 
 Search, selection and report use three disjoint splits: candidates are searched on train, the
-winner is chosen on validation, and test is looked at once, for the winner and the start.
+winner is chosen on validation, and test is looked at once, for the winner, the start and the
+controls.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from llmopt.statistics import (
-    Difference,
-    Interval,
-    bootstrap_mean,
-    paired_difference,
-    wilson,
-)
-from llmopt.trajectory import rank
+from llmopt.errors import BudgetError
+from llmopt.finalists import finalists_of, monotony, on_choosing, standing, unmeasured
+from llmopt.statistics import Difference, Interval, bootstrap_mean, wilson
+from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation, Usage
+from llmopt.versus import START, Versus, compared, difference_of, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llmopt.algorithm import Measure
     from llmopt.models.layers.traffic import Stretch
     from llmopt.problem import Problem, SplitName
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.trajectory import Trajectory
 
 LEVEL = 0.95
 BUDGET = "out of budget: "
-_SAME_ANSWER = 0.9  # a winner that answers one thing more often than this is pointed out
-_FEW = 20  # fewer validation items than this are too few to choose on
 
 
 @dataclass(frozen=True)
 class Score:
-    """A mean with its 95 % interval over `n` items."""
+    """A mean with its interval over `n` items."""
 
     mean: float
     interval: Interval
@@ -74,6 +69,23 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A point of the overfitting curve; scores are in the problem's own direction.
+
+    Attributes:
+        step: Number of the step; 0 for the starting solutions.
+        candidate: Id of the step's best candidate on train.
+        train: Its score on train.
+        validation: Its score on validation; None where no item could be measured.
+    """
+
+    step: int
+    candidate: str
+    train: Score | None
+    validation: Score | None
+
+
+@dataclass(frozen=True)
 class Result:
     """What a run found.
 
@@ -82,7 +94,7 @@ class Result:
         algorithm: Name of the method.
         best: The winner.
         start: The starting solution to beat.
-        lines: The table: the start, the winner.
+        lines: The table: the start, the winner, the controls.
         test: The held-out comparison, or None where nothing is held out.
         verdict: In a sentence: better, worse, not distinguishable, or not tested.
         notes: What a careful reader should know.
@@ -94,6 +106,12 @@ class Result:
         seconds: Wall time, also of what came before the run was resumed.
         stretch: What came from the store, was asked again and was lost since the run was last
             started or resumed.
+        curve: The overfitting curve, where it was asked for.
+        comparisons: The winner against the start and each control on the test items.
+        level: Confidence level of all intervals, and of the words in the verdict.
+        finalists: Solutions that were compared on validation; 0: there is no such split.
+        optimism: The winner's score on train minus that on test, by which the search flattered
+            it; in the problem's own direction. None where it was not measured on both.
     """
 
     run: str
@@ -111,6 +129,11 @@ class Result:
     usage: dict[str, Usage]
     seconds: float
     stretch: Stretch
+    curve: tuple[Point, ...] = ()
+    comparisons: tuple[Versus, ...] = ()
+    level: float = LEVEL
+    finalists: int = 0
+    optimism: float | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -123,15 +146,64 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a verdict is asked to say.
+
+    Attributes:
+        level: Confidence level of intervals and words, between 0 and 1.
+        controls: Label and text of each plain control, measured on the test items.
+    """
+
+    level: float = LEVEL
+    controls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Choice:
-    """The winner with everything measured on the way to it."""
+    """The winner with everything measured on the way to it.
+
+    Attributes:
+        best: The winner.
+        start: The solution to beat.
+        lines: The table: the start, the winner, the controls.
+        winner: What the winner got on test, or None where nothing is held out.
+        others: Label and evaluation on test of the start, unless it won, and of the controls.
+        test: The held-out comparison with the start.
+        notes: What a careful reader should know.
+        finalists: How many solutions were compared on validation.
+        level: Confidence level.
+        groups: Which group each test item belongs to, by its id.
+    """
 
     best: Entry
     start: Entry
     lines: tuple[Line, ...]
+    winner: Evaluation | None
+    others: tuple[tuple[str, Evaluation], ...]
     test: Held | None
-    verdict: str
     notes: tuple[str, ...]
+    finalists: int
+    level: float
+    groups: Mapping[str, str]
+
+    @cached_property
+    def comparisons(self) -> tuple[Versus, ...]:
+        """The winner against the start and the controls, corrected for their number."""
+        if self.winner is None:
+            return ()
+        return compared(self.winner, self.others, self.level, self.groups)
+
+    @property
+    def verdict(self) -> str:
+        """What the comparisons say, in words."""
+        same = self.best.candidate.id == self.start.candidate.id
+        return sentence(self.comparisons, tested=self.test is not None, same=same)
+
+    @property
+    def optimism(self) -> float | None:
+        """The winner's score on train minus that on test, or None."""
+        line = self.lines[1]
+        return None if not (line.train and line.test) else line.train.mean - line.test.mean
 
 
 async def decide(
@@ -140,8 +212,13 @@ async def decide(
     measure: Measure,
     announce: Callable[[SplitName, int], None],
     finalists: int,
+    *,
+    evidence: Evidence | None = None,
 ) -> Choice:
-    """Choose the winner and test it once against the start.
+    """Choose the winner and test it once against the start and the controls.
+
+    When a spending limit is reached in the controls, those that are missing are named in the
+    notes, and everything else is said as usual.
 
     Args:
         problem: What was optimized.
@@ -149,76 +226,96 @@ async def decide(
         measure: Measures jobs.
         announce: Told the split and the number of jobs before they are measured.
         finalists: How many of the best on train are measured on validation.
+        evidence: What to say beside that; None: the usual level, and no controls.
 
     Raises:
         ModelError: A call failed for good.
-        BudgetError: A spending limit is reached.
+        BudgetError: A spending limit is reached before the winner and the start are tested.
     """
-    start = next(iter(trajectory))
-    notes: list[str] = []
-    entries = _finalists(trajectory, finalists, start)
+    evidence, start = evidence or Evidence(), next(iter(trajectory))
+    level, groups = evidence.level, groups_of(problem)
+    entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
-    best = max(entries, key=lambda e: _rank(held.get(e.candidate.id), e, start))
-    if held:
-        if len(problem.items("validation")) < _FEW:
-            notes.append(
-                f"Only {len(problem.items('validation'))} validation items: the choice of the "
-                "winner is hardly better than chance."
-            )
-    elif len(problem.items("train")) > 1:
-        notes.append(
-            "There is no validation split: the winner was selected on train, so its train "
-            "score is flattered."
-        )
+    best = max(entries, key=lambda e: standing(held.get(e.candidate.id), e, start))
     finals = [start] if best is start else [start, best]
     tested = await _measure(problem, "test", finals, measure, announce)
-    lines = tuple(
-        Line(
+    found, missing = await _controls(problem, evidence, tested, measure, announce)
+
+    def line(label: str, entry: Entry) -> Line:
+        key = entry.candidate.id
+        splits = (entry.evaluation, held.get(key), tested.get(key))
+        upward = problem.description.higher_is_better
+        return Line(
             label,
             entry.text,
-            *(
-                _facing(_score(found), problem)
-                for found in (
-                    entry.evaluation,
-                    held.get(entry.candidate.id),
-                    tested.get(entry.candidate.id),
-                )
-            ),
+            *(score_of(e, higher_is_better=upward, level=level, groups=groups) for e in splits),
         )
-        for label, entry in (("start", start), ("best", best))
+
+    lines = [line(START, start), line("best", best)]
+    lines += [line(label, entry) for label, entry in found]
+    winner = tested.get(best.candidate.id)
+    others = [] if best is start or not tested else [(START, tested[start.candidate.id])]
+    others += [(label, tested[entry.candidate.id]) for label, entry in found]
+    notes = [
+        *on_choosing(problem),
+        *monotony(problem, winner or held.get(best.candidate.id)),
+        *unmeasured(start, tested),
+        *missing,
+    ]
+    test = _held(tested, start, best, level, groups)
+    return Choice(
+        best,
+        start,
+        tuple(lines),
+        winner,
+        tuple(others),
+        test,
+        tuple(notes),
+        len(held),
+        level,
+        groups,
     )
-    test = _compare(tested, start, best)
-    notes += _warnings(problem, tested.get(best.candidate.id) or held.get(best.candidate.id))
-    notes += _unmeasured(start, tested)
-    return Choice(best, start, lines, test, _sentence(test, best is start), tuple(notes))
+
+
+async def _controls(
+    problem: Problem,
+    evidence: Evidence,
+    tested: dict[str, Evaluation],
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+) -> tuple[list[tuple[str, Entry]], list[str]]:
+    """Add the plain controls to what is tested; return them, and a note on what is missing."""
+    found: list[tuple[str, Entry]] = []
+    for label, text in evidence.controls if tested else ():
+        entry = Entry(Candidate(text), Evaluation((), 0))
+        if entry.candidate.id not in tested:  # it may be the start, or have won
+            try:
+                tested |= await _measure(problem, "test", [entry], measure, announce)
+            except BudgetError as error:
+                labels = [label for label, _ in evidence.controls[len(found) :]]
+                return found, [without(labels, str(error))]
+        found.append((label, entry))
+    return found, []
+
+
+def without(labels: Sequence[str], why: str) -> str:
+    """Return the note that says which controls are missing, and why."""
+    names = ", ".join(f'"{label}"' for label in labels)
+    what = "control is" if len(labels) == 1 else "controls are"
+    return f"The {what} missing: {names}; {why}."
+
+
+def groups_of(problem: Problem) -> dict[str, str]:
+    """Return which group each test item belongs to: those of one input are one question."""
+    return {
+        item.id: " ".join(item.input.casefold().split()) or item.id
+        for item in problem.items("test")
+    }
 
 
 def final_calls(problem: Problem, finalists: int) -> int:
     """Return an upper bound of the scorer calls that :func:`decide` makes."""
     return (finalists + 1) * len(problem.items("validation")) + 2 * len(problem.items("test"))
-
-
-def _finalists(trajectory: Trajectory, k: int, start: Entry) -> list[Entry]:
-    """Return the best on train, best first, and the start wherever it ranks."""
-    found = [e for e in trajectory.best(k) if not e.evaluation.partial] or list(trajectory.best(1))
-    if all(e.candidate.id != start.candidate.id for e in found):
-        found.append(start)
-    return [start if e.candidate.id == start.candidate.id else e for e in found]
-
-
-def _rank(held: Evaluation | None, entry: Entry, start: Entry) -> tuple[Any, ...]:
-    """Order by validation, then train, then *the* start, any start, the shorter text.
-
-    On both splits a partial score never outranks a full one.
-    """
-    return (
-        held is not None and not held.partial,
-        -math.inf if held is None or held.score is None else held.score,
-        (False, -1, -math.inf) if entry.evaluation.score is None else rank(entry),
-        entry is start,
-        entry.candidate.step == 0,
-        -len(entry.text),
-    )
 
 
 async def _measure(
@@ -242,92 +339,60 @@ async def _measure(
     }
 
 
-def _score(evaluation: Evaluation | None) -> Score | None:
+def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str]) -> Score | None:
     """Return mean and interval: Wilson for equally weighted right/wrong, else bootstrap."""
     if evaluation is None or evaluation.score is None:
         return None
-    pairs = [(o.score, o.weight) for o in evaluation.outcomes if o.score is not None]
-    scores, weights = [s for s, _ in pairs], [w for _, w in pairs]
-    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1:
-        interval = wilson(sum(scores), len(scores), LEVEL)
+    known = [
+        (o.score, o.weight, groups.get(o.item, o.item))
+        for o in evaluation.outcomes
+        if o.score is not None
+    ]
+    scores, weights, clusters = zip(*known, strict=True)
+    single = len(set(clusters)) == len(clusters)
+    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and single:
+        interval = wilson(sum(scores), len(scores), level)
     elif len(scores) > 1:
-        interval = bootstrap_mean(scores, weights, LEVEL)
+        interval = bootstrap_mean(scores, weights, level, clusters=clusters)
     else:  # one value of a function has no spread to speak of
         interval = Interval(scores[0], scores[0])
     return Score(evaluation.score, interval, len(scores))
 
 
-def _facing(score: Score | None, problem: Problem) -> Score | None:
-    """Return a score in the problem's own direction: inside, higher is always better."""
-    if score is None or problem.description.higher_is_better:
+def score_of(
+    evaluation: Evaluation | None,
+    *,
+    higher_is_better: bool,
+    level: float = LEVEL,
+    groups: Mapping[str, str] | None = None,
+) -> Score | None:
+    """Return mean and interval in the problem's own direction; None: nothing was measured.
+
+    Args:
+        evaluation: What was measured, if it was.
+        higher_is_better: The problem's own direction.
+        level: Confidence level of the interval.
+        groups: Which group items belong to, by id; an item that is not there is its own.
+    """
+    score = _score(evaluation, level, groups or {})
+    if score is None or higher_is_better:
         return score
     return Score(-score.mean, Interval(-score.interval.high, -score.interval.low), score.n)
 
 
-def _compare(tested: dict[str, Evaluation], start: Entry, best: Entry) -> Held | None:
+def _held(
+    tested: dict[str, Evaluation],
+    start: Entry,
+    best: Entry,
+    level: float,
+    groups: Mapping[str, str],
+) -> Held | None:
     """Compare start and winner on the test items that were measured for both."""
     if not tested:
         return None
-    pairs = [
-        (s, b)
-        for s, b in zip(
-            tested[start.candidate.id].outcomes, tested[best.candidate.id].outcomes, strict=True
-        )
-        if s.score is not None and b.score is not None
-    ]
-    first, second = _score(tested[start.candidate.id]), _score(tested[best.candidate.id])
-    if not pairs or first is None or second is None:
+    first, second = tested[start.candidate.id], tested[best.candidate.id]
+    difference = difference_of(first, second, level, groups)
+    scores = [_score(evaluation, level, groups) for evaluation in (first, second)]
+    if difference is None or scores[0] is None or scores[1] is None:
         return None
-    difference = paired_difference(
-        [s.score for s, _ in pairs if s.score is not None],
-        [b.score for _, b in pairs if b.score is not None],
-        [s.weight for s, _ in pairs],
-        LEVEL,
-    )
-    return Held(first, second, difference)
-
-
-def _sentence(test: Held | None, same: bool) -> str:
-    if same:
-        return "No gain: nothing that was tried did better than the starting solution."
-    if test is None:
-        return "Not tested: nothing is held out."
-    points = 100 * test.difference.mean
-    if test.difference.p_value < 1 - LEVEL:
-        word = "better" if points > 0 else "worse"
-        return f"The winner is {word} than the start on held-out items ({points:+.1f} points)."
-    return (
-        f"The winner is not distinguishable from the start on {test.difference.n} held-out items "
-        f"({points:+.1f} points)."
-    )
-
-
-def _warnings(problem: Problem, evaluation: Evaluation | None) -> list[str]:
-    """Point out a winner that gives one answer nearly always though the targets do not."""
-    if evaluation is None or evaluation.measured < 2:  # noqa: PLR2004 - nothing to compare
-        return []
-    answers = Counter(o.answer for o in evaluation.outcomes if o.score is not None)
-    answer, count = answers.most_common(1)[0]
-    targets = Counter(i.target for s in ("validation", "test") for i in problem.items(s))
-    usual = max(targets.values()) / targets.total()
-    share = count / evaluation.measured
-    if share < _SAME_ANSWER or usual >= _SAME_ANSWER:
-        return []
-    said = "gives no readable answer" if answer is None else f"answers {answer!r}"
-    return [f"The winner {said} on {share:.0%} of the items, whatever the input."]
-
-
-def _unmeasured(start: Entry, tested: dict[str, Evaluation]) -> list[str]:
-    notes = []
-    if start.evaluation.score is None:
-        reason = next((o.reason for o in start.evaluation.outcomes if o.reason), "no reason known")
-        notes.append(f"The starting solution could not be measured on train: {reason}.")
-    missing = sum(e.planned - e.measured for e in tested.values())
-    if missing:
-        words = (
-            "answer stayed unmeasured and is"
-            if missing == 1
-            else "answers stayed unmeasured and are"
-        )
-        notes.append(f"{missing} test {words} left out.")
-    return notes
+    return Held(scores[0], scores[1], difference)

@@ -2,26 +2,134 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.algorithm import Feedback
 from llmopt.algorithms import ALGORITHMS
+from llmopt.errors import ConfigError, MissingExtraError
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from llmopt.algorithm import Algorithm, Brief
+    from llmopt.problem import Problem, SplitName
+    from llmopt.types import Call
+
 FAMILIES = ("chat", "brackets", "continuation")
+PROBLEMS: dict[str, Callable[[], Problem]] = {
+    "prompt": scripted.problem,
+    "steps": scripted.stepwise,
+    "numbers": scripted.numbers,
+    "order": scripted.order,
+}
+
+
+def made() -> Iterator[tuple[str, Algorithm]]:
+    """Yield every registered method, once for each family where it has them."""
+    for name, make in sorted(ALGORITHMS.items()):
+        if "family" not in inspect.signature(make).parameters:
+            yield name, make()
+            continue
+        for family in FAMILIES:
+            yield f"{name}-{family}", make(family=family)
+
+
+def fits(algorithm: Algorithm, problem: Problem) -> bool:
+    try:
+        algorithm.check(problem, scripted.model())
+    except ConfigError:
+        return False
+    return True
+
+
+def fitting() -> Iterator[Any]:
+    """Yield every method with every kind of problem that it is for.
+
+    A method for prompts is tried on other problems in its first family only, and on orders only
+    one without a model, for the scripted one writes none.
+    """
+    for name, algorithm in made():
+        other = name.endswith(FAMILIES[1:])
+        for kind, problem in PROBLEMS.items():
+            if other and kind != "prompt" and fits(algorithm, PROBLEMS["prompt"]()):
+                continue
+            if kind == "order" and algorithm.needs_model:
+                continue
+            try:
+                algorithm.check(problem(), scripted.model())
+            except MissingExtraError as error:
+                skip = pytest.mark.skip(reason=str(error))
+                yield pytest.param(algorithm, problem, id=f"{name}-{kind}", marks=skip)
+            except ConfigError:
+                continue
+            else:
+                yield pytest.param(algorithm, problem, id=f"{name}-{kind}")
 
 
 @pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+@pytest.mark.parametrize(("algorithm", "problem"), list(fitting()))
 async def test_every_method_conforms(
-    name: str, family: str, check: algorithms.Check, tmp_path: Path
+    algorithm: Algorithm, problem: Callable[[], Problem], check: algorithms.Check, tmp_path: Path
 ) -> None:
-    await check(ALGORITHMS[name](family=family), scripted.problem(), tmp_path)
+    await check(algorithm, problem(), tmp_path)
+
+
+def test_every_method_is_for_some_problem() -> None:
+    covered = {param.id.rpartition("-")[0] for param in fitting()}
+    assert covered == {name for name, _ in made()}
+
+
+@dataclass(frozen=True)
+class Peek:
+    """Show the optimizer LLM items of a split."""
+
+    split: SplitName
+
+    async def __call__(self, brief: Brief) -> Feedback:
+        return Feedback(brief.problem.items(self.split)[:2])
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+async def test_who_peeks_at_what_is_held_out_is_caught(split: SplitName, tmp_path: Path) -> None:
+    honest = ALGORITHMS["opro"](family="chat")
+    problem = scripted.problem()
+    peeking = replace(honest, reflect=Peek(split))
+    with pytest.raises(AssertionError, match=f"only a {split} item has"):
+        await algorithms.shows_training_items_only(peeking, problem, tmp_path / "peeking")
+    trained = replace(honest, reflect=Peek("train"))
+    await algorithms.shows_training_items_only(trained, problem, tmp_path / "honest")
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Show as many examples as there were scorer calls so far: also those on validation."""
+
+    calls: list[int]
+
+    async def __call__(self, brief: Brief) -> Feedback:
+        return Feedback(brief.problem.items("train")[: 1 + self.calls[0] % 7])
+
+
+async def test_who_depends_on_validation_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [0]
+
+    def answer(call: Call) -> str:
+        calls[0] += call.role == "scorer"
+        return plain(call)
+
+    plain = scripted.answer
+    monkeypatch.setattr(scripted, "answer", answer)
+    counting = replace(ALGORITHMS["opro"](family="chat"), reflect=Counting(calls))
+    with pytest.raises(AssertionError, match="asked with validations and without"):
+        await algorithms.asks_without_validation(counting, scripted.problem(), tmp_path)
 
 
 @pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)

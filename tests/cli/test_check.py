@@ -184,11 +184,23 @@ def test_what_a_budget_buys_is_told_in_words(shell: Shell, budget: str, says: st
     assert ("fewer than 2 steps" in "\n".join(data["cautions"])) == few
 
 
+def test_the_calls_of_a_curve_are_counted_and_one_without_rows_refused(shell: Shell) -> None:
+    """Two points more than the last one: the first, and one that is no finalist."""
+    one = ("check", "run.toml", "--offline", "--json", "-o", "run.finalists=1")
+    plain = shell.llmopt(*one).data["estimate"]["scorer"]["high"]["calls"]
+    curve = shell.llmopt(*one, "-o", "run.validate_every=1").data["estimate"]["scorer"]
+    assert curve["high"]["calls"] == plain + 3 * 8
+    none = ("-o", "problem.sizes=[12,0,20]", "-o", "run.validate_every=1")
+    refused = shell.llmopt("check", "run.toml", "--offline", *none)
+    assert refused.code == 2
+    assert "validate_every needs validation items" in refused.out + refused.err
+
+
 def test_small_splits_are_pointed_out_with_what_would_be_enough(shell: Shell) -> None:
     said = notes(shell)
     assert "8 validation items are too few" in said
     assert "20 test items are too few to be sure of a gain of 5 points" in said
-    assert "about 646" in said
+    assert "about 626" in said
     assert "no validation split" in notes(shell, "-o", "problem.sizes=[12, 0, 20]")
     rows(shell, ["yes", "no"] * 350)
     assert notes(shell, "-o", "problem.sizes=[12, 40, 648]") == ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt.api import optimize
+from llmopt.store import open_store
 from llmopt.testing.scripted import model, problem
 
 if TYPE_CHECKING:
@@ -217,13 +218,23 @@ def test_a_corrupt_store_is_refused(shell: Shell, server: Endpoint) -> None:
 
 def test_a_store_of_another_version_is_refused(shell: Shell, server: Endpoint) -> None:
     store = shell.folder / "other.sqlite"
-    shell.llmopt("runs", "--store", str(store))
+    open_store(store).close()
     with closing(sqlite3.connect(store)) as connection:
         connection.execute("PRAGMA user_version = 99")
     shell.configure(paid(server))
     said = shell.llmopt("run", "run.toml", "--store", str(store))
     assert (said.code, said.out, server.calls) == (2, "", 0)
     assert "version 99" in said.err
+
+
+@pytest.mark.parametrize("words", [("runs",), ("show", "run"), ("resume", "run")], ids="-".join)
+def test_a_mistyped_store_is_refused_and_not_made(shell: Shell, words: tuple[str, ...]) -> None:
+    for where in ("typo.sqlite", "sqlite:///typo.sqlite", "no/such/folder/typo.sqlite"):
+        said = shell.llmopt(*words, "--store", where)
+        assert (said.code, said.out) == (2, "")
+        assert "there is no" in said.err
+        assert "typo.sqlite" in said.err
+    assert {path.name for path in shell.folder.iterdir()} == {"questions.csv", "run.toml"}
 
 
 def test_a_run_is_continued_only_as_it_was(shell: Shell) -> None:

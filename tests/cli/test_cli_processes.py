@@ -53,6 +53,29 @@ def test_importing_is_cheap() -> None:
     assert not imported("-m", "llmopt", "--help") & HEAVY
 
 
+@pytest.mark.usefixtures("shell")
+@pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise there")
+@pytest.mark.parametrize(
+    ("more", "code"), [((), 0), (("-o", "budget.calls=90"), 3)], ids=["done", "budget"]
+)
+def test_a_run_goes_on_when_nobody_reads_its_progress(more: tuple[str, ...], code: int) -> None:
+    """As in ``llmopt run run.toml 2>&1 >result | true``; the exit code is as usual."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as broken:
+        ended = subprocess.run(
+            [sys.executable, "-m", "llmopt", "run", "run.toml", "--json", *more],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=broken,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == code
+    assert json.loads(ended.stdout)["run"] == "run"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
 def test_ctrl_c_leaves_a_run_that_goes_on(shell: Shell) -> None:
     """Exit code 130, the command that resumes, and the end of the unbroken run."""

@@ -52,7 +52,9 @@ def test_a_run_prints_what_was_found(shell: Shell) -> None:
     assert re.search(r"^scorer LLM: \d+ calls, about [\d,]+ tokens in", said.out, re.MULTILINE)
     assert said.out.endswith("Look closer: llmopt show run\n")
     assert said.err.startswith("[run] step 0/2, measuring the starting solutions, 0/24 evalu")
-    assert all(line.startswith("[run] step ") for line in said.err.splitlines())
+    assert all(
+        line.startswith(("[run] step ", "[run-control] step ")) for line in said.err.splitlines()
+    )
     assert "?" not in said.err
 
 
@@ -79,7 +81,7 @@ def test_runs_get_names_of_their_own(shell: Shell) -> None:
 def test_every_command_gives_one_json_document(shell: Shell) -> None:
     """Strict JSON on standard output, everything else on standard error."""
     assert shell.llmopt("init", "kit", "--json").data["wrote"][0] == "kit/llmopt.toml"
-    ran = shell.llmopt("run", "run.toml", "--json")
+    ran = shell.llmopt("run", "run.toml", "--json", "-o", "evidence.controls=[]")
     assert ran.data["run"] == "run"
     assert "step 2/2" in ran.err
     assert same(shell.llmopt("resume", "run", "--json").data) == same(ran.data)
@@ -94,6 +96,26 @@ def test_every_command_gives_one_json_document(shell: Shell) -> None:
     assert {row["algorithm"] for row in shell.llmopt("algorithms", "--json").data} >= {"opro"}
     assert shell.llmopt("algorithms", "opro", "--json").data["options"][0]["default"] == 20
     assert "openai/<model>" in {row["name"] for row in shell.llmopt("models", "--json").data}
+
+
+def test_a_curve_is_printed_and_shown(shell: Shell) -> None:
+    """In the report, by ``show`` while the run is not finished, and in JSON."""
+    options = ("-o", "run.validate_every=1", "-o", "run.validation_patience=5")
+    stopped = shell.llmopt("run", "run.toml", "-q", *options, "-o", "budget.calls=110")
+    assert stopped.code == 3
+    said = shell.llmopt("resume", "run", "-o", "budget.calls=1000")
+    assert "measuring the step's best on validation items" in said.err
+    assert "last on validation" in said.err
+    table = said.out.partition("best of step")[2]
+    assert [line.split()[0] for line in table.splitlines()[1:4]] == ["0", "1", "2"]
+    assert table.splitlines()[1].count("n=12") == table.splitlines()[1].count("n=8") == 1
+    assert "best of step" in shell.llmopt("show", "run").out
+    data = shell.llmopt("show", "run", "--json").data
+    assert [point["step"] for point in data["curve"]] == [0, 1, 2]
+    assert data["curve"] == data["result"]["curve"]
+    plain = shell.llmopt("run", "run.toml", "-q", "--name", "plain")
+    assert "best of step" not in plain.out
+    assert shell.llmopt("show", "plain", "--json").data["curve"] == []
 
 
 def test_nothing_to_list_is_an_empty_list(shell: Shell) -> None:

@@ -31,10 +31,11 @@ from pydantic_core import PydanticUndefined
 
 from llmopt.algorithms import ALGORITHMS, table
 from llmopt.cli import main
-from llmopt.config import PriceTable, Settings, settings
+from llmopt.config import settings
 from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
 from llmopt.problem import Description, Exemplar
 from llmopt.recipes import FOLDER
+from llmopt.settings import PriceTable, Settings
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from llmopt.algorithm import Algorithm
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-NEEDS = ("", "local model", "key")
+NEEDS = ("", "local model", "key", "sweep")
 MINIMAL = {
     "problem": {"data": "tickets.csv", "input": "text", "target": "label"},
     "scorer": {"model": "local/smollm2-135m"},
@@ -163,7 +166,7 @@ def shown_by(
 
 def test_every_example_is_run_here() -> None:
     names = {path.name for path in (ROOT / "examples").glob("*.py")}
-    assert names == {"prompt.py", "function.py", "own_algorithm.py"}
+    assert names == {"prompt.py", "function.py", "own_algorithm.py", "recombined.py"}
 
 
 def test_the_prompt_example_runs(
@@ -194,18 +197,37 @@ def test_the_algorithm_example_runs(
     assert "latest" in shown_by("own_algorithm.py", capsys, monkeypatch)
 
 
-@pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda check: check.__name__)
-async def test_the_algorithm_example_conforms(
-    check: algorithms.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_recombination_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = ROOT / "examples" / "own_algorithm.py"
-    spec = importlib.util.spec_from_file_location("own_algorithm", path)
+    """Parts of one method work in another: OPRO's, GPO's and ProTeGi's in one."""
+    assert "recombined" in shown_by("recombined.py", capsys, monkeypatch)
+
+
+def made_by(script: str, name: str, monkeypatch: pytest.MonkeyPatch) -> Algorithm:
+    """Return the algorithm that a function of an example makes."""
+    spec = importlib.util.spec_from_file_location(script, ROOT / "examples" / f"{script}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "own_algorithm", module)
+    monkeypatch.setitem(sys.modules, script, module)
     spec.loader.exec_module(module)
-    await check(module.latest(), scripted.problem(), tmp_path)
+    algorithm: Algorithm = getattr(module, name)()
+    return algorithm
+
+
+@pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    ("script", "name"), [("own_algorithm", "latest"), ("recombined", "recombined")]
+)
+async def test_an_example_of_an_algorithm_conforms(
+    script: str,
+    name: str,
+    check: algorithms.Check,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await check(made_by(script, name, monkeypatch), scripted.problem(), tmp_path)
 
 
 @pytest.mark.local_model
@@ -252,6 +274,8 @@ def test_a_command_exists(command: str) -> None:
         known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         extras = re.findall(r"\[(.*)\]", words[-1])
         assert set(extras) <= known["project"]["optional-dependencies"].keys()
+    elif words[:2] == ["python", "-m"]:
+        assert importlib.util.find_spec(f"{words[2]}.__main__")
     elif words[:1] == ["python"]:
         assert (ROOT / words[1]).is_file()
     else:
@@ -327,7 +351,7 @@ def holds(document: str, name: str, body: str) -> None:
 
 
 def test_the_table_of_algorithms_is_the_registry() -> None:
-    columns = ("select", "reflect", "propose", "rate")
+    columns = ("select", "reflect", "propose", "rate", "keep")
     rows = [
         f"| `{row['algorithm']}` | {row['what']} | "
         + " | ".join(f"`{row[part]}`" for part in columns)
@@ -395,8 +419,10 @@ def kind_of(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         *names, last = (f"`{name}`" for name in get_args(annotation))
         return f"{', '.join(names)} or {last}"
+    if get_origin(annotation) is list and get_origin(get_args(annotation)[0]) is Literal:
+        return f"list of {', '.join(f'`{name}`' for name in get_args(get_args(annotation)[0]))}"
     if get_origin(annotation) is tuple:
-        return "three numbers"
+        return "three numbers" if len(get_args(annotation)) > 2 else "two whole numbers"
     names_of = {
         str: "text",
         Path: "path",
@@ -406,6 +432,7 @@ def kind_of(annotation: Any) -> str:
         list[str]: "list of texts",
         list[Path]: "list of paths",
         PriceTable: "table",
+        dict[str, Any]: "table",
     }
     return names_of[annotation]
 

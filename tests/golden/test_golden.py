@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from llmopt.algorithms import ALGORITHMS
 from llmopt.algorithms.opro import opro
+from llmopt.errors import ConfigError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
+from llmopt.problems.guards import Invariants
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
+from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Item, Outcome
 
@@ -45,15 +48,29 @@ REVIEWS = [
 ]
 
 
-def prompt() -> PromptProblem:
+DEMANDS = Invariants(
+    required=("one word",),
+    forbidden=("step by step",),
+    placeholders=("{product}",),
+    max_words=30,
+    max_instruction_tokens=60,
+    language="en",
+)
+
+
+def prompt(**options: Any) -> PromptProblem:
     items = [Item(str(n), text, label) for n, (text, label) in enumerate(REVIEWS)]
     return PromptProblem.from_splits(
         Splits(tuple(items[:4]), (), tuple(items[4:])),
-        instructions=["Is this good?"],
         task="Decide whether a review is positive or negative.",
         position="Q_begin",
         qa_frame=True,
+        **{"instructions": ["Is this good?"], **options},
     )
+
+
+def demanding() -> PromptProblem:
+    return prompt(instructions=["Is this {product} good? One word."], invariants=DEMANDS)
 
 
 def function() -> FunctionProblem:
@@ -73,8 +90,39 @@ TRIED: dict[str, list[tuple[str, list[float]]]] = {
         ("Read the review and answer with one word: positive or negative.", [1, 0, 1, 1]),
     ],
     "function": [("10", [-7.0]), ("7.5", [-4.5]), ("2.75", [-0.25])],
+    "numbers": [("-20, -20", [-1018.0]), ("25, 25", [-1108.0]), ("6, -5", [-5.0])],
 }
-PROBLEMS: dict[str, Callable[[], Problem]] = {"prompt": prompt, "function": function}
+PROBLEMS: dict[str, Callable[[], Problem]] = {
+    "prompt": prompt,
+    "function": function,
+    "numbers": scripted.numbers,
+}
+
+
+def asking() -> list[tuple[str, str]]:
+    """Return every method that asks, with the kinds of problems on which it is looked at.
+
+    These are prompts and functions, or numbers for a method that is for nothing else; what is
+    for none of them has a test of its own.
+    """
+    found = []
+    for name, make in sorted(ALGORITHMS.items()):
+        method = make()
+        if not method.needs_model:
+            continue
+        kinds = [kind for kind in ("prompt", "function") if fits(method, PROBLEMS[kind]())]
+        if not kinds and fits(method, PROBLEMS["numbers"]()):
+            kinds = ["numbers"]
+        found += [(name, kind) for kind in kinds]
+    return found
+
+
+def fits(method: Algorithm, problem: Problem) -> bool:
+    try:
+        method.check(problem, scripted.model())
+    except ConfigError:
+        return False
+    return True
 
 
 def past(kind: str, *, partial: bool = False) -> Trajectory:
@@ -109,12 +157,18 @@ def compare(name: str, text: str) -> None:
     assert text + "\n" == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", PROBLEMS)
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+@pytest.mark.parametrize(("name", "kind"), asking())
 async def test_the_meta_prompt_is_the_reviewed_one(name: str, family: Family, kind: str) -> None:
     text = await metaprompt(ALGORITHMS[name](), family, PROBLEMS[kind](), past(kind))
     compare(f"{name}-{family}-{kind}", text)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", ["ape", "opro"])
+async def test_the_users_demands_are_told(name: str, family: Family) -> None:
+    text = await metaprompt(ALGORITHMS[name](), family, demanding(), past("prompt"))
+    compare(f"{name}-{family}-prompt-demands", text)
 
 
 VARIANTS: dict[str, Algorithm] = {
@@ -141,8 +195,28 @@ async def test_with_nothing_to_show_nothing_is_announced(family: Family) -> None
     compare(f"opro-{family}-function-nothing-tried", text)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", ["pe2", "protegi"])
+async def test_what_a_gradient_leads_to_is_asked_for_in_reviewed_words(
+    name: str, family: Family
+) -> None:
+    """The last request that tells a gradient: that on the worst of the past."""
+    said = "It does not say which answers there are."
+    sent: list[str] = []
+
+    def answer(call: Call) -> str:
+        sent.append(call.text)
+        return f"<TEXT>{said}</TEXT>" if "wrong" in call.text or "Label" in call.text else ""
+
+    model = ScriptedModel(answer, traits=Traits(completion=True, family=family))
+    await ALGORITHMS[name]().ask(prompt(), past("prompt"), model, 0, 4)
+    compare(f"{name}-{family}-prompt-told", [text for text in sent if f"\n{said}" in text][-1])
+
+
 def test_every_file_belongs_to_a_test() -> None:
-    wanted = {f"{n}-{f}-{k}" for n in ALGORITHMS for f in FAMILIES for k in PROBLEMS}
+    wanted = {f"{n}-{f}-{k}" for n, k in asking() for f in FAMILIES}
     wanted |= {f"opro-{f}-prompt-{v}" for f in FAMILIES for v in VARIANTS}
+    wanted |= {f"{n}-{f}-prompt-demands" for n in ("ape", "opro") for f in FAMILIES}
     wanted |= {f"opro-{f}-function-nothing-tried" for f in FAMILIES}
+    wanted |= {f"{n}-{f}-prompt-told" for n in ("pe2", "protegi") for f in FAMILIES}
     assert {path.stem for path in HERE.glob("*.txt")} == wanted

@@ -179,7 +179,7 @@ async def test_the_meter_adds_up_by_role() -> None:
     await meter.complete(Call("optimizer", prompt="abcd"))
     assert meter.usage["scorer"] == Usage(2, 3, 3, estimated=True)
     assert meter.usage["optimizer"] == Usage(1, 1, 1, estimated=True)
-    assert meter.seconds == {"scorer": 2.0, "optimizer": 1.0}
+    assert meter.seconds == {"scorer": 2.0, "optimizer": 1.0, "judge": 0.0, "embedder": 0.0}
 
 
 async def test_an_onion_is_calm_under_faults() -> None:

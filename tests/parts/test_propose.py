@@ -12,7 +12,7 @@ from llmopt.errors import ConfigError, RefusedError, TemplateError, UnknownNameE
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.parts.propose import Generate
-from llmopt.parts.schedule import Linear
+from llmopt.parts.schedule import Constant, Linear
 from llmopt.problem import Refusal
 from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
@@ -20,6 +20,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from llmopt.model import Family
+    from llmopt.parts.schedule import Schedule
     from llmopt.types import Call
 
 
@@ -134,6 +135,12 @@ async def test_a_failed_draw_lets_the_others_finish() -> None:
     with pytest.raises(RefusedError):
         await Generate(samples=4)(about)
     assert len(finished) == 3
+
+
+@pytest.mark.parametrize("heat", [Constant(-0.1), Constant(2.5), Linear(1, 3), Linear(-1, 0)])
+def test_a_temperature_that_no_provider_takes_is_refused(heat: Schedule) -> None:
+    with pytest.raises(ConfigError, match="temperature is 0 to 2"):
+        Generate(temperature=heat)
 
 
 def test_impossible_options_are_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -208,6 +209,26 @@ def test_a_missing_file_names_the_nearest_one(tmp_path: Path) -> None:
         read(tmp_path / "ticket.csv")
     with pytest.raises(DataError, match="exists, but there is no"):
         read(tmp_path / "nowhere" / "a.csv")
+
+
+def test_a_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
+    """Such as one in a folder that may not be entered, or with a name that is too long."""
+    with pytest.raises(DataError, match=r"is readable, but .* is not: File name too long"):
+        load(tmp_path / ("x" * 300 + ".csv"), input="text", target="label")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may enter every folder"
+)
+def test_a_folder_that_may_not_be_entered_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "data.csv", "text,label\na,b\n")
+    for mode, said in ((0o600, "Permission denied"), (0o300, "there is no")):
+        tmp_path.chmod(mode)
+        try:
+            with pytest.raises(DataError, match=said):
+                load(path.with_name("none.csv"), input="text", target="label")
+        finally:
+            tmp_path.chmod(0o700)
 
 
 def test_a_directory_is_no_data_file(tmp_path: Path) -> None:

@@ -177,6 +177,7 @@ def optimized(function: Callable[[str], Any], folder: Path, **options: Any) -> l
         store=folder / "runs.sqlite",
         name="function",
         progress=False,
+        controls=(),
         optimizer=options.pop("optimizer", scripted.model()),
         steps=4,
         **options,

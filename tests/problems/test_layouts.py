@@ -1,4 +1,4 @@
-"""Where the instruction stands: the table of OPRO, section 4, cell by cell."""
+"""Where the instruction stands: the table of OPRO, section 4, cell by cell, and the cue of ours."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ TABLE: list[tuple[Position, bool, str, str]] = [
     ("A_begin", True, "Q: q\n\nA: INS", "Q: q\n\nA:"),
     ("Q_begin", False, "INS\nq", "q"),
     ("Q_end", False, "q\nINS", "q"),
+    ("steps", False, "INS\n\nQuestion: q\n\nStep 1:", "Question: q\n\nStep 1:"),
 ]
 
 
@@ -37,6 +38,11 @@ def test_some_positions_imply_the_frame(position: Position) -> None:
     assert layout(position) == layout(position, qa_frame=True)
     with pytest.raises(ConfigError, match=rf"'{position}'.*frame.*false.*Q_begin"):
         layout(position, qa_frame=False)
+
+
+def test_the_cue_of_behaviour_steps_has_no_frame() -> None:
+    with pytest.raises(ConfigError, match="'steps' has no Q:/A: frame, but got qa_frame = true"):
+        layout("steps", qa_frame=True)
 
 
 @pytest.mark.parametrize("position", ["Q_begin", "Q_end"])

@@ -12,14 +12,17 @@ import pytest
 from llmopt.errors import ConfigError, DataError, UnknownNameError
 from llmopt.problems.metrics import (
     Boolean,
+    Brackets,
     Choice,
     Contains,
     Exact,
     Function,
     Metric,
     Number,
+    Options,
     Pattern,
     Scored,
+    Words,
     check_targets,
     default_metric,
     metric_named,
@@ -54,6 +57,11 @@ def item(target: str) -> Item:
         (Boolean(), "invalid", "valid", Scored(0, "invalid")),
         (Boolean(), "I do not know", "No", Scored(0, None)),
         (Boolean(), "It is true. Yes", "No", Scored(0, "yes")),
+        (Words(), "Sorted: barn, damp", "barn damp", Scored(1, "barn damp")),
+        (Words(), "damp barn", "barn damp", Scored(0, "damp barn")),
+        (Brackets(), "So the answer is ] ) .", "] )", Scored(1, "] )")),
+        (Brackets(), "[ ( ) ]", "]", Scored(1, ") ]")),
+        (Brackets(), "] )", "] >", Scored(0, "] )")),
         (Contains(), "I live in New  York.", "new york", Scored(1, "i live in new york")),
         (Contains(), "invalid", "valid", Scored(0, "invalid")),
         (Pattern(r"=\s*(\w+)"), "x = Paris!", "paris", Scored(1, "paris")),
@@ -65,6 +73,34 @@ def item(target: str) -> Item:
 )
 def test_scores_and_answers(metric: Metric, output: str, target: str, scored: Scored) -> None:
     assert metric(output, item(target)) == scored
+
+
+SHAPES = "What is it?\nOptions:\n(A) circle\n(B) line"
+
+
+def test_options_are_read_from_the_input_of_each_item() -> None:
+    shape = Item("1", SHAPES, "(B)")
+    assert Options()("It is a line.", shape) == Scored(1, "(B) line")
+    assert Options()("B", Item("1", SHAPES, "line")) == Scored(1, "(B) line")
+    assert Options()("(A)", shape) == Scored(0, "(A) circle")
+    assert Options()("no idea", shape) == Scored(0, None)
+    asked = Item("2", "Is it?\nOptions:\n- Yes\n- No", "No")
+    assert Options()("**No**, because", asked) == Scored(1, "No")
+
+
+def test_a_target_that_broken_options_do_not_show_is_right_as_a_text() -> None:
+    """BIG-Bench Hard has three questions whose target no option shows."""
+    torn = Item("1", "Find a movie:\nOptions:\n(A) Monsters\n(B) Inc", "Monsters, Inc")
+    assert Options()("Monsters, Inc", torn).score == 1
+    assert Options()("(A)", torn).score == 0
+    check_targets(Options(), [torn])
+
+
+def test_options_that_cannot_be_right_are_refused() -> None:
+    for wrong in (Item("1", SHAPES, "(C)"), Item("1", "No options", "(A)")):
+        with pytest.raises(DataError, match="options in the input for the metric options"):
+            check_targets(Options(), [wrong])
+    check_targets(Options(), [Item("1", SHAPES, "(B)"), Item("2", SHAPES, "Line")])
 
 
 def test_the_repr_of_a_metric_is_its_configuration() -> None:
@@ -83,6 +119,9 @@ def test_the_repr_of_a_metric_is_its_configuration() -> None:
         ("number", Number()),
         ("boolean", Boolean()),
         ("contains", Contains()),
+        ("options", Options()),
+        ("list", Words()),
+        ("brackets", Brackets()),
         ("choice", Choice(("a", "b"))),
         ("pattern:x: (.)", Pattern("x: (.)")),
     ],
@@ -202,7 +241,10 @@ def test_a_suggested_metric_can_credit_every_target() -> None:
     for targets in (["1", "2"], ["Yes", "no"], ["a b", "c", "a b", "c"], ["x", "y"]):
         metric = default_metric(targets)
         check_targets(metric, [item(target) for target in targets])
-        assert all(metric(target, item(target)).score == 1 for target in targets)
+        for target in targets:
+            scored = metric(target, item(target))
+            assert isinstance(scored, Scored)
+            assert scored.score == 1
 
 
 @pytest.mark.parametrize(
@@ -212,14 +254,17 @@ def test_a_suggested_metric_can_credit_every_target() -> None:
         (Number(), "twelve monkeys", "a number for the metric number.* 'twelve monkeys'"),
         (Boolean(), "maybe", "valid or invalid for the metric boolean.* 'maybe'"),
         (Exact(), " ", "some text for the metric exact"),
+        (Words(), " ", "a list of words for the metric words"),
+        (Brackets(), "( )", "closing brackets for the metric brackets"),
     ],
 )
 def test_a_target_that_is_never_right_is_named(metric: Metric, target: str, message: str) -> None:
-    fine = {"Choice": "spam", "Number": "1", "Boolean": "no", "Exact": "x"}[type(metric).__name__]
-    items = [Item("first", "", fine), Item("second", "", target)]
+    fine = {"Choice": "spam", "Number": "1", "Boolean": "no", "Brackets": "]"}
+    right = fine.get(type(metric).__name__, "x")
+    items = [Item("first", "Is it?", right), Item("second", "Why\nnot?", target)]
     with pytest.raises(DataError, match=message) as caught:
         check_targets(metric, items)
-    assert "row second has" in str(caught.value)
+    assert "row second, 'Why not?', has" in str(caught.value)
 
 
 def test_targets_of_functions_are_the_users_own() -> None:

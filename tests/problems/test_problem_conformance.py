@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.problem import Description, Exemplar
+from llmopt.problems.filters import Filters
 from llmopt.problems.function import FunctionProblem
-from llmopt.problems.prompting import Filters, PromptProblem
+from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
 from llmopt.testing import problems, scripted
 from llmopt.types import Item, Outcome

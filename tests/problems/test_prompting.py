@@ -13,8 +13,11 @@ from llmopt.errors import ConfigError, DataError, TransientError, UnknownNameErr
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problem import Refusal
+from llmopt.problems.asking import Asking
+from llmopt.problems.filters import Filters
+from llmopt.problems.guards import Invariants
 from llmopt.problems.metrics import Choice, Exact, Number
-from llmopt.problems.prompting import Asking, Filters, PromptProblem
+from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
 from llmopt.testing import scripted
 from llmopt.types import Item, Outcome
@@ -309,6 +312,9 @@ def test_a_file_and_its_rows_make_the_same_problem(tmp_path: Path) -> None:
         ({"position": "Q_end"}, "prompt"),
         ({"asking": Asking(max_tokens=9)}, "asking"),
         ({"filters": Filters(digits=False)}, "filters"),
+        ({"filters": Filters(copied_words=0)}, "filters"),
+        ({"invariants": Invariants(max_words=40)}, "invariants"),
+        ({"asking": Asking(again=True)}, "asking"),
         ({"splits": parts("ynn"), "balanced": True}, "train"),
     ],
 )

@@ -9,19 +9,59 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import MISSING, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, get_args
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, Particular
+from llmopt.algorithms.abo import abo
 from llmopt.algorithms.ape import ape
+from llmopt.algorithms.cma_es import cma_es
+from llmopt.algorithms.drpo import drpo
+from llmopt.algorithms.evollm import evollm
+from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
+from llmopt.algorithms.expo import expo
+from llmopt.algorithms.expo_es import expo_es
+from llmopt.algorithms.gpo import gpo
+from llmopt.algorithms.hill_climbing import hill_climbing
+from llmopt.algorithms.one_plus_one_es import one_plus_one_es
 from llmopt.algorithms.opro import opro
+from llmopt.algorithms.pe2 import pe2
+from llmopt.algorithms.protegi import protegi
+from llmopt.algorithms.random_search import random_search
 from llmopt.algorithms.sampling import sampling
+from llmopt.algorithms.sgdm import sgdm
+from llmopt.algorithms.two_opt import two_opt
 from llmopt.errors import ConfigError, UnknownNameError, nearest
+from llmopt.model import Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-ALGORITHMS: dict[str, Callable[..., Algorithm]] = {"ape": ape, "opro": opro, "sampling": sampling}
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
+    "abo": abo,
+    "ape": ape,
+    "cma-es": cma_es,
+    "drpo": drpo,
+    "evollm": evollm,
+    "evoprompt-de": evoprompt_de,
+    "evoprompt-ga": evoprompt_ga,
+    "expo": expo,
+    "expo-es": expo_es,
+    "gpo": gpo,
+    "hill-climbing": hill_climbing,
+    "one-plus-one-es": one_plus_one_es,
+    "opro": opro,
+    "pe2": pe2,
+    "protegi": protegi,
+    "random-search": random_search,
+    "sampling": sampling,
+    "sgdm": sgdm,
+    "two-opt": two_opt,
+}
 """The methods that ship with the package, by name."""
+
+_SHORT = 60  # characters of a part that is shown in full
 
 
 def algorithm_named(name: str, options: Mapping[str, Any] | None = None) -> Algorithm:
@@ -32,13 +72,24 @@ def algorithm_named(name: str, options: Mapping[str, Any] | None = None) -> Algo
         ConfigError: An option that the method does not have, or out of its range.
     """
     make = ALGORITHMS.get(name) or _own(name)
-    known = inspect.signature(make).parameters
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} is a Python function, but got {make!r}: {error}") from error
+    known = signature.parameters
     for option in options or {}:
         if option not in known:
             raise ConfigError(
                 f"an option of the algorithm {name!r} is one of {', '.join(known)}, "
                 f"but got {option!r}{nearest(option, known)}"
             )
+    try:
+        signature.bind(**(options or {}))
+    except TypeError as error:
+        raise ConfigError(
+            f"the algorithm {name!r} is a function that needs no more than the options it is "
+            f"given, but got: {error}; give them in [algorithm], or give its arguments defaults"
+        ) from error
     made = make(**(options or {}))
     if not isinstance(made, Algorithm):
         raise ConfigError(f"{name} is a function that returns an Algorithm, but it gave {made!r}")
@@ -58,20 +109,77 @@ def _own(name: str) -> Callable[..., Algorithm]:
     return found  # type: ignore[no-any-return] # what it returns is checked when it is made
 
 
+def families_of(name: str) -> tuple[str, ...]:
+    """Return the families that a method can be asked to use; one empty name if it has no choice."""
+    make = ALGORITHMS.get(name) or _own(name)
+    return get_args(Family) if "family" in inspect.signature(make).parameters else ("",)
+
+
 def table() -> list[dict[str, str]]:
     """Return the methods with their parts, a row each, for the README and the terminal."""
     rows = []
     for name, make in sorted(ALGORITHMS.items()):
-        made = make()
-        first = (inspect.getdoc(inspect.getmodule(make)) or "").splitlines()[0]
-        rows.append(
-            {
-                "algorithm": name,
-                "what": first,
-                "select": repr(made.select),
-                "reflect": repr(made.reflect),
-                "propose": type(made.propose).__name__,
-                "rate": repr(made.rate),
-            }
-        )
+        parts = {kind: written(part) for kind, part in parts_of(make()).items()}
+        rows.append({"algorithm": name, "what": _about(make).splitlines()[0], **parts})
     return rows
+
+
+def parts_of(algorithm: Algorithm) -> dict[str, object]:
+    """Return the parts of a method by their kinds."""
+    kinds = ("select", "reflect", "propose", "rate", "keep", "pace")
+    return {kind: part for kind in kinds if (part := getattr(algorithm, kind)) is not None}
+
+
+def written(part: Any) -> str:
+    """Return a part with its options, where these are many with those that are not the usual."""
+    whole = repr(part)
+    if len(whole) <= _SHORT or not is_dataclass(part):
+        return whole
+    shown = []
+    for one in fields(part):
+        usual = one.default if one.default_factory is MISSING else one.default_factory()
+        value = getattr(part, one.name)
+        if one.repr and value != usual:
+            shown.append(f"{one.name}={written(value)}")
+    return f"{type(part).__name__}({', '.join(shown)})"
+
+
+def explained(name: str) -> dict[str, list[str] | str]:
+    """Return what is to be known of a method that ships, from its docstring and its parts.
+
+    Returns:
+        ``paper``: its source; ``deviations``: what differs from it and what is ours; ``needs``:
+        what it needs of the optimizer LLM and of the problem.
+    """
+    make = ALGORITHMS[name]
+    text = " ".join(_about(make).partition("\n")[2].split())
+    label = r"(?:^|(?<=\. ))(Source|Known deviations[^:]*|Ours[^:.]*): "
+    before, *labelled = re.split(label, text)
+    said = list(zip(labelled[::2], (part.strip() for part in labelled[1::2]), strict=True))
+    return {
+        "paper": " ".join(filter(None, [before.strip(), *(t for k, t in said if k == "Source")])),
+        "deviations": [f"{kind}: {told}" for kind, told in said if kind != "Source"],
+        "needs": _needs(make()),
+    }
+
+
+def _needs(algorithm: Algorithm) -> list[str]:
+    """Return what a method needs, as the parts that refuse something else say it."""
+    found = ["an optimizer LLM" if algorithm.needs_model else "no optimizer LLM"]
+    if algorithm.embedder:
+        found.append(f"the embedding model {algorithm.embedder}")
+    parts = parts_of(algorithm)
+    if not any(isinstance(part, Particular) for part in parts.values()):
+        found.append("any problem")
+    for kind, part in parts.items():
+        for method in ("check", "fits") if algorithm.needs_model else ("fits",):
+            rule = inspect.getdoc(getattr(part, method, None)) if hasattr(part, method) else None
+            if rule:
+                first = " ".join(rule.partition("\n\n")[0].split()).rstrip(".")
+                refuses = first.replace("Refuse", "refuses", 1)
+                found.append(f"{kind}: {type(part).__name__} {refuses}")
+    return found
+
+
+def _about(make: Callable[..., Algorithm]) -> str:
+    return inspect.getdoc(inspect.getmodule(make)) or ""

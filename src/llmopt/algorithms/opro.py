@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.algorithm import Algorithm
+from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
@@ -99,4 +100,5 @@ def opro(
             max_tokens=max_tokens,
         ),
         rate=rated(stages, keep, share),
+        keep=Elitist(),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.algorithm import Algorithm
+from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
@@ -65,4 +66,5 @@ def sampling(
             max_tokens=max_tokens,
         ),
         rate=rated(stages, keep, share),
+        keep=Elitist(),
     )

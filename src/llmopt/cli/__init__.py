@@ -10,13 +10,19 @@ import click
 from llmopt.cli.algorithms import algorithms
 from llmopt.cli.check import check
 from llmopt.cli.demo import demo
+from llmopt.cli.evaluate import evaluate
+from llmopt.cli.export import export
 from llmopt.cli.init import init
+from llmopt.cli.judge_check import judge_check
 from llmopt.cli.models import models
 from llmopt.cli.options import INTERRUPTED
+from llmopt.cli.recipes import recipes
 from llmopt.cli.resume import resume
 from llmopt.cli.run import run
 from llmopt.cli.runs import runs
 from llmopt.cli.show import show
+from llmopt.cli.sweep import sweep
+from llmopt.cli.tasks import tasks
 from llmopt.errors import LlmoptError
 
 
@@ -27,12 +33,15 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LlmoptError as error:
+            from llmopt.report.progress import say
             from llmopt.report.tables import visible
 
-            click.echo(f"Error: {visible(str(error))}", err=True)
+            say(f"Error: {visible(str(error))}")
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            from llmopt.report.progress import say
+
+            say("Interrupted.")
             sys.exit(INTERRUPTED)
 
 
@@ -46,5 +55,21 @@ def main() -> None:
     """
 
 
-for command in (algorithms, check, demo, init, models, resume, run, runs, show):
+for command in (
+    algorithms,
+    check,
+    demo,
+    evaluate,
+    export,
+    init,
+    judge_check,
+    models,
+    recipes,
+    resume,
+    run,
+    runs,
+    show,
+    sweep,
+    tasks,
+):
     main.add_command(command)

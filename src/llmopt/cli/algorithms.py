@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,34 +12,30 @@ from llmopt.cli.options import console, json_option, print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+KINDS = ("select", "reflect", "propose", "rate", "keep", "pace")
+"""The kinds of parts, in the order in which they are shown."""
+
 
 @click.command()
 @click.argument("name", required=False)
 @json_option
 def algorithms(name: str | None, *, as_json: bool) -> None:
-    """List the methods, or the options of the one called NAME."""
-    from llmopt.algorithms import ALGORITHMS, table
+    """List the methods with their parts, or explain the one called NAME."""
+    from llmopt.algorithms import ALGORITHMS, explained, table
     from llmopt.errors import UnknownNameError
 
     if name is not None and name not in ALGORITHMS:
         raise UnknownNameError("an algorithm", name, ALGORITHMS)
-    rows: list[dict[str, Any]] = [
-        {**row, "propose": _differing(ALGORITHMS[row["algorithm"]]().propose)} for row in table()
-    ]
+    rows: list[dict[str, Any]] = [dict(row) for row in table()]
     if name is None:
         _print(rows, as_json=as_json)
         return
     chosen = next(row for row in rows if row["algorithm"] == name)
-    chosen["options"] = _options(name)
+    chosen |= {"parts": _parts(name), **explained(name), "options": _options(name)}
     if as_json:
         print_json(chosen)
         return
-    out = console()
-    _print_row(out, chosen)
-    out.print("\nOptions, for the table \\[algorithm] of a configuration:")
-    for option in chosen["options"]:
-        out.print(f"    {option['option']} = {_toml(option['default'])}", markup=False)
-        out.print(f"        {option['what']}", markup=False, soft_wrap=True)
+    _explain(console(), chosen)
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -49,26 +44,52 @@ def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         return
     out = console()
     for row in rows:
-        _print_row(out, row)
-    out.print("\nThe options of one: llmopt algorithms NAME")
+        out.print(row["algorithm"], style="bold", markup=False)
+        out.print(f"    {row['what']}", markup=False, soft_wrap=True)
+        for part in KINDS:
+            if part in row:
+                out.print(f"    {part:8} {row[part]}", markup=False, soft_wrap=True)
+    out.print("\nMore of one: llmopt algorithms NAME")
 
 
-def _print_row(out: Console, row: dict[str, Any]) -> None:
-    out.print(row["algorithm"], style="bold", markup=False)
-    out.print(f"    {row['what']}", markup=False, soft_wrap=True)
-    for part in ("select", "reflect", "propose", "rate"):
-        out.print(f"    {part:8} {row[part]}", markup=False, soft_wrap=True)
+def _explain(out: Console, method: dict[str, Any]) -> None:
+    out.print(method["algorithm"], style="bold", markup=False)
+    out.print(f"    {method['what']}", markup=False, soft_wrap=True)
+    said = {
+        "Source": [method["paper"]],
+        "Known deviations, and what is ours": method["deviations"],
+        "What it needs": method["needs"],
+    }
+    for heading, lines in said.items():
+        if any(lines):
+            out.print(f"\n{heading}:")
+        for line in filter(None, lines):
+            out.print(f"    {_plain(line)}", markup=False, soft_wrap=True)
+    out.print("\nParts:")
+    for part in method["parts"]:
+        out.print(f"    {part['kind']:8} {part['part']}", markup=False, soft_wrap=True)
+        if part["what"]:
+            out.print(f"             {part['what']}", markup=False, soft_wrap=True)
+    out.print("\nOptions, for the table \\[algorithm] of a configuration:")
+    for option in method["options"]:
+        out.print(f"    {option['option']} = {_toml(option['default'])}", markup=False)
+        out.print(f"        {option['what']}", markup=False, soft_wrap=True)
 
 
-def _differing(part: Any) -> str:
-    """Return a part with those of its options that are not at their defaults."""
-    shown = []
-    for field in fields(part):
-        usual = field.default if field.default_factory is MISSING else field.default_factory()
-        value = getattr(part, field.name)
-        if value != usual:
-            shown.append(f"{field.name}={value!r}")
-    return f"{type(part).__name__}({', '.join(shown)})"
+def _parts(name: str) -> list[dict[str, str]]:
+    """Return the parts of a method, each with the first sentence of its docstring."""
+    import inspect
+
+    from llmopt.algorithms import ALGORITHMS, parts_of, written
+
+    return [
+        {
+            "kind": kind,
+            "part": written(part),
+            "what": _plain((inspect.getdoc(type(part)) or "").partition("\n\n")[0]),
+        }
+        for kind, part in parts_of(ALGORITHMS[name]()).items()
+    ]
 
 
 def _options(name: str) -> list[dict[str, Any]]:

@@ -10,7 +10,9 @@ import click
 from llmopt.cli.options import console, json_option, print_json, set_option
 
 if TYPE_CHECKING:
-    from llmopt.cli.examine import Findings
+    from rich.console import Console
+
+    from llmopt.cli.findings import Findings
 
 _TEN, _THOUSAND, _MILLION = 10, 1_000, 1_000_000
 _MINUTE, _HOUR = 60, 3600  # seconds
@@ -46,7 +48,6 @@ def check(config: str, *, overrides: tuple[str, ...], offline: bool, as_json: bo
 
 
 def _print(findings: Findings) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from llmopt.report.tables import visible
@@ -56,6 +57,17 @@ def _print(findings: Findings) -> None:
         mark, style = ("ok", "green") if fine else ("NO", "bold red")
         line = Text.assemble((f"{mark}  ", style), (f"{what:<14} ", "bold"), visible(said))
         out.print(line, soft_wrap=True)
+    if findings.rows():
+        _print_estimate(out, findings)
+    out.print(Text(f"\n{findings.buys}.", "bold"), soft_wrap=True)
+    for caution in findings.cautions:
+        out.print(Text(f"Note: {visible(caution)}", "yellow"), soft_wrap=True)
+
+
+def _print_estimate(out: Console, findings: Findings) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("")
     for name in ("calls", "tokens in", "tokens out", "US dollars", "time"):
@@ -80,9 +92,6 @@ def _print(findings: Findings) -> None:
         ),
         soft_wrap=True,
     )
-    out.print(Text(f"\n{findings.buys}.", "bold"), soft_wrap=True)
-    for caution in findings.cautions:
-        out.print(Text(f"Note: {visible(caution)}", "yellow"), soft_wrap=True)
 
 
 def _span(low: str, high: str) -> str:

@@ -2,85 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.errors import InputError, ModelError
+from llmopt.cli.examine_function import examined_function
+from llmopt.cli.findings import Findings, built, known_of, tried
+from llmopt.errors import ModelError
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
-    from llmopt.config import Settings
-    from llmopt.estimate import Cost, Estimate, Known
+    from llmopt.estimate import Estimate, Known
     from llmopt.model import Model
-    from llmopt.models.layers.budget import Price
-    from llmopt.models.registry import NamedModel
     from llmopt.problems.prompting import PromptProblem
+    from llmopt.settings import Settings
     from llmopt.types import Call, Role
 
-_SHORT = 16  # tokens that a model may answer when it is only tried
 _CLASSES = 6  # classes up to which their shares are listed
 _FEW_STEPS = 2  # fewer are no search
-
-
-@dataclass
-class Findings:
-    """What was found out.
-
-    Attributes:
-        checks: What was looked at, whether it is in order, and what was seen.
-        code: The exit code.
-        cautions: What a careful reader should know.
-        buys: What the budget buys, in words.
-        steps: Steps that the budget buys, with full answers and with the shortest.
-        estimate: What a run takes.
-        models: What is known of the model of each role.
-    """
-
-    checks: list[tuple[str, bool, str]] = field(default_factory=list)
-    code: int = 0
-    cautions: list[str] = field(default_factory=list)
-    buys: str = ""
-    steps: tuple[int, int] = (0, 0)
-    estimate: Estimate | None = None
-    models: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def passed(self, what: str, said: str) -> None:
-        """Note what is in order."""
-        self.checks.append((what, True, said))
-
-    def failed(self, what: str, why: str, code: int) -> None:
-        """Note what would stop the run; bad input outweighs a model that does not answer."""
-        self.checks.append((what, False, why))
-        self.code = max(self.code, code)
-
-    def rows(self) -> list[tuple[str, Cost, Cost]]:
-        """Return what each role takes at least and at most, and both together."""
-        assert self.estimate is not None  # noqa: S101 - made before anything is printed
-        made = self.estimate
-        low, high = made.least("optimizer"), made.most("optimizer")
-        more, most = made.least("scorer"), made.most("scorer")
-        return [
-            ("optimizer LLM", low, high),
-            ("scorer LLM", more, most),
-            ("together", low + more, high + most),
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data for JSON."""
-        return {
-            "ok": self.code == 0,
-            "checks": [
-                {"check": what, "ok": fine, "detail": said} for what, fine, said in self.checks
-            ],
-            "models": self.models,
-            "estimate": {
-                name.removesuffix(" LLM"): {"low": asdict(low), "high": asdict(high)}
-                for name, low, high in self.rows()
-            },
-            "budget": {"says": self.buys, "steps": list(self.steps)},
-            "cautions": self.cautions,
-        }
 
 
 async def examined(settings: Settings, *, offline: bool) -> Findings:
@@ -93,22 +30,34 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
     Raises:
         InputError: Something cannot be used at all.
     """
-    from llmopt.estimate import cautions, estimate
-    from llmopt.rehearsal import first_call
+    if settings.problem.function:
+        return await examined_function(settings, offline=offline)
+    from llmopt.cautions import cautions
+    from llmopt.controls import SAMPLING, control_of, plain_controls
+    from llmopt.estimate import estimate
+    from llmopt.models.embeddings import embedder_named
+    from llmopt.rehearsal import first_step
 
     findings = Findings()
-    problem, options = settings.built_problem(), settings.options()
+    problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]
     run = settings.run
-    tables = (settings.optimizer or settings.scorer, settings.scorer)
-    optimizer, scorer = (_built(table.named(), offline=offline) for table in tables)
+    models = {
+        role: built(table.named(), offline=offline) for role, table in settings.models().items()
+    }
+    optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
     try:
-        algorithm.propose.check(optimizer)
-        steps = f"{_count(run.steps, 'step')} of {algorithm.name}"
+        algorithm.check(problem, optimizer)
+        planned = algorithm.steps(problem, run.steps)
+        steps = f"{_count(planned, 'step')} of {algorithm.name}"
         findings.passed("configuration", f"{steps}, seed {run.seed}")
+        if algorithm.embedder:
+            await embedder_named(algorithm.embedder).close()
+            findings.passed("embeddings", algorithm.embedder)
         findings.passed("data", _data(problem))
-        findings.passed("metric", _metric(problem, settings.problem.metric))
-        first = await first_call(problem, algorithm, optimizer, seed=run.seed, steps=run.steps)
+        findings.passed("metric", await _metric(problem, settings.problem.metric))
+        calls, _ = await first_step(problem, algorithm, optimizer, seed=run.seed, steps=planned)
+        first = calls[0] if calls else None
         if first:
             findings.passed("meta-prompt", _meta_prompt(problem, first))
         ask = problem.call(problem.starts[0], problem.items("train")[0], scorer)
@@ -118,121 +67,70 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
             ("scorer", scorer, ask),
         )
         for role, model, call in asked:
-            known[role] = _known(findings, role, model, settings)
+            known[role] = known_of(findings, role, model, settings)
             if not offline and call:
-                known[role] = await _tried(findings, role, model, call, known[role])
+                known[role] = await tried(findings, role, model, call, known[role])
+        if judge:
+            known["judge"] = known_of(findings, "judge", judge, settings)
+            if not offline:
+                known["judge"] = await _judged(findings, problem, judge, known["judge"])
         findings.estimate = await estimate(
             problem,
             algorithm,
             optimizer,
             scorer,
-            steps=run.steps,
+            steps=planned,
             patience=run.patience,
             target=run.target,
+            validate_every=run.validate_every,
+            validation_patience=run.validation_patience,
             seed=run.seed,
             finalists=run.finalists,
+            plain=[text for _, text in plain_controls(problem, options["controls"])],
+            control=control_of(algorithm) if SAMPLING in options["controls"] else None,
             known=known,
         )
-        _add_budget(findings, problem, settings)
+        _add_budget(findings, problem, settings, planned)
         findings.cautions += cautions(problem, scorer, first.text if first else "")
     finally:
-        await optimizer.close()
-        await scorer.close()
+        for model in models.values():
+            await model.close()
     return findings
 
 
-def _built(named: NamedModel, *, offline: bool) -> Model:
-    """Return a model; offline, weights that are not here yet are not fetched."""
-    from llmopt.model import Traits
-    from llmopt.models.scripted import ScriptedModel
-    from llmopt.models.weights import KNOWN
-    from llmopt.report.progress import Download
+async def _judged(findings: Findings, problem: PromptProblem, model: Model, known: Known) -> Known:
+    """Let the judge LLM judge an expected answer, and return what is known of it then."""
+    from llmopt.problems.judge import Judge
+    from llmopt.types import Reply
 
-    row = KNOWN.get(named.name.removeprefix("local/"))
-    if offline and row:
-        traits = Traits(completion=True, family=row.family, slots=8, deadline=None)
-        return ScriptedModel(lambda call: call.text, traits=traits, identity=named.name)
-    with Download() as download:
-        return named.built(download)
-
-
-def _known(findings: Findings, role: Role, model: Model, settings: Settings) -> Known:
-    """Return what is known of a role's model before it is asked."""
-    from llmopt.estimate import Known
-    from llmopt.models.layers.budget import Price as Dollars
-    from llmopt.models.prices import price_of
-
-    table = settings.scorer if role == "scorer" else settings.optimizer or settings.scorer
-    price = Dollars(table.price.input, table.price.output) if table.price else price_of(model)
-    findings.models[role] = {"identity": model.identity, "price": price and asdict(price)}
-    said = f"{model.identity}, {_price(price, given=table.price is not None)}"
-    findings.passed(f"{role} LLM", said)
-    own = role == "scorer" or settings.optimizer is not None
-    if own and price is None and settings.budget.usd is not None:
+    judge, item = problem.metric, problem.items("train")[0]
+    assert isinstance(judge, Judge)  # noqa: S101 - a judge LLM is named for this metric alone
+    question = judge.questions(item.target, item)[0]
+    call = judge.call(question, model)
+    known = await tried(findings, "judge", model, call, known, most=call.max_tokens)
+    answer = findings.models["judge"].get("answer")
+    if answer is None:
+        return known
+    finish = findings.models["judge"]["finish"]
+    score = judge.read(question, Reply(answer, finish=finish))
+    if score is None:
         why = (
-            f"budget.usd needs the price of {model.identity}, which is not known; set {role}.price"
-            ", or try pip install 'llmopt[prices]' for list prices"
+            "no verdict can be read from the judge LLM's answer; take a more capable model, or "
+            "raise judge.max_tokens if it was cut off"
         )
-        findings.failed("its price", why, InputError.exit_code)
-    return Known(
-        price=price,
-        slots=settings.run.concurrency or model.traits.slots,
-        alone=model.traits.deadline is None,
-        calls_a_minute=table.requests_per_minute,
-        tokens_a_minute=table.tokens_per_minute,
-    )
-
-
-async def _tried(findings: Findings, role: Role, model: Model, call: Call, known: Known) -> Known:
-    """Ask a role's model once, briefly, and return what is known of it then."""
-    from llmopt.models.replay import ReplayModel
-    from llmopt.text import one_line
-
-    if isinstance(model, ReplayModel):
-        findings.passed("its answer", "recorded, so it is not asked")
-        return known
-    call = replace(call, max_tokens=min(call.max_tokens, _SHORT))
-    try:
-        if known.alone:  # loading the weights is not the time of a call
-            await model.complete(replace(call, max_tokens=1, sample=1))
-        begin = time.perf_counter()
-        reply = await model.complete(call)
-    except ModelError as error:
-        findings.failed("its answer", str(error), ModelError.exit_code)
-        return known
-    seconds, used = time.perf_counter() - begin, reply.usage
-    about = "about " if used.estimated else ""
-    said = f'"{one_line(reply.text, 60)}"' if reply.text.strip() else _silent(reply.finish)
-    said += (
-        f" in {seconds:.2f} s, {about}{used.input_tokens:,} tokens in, {used.output_tokens:,} out"
-    )
-    findings.passed("its answer", said)
-    findings.models[role] |= {"answer": reply.text, "seconds": seconds, "usage": asdict(used)}
-    size = len(call.text.encode("utf-8", "surrogatepass"))
-    tokens = None if used.estimated else used.input_tokens
-    return known.probed(seconds, size, tokens, used.output_tokens)
+        findings.failed("its verdict", why, ModelError.exit_code)
+    else:
+        findings.passed("its verdict", f"the expected answer itself gets {score:g}")
+    return known
 
 
 def _unknown(made: Estimate, caps: dict[str, Any]) -> str:
     """Return what is missing to know what a budget buys."""
-    most = made.most("optimizer") + made.most("scorer")
-    if "usd" in caps and most.usd is None:
+    most = [made.most(role) for role in made.known]
+    if "usd" in caps and any(cost.usd is None for cost in most):
         return "the price of the model"
-    return "asking the model how fast it is" if "seconds" in caps and most.seconds is None else ""
-
-
-def _silent(finish: str) -> str:
-    why = f" (it may still have been thinking after {_SHORT} tokens)" if finish == "length" else ""
-    return f"empty{why}"
-
-
-def _price(price: Price | None, *, given: bool) -> str:
-    if price is None:
-        return "price unknown"
-    if not (price.input or price.output):
-        return "free"
-    whose = "as you state" if given else "list price"
-    return f"${price.input:g} in, ${price.output:g} out per million tokens, {whose}"
+    slow = "seconds" in caps and any(cost.seconds is None for cost in most)
+    return "asking the model how fast it is" if slow else ""
 
 
 def _data(problem: PromptProblem) -> str:
@@ -262,14 +160,23 @@ def _answers(problem: PromptProblem) -> str:
     return ", ".join(shares)
 
 
-def _metric(problem: PromptProblem, named: str) -> str:
+async def _metric(problem: PromptProblem, named: str) -> str:
     """Return which metric it is, tried on a target, which is a right answer."""
+    from llmopt.problems.judge import Judge
+    from llmopt.problems.metrics import Scored
+
     item = problem.items("train")[0]
+    if isinstance(problem.metric, Judge):
+        low, high = problem.metric.scale
+        rates = f"a rating from {low} to {high}"
+        return f"judge; {rates if problem.metric.mode == 'absolute' else 'a comparison, both ways'}"
     name = type(problem.metric).__name__.lower() if named == "auto" else named
     chosen = ", which suits the answers" if named == "auto" else ""
     weighted = "; every class counts the same" if problem.balanced else ""
-    score = problem.metric(item.target, item).score
-    return f"{name}{chosen}; the expected answer itself scores {score:g}{weighted}"
+    scored = problem.metric(item.target, item)
+    if not isinstance(scored, Scored):
+        scored = await scored
+    return f"{name}{chosen}; the expected answer itself scores {scored.score:g}{weighted}"
 
 
 def _meta_prompt(problem: PromptProblem, call: Call) -> str:
@@ -282,11 +189,13 @@ def _meta_prompt(problem: PromptProblem, call: Call) -> str:
     )
 
 
-def _add_budget(findings: Findings, problem: PromptProblem, settings: Settings) -> None:
+def _add_budget(
+    findings: Findings, problem: PromptProblem, settings: Settings, planned: int
+) -> None:
     """Say what the budget buys, and warn where that is no search."""
     from llmopt.models.layers.budget import Limits
 
-    made, planned = findings.estimate, settings.run.steps
+    made = findings.estimate
     assert made is not None  # noqa: S101 - made just before
     each = max((phase.proposed for phase in made.high.steps), default=0)
     what = f"of {_count(each, 'instruction')} on your {len(problem.items('train')):,} items"

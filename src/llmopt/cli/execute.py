@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from llmopt.cli.options import INTERRUPTED, command_line, console, print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.config import Settings
+    from llmopt.settings import Settings
 
 
 def execute(
@@ -23,6 +24,7 @@ def execute(
     name: str,
     as_json: bool,
     quiet: bool,
+    record: str | None = None,
     changed: Sequence[str] = (),
 ) -> None:
     """Run a configuration to its end and print what was found.
@@ -33,13 +35,15 @@ def execute(
         name: Name of the run; one that is in the store is continued.
         as_json: Print the result as JSON.
         quiet: Show no progress.
+        record: A new file for all replies that the run uses, or None.
         changed: Options that a continued run was given and that its journal does not know.
 
     Raises:
         LlmoptError: See :func:`llmopt.optimize`; the message says how to resume.
     """
     from llmopt.api import optimize
-    from llmopt.errors import BudgetError, InputError, LlmoptError
+    from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError
+    from llmopt.report.progress import say
     from llmopt.report.tables import print_result
 
     see_own_modules()
@@ -53,18 +57,20 @@ def execute(
             **options,
             name=name,
             store=store,
+            record=record,
             progress=not quiet,
             source=settings.model_dump(mode="json", exclude_defaults=True),
         )
     except KeyboardInterrupt:
         kept = f"every reply so far is stored. Go on with: {how}"
         kept = kept if _is_kept(store, name) else "nothing was asked yet."
-        click.echo(f"\nInterrupted; {kept}", err=True)
+        say(f"\nInterrupted; {kept}")
         sys.exit(INTERRUPTED)
     except LlmoptError as error:
-        if not isinstance(error, InputError) and _is_kept(store, name):
+        under_way = isinstance(error, StoreError) and error.under_way
+        if (under_way or not isinstance(error, InputError)) and _is_kept(store, name):
             more = caps if isinstance(error, BudgetError) else ""
-            click.echo(f"The run is stored. Go on with: {how}{more}", err=True)
+            say(f"The run is stored. Go on with: {how}{more}")
         raise
     if as_json:
         print_json(result.to_dict())
@@ -72,7 +78,7 @@ def execute(
         print_result(console(), result)
         click.echo(f"Look closer: {command_line(('show', name), store)}")
     if result.out_of_budget:
-        click.echo(f"The budget ended the search; with a larger one: {how}{caps}", err=True)
+        say(f"The budget ended the search; with a larger one: {how}{caps}")
         sys.exit(BudgetError.exit_code)
 
 
@@ -84,11 +90,15 @@ def see_own_modules() -> None:
 
 
 def _is_kept(store: str | None, name: str) -> bool:
-    """Return whether the store has the run; one that got no reply at all is not kept."""
+    """Return whether the store has the run; one that got no reply at all is not kept.
+
+    A store that cannot be read now may still have it.
+    """
+    from llmopt.errors import StoreError
     from llmopt.store import open_store
 
-    kept = open_store(store)
     try:
-        return any(info.name == name for info in kept.runs())
-    finally:
-        kept.close()
+        with closing(open_store(store)) as kept:
+            return any(info.name == name for info in kept.runs())
+    except StoreError:
+        return True

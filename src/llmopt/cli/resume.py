@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from llmopt.cli.options import run_options
+from llmopt.cli.options import command_line, run_options
 
 
 @click.command()
@@ -28,13 +28,25 @@ def resume(
     from llmopt.cli.execute import execute
     from llmopt.config import settings
     from llmopt.errors import ConfigError
+    from llmopt.journal import EVALUATION
     from llmopt.store import open_store
 
-    kept = open_store(store)
+    kept = open_store(store, new=store is None)
     try:
-        source = kept.config(run)["source"]
+        config = kept.config(run)
     finally:
         kept.close()
+    if EVALUATION in config:
+        again = command_line(config[EVALUATION], store) if config[EVALUATION] else "evaluate(…)"
+        raise ConfigError(
+            f"llmopt resume continues runs, but {run!r} is an evaluation; it goes on with: {again}"
+        )
+    if "sweep" in config:
+        raise ConfigError(
+            f"llmopt resume continues runs, but {run!r} is a sweep; the llmopt sweep command that "
+            "began it goes on"
+        )
+    source = config["source"]
     if not source:
         raise ConfigError(
             f"llmopt resume continues runs that were started from a configuration file, but "

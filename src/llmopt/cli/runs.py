@@ -15,7 +15,7 @@ def runs(store: str | None, as_json: bool) -> None:
     from llmopt.report.tables import print_runs
     from llmopt.store import open_store
 
-    kept = open_store(store)
+    kept = open_store(store, new=store is None)
     try:
         found = kept.runs()
     finally:

@@ -18,6 +18,8 @@ from llmopt.cli.options import (
 if TYPE_CHECKING:
     from llmopt.journal import Step
     from llmopt.store.protocol import Store
+    from llmopt.trajectory import Trajectory
+    from llmopt.verdict import Point
 
 
 @click.command()
@@ -31,15 +33,29 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     The meta-prompt and the replies of a step are printed exactly; only on a terminal are
     control characters spelled out.
     """
+    from llmopt.curve import curve_of
     from llmopt.errors import ConfigError
-    from llmopt.journal import steps
+    from llmopt.journal import EVALUATION, Validation, steps
     from llmopt.store import open_store
 
-    kept = open_store(store)
+    kept = open_store(store, new=store is None)
     try:
-        told = list(steps(kept, run))
+        config = kept.config(run)
+        if "sweep" in config:
+            raise ConfigError(
+                f"llmopt show shows runs, but {run!r} is a sweep; show one of its cells, which "
+                "llmopt runs lists, or give the llmopt sweep command again for the table"
+            )
+        if EVALUATION in config and step is None:
+            _show_evaluation(kept, run, as_json=as_json, where=store)
+            return
+        found_on: list[Validation] = []
+        told = list(steps(kept, run, validated=found_on.append))
         if step is None:
-            _show_run(kept, run, told, as_json=as_json, where=store)
+            curve = curve_of(((s.number, s.entries) for s in told), found_on)
+            # As in the trajectory's table, higher is better.
+            points = curve.points(higher_is_better=True)
+            _show_run(kept, run, told, points, as_json=as_json, where=store)
             return
         found = next((s for s in told if s.number == step), None)
         if not told:
@@ -49,29 +65,57 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
                 f"a step of {run!r} is one of 0 to {len(told) - 1}, but got {step}; "
                 "0 is the starting solutions"
             )
-        _show_step(kept, found, as_json)
+        _show_step(kept, found, _trajectory(told), as_json)
     finally:
         kept.close()
 
 
-def _show_run(
-    store: Store, run: str, told: list[Step], *, as_json: bool, where: str | None
-) -> None:
-    from llmopt.report.tables import print_trajectory, visible
-    from llmopt.trajectory import Trajectory
+def _show_evaluation(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
+    """Show what an evaluation found; the command itself prints its table again, for nothing."""
+    from llmopt.journal import EVALUATION
+    from llmopt.report.tables import visible
 
-    result, config = None, store.config(run)
+    found, config = None, store.config(run)
+    for record in store.records(run):
+        if record.kind == EVALUATION:  # the last one: what was unmeasured is asked for again
+            found = record.data
+    if as_json:
+        print_json({"run": run, "config": config, "evaluation": found})
+        return
+    again = command_line(config[EVALUATION], where) if config[EVALUATION] else "evaluate(…)"
+    click.echo(visible(found["verdict"]) if found else "Not finished.")
+    click.echo(f"{'The whole table, for nothing' if found else 'Go on with'}: {again}")
+
+
+def _show_run(
+    store: Store,
+    run: str,
+    told: list[Step],
+    curve: tuple[Point, ...],
+    *,
+    as_json: bool,
+    where: str | None,
+) -> None:
+    from dataclasses import asdict
+
+    from llmopt.report.tables import print_curve, print_trajectory, visible
+
+    result, config, trajectory = None, store.config(run), _trajectory(told)
     for record in store.records(run):
         if record.kind == "result":  # the last one: a run resumed after its budget has several
             result = record.data
     if as_json:
-        data = {"run": run, "config": config, "steps": [_step(s) for s in told], "result": result}
+        data = {
+            "run": run,
+            "config": config,
+            "steps": [_step(s, trajectory) for s in told],
+            "curve": [asdict(point) for point in curve],
+            "result": result,
+        }
         print_json(data)
         return
-    trajectory = Trajectory()
-    for step in told:
-        trajectory = trajectory.tell(step.entries)
     print_trajectory(console(), trajectory)
+    print_curve(console(), curve)
     if result:
         best = visible(result["best"]["text"]) or "(empty)"
         click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
@@ -84,7 +128,16 @@ def _show_run(
         click.echo(f"A step with its meta-prompt and replies: {step_1}")
 
 
-def _show_step(store: Store, step: Step, as_json: bool) -> None:
+def _trajectory(told: list[Step]) -> Trajectory:
+    from llmopt.trajectory import Trajectory
+
+    trajectory = Trajectory()
+    for step in told:
+        trajectory = trajectory.tell(step.entries)
+    return trajectory
+
+
+def _show_step(store: Store, step: Step, trajectory: Trajectory, as_json: bool) -> None:
     exchanges = [(key, store.exchange(key)) for key in step.calls]
     if as_json:
         from dataclasses import asdict
@@ -94,7 +147,7 @@ def _show_step(store: Store, step: Step, as_json: bool) -> None:
             for key, found in exchanges
             if found
         ]
-        print_json({**_step(step), "calls": calls})
+        print_json({**_step(step, trajectory), "calls": calls})
         return
     shown = ""
     for number, (_, found) in enumerate(exchanges, 1):
@@ -111,7 +164,11 @@ def _show_step(store: Store, step: Step, as_json: bool) -> None:
         _block(f"REPLY {number}", f"ended by {reply.finish}", reply.text)
     for entry in step.entries:
         score = entry.evaluation.score
-        _block("CANDIDATE", "unmeasured" if score is None else f"score {score:.4f}", entry.text)
+        about = "unmeasured" if score is None else f"score {score:.4f}"
+        changed = trajectory.words_changed(entry.candidate)
+        if changed is not None:
+            about += f", {changed} word{'' if changed == 1 else 's'} from its last parent"
+        _block("CANDIDATE", about, entry.text)
     for rejected in step.rejected:
         _block("REFUSED", rejected.reason, rejected.text)
 
@@ -122,7 +179,7 @@ def _block(title: str, detail: str, text: str) -> None:
     write(text)
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, trajectory: Trajectory) -> dict[str, Any]:
     return {
         "step": step.number,
         "candidates": [
@@ -133,6 +190,7 @@ def _step(step: Step) -> dict[str, Any]:
                 "score": e.evaluation.score,
                 "measured": e.evaluation.measured,
                 "planned": e.evaluation.planned,
+                "words_changed": trajectory.words_changed(e.candidate),
             }
             for e in step.entries
         ],

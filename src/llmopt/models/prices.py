@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmopt.models.embeddings import EmbeddingModel
 from llmopt.models.layers.budget import Price
 from llmopt.models.layers.ring import Ring
 from llmopt.models.local import LocalModel
@@ -33,6 +34,8 @@ def price_of(model: Model) -> Price | None:
     """
     while isinstance(model, Ring):
         model = model.inner
+    if isinstance(model, EmbeddingModel):
+        return price_of(model.behind) if model.behind else Price(0.0, 0.0)
     if isinstance(model, LocalModel | ReplayModel | ScriptedModel):
         return Price(0.0, 0.0)
     if isinstance(model, OpenAIModel):

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.algorithm import Proposed, all_of
 from llmopt.errors import ConfigError
-from llmopt.metaprompt import MetaPrompt, Sections, Shown
+from llmopt.metaprompt import MetaPrompt, Refine, Sections, Shown
 from llmopt.parts.schedule import Constant
+from llmopt.problem import Refusal
+from llmopt.text import word_distance
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Brief
     from llmopt.metaprompt import Order, Tag
     from llmopt.model import Family, Model
     from llmopt.parts.schedule import Schedule
+    from llmopt.parts.stepsize import StepSize
+    from llmopt.trajectory import Entry
+
+_HOTTEST = 2  # what providers take
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,12 @@ class Generate:
         scores: Steps of the shown score range: 100 or 20 in the paper; 0 hides the scores.
         order: The order that the selection gives, so that the text can say it.
         trajectory_first: Whether the trajectory stands before the exemplars.
-        temperature: Of the optimizer LLM, by step.
+        temperature: Of the optimizer LLM, by step; 0 to 2.
         max_tokens: Of one draw.
+        refine: Whether the current solution is shown, to be altered (``edit``) or to write
+            another one (``generate``); empty: it is not shown by itself. What is proposed then has
+            it as its last parent.
+        step_size: How many words of the current solution may change; goes with `refine`.
     """
 
     samples: int = 8
@@ -46,20 +56,32 @@ class Generate:
     trajectory_first: bool = True
     temperature: Schedule = field(default_factory=lambda: Constant(1.0))
     max_tokens: int = 512
+    refine: Refine | Literal[""] = ""
+    step_size: StepSize | None = None
 
     def __post_init__(self) -> None:
+        if self.refine not in ("", *get_args(Refine)):
+            raise ConfigError(f"a refinement is generate or edit, but got {self.refine!r}")
+        if self.step_size and not self.refine:
+            raise ConfigError(
+                "a step size is a limit on the words of the current solution, which is shown with "
+                "refine = 'generate' or 'edit', but got none; set it"
+            )
         if self.samples < 1:
             raise ConfigError(f"solutions per step are 1 or more, but got {self.samples}")
         if self.scores < 0:
             raise ConfigError(f"score buckets are 0 (hidden) or more, but got {self.scores}")
         if self.max_tokens < 1:
             raise ConfigError(f"max_tokens is 1 or more, but got {self.max_tokens}")
+        for heat in (self.temperature(1, 1), self.temperature(2, 1)):  # where schedules begin, end
+            if not 0 <= heat <= _HOTTEST:
+                raise ConfigError(f"a temperature is 0 to {_HOTTEST}, but got {heat}; 1 is usual")
         self.metaprompt("chat")  # an unknown family or a broken template is refused here
 
-    def metaprompt(self, preferred: Family) -> MetaPrompt:
-        """Return the meta-prompt for a model that prefers a family."""
+    def metaprompt(self, preferred: Family, layout: str = "") -> MetaPrompt:
+        """Return the meta-prompt for a model that prefers a family, and for a kind of problem."""
         family = preferred if self.family == "auto" else self.family
-        return MetaPrompt(family, self.wording, self.template, self.tag, self.strict)
+        return MetaPrompt(family, self.wording, self.template, self.tag, self.strict, layout)
 
     def check(self, model: Model) -> None:
         """Refuse a family that the optimizer LLM cannot answer."""
@@ -76,38 +98,75 @@ class Generate:
 
     async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
         """Ask `samples` times with the same meta-prompt."""
-        metaprompt = self.metaprompt(brief.model.traits.family)
-        text = metaprompt.lay_out(self.sections(brief, metaprompt))
-        first = metaprompt.call(
+        layout = brief.problem.description.layout
+        metaprompt = self.metaprompt(brief.model.traits.family, layout)
+        sections = self.sections(brief, metaprompt)
+        text = metaprompt.lay_out(sections)
+        return tuple(
+            await all_of(
+                self._drawn(brief, metaprompt, sections, text, draw) for draw in range(self.samples)
+            )
+        )
+
+    async def _drawn(
+        self, brief: Brief, metaprompt: MetaPrompt, sections: Sections, text: str, draw: int
+    ) -> Proposed:
+        """Ask once, and where the reply changes too much, do what the step size says."""
+        found = await self._asked(brief, metaprompt, text, brief.sample(draw))
+        excess = _excess(brief, found, sections.limit)
+        if not excess or not self.step_size or self.step_size.above == "record":
+            return found
+        if self.step_size.above == "again":
+            first = found
+            text = metaprompt.lay_out(replace(sections, excess=excess))
+            sample = brief.sample(self.samples + draw)  # no number of a first draw
+            found = await self._asked(brief, metaprompt, text, sample)
+            found = replace(found, further=(first.call,))
+            excess = _excess(brief, found, sections.limit)
+        if excess:
+            reason = f"changes {excess} words, more than {sections.limit}"
+            found = replace(found, text=Refusal(reason))
+        return found
+
+    async def _asked(
+        self, brief: Brief, metaprompt: MetaPrompt, text: str, sample: int
+    ) -> Proposed:
+        call = metaprompt.call(
             text,
             temperature=self.temperature(brief.step, brief.steps),
             max_tokens=self.max_tokens,
-            sample=0,
+            sample=sample,
         )
-        calls = [replace(first, sample=brief.sample(draw)) for draw in range(self.samples)]
-        replies = await all_of(brief.model.complete(call) for call in calls)
-        return tuple(
-            Proposed(
-                metaprompt.read(reply.text, cut=reply.finish == "length"),
-                reply.text,
-                call.key(brief.model.identity),
-            )
-            for call, reply in zip(calls, replies, strict=True)
+        reply = await brief.model.complete(call)
+        parents = None
+        if self.refine and brief.current:
+            now = brief.current[0]
+            parents = (*(entry for entry in brief.parents if entry != now), now)
+        return Proposed(
+            metaprompt.read(reply.text, cut=reply.finish == "length"),
+            reply.text,
+            call.key(brief.model.identity),
+            parents,
         )
 
     def sections(self, brief: Brief, metaprompt: MetaPrompt) -> Sections:
         """Return what the meta-prompt says, with scores rounded by the problem."""
         problem = brief.problem
         buckets = self.scores or 100
-        best = max((entry.score for entry in brief.parents), default=0.0)
+        summary = brief.feedback.summary
+        entries = brief.parents if summary is None else (summary,)
+        best = max((entry.score for entry in entries), default=0.0)
+
+        def shown(entry: Entry) -> Shown:
+            score = problem.show(entry.score, buckets)
+            return Shown(entry.text, score, entry.evaluation.partial)
+
+        now = brief.current[0] if self.refine and brief.current else None
         return Sections(
-            description=problem.description,
-            entries=tuple(
-                Shown(e.text, problem.show(e.score, buckets), e.evaluation.partial)
-                for e in brief.parents
-            ),
+            description=brief.description or problem.description,
+            entries=tuple(shown(entry) for entry in entries),
             order=self.order,
-            scored=self.scores > 0 and bool(brief.parents),
+            scored=self.scores > 0 and bool(entries),
             scale=problem.scale(buckets),
             aim=problem.aim(best, buckets),
             exemplars=tuple(
@@ -115,4 +174,18 @@ class Generate:
             ),
             failing=brief.feedback.failing,
             trajectory_first=self.trajectory_first,
+            current=shown(now) if now else None,
+            feedback=brief.feedback.text,
+            limit=self.step_size(brief.step, brief.steps) if self.step_size and now else None,
+            refine=self.refine or "generate",
         )
+
+
+def _excess(brief: Brief, proposed: Proposed, limit: int | None) -> int:
+    """Return how many words of the current solution change, where that is too many; else 0."""
+    text = proposed.text
+    parsed = text if isinstance(text, Refusal) else brief.problem.parse(text)
+    if limit is None or isinstance(parsed, Refusal):
+        return 0
+    changed = word_distance(brief.current[0].text, parsed)
+    return changed if changed > limit else 0

@@ -39,10 +39,14 @@ class Best:
                 f"an order is ascending, descending or random, but got {self.order!r}"
             )
 
-    def __call__(
-        self, trajectory: Trajectory, rng: np.random.RandomState
+    async def __call__(
+        self,
+        trajectory: Trajectory,
+        current: tuple[Entry, ...],
+        rng: np.random.RandomState,
     ) -> tuple[tuple[Entry, ...], ...]:
         """Return one group."""
+        del current
         best = list(trajectory.best(self.k))
         if self.threshold is not None:
             best = best[:1] + [e for e in best[1:] if e.score >= self.threshold]
@@ -67,11 +71,14 @@ class EachOfBest:
         if self.k < 1:
             raise ConfigError(f"the number of parents is 1 or more, but got {self.k}")
 
-    def __call__(
-        self, trajectory: Trajectory, rng: np.random.RandomState
+    async def __call__(
+        self,
+        trajectory: Trajectory,
+        current: tuple[Entry, ...],
+        rng: np.random.RandomState,
     ) -> tuple[tuple[Entry, ...], ...]:
-        """Return one group per parent, the best parent first; `rng` is not needed."""
-        del rng
+        """Return one group per parent, the best parent first."""
+        del current, rng
         return tuple((entry,) for entry in trajectory.best(self.k)) or ((),)
 
 
@@ -79,11 +86,14 @@ class EachOfBest:
 class Starts:
     """The starting solutions and nothing else: what a control without trajectory shows."""
 
-    def __call__(
-        self, trajectory: Trajectory, rng: np.random.RandomState
+    async def __call__(
+        self,
+        trajectory: Trajectory,
+        current: tuple[Entry, ...],
+        rng: np.random.RandomState,
     ) -> tuple[tuple[Entry, ...], ...]:
-        """Return one group, in the order of the starts; `rng` is not needed."""
-        del rng
+        """Return one group, in the order of the starts."""
+        del current, rng
         found: list[Entry] = []
         for entry in trajectory:
             if entry.candidate.step > 0:
@@ -91,3 +101,39 @@ class Starts:
             if entry.evaluation.score is not None:
                 found.append(entry)
         return (tuple(found),)
+
+
+@dataclass(frozen=True)
+class Lineages:
+    """Each survivor with the solutions it was refined from, step by step: one group per survivor.
+
+    A solution was refined from the last of its parents. The oldest comes first, the survivor last
+    (PE2's history of a prompt).
+
+    Attributes:
+        k: How many of each line are shown at most, the survivor included; 0: all.
+    """
+
+    k: int = 0
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise ConfigError(
+                f"the number of solutions shown is 1 or more, or 0 for all, but got {self.k}"
+            )
+
+    async def __call__(
+        self,
+        trajectory: Trajectory,
+        current: tuple[Entry, ...],
+        rng: np.random.RandomState,
+    ) -> tuple[tuple[Entry, ...], ...]:
+        """Return one group per survivor, that of the best first."""
+        del rng
+        return tuple(self._line(trajectory, entry) for entry in current) or ((),)
+
+    def _line(self, trajectory: Trajectory, entry: Entry) -> tuple[Entry, ...]:
+        line = [entry]
+        while line[-1].candidate.parents and (not self.k or len(line) < self.k):
+            line.append(trajectory.entry(line[-1].candidate.parents[-1]))
+        return tuple(reversed(line))

@@ -1,17 +1,19 @@
 r"""Reading the answer out of what a scorer LLM wrote, and comparing it with the target.
 
-The rules, in order:
+The rules, in order (docs/answers.md has them with examples):
 
-1. The text is cleaned (:func:`~llmopt.problems.reading.clean`) and cut before a further
-   question that starts a line.
+1. The text is cleaned (:func:`~llmopt.problems.reading.clean`): no thoughts of a reasoning
+   model, no Markdown, no LaTeX; cut before a further question that starts a line.
 2. An announced answer wins: the content of the last ``\boxed{}``, else what follows the last
    ``answer is``, ``Answer:``, ``####`` and the like or stands before ``is the correct answer``.
    After a colon it must come soon, because reasoning may follow a colon as well.
-3. Without an announcement a number is the last one; a choice or boolean must be the only one
-   that occurs, or stand at the beginning; a text is everything.
+3. Without an announcement a number is the bold one of the last line, else the last one; a
+   choice or boolean is what :mod:`~llmopt.problems.deciding` finds; a text is everything.
+   :mod:`~llmopt.problems.lists` and :mod:`~llmopt.problems.brackets` have rules of their own.
 
-What is negated (``not spam``), listed (``yes or no``) or part of a refusal (``I do not know
-whether it is true``) is no answer. Nothing is credited for a bare substring.
+What is negated (``not spam``), listed (``yes or no``), asked (``is it true?``) or part of a
+refusal (``I do not know whether it is true``) is no answer. Nothing is credited for a bare
+substring.
 """
 
 from __future__ import annotations
@@ -20,23 +22,27 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from llmopt.problems.brackets import bracket_sequence, brackets_of, closes, closing_part
+from llmopt.problems.deciding import decide
+from llmopt.problems.lists import word_list, words_of
 from llmopt.problems.mentions import (
     BOOLEAN_PAIRS,
     as_choice,
     boolean_mentions,
     choice_mentions,
-    decide,
     whole_words,
 )
 from llmopt.problems.numbers import Found, find_numbers, round_to, show_number
-from llmopt.problems.reading import SENTENCE_END, announced, clean, normalize, refusals
+from llmopt.problems.options import with_target
+from llmopt.problems.reading import SENTENCE_END, announced, clean, normalize, refusals, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-AnswerKind = Literal["number", "choice", "boolean", "text"]
+AnswerKind = Literal["number", "choice", "boolean", "text", "list", "brackets"]
 
 _BOOLEANS = tuple(word for pair in BOOLEAN_PAIRS for word in pair)
+_BOLD = re.compile(r"\*\*([^*\n:]{1,80})\*\*")
 _EQUATION = re.compile(r"[\d\s.,+\-*/×÷^()%]*=")  # noqa: RUF001  # what models write
 
 
@@ -49,19 +55,26 @@ def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None)
             choice: as it is written in `choices`; without them as a small letter in brackets,
             such as ``(b)``. boolean: one of `choices`, or without them any word of true,
             false, yes, no, valid, invalid, in small letters. text: the announced rest of a
-            line, else everything, stripped.
-        choices: For choice the possible answers: labels, or letters such as ``A`` or ``(A)``.
-            For boolean a pair of words.
+            line, else everything, stripped. list: the words in small letters, parted by
+            blanks. brackets: the closing brackets at the end of the sequence, parted by blanks.
+        choices: For choice the possible answers: labels, letters such as ``A`` or ``(A)``, or
+            both as in ``(A) text``. Labels can be named by their place as well: the first is
+            ``(A)``. For boolean a pair of words.
     """
+    if kind == "brackets":
+        sequence = bracket_sequence(output)
+        return None if sequence is None else closing_part(sequence)
+    if kind == "list":
+        return word_list(output)
     text = clean(output)
     if kind == "number":
-        number = _number(text)
+        number = _number(text, _emphasized(output))
         return None if number is None else show_number(number)
     if kind == "choice":
         return decide(text, choice_mentions(text, None if choices is None else tuple(choices)))
     if kind == "boolean":
         return decide(text, boolean_mentions(text, choices or _BOOLEANS))
-    return _announced_text(text) or output.strip() or None
+    return _announced_text(text) or spoken(output).strip() or None
 
 
 def is_correct(
@@ -73,16 +86,23 @@ def is_correct(
 ) -> bool:
     """Say whether `output` gives the answer `target`.
 
-    A target that is no answer of its kind (see :func:`possible`) is never given.
+    A target that is no answer of its kind (see :func:`possible`) is never given, except a text
+    beside lettered choices that none of them shows: it is one more choice.
 
     Args:
         output: What the model wrote.
-        target: The expected answer.
+        target: The expected answer; a choice by its letter, its text, or both.
         kind: See :func:`extract`. For boolean the target decides which pair of words counts.
+            For brackets a whole sequence that is balanced and ends in the target is right.
         choices: For choice, see :func:`extract`.
         tolerance: Largest difference of two equal numbers, at least 0. Besides, an answer is
             rounded to the decimals of a target that is not whole: ``1/3`` gives ``0.33``.
     """
+    if kind == "brackets":
+        sequence = bracket_sequence(output)
+        return sequence is not None and closes(sequence, target)
+    if kind == "choice":
+        choices = with_target(choices, target)
     answer = extract(output, kind, pair_of(target) if kind == "boolean" else choices)
     if kind == "text" and normalize(output) == normalize(target):
         return True
@@ -103,6 +123,10 @@ def same_answer(
         return _same_number(Fraction(answer), target, tolerance)
     if kind == "choice":
         return answer == as_choice(target, None if choices is None else tuple(choices))
+    if kind == "list":
+        return words_of(answer) == words_of(target)
+    if kind == "brackets":
+        return closes("".join(answer.split()), target)
     return normalize(answer) == normalize(target)
 
 
@@ -120,6 +144,10 @@ def possible(target: str, kind: AnswerKind, choices: Sequence[str] | None = None
         return pair_of(target) is not None
     if kind == "choice":
         return as_choice(target, None if choices is None else tuple(choices)) is not None
+    if kind == "brackets":
+        return brackets_of(target) is not None
+    if kind == "list":
+        return bool(words_of(target))
     return bool(normalize(target))
 
 
@@ -152,7 +180,16 @@ def _announced_text(text: str) -> str:
     return ""
 
 
-def _number(text: str) -> Fraction | None:
+def _emphasized(output: str) -> Fraction | None:
+    """Return the number of the only bold phrase in the last line, or None."""
+    if "**" not in output:
+        return None
+    spans = _BOLD.findall(output.rstrip().rpartition("\n")[2])
+    found = find_numbers(clean(spans[0])) if len(spans) == 1 else []
+    return found[0].value if len(found) == 1 and not found[0].weak else None
+
+
+def _number(text: str, emphasized: Fraction | None = None) -> Fraction | None:
     """Apply rules 2 and 3 of the module to the numbers of a cleaned text."""
     refused = refusals(text)
     found = [
@@ -165,6 +202,8 @@ def _number(text: str) -> Fraction | None:
     found = _certain(found)
     if not found:
         return None
+    if emphasized is not None and "=" not in text.rstrip().rpartition("\n")[2]:
+        return emphasized
     last = found[-1]
     if last.word:  # "12 apples between the two of them": digits say more than words
         begin = max((m.end() for m in SENTENCE_END.finditer(text, 0, last.start)), default=0)

@@ -12,6 +12,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
@@ -30,8 +31,13 @@ _FIELD_LIMIT = 1 << 30  # characters of one CSV cell; the csv module's own limit
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
-    """One row as it was read, with the place that messages name."""
+class Record:
+    """One row as it was read, with the place that messages name.
+
+    Attributes:
+        place: The file and the line, or the number of the row.
+        values: The columns; numbers of JSON are the text that they are written as.
+    """
 
     place: str
     values: Mapping[str, object]
@@ -58,8 +64,21 @@ def load(path: str | Path, *, input: str, target: str) -> tuple[Item, ...]:  # n
         DataError: The file cannot be read or used; the message names file, place and column.
         MissingExtraError: The file is Parquet and pyarrow is not installed.
     """
+    return _items(records(path), str(Path(path).expanduser()), input, target)
+
+
+def records(path: str | Path) -> Iterator[Record]:
+    """Yield the rows of a data file with all their columns.
+
+    Raises:
+        InputError: As for :func:`load`.
+    """
     path = Path(path).expanduser()
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if is_folder:
         raise DataError(f"a data file is a file, but {str(path)!r} is a directory; name the file")
     read = _READERS.get(path.suffix.lower())
     if read is None:
@@ -67,7 +86,7 @@ def load(path: str | Path, *, input: str, target: str) -> tuple[Item, ...]:  # n
             f"a data file is one of {', '.join(sorted(_READERS))}, but got {str(path)!r}; "
             "rename it or convert it"
         )
-    return _items(read(path), str(path), input, target)
+    return read(path)
 
 
 def from_rows(
@@ -88,7 +107,7 @@ def from_rows(
 
 
 def _items(
-    records: Iterator[_Record],
+    records: Iterator[Record],
     source: str,
     input_column: str,
     target_column: str,
@@ -101,8 +120,8 @@ def _items(
         for column in (input_column, target_column):
             if column not in record.values:
                 _missing_column(record, column, first=number == 0)
-        text = _text(record, input_column)
-        answer = _text(record, target_column)
+        text = text_of(record, input_column)
+        answer = text_of(record, target_column)
         name = digest(canonical([text, answer]))[:12]
         seen[name] += 1
         repeated = f"-{seen[name]}" if seen[name] > 1 else ""
@@ -112,7 +131,7 @@ def _items(
     return tuple(items)
 
 
-def _missing_column(record: _Record, column: str, *, first: bool) -> None:
+def _missing_column(record: Record, column: str, *, first: bool) -> None:
     columns = [str(name) for name in record.values]
     # In the first row the name is probably wrong, later on the row is.
     what = "the input and target columns are in the data" if first else "every row has the columns"
@@ -122,8 +141,14 @@ def _missing_column(record: _Record, column: str, *, first: bool) -> None:
     )
 
 
-def _text(record: _Record, column: str) -> str:
-    """Return the value as text, or raise DataError where it is missing or no plain value."""
+def text_of(record: Record, column: str) -> str:
+    """Return the value of a column as text.
+
+    Raises:
+        DataError: The column or the value is missing, or the value is blank or no plain value.
+    """
+    if column not in record.values:
+        _missing_column(record, column, first=False)
     value = record.values[column]
     place = f"{record.place}, column {column!r}"
     if isinstance(value, np.generic):
@@ -154,14 +179,18 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        beside = []
+        with suppress(OSError):  # a folder that cannot be listed gives no hint
+            beside = [p.name for p in path.parent.iterdir()]
         raise DataError(
             f"a data file exists, but there is no {str(path)!r}{nearest(path.name, beside)}"
         ) from error
     except OSError as error:
-        raise DataError(
-            f"a data file is readable, but {str(path)!r} is not: {error.strerror}"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"a data file is readable, but {str(path)!r} is not: {error.strerror}")
 
 
 def _read_text(path: Path) -> str:
@@ -186,17 +215,17 @@ def _read_text(path: Path) -> str:
     return text
 
 
-def _read_csv(path: Path) -> Iterator[_Record]:
+def _read_csv(path: Path) -> Iterator[Record]:
     return _delimited(path, ",")
 
 
-def _read_tsv(path: Path) -> Iterator[_Record]:
+def _read_tsv(path: Path) -> Iterator[Record]:
     return _delimited(path, "\t")
 
 
-def _delimited(path: Path, delimiter: str) -> Iterator[_Record]:
+def _delimited(path: Path, delimiter: str) -> Iterator[Record]:
     """Yield the rows below the header; a place is the line on which its row begins."""
-    rows = _cells(path, delimiter)
+    rows = read_cells(path, delimiter)
     line, header = next(rows)
     header = [name.strip() for name in header]
     _check_columns(f"{path}, line {line}", [name for name in header if name])
@@ -207,11 +236,15 @@ def _delimited(path: Path, delimiter: str) -> Iterator[_Record]:
                 f"{place}: a row has {len(header)} cells like the header, but this one has "
                 f"{len(row)}; quote cells that hold the separator, quotes or line ends"
             )
-        yield _Record(place, dict(zip(header, row, strict=True)))
+        yield Record(place, dict(zip(header, row, strict=True)))
 
 
-def _cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (first line, cells) of every row that is not blank, the header included."""
+def read_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (first line, cells) of every row of a CSV file that is not blank, the first included.
+
+    Raises:
+        DataError: The file cannot be read; the message names the line.
+    """
     text = _read_text(path)
     # The limit belongs to the whole process, so it is put back before any row is handed out.
     former = csv.field_size_limit(_FIELD_LIMIT)
@@ -267,14 +300,19 @@ def _decode(text: str, locate: Callable[[int, int], str]) -> Any:
         ) from error
 
 
-def _read_jsonl(path: Path) -> Iterator[_Record]:
+def read_jsonl(path: Path) -> Iterator[Record]:
+    """Yield the objects of a file with one on each line; blank lines are skipped.
+
+    Raises:
+        DataError: The file cannot be read; the message names the line.
+    """
     # Only \n ends a line: JSON strings may hold the other characters that splitlines() cuts at.
     for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         place = f"{path}, line {number}"
         row = _decode(line, _in_line(place))
-        yield _Record(place, _object(place, row))
+        yield Record(place, _object(place, row))
 
 
 def _in_line(place: str) -> Callable[[int, int], str]:
@@ -282,7 +320,13 @@ def _in_line(place: str) -> Callable[[int, int], str]:
     return lambda _, column: f"{place}, column {column}" if column else place
 
 
-def _read_json(path: Path) -> Iterator[_Record]:
+def read_json(path: Path) -> Iterator[Record]:
+    """Yield the objects of a JSON array, which may be held by an object (see :func:`load`).
+
+    Raises:
+        DataError: The file cannot be read; the message names the line.
+    """
+
     def locate(line: int, column: int) -> str:
         return f"{path}, line {line}, column {column}" if line else str(path)
 
@@ -293,7 +337,7 @@ def _read_json(path: Path) -> Iterator[_Record]:
         raise DataError(f"{path}: a JSON data set is an array of objects, but got {_json(data)}")
     for number, row in enumerate(data, start=1):
         place = f"{path}, record {number}"
-        yield _Record(place, _object(place, row))
+        yield Record(place, _object(place, row))
 
 
 def _only_array(path: Path, data: dict[str, Any]) -> list[Any]:
@@ -321,7 +365,7 @@ def _json(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def _read_parquet(path: Path) -> Iterator[_Record]:
+def _read_parquet(path: Path) -> Iterator[Record]:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -336,21 +380,21 @@ def _read_parquet(path: Path) -> Iterator[_Record]:
     for batch in table.to_batches():
         for row in batch.to_pylist():
             number += 1
-            yield _Record(f"{path}, record {number}", row)
+            yield Record(f"{path}, record {number}", row)
 
 
-def _python_records(rows: Iterable[Mapping[str, object]]) -> Iterator[_Record]:
+def _python_records(rows: Iterable[Mapping[str, object]]) -> Iterator[Record]:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise DataError(f"row {number}: a row is a mapping, but got a {type(row).__name__}")
-        yield _Record(f"row {number}", row)
+        yield Record(f"row {number}", row)
 
 
-_READERS: Mapping[str, Callable[[Path], Iterator[_Record]]] = {
+_READERS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
-    ".json": _read_json,
-    ".jsonl": _read_jsonl,
-    ".ndjson": _read_jsonl,
+    ".json": read_json,
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
     ".parquet": _read_parquet,
 }

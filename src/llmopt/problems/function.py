@@ -6,10 +6,12 @@ import asyncio
 import inspect
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, get_args
 
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problem import Description, Exemplar, Refusal
+from llmopt.problems.calling import FailedCallError, Processes, in_thread, too_long
 from llmopt.text import leaked_marker, one_line
 from llmopt.types import Item, Outcome, canonical
 
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.problem import SplitName
 
+Workers = Literal["thread", "process"]
+
 
 @dataclass(frozen=True)
 class FunctionProblem:
     """Find the text for which a function of the user's gives the best value.
 
-    The function runs in a worker thread, so that a slow one does not hold up the others; a
-    coroutine function is awaited. An exception of the function, or a value that is not
-    finite, is data: the candidate stays unmeasured with that reason.
+    The function runs in worker threads or processes, so that a slow one does not hold up the
+    others; a coroutine function is awaited. An exception of the function, a value that is not
+    finite, or no value in time is data: the candidate stays unmeasured with that reason.
 
     Attributes:
         function: Text to value.
@@ -35,9 +39,16 @@ class FunctionProblem:
         minimize: Whether lower values are better.
         parser: Canonical form of a proposed text; raises ValueError to refuse it.
         decimals: Significant digits of values as shown.
+        shown: How a value is shown, instead of with `decimals`; equal texts for values that the
+            optimizer LLM need not tell apart.
+        best: The best value there is, where it is known: a run stops when it is reached.
+        workers: ``thread``, or ``process`` for a function that keeps a processor busy or may
+            never return: its process is killed at the end of its time. It must be importable.
+        timeout: Seconds that a call may take; None: any time. In a thread a call that is given
+            up goes on unobserved until the function returns.
 
     Raises:
-        ConfigError: No starting text, or one that the parser refuses.
+        ConfigError: No starting text, one that the parser refuses, or an option out of range.
     """
 
     function: Callable[[str], float | Awaitable[float]]
@@ -46,9 +57,21 @@ class FunctionProblem:
     minimize: bool = False
     parser: Callable[[str], str] = str.strip
     decimals: int = 6
+    shown: Callable[[float], str] | None = None
+    best: float | None = None
+    workers: Workers = "thread"
+    timeout: float | None = None
     scorer: None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        if self.workers not in get_args(Workers):
+            raise UnknownNameError("a kind of worker", self.workers, get_args(Workers))
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise ConfigError(
+                f"a timeout is more than 0 seconds, but got {self.timeout}; leave it out for none"
+            )
+        if self.workers == "process":
+            _ = self._processes  # a function that cannot be sent there is refused here
         if isinstance(self.seeds, str) or not self.seeds:
             raise ConfigError(
                 f"seeds are one or more starting texts in a list, but got {self.seeds!r}"
@@ -77,7 +100,7 @@ class FunctionProblem:
         return {
             "function": _name(self.function),
             "parser": _name(self.parser),
-            "decimals": str(self.decimals),
+            "decimals": _name(self.shown) if self.shown else str(self.decimals),
             "describe": self.describe,
             "minimize": str(self.minimize),
             "seeds": canonical(list(self.starts)),
@@ -88,6 +111,11 @@ class FunctionProblem:
         """The starting texts in canonical form."""
         parsed = (self.parse(seed) for seed in self.seeds)
         return tuple(dict.fromkeys(text for text in parsed if isinstance(text, str)))
+
+    @property
+    def optimum(self) -> float | None:
+        """The best score there can be, where it is known; higher is better."""
+        return None if self.best is None else self._inside(self.best)
 
     def items(self, split: SplitName) -> tuple[Item, ...]:
         """Return the one thing a text is measured on; there is nothing held out."""
@@ -112,8 +140,8 @@ class FunctionProblem:
     def show(self, score: float, buckets: int) -> str:
         """Return the function's value in the user's direction."""
         del buckets
-        value = (-score if self.minimize else score) + 0.0  # never a negative zero
-        return f"{value:.{self.decimals}g}"
+        value = self._inside(score) + 0.0  # never a negative zero
+        return self.shown(value) if self.shown else f"{value:.{self.decimals}g}"
 
     def scale(self, buckets: int) -> str:
         """Return an empty text: values have no range."""
@@ -128,21 +156,64 @@ class FunctionProblem:
         """Call the function; what goes wrong in it is the outcome's reason."""
         del scorer
         try:
-            found = await asyncio.to_thread(self._called, text)
-            value = float(await found if inspect.isawaitable(found) else found)
+            value = await self._value(text)
+        except FailedCallError as error:
+            return Outcome(item.id, None, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             return Outcome(item.id, None, reason=one_line(f"{type(error).__name__}: {error}"))
         if not math.isfinite(value):
             return Outcome(item.id, None, reason=f"the function gave {value}")
-        return Outcome(item.id, -value if self.minimize else value, f"{value:.12g}")
+        return Outcome(item.id, self._inside(value), f"{value:.12g}")
 
-    def _called(self, text: str) -> float | Awaitable[float]:
-        """Call the function; a StopIteration could not cross from a thread into a coroutine."""
+    async def _value(self, text: str) -> float:
+        if self.workers == "process":
+            return await in_thread(self._processes.call, text)
+        limit = asyncio.timeout(self.timeout)
         try:
-            return self.function(text)
-        except StopIteration as error:
-            raise RuntimeError("the function raised StopIteration") from error
+            async with limit:
+                found = await in_thread(self.function, text)
+                return float(await found if inspect.isawaitable(found) else found)
+        except TimeoutError as error:
+            if limit.expired():
+                raise FailedCallError(too_long(self.timeout)) from error
+            raise  # the function's own
+
+    @cached_property
+    def _processes(self) -> Processes:
+        return Processes(self.function, self.timeout)
+
+    def _inside(self, value: float) -> float:
+        """Turn a value into a score, or a score into a value."""
+        return -value if self.minimize else value
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Shows a value with so many digits after the point.
+
+    Attributes:
+        decimals: 0 or more; with 0 the digits are cut off, as in OPRO's published code.
+    """
+
+    decimals: int
+
+    def __post_init__(self) -> None:
+        if self.decimals < 0:
+            raise ConfigError(f"decimals are 0 or more, but got {self.decimals}")
+
+    def __call__(self, value: float) -> str:
+        """Return the value as text, without a sign before zero."""
+        text = f"{value:.{self.decimals}f}" if self.decimals else str(int(value))
+        return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _name(function: Callable[..., object]) -> str:
-    return getattr(function, "__qualname__", type(function).__name__)
+    named = getattr(function, "__qualname__", None)
+    # What holds its settings as a dataclass, such as Fixed, is told by them.
+    return named or (
+        repr(function) if hasattr(function, "__dataclass_fields__") else _kind(function)
+    )
+
+
+def _kind(function: object) -> str:
+    return type(function).__name__

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
 
-Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin"]
+Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "steps"]
 
 _LAYOUTS: dict[tuple[str, bool], str] = {
     ("before_Q", True): "{instruction}\nQ: {input}\n\nA:",
@@ -17,6 +17,8 @@ _LAYOUTS: dict[tuple[str, bool], str] = {
     ("A_begin", True): "Q: {input}\n\nA: {instruction}",
     ("Q_begin", False): "{instruction}\n{input}",
     ("Q_end", False): "{input}\n{instruction}",
+    # Ours: the cue after which an answer carries out numbered steps (papers/abo.md, section 9).
+    ("steps", False): "{instruction}\n\nQuestion: {input}\n\nStep 1:",
 }
 
 _WHERE: dict[str, str] = {
@@ -24,6 +26,7 @@ _WHERE: dict[str, str] = {
     "Q_begin": "at the beginning of the question",
     "Q_end": "at the end of the question",
     "A_begin": "at the beginning of the answer",
+    "steps": "before the question",
 }
 
 _SLOT = re.compile(r"\{(instruction|input)\}")
@@ -57,6 +60,7 @@ class Layout:
         text = self.text
         if not instruction:
             # One pass, the separators in the order in which the layouts above use them.
+            text = text.removeprefix("{instruction}\n\n")
             for around in ("{instruction}\n", "\n{instruction}", " {instruction}"):
                 if around in text:
                     text = text.replace(around, "")
@@ -69,16 +73,21 @@ def layout(position: Position, *, qa_frame: bool | None = None) -> Layout:
     """Return the layout of a position.
 
     Args:
-        position: ``before_Q``, ``Q_begin``, ``Q_end`` or ``A_begin``.
+        position: ``before_Q``, ``Q_begin``, ``Q_end`` or ``A_begin``; or ``steps``, before a
+            question that ends with the cue ``Step 1:``.
         qa_frame: Whether the markers ``Q:`` and ``A:`` stand around. None: as the position
             needs; before_Q and A_begin cannot do without (O2).
 
     Raises:
         UnknownNameError: No such position.
-        ConfigError: The position needs the frame and it was switched off.
+        ConfigError: The position needs the frame and it was switched off, or has none.
     """
     if position not in get_args(Position):
         raise UnknownNameError("an instruction position", position, get_args(Position))
+    if position == "steps" and qa_frame:
+        raise ConfigError(
+            "the position 'steps' has no Q:/A: frame, but got qa_frame = true; leave it out"
+        )
     needs = (position, False) not in _LAYOUTS
     if needs and qa_frame is False:
         raise ConfigError(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
-from llmopt.problems.reading import announced, clean, normalize, refusals
+from llmopt.problems.options import LETTER, parsed, same_option
+from llmopt.problems.reading import clean, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,16 +18,20 @@ BOOLEAN_PAIRS = (("true", "false"), ("yes", "no"), ("valid", "invalid"))
 """The words that a boolean answer may be, each pair with its positive word first."""
 
 _OPPOSITE = {a: b for pair in BOOLEAN_PAIRS for a, b in (pair, pair[::-1])}
-_LETTER = re.compile(r"\s*[(\[]?([A-Za-z])[)\].]?\s*")
 _NEGATION = re.compile(
     r"(?:\b(?:not|never|neither|nor|rather\s+than|instead\s+of)|n't)\s+"
-    r"(?:(?:a|an|the|really|necessarily|deductively|logically|option|answer)\s+)*\W*$",
+    r"(?:(?:a|an|the|be|really|necessarily|deductively|logically|formally|always|option|answer"
+    r"|choice|is|considered)\s+)*\W*$",
     re.IGNORECASE,
 )
+_REJECTED = re.compile(
+    r"[)\].\"':]*\s+(?:(?:is|are|was|seems|would\s+be|can\s+be|must\s+be)\s+(?:therefore\s+|also\s+"
+    r"|clearly\s+|thus\s+)?(?:wrong|incorrect|false\b|not\s+(?:correct|right|the|true|possible|valid)"
+    r"|eliminated|excluded|ruled\s+out|out\b|impossible)|(?:isn't|doesn't|does\s+not|cannot|can't)\b)",
+    re.IGNORECASE,
+)
+_REJECTING = re.compile(r"wrong|incorrect|false|not\b|n't|eliminated|excluded|\bout\b|impossible")
 _NEARBY = 40  # characters before a mention in which a negation is looked for
-_JOINED = re.compile(r"\W*\s(?:or|and|nor|vs\.?)\s+\W*|\W*[/|]\W*", re.IGNORECASE)
-_JOIN_LENGTH = 12  # characters between two alternatives of a list at most
-_HEADING = re.compile(r"\W*(?:[^\W\d]\w*(?: \w+){0,2}\s*:\W*)?")
 # "No" answers before the end of a clause or a new sentence's subject, but not in "no doubt".
 _NO = re.compile(
     r"\s*(?:$|[^\w\s])|[ \t]*\n|\s+(?:it|he|she|they|this|that|these|those|there|we|you|i|the|"
@@ -42,8 +48,9 @@ class Mention:
         start: Index of its first character.
         end: Index after its last character.
         value: Which answer.
-        strength: 2 certain; 1 counts where there is no certain one; 0 counts only directly
-            behind an announcement (a letter that may be a word).
+        strength: 2 certain; 1 counts where there is no certain one (a letter that stands alone,
+            the text of an option that has a letter); 0 counts only directly behind an
+            announcement (a letter that may be a word).
     """
 
     start: int
@@ -52,41 +59,11 @@ class Mention:
     strength: int = 2
 
 
-def decide(text: str, mentions: Sequence[Mention]) -> str | None:
-    """Return the one answer that the mentions in a cleaned text amount to, or None.
-
-    An announced one wins; else the only one that occurs; else the one at the beginning. What
-    stands in a list of alternatives or in a refusal does not count.
-    """
-    refused = refusals(text)
-    # A choice that is itself worded like a refusal begins where the refusal begins.
-    counted = [
-        m
-        for m in _without_lists(text, mentions)
-        if not any(low < m.start < high for low, high in refused)
-    ]
-    for place in announced(text):
-        inside = [
-            m
-            for m in counted
-            if place.low <= m.start < place.high
-            and (m.strength or not text[place.low : m.start].strip("\"'( "))
-        ]
-        if inside:
-            return inside[-1 if place.backwards else 0].value
-    strongest = max((m.strength for m in counted), default=0)
-    solid = [m for m in counted if m.strength == strongest > 0]
-    if not solid:
-        return None
-    only = len({m.value for m in solid}) == 1
-    return solid[0].value if only or _HEADING.fullmatch(text[: solid[0].start]) else None
-
-
 def boolean_mentions(text: str, words: Sequence[str]) -> list[Mention]:
     """Find `words` of :data:`BOOLEAN_PAIRS`; "not valid" is a mention of "invalid"."""
     mentions = []
     for match in whole_words(tuple(words)).finditer(text):
-        word = match[0].casefold()
+        word = match[0].lower()
         negated = _negated(text, match.start())
         if word in ("yes", "no"):
             if negated or (word == "no" and not _NO.match(text, match.end())):
@@ -100,27 +77,52 @@ def boolean_mentions(text: str, words: Sequence[str]) -> list[Mention]:
 def choice_mentions(text: str, choices: tuple[str, ...] | None) -> list[Mention]:
     """Find labels as whole words, and letters as options; None stands for every letter.
 
-    A longer label wins over a shorter one inside it. Negated ones are left out.
+    A longer label wins over a shorter one inside it. Left out are the negated ones ("not
+    spam"), and options that the text rejects ("(A) is wrong").
     """
-    letters, labels = _options(choices)
-    found = _letter_mentions(text, letters) if letters else []
+    pair = _boolean_pair(choices) if choices else None
+    if pair:
+        return [
+            Mention(m.start, m.end, pair[m.value], m.strength)
+            for m in boolean_mentions(text, tuple(pair))
+        ]
+    letters, labels, lettered = _options(choices)
+    found = _letter_mentions(text, letters, shown=lettered) if letters else []
     if labels:
-        found += [
-            Mention(m.start(), m.end(), labels[normalize(m[0])])
+        strength = 1 if lettered else 2
+        texts = [
+            Mention(m.start(), m.end(), labels[normalize(m[0])], strength)
             for m in whole_words(_spellings(choices or ())).finditer(text)
         ]
-    kept = [m for m in found if not _negated(text, m.start)]
+        # The "A" of "A Tale of Two Cities" is no letter.
+        found = [
+            m for m in found if m.strength > 1 or not any(t.start <= m.start < t.end for t in texts)
+        ] + texts
+    rejecting = letters and _REJECTING.search(text)
+    kept = [
+        m
+        for m in found
+        if not _negated(text, m.start) and not (rejecting and _rejected(text, m, choices))
+    ]
     return sorted(kept, key=lambda m: (m.start, m.end))
 
 
 def as_choice(target: str, choices: tuple[str, ...] | None) -> str | None:
-    """Return the choice that `target` means, or None: ``A`` means ``(A)``."""
-    letters, labels = _options(choices)
-    letter = _LETTER.fullmatch(target)
-    return letters.get(letter[1].upper()) if letter else labels.get(normalize(clean(target)))
+    """Return the choice that `target` means, or None: ``A`` means ``(A)`` or ``(A) text``."""
+    pair = _boolean_pair(choices) if choices else None
+    if pair:
+        return pair.get(normalize(target))
+    letters, labels, _ = _options(choices)
+    letter = LETTER.fullmatch(target)
+    if letter and letter[1].upper() in letters:
+        return letters[letter[1].upper()]
+    found = labels.get(normalize(clean(target)))
+    if found is None and choices:  # "(B) text" as the target
+        found = next((o.value for o in parsed(choices) if same_option(o, target)), None)
+    return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def whole_words(phrases: tuple[str, ...]) -> re.Pattern[str]:
     """Compile a pattern that finds the longest of `phrases` as whole words in any case."""
     ordered = sorted(phrases, key=len, reverse=True)
@@ -138,75 +140,93 @@ def _whole(phrase: str) -> str:
     return before + r"\s+".join(map(re.escape, phrase.split())) + after
 
 
-@lru_cache(maxsize=64)
-def _options(choices: tuple[str, ...] | None) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the choices by upper-case letter, and the other ones by normalized label."""
+@lru_cache(maxsize=512)
+def _boolean_pair(choices: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the choices by word where they are a pair of :data:`BOOLEAN_PAIRS`, else None."""
+    words = {normalize(choice): choice for choice in choices}
+    return words if any(words.keys() == set(pair) for pair in BOOLEAN_PAIRS) else None
+
+
+@lru_cache(maxsize=512)
+def _options(choices: tuple[str, ...] | None) -> tuple[dict[str, str], dict[str, str], bool]:
+    """Return the choices by upper-case letter and by normalized text, and if letters are shown.
+
+    Texts without letters are lettered in their order; a text that two options share names none.
+    """
     if choices is None:
-        return {chr(code).upper(): f"({chr(code)})" for code in range(ord("a"), ord("z") + 1)}, {}
-    letters: dict[str, str] = {}
+        letters = {chr(c).upper(): f"({chr(c)})" for c in range(ord("a"), ord("z") + 1)}
+        return letters, {}, True
+    options = parsed(choices)
+    shown = any(option.letter for option in options)
     labels: dict[str, str] = {}
-    for choice in choices:
-        letter = _LETTER.fullmatch(choice)
-        if letter:
-            letters.setdefault(letter[1].upper(), choice)
-        else:
-            labels.setdefault(normalize(clean(choice)), choice)
-    return letters, labels
+    if shown:
+        letters = {o.letter: o.value for o in reversed(options) if o.letter}
+    else:
+        letters = dict(zip(ascii_uppercase, (o.value for o in options), strict=False))
+    for option in options:
+        if option.label and labels.setdefault(option.label, option.value) != option.value:
+            labels[option.label] = ""
+    return letters, {label: value for label, value in labels.items() if value}, shown
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _spellings(choices: tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels normalized and as written: folding turns some letters into two."""
-    written = [clean(choice) for choice in choices if not _LETTER.fullmatch(choice)]
-    forms = [form for text in written for form in (normalize(text), text.strip())]
+    _, labels, _ = _options(choices)
+    forms = list(labels)
+    for choice in choices:
+        text = clean(choice).strip()
+        if normalize(text) in labels:
+            forms.append(text)
     return tuple(dict.fromkeys(forms))
 
 
 @lru_cache(maxsize=64)
-def _letter_patterns(letters: str) -> tuple[tuple[int, re.Pattern[str]], ...]:
-    """Return (strength, pattern) for the ways to name an option by letter, strongest first."""
-    some = f"([{letters}])"
+def _letter_pattern(letters: str) -> re.Pattern[str]:
+    """Return a pattern of the ways to name an option by letter; its group tells the strength."""
+    some = f"[{letters}]"
     either = f"(?i:{some})"
     alone = r"(?<![\w'])"
-    ends = r"(?=\s*(?:[.,;:!)\]\"]|\n|$))"
+    ends = r"(?=\s*(?:[.,;:!)\]}\"]|\n|$))"
     # A capital A or I before a small word begins a sentence, unless the word gives a reason.
     prose = r"(?!(?<=[AI]) (?!because|since|is|as|and)[a-z])"
-    sources = (
-        (2, rf"(?<![\w)])[(\[]\s?{either}\s?[)\]]"),
-        (2, rf"(?<![\w'(\[]){either}\)(?!\w)"),
-        (2, rf"^[ \t>#-]*{either}\.(?=\s|$)"),
-        (2, rf"\b(?i:option|choice|letter) {some}(?![\w'])"),
-        (1, rf"^[^\w\n]*{either}[^\w\n]*$"),
-        (1, rf"{alone}{some}{ends}"),
-        (0, rf"{alone}{some}(?![\w']){prose}"),
-        (0, rf"{alone}{either}{ends}"),
+    return re.compile(
+        rf"(?<![\w)])[(\[]\s?(?P<bracketed>{either})\s?[)\]]"
+        rf"|(?<![\w'(\[])(?P<closed>{either})\)(?!\w)"
+        rf"|^[ \t>#-]*(?P<dotted>{either})\.(?=\s|$)"
+        rf"|\b(?i:option|choice|letter) (?P<named>{some})(?![\w'])"
+        rf"|^[^\w\n]*(?P<line>{either})[^\w\n]*$"
+        rf"|{alone}(?P<alone>{some}){ends}"
+        rf"|{alone}(?P<maybe>{some})(?![\w']){prose}"
+        rf"|{alone}(?P<small>{either}){ends}",
+        re.MULTILINE,
     )
-    return tuple((strength, re.compile(source, re.MULTILINE)) for strength, source in sources)
 
 
-def _letter_mentions(text: str, letters: dict[str, str]) -> list[Mention]:
-    found: dict[int, Mention] = {}
-    for strength, pattern in _letter_patterns("".join(letters)):
-        for match in pattern.finditer(text):
-            start, value = match.start(1), letters[match[1].upper()]
-            found.setdefault(start, Mention(start, match.end(), value, strength))
-    return list(found.values())
+_STRENGTHS = {"bracketed": 2, "closed": 2, "dotted": 2, "named": 2, "line": 1, "alone": 1}
+
+
+def _letter_mentions(text: str, letters: dict[str, str], *, shown: bool) -> list[Mention]:
+    """Find options by letter; where no choice shows its letter, none is certain."""
+    found = []
+    for match in _letter_pattern("".join(letters)).finditer(text):
+        way = match.lastgroup or ""
+        strength = _STRENGTHS.get(way, 0)
+        if not shown:
+            strength = 1 if way == "bracketed" else 0
+        value = letters[match[way].upper()]
+        found.append(Mention(match.start(way), match.end(), value, strength))
+    return found
 
 
 def _negated(text: str, start: int) -> bool:
     return _NEGATION.search(text, max(0, start - _NEARBY), start) is not None
 
 
-def _without_lists(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Drop lists of alternatives such as "positive, negative or neutral"."""
-    listed: set[int] = set()
-    for i in range(len(mentions) - 2, -1, -1):
-        here, after = mentions[i], mentions[i + 1]
-        between = text[here.end : after.start]
-        if here.value == after.value or len(between) > _JOIN_LENGTH:
-            continue
-        # "4/5" is a mark out of five, not a list.
-        joined = _JOINED.fullmatch(between) and not text[here.end - 1].isdigit()
-        if joined or (i + 1 in listed and re.fullmatch(r"\W*,\W*", between)):
-            listed |= {i, i + 1}
-    return [m for i, m in enumerate(mentions) if i not in listed]
+def _rejected(text: str, mention: Mention, choices: tuple[str, ...] | None) -> bool:
+    """Say whether "is wrong" or the like follows a mention, or its option's repeated text."""
+    if _REJECTED.match(text, mention.end):
+        return True
+    label = next((o.label for o in parsed(choices or ()) if o.value == mention.value), "")
+    begin = text.lower().find(label, mention.end, mention.end + len(label) + 4) if label else -1
+    return begin >= 0 and _REJECTED.match(text, begin + len(label)) is not None

@@ -23,17 +23,19 @@ from llmopt.errors import ConfigError, DataError, UnknownNameError
 from llmopt.problems.answers import (
     contains,
     extract,
+    is_correct,
     number_of,
     pair_of,
     possible,
     same_answer,
 )
 from llmopt.problems.mentions import BOOLEAN_PAIRS
+from llmopt.problems.options import read_options, with_target
 from llmopt.problems.reading import normalize
 from llmopt.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from llmopt.problems.answers import AnswerKind
     from llmopt.types import Item
@@ -57,9 +59,9 @@ class Scored:
 
 
 class Metric(Protocol):
-    """Anything that scores an output; equal arguments get equal scores."""
+    """Anything that scores an output, at once or later; equal arguments get equal scores."""
 
-    def __call__(self, output: str, item: Item) -> Scored:
+    def __call__(self, output: str, item: Item) -> Scored | Awaitable[Scored]:
         """Score `output` as an answer to `item`."""
         ...
 
@@ -132,6 +134,37 @@ class Boolean:
         """Score 1 for the same word."""
         answer = extract(output, "boolean", pair_of(item.target))
         return Scored(float(same_answer(answer, item.target, "boolean")), answer)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The output names the target among the options that the item's input lists.
+
+    The options are lines such as ``(A) text`` or the bullets below ``Options:`` (see
+    ``options.read_options``). The target is the letter or the text of an option.
+    """
+
+    def __call__(self, output: str, item: Item) -> Scored:
+        """Score 1 where the option that the output names is the target."""
+        return _scored(output, item.target, "choice", read_options(item.input) or None)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The output gives the words of the target in the target's order."""
+
+    def __call__(self, output: str, item: Item) -> Scored:
+        """Score 1 for the same words in the same order."""
+        return _scored(output, item.target, "list")
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """The output gives the closing brackets of the target; spaces do not matter."""
+
+    def __call__(self, output: str, item: Item) -> Scored:
+        """Score 1 for the same closing brackets."""
+        return _scored(output, item.target, "brackets")
 
 
 @dataclass(frozen=True)
@@ -213,6 +246,9 @@ _NAMED: dict[str, Callable[[], Metric]] = {
     "number": Number,
     "boolean": Boolean,
     "contains": Contains,
+    "options": Options,
+    "list": Words,
+    "brackets": Brackets,
 }
 
 
@@ -220,9 +256,9 @@ def metric_named(name: str, choices: Sequence[str] = ()) -> Metric:
     """Return the metric that a configuration names.
 
     Args:
-        name: ``exact``, ``choice``, ``number``, ``boolean``, ``contains``, ``pattern:REGEX``, or
-            ``package.module:function``, which is imported; the current directory is searched
-            first.
+        name: ``exact``, ``choice``, ``number``, ``boolean``, ``contains``, ``options``, ``list``,
+            ``brackets``, ``judge``, ``pattern:REGEX``, or ``package.module:function``, which is
+            imported; the current directory is searched first.
         choices: The possible answers, needed by ``choice`` alone.
 
     Raises:
@@ -233,12 +269,16 @@ def metric_named(name: str, choices: Sequence[str] = ()) -> Metric:
         return _NAMED[name]()
     if name == "choice":
         return Choice(tuple(choices))
+    if name == "judge":
+        from llmopt.problems.judge import Judge  # it is made of this module's parts
+
+        return Judge()
     kind, colon, rest = name.partition(":")
     if colon and kind == "pattern":
         return Pattern(rest)
     if colon:
         return Function(name, _imported(name, kind, rest))
-    known = [*_NAMED, "choice", "pattern:REGEX", "package.module:function"]
+    known = [*_NAMED, "choice", "judge", "pattern:REGEX", "package.module:function"]
     raise UnknownNameError("a metric", name, known)
 
 
@@ -266,20 +306,45 @@ def check_targets(metric: Metric, items: Sequence[Item]) -> None:
     Raises:
         DataError: A target can never be right; the message names the first such item.
     """
-    rule = {Number: "a number", Boolean: "true or false, yes or no, valid or invalid"}
-    kinds: dict[type, AnswerKind] = {Choice: "choice", Number: "number", Boolean: "boolean"}
+    rule = {
+        Number: "a number",
+        Boolean: "true or false, yes or no, valid or invalid",
+        Options: "the letter or the text of one of the options in the input",
+        Words: "a list of words",
+        Brackets: "a sequence of closing brackets",
+    }
+    kinds: dict[type, AnswerKind] = {
+        Choice: "choice",
+        Number: "number",
+        Boolean: "boolean",
+        Options: "choice",
+        Words: "list",
+        Brackets: "brackets",
+    }
     if isinstance(metric, Function) or type(metric) not in {*kinds, Exact, Contains, Pattern}:
         return
     choices = metric.choices if isinstance(metric, Choice) else None
     for item in items:
-        if not possible(item.target, kinds.get(type(metric), "text"), choices):
+        options = choices
+        if isinstance(metric, Options):
+            options = with_target(read_options(item.input), item.target)
+        if options == () or not possible(item.target, kinds.get(type(metric), "text"), options):
             what = rule.get(type(metric), "some text")
             if choices:
                 what = f"one of {one_line(', '.join(map(repr, choices)), 200)}"
             raise DataError(
                 f"a target is {what} for the metric {type(metric).__name__.lower()}, but row "
-                f"{item.id} has {one_line(item.target)!r}; correct it or choose another metric"
+                f"{item.id}, {one_line(item.input, 60)!r}, has {one_line(item.target)!r}; "
+                "correct it or choose another metric"
             )
+
+
+def _scored(
+    output: str, target: str, kind: AnswerKind, choices: tuple[str, ...] | None = None
+) -> Scored:
+    answer = extract(output, kind, choices)
+    right = is_correct(output, target, kind, choices)
+    return Scored(float(right), answer and _kept(answer))
 
 
 def _kept(answer: str) -> str | None:

@@ -35,16 +35,29 @@ _JOIN = r"(?:,\s*|\s+)(?:and\s+)?"
 _WORDS = rf"(?:{_SCALED}(?:{_JOIN}{_SCALED})*(?:{_JOIN}{_BELOW_1000})?|{_BELOW_1000})"
 
 # Longer runs of digits are no quantities, and whole numbers of them cost quadratic time.
-_DIGITS = r"(?:\d{1,3}(?:,\d{3}){1,99}(?!\d)|\d{1,300}(?!\d))"
+_DIGITS = (
+    r"(?:\d{1,3}(?:,\d{3}){1,99}(?![\d])"  # 1,234,567
+    r"|\d{1,2}(?:,\d{2}){1,20},\d{3}(?!\d)"  # 12,34,567 as in India
+    r"|\d{1,300}(?!\d))"
+)
+_EUROPEAN = (
+    r"(?:\d{1,3}(?:\.\d{3}){1,99},\d{1,300}(?![\d,])"  # 1.234,5
+    r"|\d{1,3}(?:\.\d{3}){2,99}(?![\d.,]\d)"  # 1.234.567
+    r"|\d{1,3}(?:[ ]\d{3}){1,9}(?:,\d{1,300})?(?![\d/]|[ ,.]\d)"  # 1 234,5
+    r"|(?<!\()\d{1,300},\d{1,2}(?![\d,]|\.\d|[ ]?\)))"  # 2,5, but no pair (2,5)
+)
 _NUMBER = re.compile(
     rf"""
-    (?: (?:(?<![\w)\]}}%.])(?P<sign>[-+])|\bnegative\s+|(?<![\d)%]\s)\bminus\s+)
+    (?=[-+.\d]|\b[nmzotfsea])  # the first characters there can be: quick to reject
+    (?: (?:(?<![\w)\]}}%.])(?P<sign>[-+])|(?<==[ ])-[ ]|\bnegative\s+|(?<![\d)%]\s)\bminus\s+)
       | (?<![A-Za-z0-9_])(?<!\d\.)(?<![A-Za-z]-) )
     (?: (?P<word>\b{_WORDS}(?!-?\w))
-      | (?: (?P<whole>\d{{1,4}})\s(?P<top>\d{{1,4}})/(?P<low>[1-9]\d{{0,3}})(?![\d/])
+      | (?: (?P<whole>\d{{1,4}})(?:\s|\sand\s)(?P<top>\d{{1,4}})/(?P<low>[1-9]\d{{0,3}})(?![\d/])
+          | (?P<european>(?<!\d[ ]){_EUROPEAN})
           | (?P<digits>{_DIGITS}(?:\.\d{{1,300}}(?!\d))?|\.\d{{1,300}}(?!\d))
             (?: [eE](?P<exponent>[-+]?\d{{1,3}})(?!\w)
-              | \s?(?:[x\u00d7*]|\\times|\\cdot)\s?10\s?\^\s?\{{?(?P<power>[-+]?\d{{1,3}})\}}?(?!\d)
+              | \s?(?:[x\u00d7*]|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?
+                \{{?(?P<power>[-+]?\d{{1,3}})\}}?(?!\d)
               | /(?P<bottom>\d{{1,300}}(?:\.\d{{1,300}})?)(?![\d/]) )?
         )
         (?:\s+(?P<scale>{"|".join(_SCALES)})\b)?
@@ -54,8 +67,15 @@ _NUMBER = re.compile(
 )
 _CURRENCY = re.compile(r"([-+]?)(?:\b(?:US|A|C|Rs\.?))?[ ]?[$€£¥₹][ ]?([-+]?)(?=\.?\d)")
 _ENUMERATOR = re.compile(
-    r"^[ \t]*(?:step\s+)?(\d{1,3})[.):](?=[ \t]+\S)", re.IGNORECASE | re.MULTILINE
+    r"^[ \t#>-]*(?:(?:step|part|day|case)\s+)?\(?(\d{1,3})[.):](?=[ \t]+\S)|\bstep\s+(\d{1,3})\b",
+    re.IGNORECASE | re.MULTILINE,
 )
+_CALENDAR = re.compile(
+    r"\b(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\b)?"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s\d{1,2},\s\d{4})(?![\w/])",
+    re.IGNORECASE,
+)
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +87,8 @@ class Found:
         end: Index after its last character.
         value: Exact.
         word: Whether it is written in words.
-        weak: Whether it may be no quantity: a lone "one", or the number of a list entry.
+        weak: Whether it may be no quantity: a lone "one", an ordinal, a part of a date or of a
+            time, or the number of a list entry.
     """
 
     start: int
@@ -80,19 +101,27 @@ class Found:
 def find_numbers(text: str) -> list[Found]:
     """Return the numbers in `text` in their order, whole tokens only.
 
-    Read are signs, thousands separators, decimals, ``1/2``, ``2 1/2``, ``1e5``, ``3 x 10^5``,
-    ``2 million``, ``-$5``, and English words up to the trillions (``forty-two``). Units and
-    percent signs are passed over. A hyphen between two numbers is no sign.
+    Read are signs, thousands separators (``1,234``, ``1 234``; ``1.234,5``, ``1.234.567``),
+    decimals (``2.5``; ``2,5`` outside of brackets and lists), ``1/2``, ``2 1/2``, ``1e5``,
+    ``3 x 10^5``, ``2 million``, ``-$5``, and English words up to the trillions
+    (``forty-two``). Units and percent signs are passed over. A hyphen between two numbers is
+    no sign.
     """
     # Same length, so that the indices stay those of the text.
     plain = _CURRENCY.sub(lambda m: (m[1] + m[2]).rjust(len(m[0])), text)
-    enumerators = {m.start(1) for m in _ENUMERATOR.finditer(plain)}
+    weak = {m.start(m.lastindex or 0) for m in _ENUMERATOR.finditer(plain)}
+    dates = [m.span() for m in _CALENDAR.finditer(plain)]
     found = []
     for match in _NUMBER.finditer(plain):
-        value = _value(match)
+        start, end = match.span()
         word = match["word"] is not None
-        weak = match.start() in enumerators or (word and match["word"].lower() == "one")
-        found.append(Found(match.start(), match.end(), value, word, weak))
+        doubtful = (
+            start in weak
+            or (word and match["word"].lower() == "one")
+            or (not word and _ORDINAL.match(plain, end) is not None)
+            or any(low <= start < high for low, high in dates)
+        )
+        found.append(Found(start, end, _value(match), word, doubtful))
     return found
 
 
@@ -113,10 +142,14 @@ def round_to(value: Fraction, decimals: int) -> Fraction:
 
 
 def _value(match: re.Match[str]) -> Fraction:
+    if match[0].isdecimal():  # most are: quick
+        return Fraction(int(match[0]))
     if match["word"]:
         value = Fraction(_words_value(match["word"]))
     elif match["whole"]:
         value = int(match["whole"]) + Fraction(int(match["top"]), int(match["low"]))
+    elif match["european"]:
+        value = Fraction(_european(match["european"]))
     else:
         power = int(match["exponent"] or match["power"] or 0)
         value = Fraction(f"{match['digits'].replace(',', '')}e{power}")
@@ -126,6 +159,13 @@ def _value(match: re.Match[str]) -> Fraction:
         value *= _SCALES[match["scale"].lower()]
     negative = match[0].startswith("-") or re.match(r"negative|minus", match[0], re.IGNORECASE)
     return -value if negative else value
+
+
+def _european(digits: str) -> str:
+    """Write ``1.234,5``, ``1 234,5`` and ``2,5`` with a decimal point and no separators."""
+    whole, _, decimals = digits.partition(",")
+    whole = whole.replace(".", "").replace(" ", "")
+    return f"{whole}.{decimals}" if decimals else whole
 
 
 def _words_value(words: str) -> int:

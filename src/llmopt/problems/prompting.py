@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from llmopt.errors import ConfigError, DataError
 from llmopt.problem import Description, Exemplar, Refusal
+from llmopt.problems.asking import Asking
 from llmopt.problems.datasets import from_rows, load
+from llmopt.problems.filters import Filters
+from llmopt.problems.guards import Invariants, Leaks
+from llmopt.problems.judge import Judge
 from llmopt.problems.layouts import Layout, layout
 from llmopt.problems.metrics import (
     Choice,
     Metric,
     Number,
+    Scored,
     check_targets,
     default_metric,
     metric_named,
 )
 from llmopt.problems.splits import Splits, balance, check_disjoint, split
-from llmopt.text import leaked_marker
-from llmopt.types import Call, Item, Message, Outcome, canonical, digest
+from llmopt.problems.tasks import load_task
+from llmopt.text import one_line
+from llmopt.types import Call, Item, Outcome, canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,41 +35,7 @@ if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.problem import SplitName
     from llmopt.problems.layouts import Position
-
-Mode = Literal["auto", "chat", "completion"]
-
-
-@dataclass(frozen=True)
-class Asking:
-    """How the scorer LLM is asked.
-
-    Attributes:
-        mode: As a chat of one user turn, as a raw completion, or as the model can.
-        temperature: 0 is greedy, as in the paper.
-        max_tokens: Of one answer; 0 takes 1,024 for numbers (the answer comes after the
-            reasoning) and 256 otherwise.
-        stop: Texts that end an answer.
-    """
-
-    mode: Mode = "auto"
-    temperature: float = 0.0
-    max_tokens: int = 0
-    stop: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which proposed instructions are refused (OPRO, section 3, step 8).
-
-    Attributes:
-        max_length: Longest instruction in characters.
-        digits: Whether digits are allowed (the published code forbids them on GSM8K only).
-        last_full_stop: Whether a final full stop is added where there is no end mark.
-    """
-
-    max_length: int = 500
-    digits: bool = True
-    last_full_stop: bool = False
+    from llmopt.problems.tasks import Paper
 
 
 @dataclass(frozen=True)
@@ -80,8 +52,10 @@ class PromptProblem:
         prompt: Where the instruction stands.
         asking: How the scorer LLM is asked.
         filters: Which proposals are refused.
+        invariants: What is demanded of every instruction, the starting ones included.
         balanced: Whether scores are balanced accuracy: each class has the same weight.
         scorer: The scorer LLM, by name or as an object; whoever runs the problem builds it.
+        judge: The judge LLM in the same way, for the metric ``judge`` alone.
     """
 
     splits: Splits
@@ -89,10 +63,12 @@ class PromptProblem:
     task: str
     metric: Metric
     prompt: Layout
-    asking: Asking = Asking()
-    filters: Filters = Filters()
+    asking: Asking = field(default_factory=Asking)
+    filters: Filters = field(default_factory=Filters)
+    invariants: Invariants = field(default_factory=Invariants)
     balanced: bool = False
     scorer: object = None
+    judge: object = None
 
     @classmethod
     def from_file(
@@ -138,6 +114,35 @@ class PromptProblem:
         return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
 
     @classmethod
+    def from_task(
+        cls,
+        name: str,
+        *,
+        data_dir: str | Path | None = None,
+        split: Paper = "",
+        sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
+        split_seed: int = 0,
+        **options: object,
+    ) -> Self:
+        """Take one of the papers' tasks; see :func:`~llmopt.problems.tasks.load_task`.
+
+        Args:
+            name: Such as ``gsm8k`` or ``bbh/object_counting``.
+            data_dir: The folder with the official files.
+            split: Whose split: "opro", "gpo", or "" for `sizes`.
+            sizes: As in :meth:`~llmopt.problems.tasks.Task.splits`.
+            split_seed: Seed of the split; 0 is the papers'.
+            options: See :meth:`from_splits`; what is not given is the task's own.
+
+        Raises:
+            DataError: A file is missing or malformed.
+            ConfigError: The task, the split or an option cannot be used.
+        """
+        task = load_task(name, data_dir)
+        splits = task.splits(split, sizes=sizes, seed=split_seed)
+        return cls.from_splits(splits, **{**task.options(split), **options})
+
+    @classmethod
     def from_splits(
         cls,
         splits: Splits,
@@ -152,7 +157,9 @@ class PromptProblem:
         balanced: bool = False,
         asking: Asking | None = None,
         filters: Filters | None = None,
+        invariants: Invariants | None = None,
         scorer: object = None,
+        judge: object = None,
     ) -> Self:
         """Build a problem from items that are already split.
 
@@ -172,7 +179,10 @@ class PromptProblem:
             balanced: Score balanced accuracy.
             asking: How the scorer LLM is asked.
             filters: Which proposals are refused.
+            invariants: What is demanded of every instruction.
             scorer: The scorer LLM by name, or as a model.
+            judge: The judge LLM likewise; the metric "judge", or a
+                :class:`~llmopt.problems.judge.Judge`, needs one.
 
         Raises:
             DataError: A split shares an input with another, a target can never be right, or
@@ -182,6 +192,11 @@ class PromptProblem:
         check_disjoint(splits)
         items = (*splits.train, *splits.validation, *splits.test)
         chosen = _metric(metric, choices, items)
+        if judge is not None and not isinstance(chosen, Judge):
+            raise ConfigError(
+                f"a judge LLM is asked by the metric 'judge' alone, but got one for {chosen!r}; "
+                "leave it out, or set metric = 'judge'"
+            )
         if balanced:
             splits = Splits(*(balance(s) for s in (splits.train, splits.validation, splits.test)))
         starts = (instructions,) if isinstance(instructions, str) else tuple(instructions)
@@ -195,9 +210,12 @@ class PromptProblem:
             prompt=Layout(prompt) if prompt else layout(position, qa_frame=qa_frame),
             asking=asking or Asking(),
             filters=filters or Filters(),
+            invariants=invariants or Invariants(),
             balanced=balanced,
             scorer=scorer,
+            judge=judge,
         )
+        problem._check_starts()
         return problem if task else replace(problem, task=problem.guessed_task())
 
     def guessed_task(self) -> str:
@@ -211,12 +229,20 @@ class PromptProblem:
     @property
     def description(self) -> Description:
         """How the problem presents itself to an optimizer LLM."""
-        labels = self.metric.choices if isinstance(self.metric, Choice) else ()
-        return Description(task=self.task, where=self.prompt.where, labels=tuple(labels))
+        found = Description(
+            task=self.task,
+            where=self.prompt.where,
+            labels=self._labels,
+            constraints=self.invariants.in_words,
+        )
+        return (
+            replace(found, measure=self.metric.measure) if isinstance(self.metric, Judge) else found
+        )
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """Everything that decides scores, by name."""
+        """Everything that decides scores, by name; a judge LLM once it is handed in."""
+        judge = self.metric.model if isinstance(self.metric, Judge) else None
         return {
             "train": _data(self.splits.train),
             "validation": _data(self.splits.validation),
@@ -227,7 +253,24 @@ class PromptProblem:
             "prompt": self.prompt.text,
             "asking": repr(self.asking),
             "filters": repr(self.filters),
+            "invariants": repr(self.invariants),
+            **({"judge": judge.identity} if judge else {}),
         }
+
+    @property
+    def calls_each(self) -> int:
+        """One or two calls to the scorer LLM, and those to a judge LLM."""
+        return 1 + self.asking.again + (self.metric.orders if isinstance(self.metric, Judge) else 0)
+
+    def bound(self, judge: Model) -> Self:
+        """Return the problem with the judge LLM that its metric asks."""
+        assert isinstance(self.metric, Judge)  # noqa: S101 - checked with the options
+        return replace(self, metric=self.metric.bound(judge))
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Instructions that nobody had to search for: none, and a well-known general one."""
+        return {"empty": "", "think": "Let's think step by step."}
 
     @property
     def starts(self) -> tuple[str, ...]:
@@ -242,24 +285,34 @@ class PromptProblem:
     def parse(self, text: str) -> str | Refusal:
         """Polish a proposed instruction as the paper's code does, or refuse it.
 
-        A starting instruction that is proposed again stays what it is (O4).
+        A starting instruction that is proposed again stays what it is (O4), whatever it holds.
         """
         if text.strip() and text.strip() in self.instructions:
             return text.strip()
-        marker = leaked_marker(text)
-        if marker:
-            return Refusal(f"leaked marker {marker}")
-        polished = _polish(text)
-        if not polished:
-            return Refusal("empty")
-        polished = polished[0].upper() + polished[1:]
-        if self.filters.last_full_stop and polished[-1] not in ".!?:":
-            polished += "."
-        if len(polished) > self.filters.max_length:
-            return Refusal(f"longer than {self.filters.max_length} characters")
-        if not self.filters.digits and re.search(r"\d", polished):
-            return Refusal("contains a digit")
-        return polished
+        polished = self.filters.polished(text, self.invariants.placeholders)
+        if isinstance(polished, Refusal):
+            return polished
+        reason = self.invariants.broken(polished, self._labels) or self.leaks.found(polished)
+        return Refusal(reason) if reason else polished
+
+    @cached_property
+    def leaks(self) -> Leaks:
+        """Finds training data in an instruction."""
+        return Leaks(self.splits.train, self.filters.copied_words)
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        return self.metric.choices if isinstance(self.metric, Choice) else ()
+
+    def _check_starts(self) -> None:
+        """Refuse starting instructions that break what is demanded of all of them."""
+        for start in self.instructions:
+            broken = self.invariants.broken(start, self._labels)
+            if broken:
+                raise ConfigError(
+                    "a starting instruction keeps every demand on instructions, but got "
+                    f"{one_line(start, 60)!r}, which is refused: {broken}; change it or the demand"
+                )
 
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:
         """Return a training item with a placeholder where the instruction goes."""
@@ -283,31 +336,37 @@ class PromptProblem:
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
         """Return the scorer call for an instruction and an item."""
-        prompt = self.prompt.fill(text, item.input)
-        asking = self.asking
-        chat = scorer.traits.chat if asking.mode == "auto" else asking.mode == "chat"
-        return Call(
-            role="scorer",
-            messages=(Message("user", prompt),) if chat else (),
-            prompt=None if chat else prompt,
-            temperature=asking.temperature,
-            max_tokens=asking.max_tokens or (1024 if isinstance(self.metric, Number) else 256),
-            stop=asking.stop,
-        )
+        return self.asking.first(self.prompt.fill(text, item.input), scorer, self.metric)
+
+    def again(self, first: Call, answer: str) -> Call | None:
+        """Return the call that asks for the final answer, or None where one call is enough."""
+        return self.asking.second(first, answer, self.metric)
+
+    async def remarks(self, output: str, item: Item) -> str:
+        """Return what a judge LLM said of an output, which costs nothing once it was measured."""
+        return await self.metric.remarks(output, item) if isinstance(self.metric, Judge) else ""
 
     async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
         """Ask the scorer LLM and judge its answer.
 
         Raises:
-            ModelError: The scorer LLM could not answer.
-            ConfigError: No scorer LLM was given.
+            ModelError: The scorer LLM, or a judge LLM, could not answer.
+            ConfigError: No scorer LLM was given, or no judge LLM where one is asked.
         """
         if scorer is None:
             raise ConfigError(
                 "prompts are measured by a scorer LLM, but got none; name one with scorer=…"
             )
-        reply = await scorer.complete(self.call(text, item, scorer))
+        if isinstance(self.metric, Judge):
+            self.metric.ready()
+        call = self.call(text, item, scorer)
+        reply = await scorer.complete(call)
+        again = self.again(call, reply.text)
+        if again:
+            reply = await scorer.complete(again)
         scored = self.metric(reply.text, item)
+        if not isinstance(scored, Scored):
+            scored = await scored
         return Outcome(item.id, scored.score, scored.answer, item.weight)
 
 
@@ -322,23 +381,14 @@ def _metric(metric: str | Metric, choices: Sequence[str], items: Sequence[Item])
         known = tuple(choices) or tuple(sorted(set(targets)))
         chosen = metric_named(metric, known)
     check_targets(chosen, items)
-    if len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task
+    if isinstance(chosen, Judge):
+        chosen.check(items)
+    elif len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task
         raise DataError(
             f"targets are of at least two kinds, but all {len(targets)} are {targets[0]!r}; "
             "any instruction that makes the model say so would look perfect"
         )
     return chosen
-
-
-def _polish(text: str) -> str:
-    """Strip white space, a pair of quotes around everything, and ``**`` (OPRO, section 3)."""
-    polished = text.replace("**", "").strip()
-    while len(polished) > 1 and (polished[0], polished[-1]) in (('"', '"'), ("“", "”")):
-        inner = polished[1:-1]
-        if polished[0] in inner or polished[-1] in inner:
-            break  # two quotations, not one around everything
-        polished = inner.strip()
-    return polished
 
 
 def _data(items: Sequence[Item]) -> str:

@@ -62,22 +62,7 @@ def split(
         ConfigError: The sizes are negative, too large or leave train or test empty.
         DataError: There are too few items for at least 2 in train and 2 in test.
     """
-    wanted = _counts(len(items), sizes)
-    pending = _mixed(list(_groups(items).values()), np.random.RandomState(seed), wanted, stratify)
-    everything = sum(wanted) == len(items)
-    parts: list[tuple[Item, ...]] = []
-    for place, size in enumerate(wanted):
-        part: list[Item] = []
-        later = []
-        for group in pending:
-            # With nothing left over, the last part takes what did not fit into the others.
-            fits = len(part) + len(group) <= size or (place == len(wanted) - 1 and everything)
-            if fits:
-                part.extend(group)
-            else:
-                later.append(group)
-        pending = later
-        parts.append(tuple(part))
+    parts = portions(items, _counts(len(items), sizes), seed=seed, stratify=stratify)
     splits = Splits(*parts)
     if min(len(splits.train), len(splits.test)) < _LEAST:
         raise DataError(
@@ -86,6 +71,51 @@ def split(
             "add rows with other inputs"
         )
     return splits
+
+
+def portions(
+    items: Sequence[Item], counts: Sequence[int], *, seed: int = 0, stratify: bool = True
+) -> tuple[tuple[Item, ...], ...]:
+    """Draw disjoint parts of given sizes at random; see :func:`split` for equal inputs and classes.
+
+    Args:
+        items: What is drawn from.
+        counts: Numbers of items, together at most all; 0 is allowed. What is left over is in no
+            part.
+        seed: Of the shuffle.
+        stratify: Whether to mix the classes evenly.
+    """
+    random = np.random.RandomState(seed)
+    pending = _mixed(list(_groups(items).values()), random, counts, stratify)
+    everything = sum(counts) == len(items)
+    parts: list[tuple[Item, ...]] = []
+    for place, size in enumerate(counts):
+        part: list[Item] = []
+        later = []
+        for group in pending:
+            # With nothing left over, the last part takes what did not fit into the others.
+            fits = len(part) + len(group) <= size or (place == len(counts) - 1 and everything)
+            if fits:
+                part.extend(group)
+            else:
+                later.append(group)
+        pending = later
+        parts.append(tuple(part))
+    return tuple(parts)
+
+
+def without_repeats(splits: Splits) -> Splits:
+    """Leave out of validation and test what has an input that an earlier part has.
+
+    For splits whose train items are fixed by a paper: train stays as it is, and the held-out
+    parts lose the few items that would be known from it. Repeats inside one part stay.
+    """
+    seen: set[str] = set()
+    parts: list[tuple[Item, ...]] = []
+    for part in (splits.train, splits.validation, splits.test):
+        parts.append(tuple(item for item in part if _key(item.input) not in seen))
+        seen.update(_key(item.input) for item in part)
+    return Splits(*parts)
 
 
 def check_disjoint(
@@ -179,7 +209,7 @@ def mixed(items: Sequence[Item], seed: int = 0) -> tuple[Item, ...]:
 
 
 def _mixed(
-    groups: list[list[Item]], random: np.random.RandomState, sizes: list[int], stratify: bool
+    groups: list[list[Item]], random: np.random.RandomState, sizes: Sequence[int], stratify: bool
 ) -> list[list[Item]]:
     """Shuffle the groups; with classes, so that every run of neighbours has the classes' shares.
 

@@ -1,31 +1,113 @@
-"""Run configurations that ship with the package."""
+"""Configurations that ship with the package: runs, and sweeps of runs.
+
+A recipe is a TOML file. Its first comment says what it is, where it comes from and what it needs,
+as ``# What: …``, ``# Source: …`` and ``# Needs: …``; a line may go on in the next one.
+"""
 
 from __future__ import annotations
 
+import re
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from llmopt.errors import ConfigError, nearest
 
 FOLDER = Path(__file__).parent
 
+_STARTER = "starter"  # the folder that llmopt init copies, which is no recipe
+_HEADER = re.compile(r"^# (What|Source|Needs): (.*(?:\n#   .*)*)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe says of itself.
+
+    Attributes:
+        name: Such as ``opro/gsm8k``.
+        kind: What it describes: ``llmopt run`` or ``llmopt sweep`` takes it.
+        what: What it does.
+        source: Where it comes from.
+        needs: What must be there.
+    """
+
+    name: str
+    kind: Literal["run", "sweep"]
+    what: str
+    source: str
+    needs: str
+
+
+def described() -> tuple[Recipe, ...]:
+    """Return what every recipe says of itself, by name."""
+    return tuple(_described(path) for path in _files())
+
 
 def recipes() -> tuple[str, ...]:
-    """Return the names of the recipes."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+    """Return the names of the recipes that are runs."""
+    return tuple(_name(path) for path in _files() if _kind(path) == "run")
+
+
+def sweeps() -> tuple[str, ...]:
+    """Return the names of the recipes that are sweeps."""
+    return tuple(_name(path) for path in _files() if _kind(path) == "sweep")
 
 
 def recipe_or_file(name: str) -> Path:
-    """Return the configuration that a user named: a file, or a recipe.
+    """Return the configuration of a run that a user named: a file, or a recipe.
 
     Raises:
         ConfigError: There is neither.
     """
+    return _found(name, "a configuration", recipes(), sweeps(), "sweep")
+
+
+def sweep_or_file(name: str) -> Path:
+    """Return the sweep that a user named: a file, or a recipe.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    return _found(name, "a sweep", sweeps(), recipes(), "run")
+
+
+def _found(
+    name: str, what: str, known: tuple[str, ...], others: tuple[str, ...], command: str
+) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    if name in recipes():
+    if name in known:
         return FOLDER / f"{name}.toml"
+    if name in others:
+        raise ConfigError(
+            f"{what} is a TOML file or a recipe of its kind, but got {name!r}; "
+            f"start that with: llmopt {command} {name}"
+        )
+    starter = "; llmopt init writes one to start from" if command == "sweep" else ""
     raise ConfigError(
-        f"a configuration is a TOML file or a recipe ({', '.join(recipes())}), but got {name!r}, "
-        f"which is neither{nearest(name, recipes())}; llmopt init writes one to start from"
+        f"{what} is a TOML file or one of what llmopt recipes lists, but got {name!r}, which is "
+        f"neither{nearest(name, known)}{starter}"
     )
+
+
+def _files() -> list[Path]:
+    files = (path for path in FOLDER.rglob("*.toml") if path.parent.name != _STARTER)
+    return sorted(files, key=_name)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(FOLDER).with_suffix("").as_posix()
+
+
+def _kind(path: Path) -> Literal["run", "sweep"]:
+    return "sweep" if "base" in tomllib.loads(path.read_text(encoding="utf-8")) else "run"
+
+
+def _described(path: Path) -> Recipe:
+    found = dict(_HEADER.findall(path.read_text(encoding="utf-8")))
+    what, source, needs = (
+        " ".join(found[key].replace("\n#", " ").split()) for key in ("What", "Source", "Needs")
+    )
+    return Recipe(_name(path), _kind(path), what, source, needs)

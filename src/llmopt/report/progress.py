@@ -10,7 +10,8 @@ import os
 import sys
 import time
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Self, TextIO, TypeVar
 
 from llmopt.text import one_line
 
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 
     from llmopt.progress import Progress
 
+D = TypeVar("D", bound="Live | Bar")
+
 _WORDS = {
     "starts": "measuring the starting solutions",
     "asking": "asking for new solutions",
     "scoring": "measuring new solutions",
+    "checking": "measuring the step's best on validation items",
     "validation": "choosing the winner on validation items",
     "test": "testing on held-out items",
+    "evaluating": "measuring the instructions",
     "done": "done",
 }
 
@@ -44,7 +49,41 @@ def terminal() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=False)
 
 
-class View:
+def say(line: str) -> None:
+    """Write a line to standard error; go on quietly where it is closed, or nobody reads it."""
+    stream: TextIO | None = sys.stderr
+    if stream is None:
+        return
+    try:
+        stream.write(line + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        # Python itself would fail at its end with what could not be written.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+
+
+class _Shown(Generic[D]):
+    """What draws on a terminal while a context lasts, at once or later on."""
+
+    def __init__(self, drawn: D | None) -> None:
+        self._drawn = drawn
+
+    def __enter__(self) -> Self:
+        if self._drawn:
+            self._drawn.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._drawn:
+            self._drawn.stop()
+
+
+class View(_Shown["Live"]):
     """Shows progress while a run lasts: live on a terminal or in a notebook, else as lines.
 
     Use as a context manager; call it with every change of progress.
@@ -55,7 +94,7 @@ class View:
         # In a notebook, rich draws with ipywidgets; without them there are plain lines too.
         notebook = self._console.is_jupyter and find_spec("ipywidgets") is not None
         live = notebook or (self._console.is_interactive and not self._console.is_jupyter)
-        self._live: Live | None = self._made() if live and not os.environ.get("CI") else None
+        super().__init__(self._made() if live and not os.environ.get("CI") else None)
         self._pace = Pace()
         self._shown = 0.0
         self._phase = ("", -1)
@@ -72,20 +111,6 @@ class View:
             console=self._console, auto_refresh=turning, refresh_per_second=5, transient=True
         )
 
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
-
     def __call__(self, progress: Progress) -> None:
         """Show the state of a run; cheap when called often."""
         now = time.monotonic()
@@ -94,14 +119,13 @@ class View:
         # Always when a phase begins, which may then be silent for long; otherwise ten times a
         # second on a terminal, and a plain line every ten seconds elsewhere.
         phase = (progress.phase, progress.step)
-        if phase == self._phase and now - self._shown < (0.1 if self._live else 10.0):
+        if phase == self._phase and now - self._shown < (0.1 if self._drawn else 10.0):
             return
         self._phase, self._shown = phase, now
-        if self._live:
-            self._live.update(self._panel(progress), refresh=True)
+        if self._drawn:
+            self._drawn.update(self._panel(progress), refresh=True)
         else:
-            sys.stderr.write(self._plain(progress) + "\n")
-            sys.stderr.flush()
+            say(self._plain(progress))
 
     def _tell_news(self, progress: Progress) -> None:
         """Write what nobody should miss, once, as lines of their own that stay."""
@@ -112,22 +136,22 @@ class View:
         self._stalled = progress.stall
         for words in news:
             line = f"[{progress.run}] {one_line(words, _LONGEST_NEWS)}"
-            if self._live:
+            if self._drawn:
                 from rich.text import Text
 
                 self._console.print(Text(line, style="yellow"), soft_wrap=True)
             else:
-                sys.stderr.write(line + "\n")
-                sys.stderr.flush()
+                say(line)
 
     def _plain(self, progress: Progress) -> str:
-        parts = [
-            f"[{progress.run}] step {progress.step}/{progress.steps}",
-            _WORDS.get(progress.phase, progress.phase),
-        ]
+        # An evaluation has no steps.
+        step = f"step {progress.step}/{progress.steps}, " if progress.steps else ""
+        parts = [f"[{progress.run}] {step}{_WORDS.get(progress.phase, progress.phase)}"]
         if progress.planned:
             parts.append(f"{progress.done}/{progress.planned} evaluations")
         parts += self._pace.words(progress) + traffic_words(progress)
+        if progress.validation is not None:
+            parts.append(f"last on validation {shown(progress.validation)}")
         if progress.best is not None:
             parts.append(f"best {shown(progress.best)}: {one_line(progress.best_text, 60)}")
         return ", ".join(parts)
@@ -144,7 +168,8 @@ class View:
         phase = _WORDS.get(progress.phase, progress.phase)
         if self._spinner is None:  # the same one all along, or it would begin anew
             self._spinner = Spinner("dots")
-        self._spinner.update(text=Text(f"step {progress.step} of {progress.steps} · {phase}"))
+        step = f"step {progress.step} of {progress.steps} · " if progress.steps else ""
+        self._spinner.update(text=Text(f"{step}{phase}"))
         grid.add_row(progress.run, self._spinner)
         if progress.planned:
             bar = Table.grid(padding=(0, 1))
@@ -175,36 +200,26 @@ class View:
             text = one_line(progress.best_text, width) or "(empty)"
             grid.add_row("best so far", Text(f"{shown(progress.best)}  {spark(progress.curve)}"))
             grid.add_row("", Text(text, style="bold"))
+        if progress.validation is not None:
+            grid.add_row("on validation", Text(f"{shown(progress.validation)} (last step's best)"))
         return grid
 
 
-class Download:
+class Download(_Shown["Bar"]):
     """Shows how far obtaining the weights of a local model is; silent where nothing is done."""
 
     def __init__(self, console: Console | None = None) -> None:
+        super().__init__(None)
         self._console = console or terminal()
-        self._bar: Bar | None = None
         self._stage = ""
         self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show `done` of `total` bytes of a stage."""
         if stage != self._stage:
             self._begin(stage, total)
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total)
+        if self._drawn and self._task is not None:
+            self._drawn.update(self._task, completed=done, total=total)
 
     def _begin(self, stage: str, total: int) -> None:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
@@ -218,18 +233,18 @@ class Download:
         }
         what = words.get(stage, stage)
         if not self._console.is_terminal or os.environ.get("CI"):
-            sys.stderr.write(f"{what} ({total / 1e6:.0f} MB)\n")
+            say(f"{what} ({total / 1e6:.0f} MB)")
             return
-        if self._bar is None:
-            self._bar = Bar(
+        if self._drawn is None:
+            self._drawn = Bar(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 DownloadColumn(),
                 TimeRemainingColumn(),
                 console=self._console,
             )
-            self._bar.start()
-        self._task = self._bar.add_task(what, total=total)
+            self._drawn.start()
+        self._task = self._drawn.add_task(what, total=total)
 
 
 class Pace:

@@ -9,14 +9,17 @@ from llmopt.report.progress import clock, shown
 from llmopt.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
+    from llmopt.models.layers.traffic import Stretch
     from llmopt.statistics import Difference
     from llmopt.store.protocol import RunInfo
     from llmopt.trajectory import Trajectory
-    from llmopt.verdict import Result, Score
+    from llmopt.types import Usage
+    from llmopt.verdict import Line, Point, Result, Score
 
 # Control characters but tab and line feed, line separators, what reverses the direction of
 # writing, and halves of surrogate pairs.
@@ -35,8 +38,7 @@ def visible(text: str) -> str:
 
 
 def print_result(console: Console, result: Result) -> None:
-    """Print what a run found: the two texts, the table, the verdict, and what it cost."""
-    from rich.table import Table
+    """Print what a run found: the texts, the tables, the verdict, and what it cost."""
     from rich.text import Text
 
     def say(text: str, style: str = "") -> None:
@@ -44,21 +46,23 @@ def print_result(console: Console, result: Result) -> None:
         console.print(Text(visible(text), style=style), soft_wrap=True)
 
     same = result.best.text == result.start.text
-    for line in result.lines[:1] if same else result.lines:
-        say(f"\n{line.label}, and still the best:" if same else f"\n{line.label}:", "dim")
+    lines = [line for line in result.lines if not (same and line.label == "best")]
+    for line in lines:
+        if line.label not in ("start", "best") and line.train is None:
+            continue  # a plain control says in its label what it is
+        still = same and line.label == "start"
+        say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
         say(line.text or "(empty)", "bold")
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("")
-    for name in ("train", "validation", "held out (test)"):
-        table.add_column(name, no_wrap=True)
-    for line in result.lines[:1] if same else result.lines:
-        table.add_row(line.label, _cell(line.train), _cell(line.validation), _cell(line.test))
     console.print()
-    console.print(table)
+    console.print(_scores(lines, result.level))
+    if len(result.comparisons) > 1:
+        console.print()
+        console.print(_comparisons(result))
+    print_curve(console, result.curve)
     console.print()
     say(result.verdict, "bold")
-    if result.test and not same:
-        say(_difference(result.test.difference))
+    for text in _evidence(result, same=same):
+        say(text)
     for note in result.notes:
         say(f"Note: {note}", "yellow")
     console.print()
@@ -66,12 +70,81 @@ def print_result(console: Console, result: Result) -> None:
         say(text)
 
 
-def _difference(difference: Difference) -> str:
+def _scores(lines: Sequence[Line], level: float) -> Table:
+    """Return the table of scores with their intervals; 80 columns are enough for it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [(line.train, line.validation, line.test) for line in lines]
+    shares = all(score is None or 0 <= score.mean <= 1 for row in rows for score in row)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(f"\n{100 * level:g} % intervals")
+    most = [max((s.n for s in column if s), default=0) for column in zip(*rows, strict=True)]
+    for name, n in zip(("train", "validation", "held out (test)"), most, strict=True):
+        unit = "%, " if shares and n else ""
+        table.add_column(f"{name}\n{unit}{_count(n, 'item')}" if n else f"{name}\n", no_wrap=True)
+    for line, row in zip(lines, rows, strict=True):
+        cells = (_scored(score, n, shares=shares) for score, n in zip(row, most, strict=True))
+        table.add_row(Text(visible(line.label)), *map(Text, cells))
+    return table
+
+
+def _comparisons(result: Result) -> Table:
+    """Return the table of the winner against the start and the controls."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    names = ("points", f"{100 * result.level:g} % interval", "p", "the winner is")
+    table.add_column("winner against")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for versus in result.comparisons:
+        found = versus.difference
+        cells = (
+            f"{100 * found.mean:+.1f}",
+            f"[{100 * found.interval.low:+.1f}, {100 * found.interval.high:+.1f}]",
+            _p(versus.corrected).removeprefix("= "),
+            versus.word,
+        )
+        table.add_row(Text(visible(versus.against)), *map(Text, cells))
+    return table
+
+
+def _evidence(result: Result, *, same: bool) -> Iterator[str]:
+    """Yield what the verdict rests on: the tests, the choice, and how far train flattered."""
+    several = len(result.comparisons)
+    if result.test and not same:
+        yield _difference(result.test.difference, result.level, corrected=several > 1)
+    if several > 1:
+        yield (
+            f"In the table above, p-values are corrected for its {several} comparisons (Holm); "
+            "each interval stands for itself."
+        )
+    if same:
+        return
+    picked = f"The winner was picked from {_count(result.candidates, 'solution')}"
+    if result.finalists:
+        picked += f", {result.finalists} of them compared on validation"
+    optimism = result.optimism
+    if optimism is None or abs(optimism) > 1:
+        yield f"{picked}."
+    elif optimism > 0:
+        yield (
+            f"{picked}. It scored {100 * optimism:.1f} points more on train than on test: that "
+            "much of its train score is luck, or fitted to those items."
+        )
+    else:
+        yield f"{picked}. It scored no more on train than on test."
+
+
+def _difference(difference: Difference, level: float, *, corrected: bool) -> str:
     low, high = difference.interval.low, difference.interval.high
+    alone = " before correction" if corrected else ""
     return (
         f"Difference on {difference.n} held-out items: {100 * difference.mean:+.1f} points, "
-        f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}, "
-        f"p {_p(difference.p_value)} ({difference.method}); "
+        f"{100 * level:g} % interval {100 * low:+.1f} to {100 * high:+.1f}, "
+        f"p {_p(difference.p_value)}{alone} ({difference.method}); "
         f"{difference.wins} items won, {difference.losses} lost."
     )
 
@@ -85,13 +158,18 @@ def _costs(result: Result) -> Iterator[str]:
     )
     for reason, count in result.rejected.items():
         yield f"  {count} x {one_line(reason)}"
-    for role, used in result.usage.items():
+    yield from paid(result.usage, result.stretch)
+    yield f"Time: {clock(result.seconds)}. Run: {result.run}"
+
+
+def paid(usage: Mapping[str, Usage], stretch: Stretch) -> Iterator[str]:
+    """Yield lines about what was used, by role, and what was not paid, asked again or lost."""
+    for role, used in usage.items():
         about = "about " if used.estimated else ""
         yield (
             f"{role} LLM: {_count(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in, "
             f"{about}{used.output_tokens:,} out."
         )
-    stretch = result.stretch
     if stretch.hits:
         yield f"From the store, free: {_count(stretch.hits, 'reply', 'replies')}."
     if stretch.retries:
@@ -100,7 +178,6 @@ def _costs(result: Result) -> Iterator[str]:
         yield (
             f"Sent and never answered: {_count(stretch.lost, 'call')}, which may have been billed."
         )
-    yield f"Time: {clock(result.seconds)}. Run: {result.run}"
 
 
 def _count(number: int, what: str, many: str = "") -> str:
@@ -128,6 +205,22 @@ def print_trajectory(console: Console, trajectory: Trajectory) -> None:
     console.print(table)
 
 
+def print_curve(console: Console, curve: Sequence[Point]) -> None:
+    """Print the overfitting curve, if there is one: a line for each point."""
+    from rich.table import Table
+
+    if not curve:
+        return
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for name in ("best of step", "id", "train", "validation"):
+        table.add_column(name, no_wrap=True)
+    for point in curve:
+        words = (_cell(point.train), _cell(point.validation))
+        table.add_row(str(point.step), point.candidate[:8], *words)
+    console.print()
+    console.print(table)
+
+
 def print_runs(console: Console, runs: Iterable[RunInfo]) -> None:
     """Print a line about every run, newest first."""
     from rich.table import Table
@@ -149,6 +242,17 @@ def _cell(score: Score | None) -> str:
         return f"{score.mean:.6g}"
     low, high = 100 * score.interval.low, 100 * score.interval.high
     return f"{100 * score.mean:.1f} % [{low:.1f}, {high:.1f}] n={score.n}"
+
+
+def _scored(score: Score | None, n: int, *, shares: bool) -> str:
+    """Return a score with its interval, and its number of items where it is not the usual one."""
+    if score is None:
+        return "-"
+    if not shares:
+        return f"{score.mean:.6g}"
+    low, high = 100 * score.interval.low, 100 * score.interval.high
+    fewer = "" if score.n == n else f"\n{_count(score.n, 'item')}"
+    return f"{100 * score.mean:.1f} [{low:.1f}, {high:.1f}]{fewer}"
 
 
 def _p(value: float) -> str:

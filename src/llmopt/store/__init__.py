@@ -17,16 +17,17 @@ __all__ = ["Record", "RunInfo", "Status", "Store", "check_name", "default_path",
 _FILE = "llmopt.sqlite"
 
 
-def open_store(where: str | Path | None = None) -> SqliteStore:
+def open_store(where: str | Path | None = None, *, new: bool = True) -> SqliteStore:
     """Open a store; create it where it does not exist.
 
     Args:
         where: A path; a URL ``sqlite:///PATH`` (an absolute PATH begins with a fourth slash);
             or None for :func:`default_path`. ``~`` is the home directory.
+        new: Whether it may be created; without it, a mistyped path is refused.
 
     Raises:
         StoreError: The scheme of the URL is unknown, or the file is not a store of this
-            version, damaged, or cannot be opened.
+            version, damaged, or cannot be opened, or is not there and may not be created.
     """
     # SQLite is loaded by those who open a store, not by those who name its types.
     from llmopt.store.sqlite import SqliteStore
@@ -36,6 +37,8 @@ def open_store(where: str | Path | None = None) -> SqliteStore:
         raise StoreError(
             f"a store is a file, but got the folder {path}; add a file name, such as {_FILE}"
         )
+    if not new and not path.exists():
+        raise StoreError(f"a store is a file that exists, but there is no {path}; check the path")
     return SqliteStore(path)
 
 

@@ -119,7 +119,7 @@ class Store(Protocol):
         ...
 
     def spent(self, run: str) -> dict[Role, Usage]:
-        """Return the usage of the replies the run paid for, for each of the two roles."""
+        """Return the usage of the replies the run paid for, for every role."""
         ...
 
     def seconds(self, run: str) -> float:

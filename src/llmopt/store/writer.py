@@ -135,31 +135,44 @@ class Writer:
         """Write a batch in one transaction, then tell everybody who waits for it."""
         added = [one for one in batch if isinstance(one, _Added)]
         jobs = [one for one in batch if isinstance(one, _Job)]
-        connection = self._connection
         error: Exception | None = None
         outcomes: list[tuple[_Job[Any], Any]] = []
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for start in range(0, len(added), _ROWS):
-                self._insert(connection, [one.row for one in added[start : start + _ROWS]])
-            for job in jobs:
-                try:
-                    outcomes.append((job, job.work(connection)))
-                except StoreError as refused:
-                    job.future.set_exception(refused)
-            connection.execute("COMMIT")
+            if not jobs and len(added) <= _ROWS:
+                # One statement is a transaction by itself. This is the usual case, and before
+                # and after each statement this thread may have to wait for a busy event loop.
+                self._insert(self._connection, [one.row for one in added])
+            else:
+                outcomes = self._transaction(added, jobs)
         except BROKEN as broken:
             error = failure(self._path, broken)
         except Exception as bug:  # noqa: BLE001 - raised again by everybody who waits
             error = bug
         if error is not None:
-            rollback(connection)
+            rollback(self._connection)
         _tell(added, error)
         for job, outcome in outcomes if error is None else ():
             job.future.set_result(outcome)
         for job in jobs if error is not None else ():
             if not job.future.done():
                 job.future.set_exception(error)
+
+    def _transaction(
+        self, added: list[_Added], jobs: list[_Job[Any]]
+    ) -> list[tuple[_Job[Any], Any]]:
+        """Write rows and do jobs in one transaction; return what the jobs returned."""
+        connection = self._connection
+        outcomes: list[tuple[_Job[Any], Any]] = []
+        connection.execute("BEGIN IMMEDIATE")
+        for start in range(0, len(added), _ROWS):
+            self._insert(connection, [one.row for one in added[start : start + _ROWS]])
+        for job in jobs:
+            try:
+                outcomes.append((job, job.work(connection)))
+            except StoreError as refused:
+                job.future.set_exception(refused)
+        connection.execute("COMMIT")
+        return outcomes
 
 
 def _tell(added: list[_Added], error: Exception | None) -> None:

@@ -1,6 +1,6 @@
 """Conformance suite for algorithms: what every method must keep, whatever its parts.
 
-Apply it to a method of your own::
+Apply it to a method of your own, on every kind of problem that it is for::
 
     from llmopt.testing import algorithms
 
@@ -13,6 +13,9 @@ Each check raises AssertionError with what was broken.
 
 from __future__ import annotations
 
+import sys
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,17 +24,20 @@ from llmopt.api import prepare
 from llmopt.errors import RefusedError
 from llmopt.journal import steps
 from llmopt.models.scripted import ScriptedModel
+from llmopt.problem import Drawn
 from llmopt.store import open_store
 from llmopt.testing import scripted
+from llmopt.types import digest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.problem import Problem
+    from llmopt.algorithm import Algorithm, Asked
+    from llmopt.model import Model
+    from llmopt.problem import Problem, SplitName
     from llmopt.trajectory import Trajectory
-    from llmopt.types import Call
+    from llmopt.types import Call, Item, Outcome
     from llmopt.verdict import Result
 
     Check = Callable[[Algorithm, Problem, Path], Awaitable[None]]
@@ -40,22 +46,25 @@ STEPS = 4
 
 
 async def asks_purely(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
-    """Asking twice gives the same, and leaves the caller's global random state alone."""
+    """Asking twice gives the same, and leaves the caller's global random state alone (O21)."""
     trajectory = await _grown(algorithm, problem, folder)
     before = repr(np.random.get_state())  # noqa: NPY002 - the global state is the point
-    first = await algorithm.ask(problem, trajectory, scripted.model(), 7, STEPS)
-    again = await algorithm.ask(problem, trajectory, scripted.model(), 7, STEPS)
-    other = await algorithm.ask(problem, trajectory, scripted.model(), 8, STEPS)
+    first = await _asked(algorithm, problem, trajectory, 7)
+    again = await _asked(algorithm, problem, trajectory, 7)
+    other = await _asked(algorithm, problem, trajectory, 8)
     after = repr(np.random.get_state())  # noqa: NPY002 - as above
     _demand(first == again, "asking twice with one seed gives the same")
-    _demand(set(first.calls).isdisjoint(other.calls), "another seed draws anew")
+    if algorithm.needs_model:
+        _demand(set(first.calls).isdisjoint(other.calls), "another seed draws anew")
+    else:
+        _demand(first.candidates != other.candidates, "another seed draws anew")
     _demand(before == after, "the global random state is left alone")
 
 
 async def proposes_candidates(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
     """Candidates are canonical, new, all different, and of known parents."""
     trajectory = await _grown(algorithm, problem, folder)
-    asked = await algorithm.ask(problem, trajectory, scripted.model(), 7, STEPS)
+    asked = await _asked(algorithm, problem, trajectory, 7)
     _demand(asked.candidates, "the scripted model leads to some candidate")
     texts = [candidate.text for candidate in asked.candidates]
     _demand(len(set(texts)) == len(texts), "candidates of a step are all different")
@@ -68,51 +77,77 @@ async def proposes_candidates(algorithm: Algorithm, problem: Problem, folder: Pa
 
 
 async def shows_training_items_only(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
-    """The optimizer LLM is never shown a validation or test item."""
-    seen: list[str] = []
+    """No call to the optimizer LLM has anything of a validation or test item in it.
+
+    Each of these items gets an input, a target and an answer that nothing else has. The best of
+    every step is measured on validation, so there is something to be shown. Where nothing is held
+    out, or no LLM is asked, there is nothing to check.
+    """
+    if not (algorithm.needs_model and any(problem.items(split) for split in _HELD)):
+        return
+    marked = _Marked(problem)
+    calls: list[Call] = []
 
     def listen(call: Call) -> str:
-        if call.role == "optimizer":
-            seen.append(call.text)
-        return scripted.answer(call)
+        calls.append(call)
+        return marked.answer(call)
 
-    await _run(algorithm, problem, folder / "seen.sqlite", ScriptedModel(listen))
-    hidden = [i.input for i in (*problem.items("validation"), *problem.items("test"))]
-    _demand(seen, "the optimizer LLM was asked")
-    for text in hidden:
-        _demand(not any(text and text in call for call in seen), f"{text!r} stays hidden")
+    store = folder / "seen.sqlite"
+    await _run(algorithm, marked, store, ScriptedModel(listen), **_curve(problem))
+    asked = [number for number, call in enumerate(calls) if call.role == "optimizer"]
+    _demand(asked, "the optimizer LLM is asked")
+    marks = set(marked.marks("validation"))
+    known = {m for call in calls[: asked[-1]] for m in marks if m in call.text}
+    _demand(known or not marks, "validation items are measured before the last question")
+    for split in ("validation", "test"):
+        for mark in marked.marks(split):
+            shown = [number for number in asked if mark in calls[number].text]
+            _demand(not shown, f"what only a {split} item has is not shown to the optimizer LLM")
+
+
+async def asks_without_validation(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """What is asked and tried depends on no validation: there may be one at each step, or none."""
+    if not problem.items("validation"):
+        return
+    marked, calls = _Marked(problem), dict[str, list[str]]()
+    for name, more in (("none", {}), ("each", _curve(problem))):
+        calls[name] = []
+
+        def listen(call: Call, told: list[str] = calls[name]) -> str:
+            if call.role == "optimizer":
+                told.append(call.key(""))
+            return marked.answer(call)
+
+        store = folder / f"{name}.sqlite"
+        await _run(algorithm, marked, store, ScriptedModel(listen), **more)
+    _demand(calls["none"] == calls["each"], "the same is asked with validations and without")
+    none, each = (_trajectory(folder / f"{name}.sqlite") for name in ("none", "each"))
+    _demand(none == each, "the same is tried with validations and without")
 
 
 async def resumes_exactly(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
-    """Broken off at one third and two thirds of its calls, a run ends as the unbroken one.
+    """Broken off at one third and two thirds of its work, a run ends as the unbroken one.
 
-    No call is paid twice, and each break really happened.
+    Work is calls to models, and evaluations where these need no model. No call is paid twice, and
+    each break really happened. The best of every step is measured on validation, where
+    there is one.
     """
-    whole = scripted.model()
-    expected = await _run(algorithm, problem, folder / "whole.sqlite", whole)
-    paid: list[str] = []
-    allowed = [0]
-
-    def mortal(call: Call) -> str:
-        if len(paid) >= allowed[0]:
-            raise RefusedError("switched off")
-        paid.append(call.key("scripted/world"))
-        return scripted.answer(call)
-
-    broken = folder / "broken.sqlite"
-    for share in (whole.calls // 3, 2 * whole.calls // 3):
-        allowed[0] = share
+    whole, curve = _Life(problem), _curve(problem)
+    expected = await _run(algorithm, whole.problem, folder / "whole.sqlite", whole.model, **curve)
+    broken, life = folder / "broken.sqlite", _Life(problem)
+    for share in (whole.done // 3, 2 * whole.done // 3):
+        life.allowed = share
         try:
-            await _run(algorithm, problem, broken, ScriptedModel(mortal, identity="scripted/world"))
+            await _run(algorithm, life.problem, broken, life.model, **curve)
         except RefusedError:
             continue
         _demand(False, "the run was broken off")
-    allowed[0] = 10 * whole.calls
-    model = ScriptedModel(mortal, identity="scripted/world")
-    resumed = await _run(algorithm, problem, broken, model)
+    life.allowed = 10 * whole.done
+    resumed = await _run(algorithm, life.problem, broken, life.model, **curve)
     _demand(_outcome(resumed) == _outcome(expected), "the resumed run ends as the unbroken one")
+    paid = life.paid
     _demand(len(paid) == len(set(paid)), "no call is paid twice")
-    _demand(len(paid) == whole.calls, "as many calls are paid as by the unbroken run")
+    _demand(len(paid) == len(whole.paid), "as many calls are paid as by the unbroken run")
     _demand(
         _trajectory(broken) == _trajectory(folder / "whole.sqlite"),
         "the journals tell the same steps",
@@ -120,13 +155,19 @@ async def resumes_exactly(algorithm: Algorithm, problem: Problem, folder: Path) 
 
 
 async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
-    """An optimizer LLM that only talks nonsense leads to a run that ends and says no gain."""
+    """An optimizer LLM that only talks nonsense leads to a run that ends and says no gain.
+
+    Where solutions can be drawn without it, a method may go on by itself.
+    """
+    if not algorithm.needs_model:
+        return
 
     def nonsense(call: Call) -> str:
         return " \n" if call.role == "optimizer" else scripted.answer(call)
 
     result = await _run(algorithm, problem, folder / "nonsense.sqlite", ScriptedModel(nonsense))
-    _demand(result.best.step == 0, "a starting solution wins")
+    if not isinstance(problem, Drawn):
+        _demand(result.best.step == 0, "a starting solution wins")
     _demand(sum(result.rejected.values()) > 0, "every refused text is counted with a reason")
 
 
@@ -134,17 +175,63 @@ CHECKS: tuple[Check, ...] = (
     asks_purely,
     proposes_candidates,
     shows_training_items_only,
+    asks_without_validation,
     resumes_exactly,
     survives_nonsense,
 )
 """All checks; each takes an algorithm, a problem that it supports, and an empty folder."""
 
 
-async def _run(algorithm: Algorithm, problem: Problem, store: Path, model: ScriptedModel) -> Result:
-    options: dict[str, Any] = {"store": store, "name": "checked", "steps": STEPS, "seed": 3}
-    scorer = _Scored(problem, model)
-    async with prepare(scorer, algorithm=algorithm, optimizer=model, **options) as run:
+async def _run(
+    algorithm: Algorithm, problem: Problem, store: Path, model: ScriptedModel, **more: Any
+) -> Result:
+    options: dict[str, Any] = {"store": store, "name": "checked", "steps": STEPS, "seed": 3, **more}
+    scored = _scored(problem, model)
+    async with prepare(scored, algorithm=algorithm, optimizer=model, **options) as run:
         return await run.optimize()
+
+
+def _curve(problem: Problem) -> dict[str, Any]:
+    """Return the options of a run that measures each step's best on validation, if there is one."""
+    return {"validate_every": 1} if problem.items("validation") else {}
+
+
+class _Marked:
+    """The problem with validation and test items of which nothing is found anywhere else."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._answers = {item.input: item.target for split in _HELD for item in self.items(split)}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._problem, name)
+
+    def items(self, split: SplitName) -> tuple[Item, ...]:
+        """Return the items; those that are held out with texts of their own."""
+        if split not in _HELD:
+            return self._problem.items(split)
+        return tuple(
+            replace(item, input=f"{item.input} {_mark('in', item)}", target=_mark("out", item))
+            for item in self._problem.items(split)
+        )
+
+    def marks(self, split: SplitName) -> list[str]:
+        """Return what only the items of a split have."""
+        items = self._problem.items(split)
+        return [_mark(kind, item) for kind in ("in", "out") for item in items]
+
+    def answer(self, call: Call) -> str:
+        """Answer as the scripted model does; now and then with what only the item has."""
+        said = scripted.answer(call)
+        target = next((t for i, t in self._answers.items() if i in call.text), "")
+        return target if target and said == "yes" else said
+
+
+_HELD: tuple[SplitName, ...] = ("validation", "test")
+
+
+def _mark(kind: str, item: Item) -> str:
+    return f"zq{digest(f'{kind} {item.id}')[:20]}"
 
 
 class _Scored:
@@ -158,11 +245,71 @@ class _Scored:
         return getattr(self._problem, name)
 
 
+def _scored(problem: Problem, scorer: ScriptedModel) -> Problem:
+    """Return the problem with a scorer LLM, or as it is where nothing is read by one."""
+    return _Scored(problem, scorer) if _read(problem) else problem
+
+
+def _read(problem: Problem) -> bool:
+    """Whether items have something for a scorer LLM to read."""
+    return any(item.input for item in problem.items("train"))
+
+
+class _Life:
+    """A model and a problem that fail for good when they have done what they are allowed.
+
+    Attributes:
+        allowed: Calls and evaluations; an evaluation counts where it needs no model.
+        done: How many there were.
+        paid: Keys of the calls.
+        model: Answers as the scripted model does.
+        problem: The problem; its measuring counts where it needs no model.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.allowed, self.done = sys.maxsize, 0
+        self.paid: list[str] = []
+        self.model = ScriptedModel(self._answer, identity="scripted/world")
+        self.problem = problem if _read(problem) else self._counted(problem)
+
+    def _one(self) -> None:
+        if self.done >= self.allowed:
+            raise RefusedError("switched off")
+        self.done += 1
+
+    def _answer(self, call: Call) -> str:
+        self._one()
+        self.paid.append(call.key("scripted/world"))
+        return scripted.answer(call)
+
+    def _counted(self, problem: Problem) -> Problem:
+        """Return a problem of a class below the problem's own, so that it is still one of them."""
+        count = self._one
+
+        async def measure(self: Any, text: str, item: Item, scorer: Model | None) -> Outcome:
+            count()
+            return await kind.measure(self, text, item, scorer)
+
+        kind = type(problem)
+        made = copy(problem)
+        below = type(kind.__name__, (kind,), {"__slots__": (), "measure": measure})
+        object.__setattr__(made, "__class__", below)
+        return made
+
+
+async def _asked(
+    algorithm: Algorithm, problem: Problem, trajectory: Trajectory, seed: int
+) -> Asked:
+    """Ask once, with the scripted model in both roles."""
+    model = scripted.model()
+    return await algorithm.ask(problem, trajectory, model, seed, STEPS, scorer=model)
+
+
 async def _grown(algorithm: Algorithm, problem: Problem, folder: Path) -> Trajectory:
     """Return a trajectory of a few steps."""
     model = scripted.model()
     options: dict[str, Any] = {"store": folder / "grown.sqlite", "name": "grown", "steps": STEPS}
-    scored = _Scored(problem, model)
+    scored = _scored(problem, model)
     async with prepare(scored, algorithm=algorithm, optimizer=model, **options) as run:
         for _ in range(3):
             await run.step()

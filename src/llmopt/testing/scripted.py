@@ -3,17 +3,30 @@
 The scorer's skill grows with the number of *good words* in an instruction, so there is a
 hill to climb; the optimizer writes instructions out of good and idle words. Everything is a
 function of the call, so the same call always gets the same reply.
+
+:func:`stepwise` is the same task for methods that write behaviour steps; where a call asks for
+steps, a diagnosis or their carrying out, the same model does it.
+
+:func:`numbers` is a valley over whole numbers, for methods that draw points; where a call asks for
+whole numbers, the same model writes some. :func:`order` is for methods that go to neighbours.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from llmopt.models.scripted import ScriptedModel
+from llmopt.problems.filters import Filters
+from llmopt.problems.function import FunctionProblem
 from llmopt.problems.prompting import PromptProblem
 from llmopt.types import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+
     from llmopt.types import Call
 
 GOOD = ("carefully", "step", "check", "think", "precisely", "twice", "slowly", "aloud")
@@ -31,15 +44,115 @@ def problem(items: int = 40, sizes: tuple[int, int, int] = (12, 8, 20)) -> Promp
     )
 
 
+def stepwise(items: int = 60, sizes: tuple[int, int, int] = (24, 8, 20)) -> PromptProblem:
+    """Return the task of :func:`problem`, asked with the cue ``Step 1:``."""
+    return PromptProblem.from_splits(
+        problem(items, sizes).splits,
+        instructions=["Answer.", "Answer now."],
+        task="Answer with yes or no.",
+        position="steps",
+        filters=Filters(max_length=4000, copied_words=0),
+    )
+
+
 def model() -> ScriptedModel:
     """Return a model that answers both roles."""
     return ScriptedModel(answer, identity="scripted/world")
+
+
+class Valley(FunctionProblem):
+    """A function problem over whole numbers that says how to draw and to write points."""
+
+    spacing = 1.0
+    optimum = 0.0
+
+    @property
+    def bounds(self) -> tuple[tuple[float, float], ...]:
+        """From -30 to 30 in each dimension."""
+        return ((-30.0, 30.0),) * len(self.decode(self.starts[0]))
+
+    def encode(self, point: Sequence[float]) -> str:
+        """Return the rounded coordinates with commas between them."""
+        return ", ".join(str(round(x)) for x in point)
+
+    def decode(self, text: str) -> tuple[float, ...]:
+        """Return the coordinates."""
+        return tuple(float(part) for part in text.split(","))
+
+    def draw(self, rng: np.random.RandomState) -> str:
+        """Return a point of the grid within the bounds."""
+        return self.encode([float(x) for x in rng.randint(-30, 31, len(self.bounds))])
+
+
+def numbers(dimensions: int = 2) -> Valley:
+    """Return the search for the bottom of a valley, at 7, -3, 7, -3, …, from two poor starts.
+
+    Args:
+        dimensions: 1 or more.
+    """
+
+    def parsed(text: str) -> str:
+        parts = text.split(",")
+        if len(parts) != dimensions:
+            raise ValueError(f"not {dimensions} numbers")
+        return ", ".join(str(int(part)) for part in parts)
+
+    def depth(text: str) -> float:
+        return float(
+            sum((int(x) - (-3 if i % 2 else 7)) ** 2 for i, x in enumerate(text.split(",")))
+        )
+
+    return Valley(
+        depth,
+        describe=f"Find the {dimensions} whole numbers from -30 to 30 of least value.",
+        seeds=[", ".join(["-20"] * dimensions), ", ".join(["25"] * dimensions)],
+        minimize=True,
+        parser=parsed,
+    )
+
+
+class Order(FunctionProblem):
+    """A function problem over the orders of some letters; neighbours exchange two side by side."""
+
+    optimum = 0.0
+
+    def draw(self, rng: np.random.RandomState) -> str:
+        """Return the letters in any order."""
+        letters = sorted(self.starts[0])
+        return "".join(letters[i] for i in rng.permutation(len(letters)))
+
+    def neighbours(self, text: str) -> Iterator[str]:
+        """Yield the text with each two letters that stand side by side exchanged."""
+        for i in range(len(text) - 1):
+            yield text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+
+
+def order() -> Order:
+    """Return the search for the order of the alphabet, for methods that go to neighbours."""
+
+    def inversions(text: str) -> float:
+        return float(sum(a > b for i, a in enumerate(text) for b in text[i:]))
+
+    def parsed(text: str) -> str:
+        if sorted(text) != sorted("abcdefg"):
+            raise ValueError("not these letters")
+        return text
+
+    return Order(
+        inversions,
+        describe="Sort the letters.",
+        seeds=["gfedcba", "gfecdba"],
+        minimize=True,
+        parser=parsed,
+    )
 
 
 def answer(call: Call) -> str:
     """Answer a call of either role; a pure function of the call."""
     if call.role == "optimizer":
         return proposal(call)
+    if call.text.endswith("Step 1:"):
+        return carried_out(call.text.removesuffix("Step 1:"), "")
     instruction, _, question = call.text.partition("\n")
     number = int("".join(c for c in question if c.isdigit()) or 0)
     right, wrong = ("yes", "no") if number % 2 else ("no", "yes")
@@ -49,8 +162,39 @@ def answer(call: Call) -> str:
 
 
 def proposal(call: Call) -> str:
-    """Write an instruction of four words; the words follow from the call and its sample."""
+    """Write an instruction of four words, or whole numbers; they follow from the call."""
     seed = digest(f"{call.text} {call.sample}")
+    if "<STEPS>" in call.text:
+        lines = [f"Look {(GOOD + IDLE)[int(letter, 16)]} at it." for letter in seed[:2]]
+        return "\n".join(["Here:", "<STEPS>", *lines[: 1 + int(seed[2], 16) % 2], "</STEPS>"])
+    if "<STEP>" in call.text:
+        most = max(map(int, re.findall(r"^(\d+)\. ", call.text, re.MULTILINE)))
+        return f"<STEP>{int(seed[:4], 16) % (most + 1)}</STEP>\n<EXPECTED>{seed[4:8]}</EXPECTED>"
+    if '"Step 1:"' in call.text:
+        return carried_out(call.text, seed)
+    asked = re.search(r"(\d+) whole numbers? from (-?\d+) to (\d+)", call.text)
+    if asked:
+        size, low, high = (int(part) for part in asked.groups())
+        points = [low + int(digest(f"{seed} {i}")[:8], 16) % (high - low + 1) for i in range(size)]
+        text = ", ".join(str(point) for point in points)
+        return text if call.prompt is not None else f"<INS>{text}</INS> [{text}]"
     words = [(GOOD + IDLE)[int(seed[i], 16)] for i in range(4)]
     text = "Answer " + " ".join(words) + "."
     return text if call.prompt is not None else f"Here it is: <INS>{text}</INS> [{text}]"
+
+
+def carried_out(prompt: str, seed: str) -> str:
+    """Carry numbered steps out on the last question of a prompt; good words make it go well."""
+    steps = re.findall(r"^\d+\. (.*)$", prompt, re.MULTILINE)
+    question = prompt.rpartition("Question:")[2]
+    number = int("".join(c for c in question if c.isdigit()) or 0)
+    right, wrong = ("yes", "no") if number % 2 else ("no", "yes")
+    skill = 0.3 + 0.15 * sum(any(word in step for word in GOOD) for step in steps)
+    luck = int(digest(f"{steps} {number} {seed}")[:6], 16) / 0xFFFFFF
+    left_out = 1 + int(digest(f"{steps} {number}")[:4], 16) % 3  # a weak one forgets this step
+    lines = [
+        f"Step {n}: done"
+        for n in range(1, 1 + len(steps))
+        if n != left_out or luck < skill + (1 - skill) / 2
+    ]
+    return "\n".join([*lines, f"Answer: {right if luck < skill else wrong}"])

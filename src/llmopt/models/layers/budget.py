@@ -7,7 +7,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
 from llmopt.models.layers.patience import queueing
@@ -132,7 +132,7 @@ class Account:
         self._start = clock()
         self._waiting: deque[tuple[Spent, asyncio.Future[None]]] = deque()
         self.warnings: list[str] = []
-        self.lost: dict[Role, Usage] = {"optimizer": Usage(), "scorer": Usage()}
+        self.lost: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
         self._warned = 0.0
         self._caps = [
             (field.name, cap)
@@ -236,6 +236,14 @@ class Account:
         Raises:
             BudgetError: There never will be.
         """
+        if self._caps and not self._fits(bound):
+            return False
+        self._reserved += bound
+        self._in_flight += 1
+        return True
+
+    def _fits(self, bound: Spent) -> bool:
+        """Return whether there is room for `bound` now; raise where there never will be."""
         spent = self.spent + self._back if self._kept else self.spent
         held = spent + self._reserved
         for name, cap in self._caps:
@@ -246,8 +254,6 @@ class Account:
                 raise self._reached(name, most)
             if getattr(held, name) + most > cap:
                 return False
-        self._reserved += bound
-        self._in_flight += 1
         return True
 
     def _reached(self, name: str, most: float) -> BudgetError:

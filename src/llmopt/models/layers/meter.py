@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from llmopt.models.layers.ring import Ring
 from llmopt.types import Role, Usage
@@ -26,8 +26,8 @@ class Meter(Ring):
 
     def __init__(self, inner: Model, clock: Callable[[], float] = time.perf_counter) -> None:
         super().__init__(inner)
-        self.usage: dict[Role, Usage] = {"optimizer": Usage(), "scorer": Usage()}
-        self.seconds: dict[Role, float] = {"optimizer": 0.0, "scorer": 0.0}
+        self.usage: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
+        self.seconds: dict[Role, float] = dict.fromkeys(get_args(Role), 0.0)
         self._clock = clock
 
     async def complete(self, call: Call) -> Reply:

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from llmopt.errors import RefusedError, TransientError
-from llmopt.models.layers.patience import governed
+from llmopt.models.layers.patience import Patience
 from llmopt.models.layers.ring import Ring
 
 if TYPE_CHECKING:
@@ -74,22 +74,19 @@ class Retry(Ring):
                 reason.
         """
         faults: list[TransientError] = []
-        timer = asyncio.timeout(self._deadline)
+        patience = Patience(self._deadline)
         self.under_way += 1
         try:
-            async with timer:
-                with governed(timer):
-                    return await self._persist(call, timer, faults)
+            async with patience:
+                return await self._persist(call, patience, faults)
         except TimeoutError:
-            if not timer.expired():
+            if not patience.over:
                 raise
         finally:
             self.under_way -= 1
         raise self._given_up(faults, f"the {self._deadline:g} s of this call are over")
 
-    async def _persist(
-        self, call: Call, timer: asyncio.Timeout, faults: list[TransientError]
-    ) -> Reply:
+    async def _persist(self, call: Call, patience: Patience, faults: list[TransientError]) -> Reply:
         """Ask until a reply comes, or further attempts make no sense."""
         loop = asyncio.get_running_loop()
         while True:
@@ -106,7 +103,7 @@ class Retry(Ring):
             if len(faults) >= self._attempts:
                 raise self._given_up(faults, f"{self._attempts} attempts are the most")
             pause = self._pause(len(faults), faults[-1].retry_after)
-            end = min((t for t in (timer.when(), self.until) if t is not None), default=math.inf)
+            end = patience.end if self.until is None else min(patience.end, self.until)
             if loop.time() + pause >= end:
                 raise self._given_up(
                     faults, f"the next attempt, in {pause:.1f} s, is past the deadline"

@@ -1,0 +1,85 @@
+"""EXPO: OPRO with a meta-prompt whose words an adversarial bandit chooses.
+
+Source: Kong et al., "Meta-Prompt Optimization for LLM-Based Sequential Decision Making" (arXiv
+2502.00728). Known: an LLM rewords task description and meta-instruction; rewards change over time,
+so the bandit is adversarial; each round, a small network estimates every arm's score from its
+embedding, the estimates add up, and an arm is drawn by exponential weights (EXP3). EXPO-ES draws
+the sequence of exemplars (past solutions) in the same way; see :mod:`llmopt.algorithms.expo_es`.
+
+Ours: kernel ridge regression, which is ridge on the embeddings, in place of the network; runs of
+three letters in place of an embedding model, which can be named; the number of arms, the learning
+rate ``sqrt(8 ln(arms) / round)``, the reward (the mean score of a step's candidates), and every
+word of the templates. Unknown: the paper's learning rate and its numbers of candidates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.algorithm import Algorithm
+from llmopt.parts.exponential import ExponentialWeights
+from llmopt.parts.keep import Elitist
+from llmopt.parts.propose import Generate
+from llmopt.parts.rate import rated
+from llmopt.parts.reflect import Exemplars
+from llmopt.parts.schedule import Constant
+from llmopt.parts.select import Best
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.model import Family
+    from llmopt.parts.similarity import Similarity
+
+
+def expo(
+    *,
+    wordings: int = 4,
+    rate: float = 1.0,
+    ridge: float = 1.0,
+    similarity: str | Similarity = "characters",
+    shown: int = 20,
+    exemplars: int = 3,
+    samples: int = 8,
+    temperature: float = 1.0,
+    family: Family | Literal["auto"] = "auto",
+    template: str = "",
+    max_tokens: int = 512,
+    stages: Sequence[int] = (),
+    keep: float = 0.5,
+    share: float = 1.0,
+) -> Algorithm:
+    """Return EXPO as a row of parts.
+
+    Args:
+        wordings: Wordings of the task description, and of the request, the first included.
+        rate: Factor of the learning rate.
+        ridge: Weight of the penalty in the regression.
+        similarity: What arms are compared by: ``words``, ``characters``, the name of an embedding
+            model, or a similarity of the user's own.
+        shown: How many of the best solutions are shown.
+        exemplars: How many training examples are shown.
+        samples: New solutions asked for in a step.
+        temperature: Of the optimizer LLM.
+        family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
+        template: A meta-prompt template of the user's own.
+        max_tokens: Of one draw.
+        stages: Items seen after each stage of measuring; none: everything at once.
+        keep: Share of the candidates that goes on after a stage.
+        share: Most calls a step may spend, as a share of measuring everything; see
+            :func:`~llmopt.algorithms.opro.opro`.
+
+    Raises:
+        ConfigError: An option is out of its range.
+        TemplateError: The template cannot be used.
+    """
+    heat = Constant(temperature)
+    generate = Generate(samples, family, "expo", template, temperature=heat, max_tokens=max_tokens)
+    return Algorithm(
+        name="expo",
+        select=Best(shown),
+        reflect=Exemplars(exemplars),
+        propose=ExponentialWeights(generate, wordings, 1, rate, ridge, similarity),
+        rate=rated(stages, keep, share),
+        keep=Elitist(),
+    )

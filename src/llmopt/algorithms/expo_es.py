@@ -1,0 +1,80 @@
+"""EXPO-ES: EXPO, where a second bandit chooses the past solutions that are shown.
+
+Source, deviations and what is unknown: see :mod:`llmopt.algorithms.expo`. Ours beside them: a list
+of past solutions is compared as one text, over the last 32 steps, and each of the lists drawn
+from holds the best solution.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.algorithm import Algorithm
+from llmopt.parts.exponential import ExponentialWeights
+from llmopt.parts.keep import Elitist
+from llmopt.parts.propose import Generate
+from llmopt.parts.rate import rated
+from llmopt.parts.reflect import Exemplars
+from llmopt.parts.schedule import Constant
+from llmopt.parts.select import Best
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.model import Family
+    from llmopt.parts.similarity import Similarity
+
+
+def expo_es(
+    *,
+    wordings: int = 4,
+    sequences: int = 8,
+    rate: float = 1.0,
+    ridge: float = 1.0,
+    similarity: str | Similarity = "characters",
+    shown: int = 20,
+    exemplars: int = 3,
+    samples: int = 8,
+    temperature: float = 1.0,
+    family: Family | Literal["auto"] = "auto",
+    template: str = "",
+    max_tokens: int = 512,
+    stages: Sequence[int] = (),
+    keep: float = 0.5,
+    share: float = 1.0,
+) -> Algorithm:
+    """Return EXPO-ES as a row of parts.
+
+    Args:
+        wordings: Wordings of the task description, and of the request; see
+            :class:`~llmopt.parts.exponential.ExponentialWeights`.
+        sequences: Lists of past solutions that a step draws from, the best ones included.
+        rate: Factor of the learning rate.
+        ridge: Weight of the penalty in the regression.
+        similarity: What arms are compared by.
+        shown: How many past solutions a list has.
+        exemplars: How many training examples are shown.
+        samples: New solutions asked for in a step.
+        temperature: Of the optimizer LLM.
+        family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
+        template: A meta-prompt template of the user's own.
+        max_tokens: Of one draw.
+        stages: Items seen after each stage of measuring; none: everything at once.
+        keep: Share of the candidates that goes on after a stage.
+        share: Most calls a step may spend, as a share of measuring everything; see
+            :func:`~llmopt.algorithms.opro.opro`.
+
+    Raises:
+        ConfigError: An option is out of its range.
+        TemplateError: The template cannot be used.
+    """
+    heat = Constant(temperature)
+    generate = Generate(samples, family, "expo", template, temperature=heat, max_tokens=max_tokens)
+    return Algorithm(
+        name="expo-es",
+        select=Best(shown),
+        reflect=Exemplars(exemplars),
+        propose=ExponentialWeights(generate, wordings, sequences, rate, ridge, similarity),
+        rate=rated(stages, keep, share),
+        keep=Elitist(),
+    )

@@ -1,0 +1,298 @@
+"""``llmopt evaluate``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from llmopt.problems.prompting import PromptProblem
+    from llmopt.settings import Settings
+    from llmopt.store.protocol import Store
+    from llmopt.types import Item
+
+_LAYOUT = ("position", "qa_frame", "prompt_from")  # where the instruction stands, whatever the data
+_ASKING = (
+    "mode",
+    "temperature",
+    "max_tokens",
+    "stop",
+    "again",
+)  # how a model is asked, whichever it is
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command was given, beside how much and how it is printed."""
+
+    instructions: tuple[str, ...]
+    files: tuple[Path, ...]
+    runs: tuple[str, ...]
+    top: int
+    config: str | None
+    data: dict[str, Any]  # keys of the problem table that say where the data are
+    scorer: str | None
+    base_url: str | None
+
+    @property
+    def texts(self) -> bool:
+        """Whether texts were given, and not only runs that have some."""
+        return bool(self.instructions or self.files)
+
+
+@click.command()
+@click.option("--instruction", "instructions", multiple=True, metavar="TEXT", help="A text.")
+@click.option(
+    "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A text in a file."
+)
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="The winner of this run.")
+@click.option(
+    "--top", type=click.IntRange(1), default=1, metavar="K", help="Of each run, its K best."
+)
+@click.option("--config", metavar="CONFIG.toml|RECIPE", help="Data and model of a configuration.")
+@click.option("--task", metavar="NAME", help="A task by name, such as bbh/object_counting.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="The folder with the tasks' files."
+)
+@click.option("--split", metavar="NAME", help="How the task's items are split, by name.")
+@click.option("--data", type=click.Path(path_type=Path), help="CSV, TSV, JSONL, JSON, Parquet.")
+@click.option("--input", "column", metavar="COLUMN", help="The column of the inputs.")
+@click.option("--target", metavar="COLUMN", help="The column of the expected answers.")
+@click.option("--part", default="test", show_default=True, help="train, validation, test or all.")
+@click.option("--scorer", metavar="MODEL", help="The model that follows the instructions.")
+@click.option("--base-url", metavar="URL", help="Where its API begins.")
+@click.option("--samples", type=int, default=1, metavar="N", help="Answers to each item.")
+@run_options
+def evaluate(
+    *,
+    part: str,
+    samples: int,
+    overrides: tuple[str, ...],
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Score given instructions on the same items, and compare each with the first.
+
+    Instructions stand in this order: --instruction, --file, --run; of a run without any text
+    before it the starting solution comes first. Without any, those of --config are measured.
+    With --run alone, data and model are the run's own; with --run and --task or --data, the
+    run's model and prompt layout are used on other data.
+
+    Done again, the same command goes on where it stopped, and pays nothing twice.
+    """
+    from llmopt.cli.execute import see_own_modules
+    from llmopt.evaluation import Plan
+    from llmopt.evaluation import evaluate as evaluated
+    from llmopt.report.comparison import print_comparison
+    from llmopt.store import open_store
+
+    see_own_modules()
+    asked = _asked(given)
+    with closing(open_store(store)) as kept:
+        settings = _settings(asked, kept, overrides)
+        problem = _problem(asked, settings, kept)
+        plan = Plan(problem, tuple(_texts(asked, problem, kept)), part, samples)
+        notes = tuple(_cautions(asked.runs, plan.items, kept))
+    options = settings.options()
+    words = _words(click.get_current_context())
+    with _resumable(command_line(words, store), settings):
+        found = evaluated(
+            problem,
+            plan.given,
+            part=part,
+            samples=samples,
+            store=store,
+            progress=not quiet,
+            source=words,
+            **{k: options[k] for k in ("budget", "prices", "rates", "concurrency", "tolerance")},
+        )
+    found = replace(found, notes=(*found.notes, *notes))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_comparison(console(), found)
+
+
+def _asked(given: dict[str, Any]) -> _Asked:
+    """Sort the options, and refuse what does not go together."""
+    from llmopt.errors import ConfigError
+
+    if given["task"] and given["data"]:
+        raise ConfigError("the data are --task or --data, but got both; leave one out")
+    if not (given["task"] or given["data"] or given["config"] or given["runs"]):
+        raise ConfigError(
+            "an evaluation needs data, but got none; name --task, --data, --config or --run"
+        )
+    if (given["data_dir"] or given["split"]) and not given["task"]:
+        raise ConfigError("--data-dir and --split go with --task, but got none; name it too")
+    keys = {
+        "benchmark": given["task"],
+        "data_dir": given["data_dir"],
+        "split": given["split"],
+        "data": given["data"],
+        "input": given["column"],
+        "target": given["target"],
+    }
+    data = {key: str(value) for key, value in keys.items() if value}
+    for key in ("data", "data_dir"):
+        if key in data:
+            data[key] = str(Path(data[key]).expanduser().resolve())
+    names = ("instructions", "files", "runs", "top", "config", "scorer", "base_url")
+    asked = _Asked(data=data, **{name: given[name] for name in names})
+    if not (asked.texts or asked.runs or asked.config):
+        raise ConfigError(
+            "an evaluation needs instructions, but got none; give --instruction, --file or --run"
+        )
+    return asked
+
+
+def _settings(asked: _Asked, store: Store, overrides: Sequence[str]) -> Settings:
+    """Return the configuration that the options describe."""
+    from llmopt.config import settings
+    from llmopt.errors import ConfigError
+
+    made = _base(asked, store)
+    if asked.scorer:
+        kept = {key: value for key, value in made.get("scorer", {}).items() if key in _ASKING}
+        made["scorer"] = {**kept, "model": asked.scorer}
+    if asked.base_url:
+        made["scorer"] = {**made.get("scorer", {}), "base_url": asked.base_url}
+    if not made.get("scorer") and not any(o.strip().startswith("scorer.") for o in overrides):
+        raise ConfigError(
+            "an evaluation needs a scorer LLM, but got none; name one with --scorer, for example "
+            "local/smollm2-135m"
+        )
+    if "benchmark" in asked.data or "data" in asked.data:
+        problem = made.get("problem", {})
+        made["problem"] = {key: problem[key] for key in _LAYOUT if key in problem}
+        made.pop("judge", None)  # it goes with a metric, and the metric with the data
+    made["problem"] = {**made.get("problem", {}), **asked.data}
+    if asked.texts:
+        made["problem"]["instructions"] = list(asked.instructions)
+        made["problem"]["instructions_from"] = [str(path.resolve()) for path in asked.files]
+    return settings(made, "llmopt evaluate", Path.cwd(), overrides)
+
+
+def _base(asked: _Asked, store: Store) -> dict[str, Any]:
+    """Return the tables to begin with: of the configuration, or of the first run."""
+    from llmopt.config import absolute, tables
+    from llmopt.errors import ConfigError
+    from llmopt.recipes import recipe_or_file
+
+    if asked.config:
+        path = recipe_or_file(asked.config)
+        found = absolute(tables(path), path.parent)
+        kept: tuple[str, ...] = ("problem", "scorer", "judge", "run", "budget")
+    elif asked.runs:
+        found = store.config(asked.runs[0])["source"]
+        if not found and not (asked.scorer and asked.data):
+            raise ConfigError(
+                f"data and model are known of runs that were started from a configuration file, "
+                f"but {asked.runs[0]!r} was started from Python; name --data or --task, and "
+                "--scorer"
+            )
+        kept = ("problem", "scorer", "judge", "run")  # what the run might spend was for the run
+    else:
+        return {}
+    made = {name: found[name] for name in kept if name in found}
+    made["run"] = {
+        k: v for k, v in made.get("run", {}).items() if k in ("concurrency", "tolerance")
+    }
+    return made
+
+
+def _problem(asked: _Asked, settings: Settings, store: Store) -> PromptProblem:
+    """Build the problem; on other data than a run's own it keeps the run's prompt layout."""
+    from llmopt.problems.layouts import Layout
+
+    problem = settings.built_prompts()
+    elsewhere = asked.runs and not asked.config and asked.data
+    if not elsewhere or settings.problem.model_fields_set.intersection(_LAYOUT):
+        return problem
+    layout = store.config(asked.runs[0])["identity"].get("problem prompt")
+    return replace(problem, prompt=Layout(layout)) if layout else problem
+
+
+def _texts(asked: _Asked, problem: PromptProblem, store: Store) -> Iterator[str]:
+    """Yield the instructions in their order."""
+    from llmopt.report.export import standing
+
+    if asked.texts or not asked.runs:
+        yield from problem.starts
+    for number, run in enumerate(asked.runs):
+        found = standing(store, run)
+        if not (asked.texts or number):  # a comparison needs something to compare with
+            yield found.start.text
+        for rank in range(1, asked.top + 1):
+            yield found.at(rank).text
+
+
+def _cautions(runs: Sequence[str], items: Sequence[Item], store: Store) -> Iterator[str]:
+    """Say how many of the items a run has searched or chosen on."""
+    from llmopt.config import settings
+    from llmopt.errors import InputError
+
+    for run in dict.fromkeys(runs):
+        source = store.config(run)["source"]
+        try:
+            problem = settings(source, run, Path("/")).built_problem() if source else None
+        except InputError:  # its data are gone, or have changed
+            problem = None
+        if problem is None:
+            yield f"Whether {run} was searched on some of these items is not known."
+            continue
+        known = {item.input for item in (*problem.items("train"), *problem.items("validation"))}
+        seen = sum(item.input in known for item in items)
+        if seen:
+            yield (
+                f"{run} was searched or chosen on {seen} of these {len(items)} items, so what it "
+                "found is flattered on them."
+            )
+
+
+@contextmanager
+def _resumable(how: str, settings: Settings) -> Iterator[None]:
+    """Say how to go on where an evaluation is stopped."""
+    from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError
+    from llmopt.report.progress import say
+
+    caps = settings.budget.model_dump(exclude_none=True)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"\nInterrupted; every reply so far is stored. Go on with: {how}")
+        sys.exit(INTERRUPTED)
+    except BudgetError:
+        larger = how + "".join(f" -o budget.{cap}=…" for cap in caps)
+        say(f"Every reply so far is stored. With a larger budget: {larger}")
+        raise
+    except LlmoptError as error:
+        under_way = isinstance(error, StoreError) and error.under_way
+        if under_way or not isinstance(error, InputError):
+            say(f"Every reply so far is stored. Go on with: {how}")
+        raise
+
+
+def _words(context: click.Context) -> tuple[str, ...]:
+    """Return the words of this command, without where it is stored and how it is printed."""
+    words = ["evaluate"]
+    for option in context.command.params:
+        name = option.name or ""
+        value = context.params[name]
+        plain = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
+        if plain or name in ("store", "as_json", "quiet"):
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [max(option.opts, key=len), str(one)]
+    return tuple(words)

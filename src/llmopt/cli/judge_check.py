@@ -1,0 +1,152 @@
+"""``llmopt judge-check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmopt.cli.options import (
+    console,
+    json_option,
+    print_json,
+    quiet_option,
+    set_option,
+    store_option,
+)
+
+if TYPE_CHECKING:
+    from llmopt.judging import Checked
+    from llmopt.problems.agreement import Kappa, Share
+
+
+@click.command("judge-check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="A configuration with the table [judge]."
+)
+@click.option("--input", "question", default="input", metavar="COLUMN", help="What was asked.")
+@click.option("--output", "answer", default="output", metavar="COLUMN", help="The answer.")
+@click.option("--target", default="target", metavar="COLUMN", help="The reference answer.")
+@click.option("--label", default="label", metavar="COLUMN", help="What a person said of it.")
+@set_option
+@store_option
+@json_option
+@quiet_option
+def judge_check(
+    file: Path,
+    *,
+    config: Path | None,
+    question: str,
+    answer: str,
+    target: str,
+    label: str,
+    overrides: tuple[str, ...],
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure how far a judge LLM agrees with people, on a file of labelled answers.
+
+    The judge is the table [judge] of --config, and of options such as -o judge.model=NAME. A
+    label is a rating on its scale, or, where it compares, what a person said of the answer
+    against the reference answer: win, tie or loss.
+
+    Done again, the same command pays for nothing twice.
+    """
+    import asyncio
+
+    from llmopt.cli.execute import see_own_modules
+    from llmopt.config import judge_table, tables
+    from llmopt.judging import checked
+    from llmopt.models.layers.budget import Price
+    from llmopt.models.layers.gate import Rates
+    from llmopt.problems.agreement import Columns, labelled
+
+    see_own_modules()
+    data = tables(config) if config else {}
+    where, folder = (str(config), config.parent) if config else ("judge-check", Path())
+    table = judge_table(data, where, folder, overrides)
+    judge = table.built()
+    rows = labelled(file, judge, Columns(question, answer, target, label))
+    words = ["judge-check", str(file)]
+    words += ["--config", str(config)] if config else []
+    names = {"--input": question, "--output": answer, "--target": target, "--label": label}
+    for option, column in names.items():
+        words += [] if option == f"--{column}" else [option, column]
+    for override in overrides:
+        words += ["-o", override]
+    found = asyncio.run(
+        checked(
+            judge,
+            table.named(),
+            rows,
+            store=store,
+            prices={"judge": Price(table.price.input, table.price.output)} if table.price else {},
+            rates={"judge": Rates(table.requests_per_minute, table.tokens_per_minute)},
+            progress=not quiet,
+            source=words,
+        )
+    )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+
+
+def _print(checked: Checked) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from llmopt.report.tables import visible
+    from llmopt.text import one_line
+
+    out, found = console(), checked.found
+
+    def say(text: str, style: str = "") -> None:
+        out.print(Text(visible(text), style=style), soft_wrap=True)
+
+    say(f"{checked.judge}, {checked.mode}", "dim")
+    say(checked.verdict, "bold")
+    figures = Table(box=None, padding=(0, 3, 0, 0), show_header=False)
+    figures.add_row("agreement", _share(found.agreement))
+    figures.add_row("Cohen's kappa", _kappa(found.kappa))
+    figures.add_row("the same, near misses counting less", _kappa(found.weighted))
+    if found.bias:
+        figures.add_row("verdict changes with the order", _share(found.bias.changes))
+        sides = f"{found.bias.first} to the first, {found.bias.second} to the second"
+        figures.add_row("of these, in favour of a place", sides)
+    out.print()
+    out.print(figures)
+    counts = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    counts.add_column("people \\ judge")
+    for verdict in found.verdicts:
+        counts.add_column(verdict, justify="right")
+    for verdict, line in zip(found.verdicts, found.confusion, strict=True):
+        counts.add_row(verdict, *map(str, line))
+    out.print()
+    out.print(counts)
+    out.print()
+    if found.unmeasured:
+        say(
+            f"Note: {len(found.unmeasured)} of {checked.rows} answers have no verdict and are left "
+            f"out. The first: {one_line(found.unmeasured[0], 300)}",
+            "yellow",
+        )
+    used = checked.usage
+    say(
+        f"judge LLM: {used.calls:,} calls, {used.input_tokens:,} tokens in, "
+        f"{used.output_tokens:,} out."
+    )
+
+
+def _share(share: Share) -> str:
+    low, high = 100 * share.interval.low, 100 * share.interval.high
+    return f"{100 * share.share:.1f} % [{low:.1f}, {high:.1f}] n={share.n}"
+
+
+def _kappa(kappa: Kappa) -> str:
+    if kappa.value is None or kappa.interval is None:
+        return "- (one verdict is all that was given)"
+    return f"{kappa.value:.2f} [{kappa.interval.low:.2f}, {kappa.interval.high:.2f}]"

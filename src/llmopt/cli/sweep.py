@@ -1,0 +1,180 @@
+"""``llmopt sweep``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+
+if TYPE_CHECKING:
+    from llmopt.grid import Sweep
+    from llmopt.sweep import Swept
+
+
+@click.command()
+@click.argument("config", metavar="SWEEP.toml|RECIPE")
+@click.option("--name", help="Name of the sweep; default: what the file says, or its own name.")
+@click.option("--data-dir", metavar="DIR", help="Folder with the data of the benchmarks.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Cells at once.")
+@click.option("--csv", "table", metavar="FILE", help="Write the table to a CSV file, too.")
+@click.option("--list", "listing", is_flag=True, help="List cells and estimated calls; do nothing.")
+@run_options
+def sweep(
+    config: str,
+    *,
+    name: str | None,
+    data_dir: str | None,
+    jobs: int,
+    table: str | None,
+    listing: bool,
+    overrides: tuple[str, ...],
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Do a grid of runs on equal budgets, and compare them.
+
+    Variants are compared with the first one on common test items. A reply is bought once for
+    all cells. The same command goes on where an interrupted one stopped; a cell that is done
+    is not done again.
+    """
+    import asyncio
+
+    from llmopt.cli.execute import see_own_modules
+    from llmopt.errors import InputError, LlmoptError
+    from llmopt.grid import read_sweep
+    from llmopt.recipes import sweep_or_file
+    from llmopt.report.convergence import print_convergence, write_lines
+    from llmopt.report.sweeps import print_sweep, write_csv
+    from llmopt.sweep import run_sweep
+
+    see_own_modules()
+    here = _written(data_dir)
+    made = read_sweep(sweep_or_file(config), (*here, *overrides), name)
+    if listing:
+        _list(made, store, as_json=as_json)
+        return
+    if table is not None:
+        _check_file(table)
+    options = [
+        f"--{key}={value}" for key, value in (("name", name), ("data-dir", data_dir)) if value
+    ]
+    again = command_line(("sweep", config, *options), store, overrides)
+    try:
+        found = asyncio.run(run_sweep(made, store=store, jobs=jobs, progress=not quiet))
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted; every reply so far is stored. Go on with: {again}", err=True)
+        sys.exit(INTERRUPTED)
+    except LlmoptError as error:
+        if not isinstance(error, InputError):
+            click.echo(f"What is done is stored. Go on with: {again}", err=True)
+        raise
+    if table is not None and found.lines:
+        write_lines(Path(table), found.lines)
+    elif table is not None:
+        write_csv(Path(table), found.rows)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    if found.lines:
+        print_convergence(console(), found.converged)
+    else:
+        print_sweep(console(), found.rows, found.cells)
+    _print_costs(found, store)
+
+
+def _written(data_dir: str | None) -> tuple[str, ...]:
+    """Return the folder of the data as an option."""
+    import json
+
+    return () if data_dir is None else (f"problem.data_dir={json.dumps(data_dir)}",)
+
+
+def _check_file(table: str) -> None:
+    """Refuse a file that cannot be written before anything is paid."""
+    from llmopt.errors import ConfigError
+
+    if not Path(table).absolute().parent.is_dir() or Path(table).is_dir():
+        raise ConfigError(
+            f"the table is written to a file in a folder that exists, but got {table!r}; "
+            "name another"
+        )
+
+
+def _print_costs(found: Swept, store: str | None) -> None:
+    used = sum(cell.calls for cell in found.cells)
+    click.echo(
+        f"{len(found.cells)} cells used {used:,} calls; models answered {found.bought:,}, the "
+        "others were in the store."
+    )
+    best = max(found.cells, key=lambda cell: cell.score)
+    click.echo(f"Look closer at one: {command_line(('show', best.cell), store)}")
+
+
+def _list(made: Sweep, store: str | None, *, as_json: bool) -> None:
+    """Print the cells, whether they are done, and the calls that each may use."""
+    rows = _rows(made, store)
+    if as_json:
+        print_json({"sweep": made.name, "cells": rows})
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from llmopt.report.tables import visible
+
+    out = console()
+    shown = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for head in ("cell", "variant", "task", "seed", "state", "calls"):
+        shown.add_column(head, justify="right" if head == "calls" else "left")
+    for number, row in enumerate(rows, 1):
+        shown.add_row(
+            str(number),
+            *(Text(visible(row[key])) for key in ("variant", "task", "seed", "state")),
+            f"{row['low']:,} to {row['high']:,}",
+        )
+    out.print(shown)
+    low, high = (sum(row[key] for row in rows if row["state"] != "done") for key in ("low", "high"))
+    click.echo(
+        f"\nStill to do: {low:,} to {high:,} calls, fewer where cells ask the same: a reply is "
+        "bought once."
+    )
+
+
+def _rows(made: Sweep, store: str | None) -> list[dict[str, Any]]:
+    """Return what is known of each cell before it is done."""
+    import asyncio
+
+    from llmopt.cli.examine import examined
+    from llmopt.store import open_store
+    from llmopt.sweep import finished
+
+    kept = open_store(store)
+    try:
+        done = finished(kept, made)
+        begun = {info.name for info in kept.runs()}
+    finally:
+        kept.close()
+    rows = []
+    bounds: dict[tuple[str, str], tuple[int, int]] = {}
+    for cell in made.cells:
+        alike = (cell.variant, cell.task)  # seeds change nothing of what may be asked
+        if alike not in bounds:
+            bounds[alike] = asyncio.run(examined(cell.settings, offline=True)).calls
+        low, high = bounds[alike]
+        cap = cell.settings.budget.calls
+        rows.append(
+            {
+                "name": cell.name,
+                "variant": cell.variant,
+                "task": cell.task,
+                "seed": cell.seed,
+                "state": "done" if cell.name in done else "begun" if cell.name in begun else "new",
+                "low": low if cap is None else min(cap, low),
+                "high": high if cap is None else min(cap, high),
+            }
+        )
+    return rows

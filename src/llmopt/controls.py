@@ -1,0 +1,287 @@
+"""Controls: what a search has to beat before it can be said to have helped.
+
+Plain controls are solutions that nobody had to search for; a problem says which it has, and the
+verdict measures them beside the winner. The control *best of N* is a second search with the
+algorithm ``sampling``: the same models, starts and measuring and as many evaluations, but no
+scores and no trajectory. It is a run of its own in the same store, paid by the run it belongs to,
+so that it is resumed like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from llmopt.algorithms.sampling import sampling
+from llmopt.errors import BudgetError, ConfigError, StoreError, nearest
+from llmopt.identity import register
+from llmopt.options import Control
+from llmopt.parts.propose import Generate
+from llmopt.parts.reflect import Exemplars
+from llmopt.problem import Controlled
+from llmopt.run import Run
+from llmopt.stop import Stop
+from llmopt.store.protocol import LONGEST_NAME
+from llmopt.types import Evaluation
+from llmopt.verdict import Evidence, without
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from llmopt.algorithm import Algorithm, Measure, Rate
+    from llmopt.problem import Problem
+    from llmopt.progress import Progress
+    from llmopt.trajectory import Trajectory
+    from llmopt.types import Candidate, Item
+    from llmopt.verdict import Result
+
+SAMPLING = "sampling"
+"""Name of the control best of N, and of its algorithm."""
+
+_LABELS = {"empty": "empty instruction", "think": "think step by step"}
+_PATIENCE = 2  # times the steps of the search, after which too little new is proposed
+_SHORT = 0.9  # share of the search's evaluations below which the control is said to be smaller
+
+
+def plain_controls(problem: Problem, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return label and text of the plain controls that are wanted and that the problem has.
+
+    One that is the starting solution itself is left out: it is compared with anyway.
+
+    Raises:
+        ConfigError: No problem has a control of that name.
+    """
+    own = problem.controls if isinstance(problem, Controlled) else {}
+    known = sorted({*get_args(Control), *own})
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"a control is one of {', '.join(known)}, but got {name!r}{nearest(name, known)}"
+            )
+    return tuple(
+        (_LABELS.get(name, name), own[name])
+        for name in dict.fromkeys(names)
+        if name in own and own[name] != problem.starts[0]
+    )
+
+
+def control_of(algorithm: Algorithm) -> Algorithm | None:
+    """Return ``sampling`` as it is comparable with a method.
+
+    None for that method itself, and for one that asks no LLM.
+
+    It measures as the method does. Where the method asks in the same words, it draws as many
+    solutions in a step, as warm and as long.
+    """
+    if algorithm.name == SAMPLING or not algorithm.needs_model:
+        return None
+    made = replace(sampling(), rate=algorithm.rate)
+    asked, said = algorithm.propose, algorithm.reflect
+    if isinstance(asked, Generate) and asked.wording == Generate().wording:
+        made = replace(made, propose=replace(asked, scores=0, order="random"))
+    if isinstance(said, Exemplars):
+        made = replace(made, reflect=Exemplars(said.n))
+    return made
+
+
+@dataclass(frozen=True)
+class Within:
+    """Measures as another rate does, and no more than a finished search has measured.
+
+    What does not fit stays unmeasured. The starting solutions are measured in any case.
+
+    Attributes:
+        rate: Decides which candidates are measured on which items.
+        evaluations: What the finished search has measured after its starts, in all.
+        candidates: How many candidates that was.
+    """
+
+    rate: Rate
+    evaluations: int
+    candidates: int
+
+    async def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        trajectory: Trajectory,
+        measure: Measure,
+    ) -> tuple[Evaluation, ...]:
+        """Return the evaluations of the first candidates, and empty ones of the others."""
+        fit = min(self.left(trajectory), len(candidates)) if trajectory.steps else len(candidates)
+        found: tuple[Evaluation, ...] = ()
+        if fit:
+            found = await self.rate(candidates[:fit], items, trajectory, measure)
+        return (*found, *[Evaluation((), len(items))] * (len(candidates) - fit))
+
+    def left(self, trajectory: Trajectory) -> int:
+        """Return how many more candidates may be measured, at what one has cost the search."""
+        spent, _ = measured(trajectory)
+        return max(0, round((self.evaluations - spent) * self.candidates / self.evaluations))
+
+
+class _SpentError(Exception):
+    """A spending limit ended the control's search."""
+
+
+class BestOf(Run):
+    """The control's search: it ends when as much was measured as in the search it is held to.
+
+    Args:
+        within: Its algorithm's rate.
+        options: See :class:`~llmopt.run.Run`.
+    """
+
+    def __init__(self, *, within: Within, **options: Any) -> None:
+        super().__init__(**options)
+        self._within = within
+
+    def why_stop(self) -> str:
+        """Return why the search is over, or an empty text while it is not."""
+        if self.trajectory.steps and not self._within.left(self.trajectory):
+            return "as many evaluations as the search"
+        return super().why_stop()
+
+    async def step(self) -> None:
+        """Do one step; what a spending limit cuts short is no control, and nothing is tested."""
+        try:
+            await super().step()
+        except BudgetError as error:
+            raise _SpentError(str(error)) from error
+
+
+def measured(trajectory: Trajectory) -> tuple[int, int]:
+    """Return the evaluations after the starts, and how many candidates they are of."""
+    sizes = [len(e.evaluation.outcomes) for e in trajectory if e.candidate.step]
+    return sum(sizes), sum(size > 0 for size in sizes)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Adds the control best of N to the result of a run.
+
+    Attributes:
+        algorithm: The control's algorithm, of :func:`control_of`.
+        shared: The arguments of :class:`~llmopt.run.Run` that both searches have in common: the
+            problem, the models in their rings, the traffic, the store, and how to measure.
+        listen: Told of the progress.
+    """
+
+    algorithm: Algorithm
+    shared: Mapping[str, Any]
+    listen: Callable[[Progress], None]
+
+    async def __call__(self, run: Run, result: Result) -> Result:
+        """Do the control's search, test its winner, and compare it with the search's.
+
+        Where a spending limit ends it, a note says that it is missing.
+
+        Raises:
+            ModelError: A call failed for good; the run can be resumed.
+            StoreError: Nothing can be stored.
+        """
+        evaluations, candidates = measured(run.trajectory)
+        if result.out_of_budget:
+            why = "the budget ended before it; resume the run with a larger one"
+        elif not evaluations:
+            why = "the search measured nothing new, so there is nothing to hold it to"
+        else:
+            within = Within(self.algorithm.rate, evaluations, candidates)
+            with self._opened(run, within) as control:
+                try:
+                    await control.optimize()
+                except BudgetError as error:
+                    why = str(error)
+                except _SpentError as error:
+                    why = str(error)
+                    run.store.append(control.name, "status", {"status": "budget"})
+                else:
+                    return _joined(run, result, control)
+        return replace(result, notes=(*result.notes, without(["best of N, no scores"], why)))
+
+    @contextlib.contextmanager
+    def _opened(self, run: Run, within: Within) -> Iterator[BestOf]:
+        """Open the control's run, which is claimed meanwhile; one without a step is removed."""
+        algorithm = replace(self.algorithm, rate=within)
+        name = self._registered(run, algorithm)
+        with contextlib.ExitStack() as stack:
+            stack.callback(run.store.discard, name)
+            stack.enter_context(run.store.claim(name))
+            yield BestOf(
+                within=within,
+                algorithm=algorithm,
+                name=name,
+                stop=Stop(_PATIENCE * (run.trajectory.steps - 1)),
+                evidence=Evidence(run.evidence.level),
+                listen=_not_done(self.listen),
+                **self.shared,
+            )
+
+    def _registered(self, run: Run, algorithm: Algorithm) -> str:
+        """Return the name of the control's run: the first that is free, or is this control's.
+
+        A search that went on further has a control of its own, because the last step of one is
+        cut to fit. Its calls are the same, so only what is new costs anything.
+        """
+        taken = {info.name for info in run.store.runs()}
+        for number in itertools.count(1):
+            suffix = "-control" if number == 1 else f"-control-{number}"
+            name = run.name[: LONGEST_NAME - len(suffix)] + suffix
+            try:
+                register(
+                    run.store,
+                    name,
+                    run.problem,
+                    algorithm,
+                    optimizer=run.optimizer,
+                    scorer=self.shared["scorer"],
+                    seed=run.seed,
+                    source=None,
+                )
+            except StoreError:
+                if name not in taken:
+                    raise
+            else:
+                break
+        return name
+
+
+def _joined(run: Run, result: Result, control: Run) -> Result:
+    """Return the result with the control's winner beside the others."""
+    choice, other = run.choice, control.choice
+    if choice is None or other is None:
+        raise ValueError("both searches have decided when they are compared")
+    spent, candidates = measured(control.trajectory)
+    most, _ = measured(run.trajectory)
+    label = f"best of {candidates}, no scores"
+    line = replace(other.lines[1], label=label)
+    others = choice.others
+    if other.winner is not None:
+        others = (*others, (label, other.winner))
+    both = replace(choice, lines=(*choice.lines, line), others=others)
+    notes = result.notes
+    if spent < _SHORT * most:
+        less = (
+            f'The control "{label}" is smaller than the search, {spent:,} evaluations against '
+            f"{most:,}: without scores the optimizer LLM proposed too little that is new."
+        )
+        notes = (*notes, less)
+    return replace(
+        result,
+        lines=both.lines,
+        comparisons=both.comparisons,
+        verdict=both.verdict,
+        notes=notes,
+    )
+
+
+def _not_done(listen: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Return a listener that does not take the end of the control for the end of the run."""
+
+    def told(progress: Progress) -> None:
+        if progress.phase != "done":
+            listen(progress)
+
+    return told

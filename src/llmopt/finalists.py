@@ -1,0 +1,85 @@
+"""Who may win, in which order, and what to say about the solutions that were compared."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from llmopt.trajectory import Entry, Trajectory, rank
+
+if TYPE_CHECKING:
+    from llmopt.problem import Problem
+    from llmopt.types import Evaluation
+
+_FEW = 20  # fewer validation items than this are too few to choose on
+_SAME_ANSWER = 0.9  # a winner that answers one thing more often than this is pointed out
+
+
+def finalists_of(trajectory: Trajectory, k: int, start: Entry) -> list[Entry]:
+    """Return the best on train, best first, and the start wherever it ranks."""
+    found = [e for e in trajectory.best(k) if not e.evaluation.partial] or list(trajectory.best(1))
+    if all(e.candidate.id != start.candidate.id for e in found):
+        found.append(start)
+    return [start if e.candidate.id == start.candidate.id else e for e in found]
+
+
+def standing(held: Evaluation | None, entry: Entry, start: Entry) -> tuple[Any, ...]:
+    """Order by validation, then train, then *the* start, any start, the shorter text.
+
+    On both splits a partial score never outranks a full one.
+    """
+    return (
+        held is not None and not held.partial,
+        -math.inf if held is None or held.score is None else held.score,
+        (False, -1, -math.inf) if entry.evaluation.score is None else rank(entry),
+        entry is start,
+        entry.candidate.step == 0,
+        -len(entry.text),
+    )
+
+
+def on_choosing(problem: Problem) -> list[str]:
+    """Point out a choice among too few validation items, or without any."""
+    items = len(problem.items("validation"))
+    if items >= _FEW:
+        return []
+    if items:
+        return [
+            f"Only {items} validation items: the choice of the winner is hardly better than chance."
+        ]
+    if len(problem.items("train")) == 1:
+        return []
+    return ["There is no validation split: the winner was selected on train, which flatters it."]
+
+
+def monotony(problem: Problem, evaluation: Evaluation | None) -> list[str]:
+    """Point out a winner that gives one answer nearly always though the targets do not."""
+    if evaluation is None or evaluation.measured < 2:  # noqa: PLR2004 - nothing to compare
+        return []
+    answers = Counter(o.answer for o in evaluation.outcomes if o.score is not None)
+    answer, count = answers.most_common(1)[0]
+    targets = Counter(i.target for s in ("validation", "test") for i in problem.items(s))
+    usual = max(targets.values()) / targets.total()
+    share = count / evaluation.measured
+    if share < _SAME_ANSWER or usual >= _SAME_ANSWER:
+        return []
+    said = "gives no readable answer" if answer is None else f"answers {answer!r}"
+    return [f"The winner {said} on {share:.0%} of the items, whatever the input."]
+
+
+def unmeasured(start: Entry, tested: dict[str, Evaluation]) -> list[str]:
+    """Say what could not be measured: the start on train, answers on test."""
+    notes = []
+    if start.evaluation.score is None:
+        reason = next((o.reason for o in start.evaluation.outcomes if o.reason), "no reason known")
+        notes.append(f"The starting solution could not be measured on train: {reason}.")
+    missing = sum(e.planned - e.measured for e in tested.values())
+    if missing:
+        words = (
+            "answer stayed unmeasured and is"
+            if missing == 1
+            else "answers stayed unmeasured and are"
+        )
+        notes.append(f"{missing} test {words} left out.")
+    return notes

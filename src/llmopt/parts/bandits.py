@@ -1,0 +1,240 @@
+"""A limited number of calls for many candidates: the arms of a bandit (ProTeGi's selection).
+
+A candidate is an arm, and to pull it is to measure it on its next few items. Each arm goes through
+the items in the same order, which begins at another item in each step, so two arms are compared on
+the same items as far as both were pulled. Ours, beside that order: the arms that a bandit leaves
+are then measured on all items, because a partial score never outranks a full one and what a
+search goes on from ought to be known well. The limit is the bandit's own, and that comes on top.
+The starting solutions (no step told yet) are measured in full, and so is everything where no more
+candidates are proposed than are left.
+
+Source: "Automatic Prompt Optimization with 'Gradient Descent' and Beam Search" (arXiv 2305.03495),
+its selection step and the defaults of its published code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from llmopt.errors import ConfigError
+from llmopt.parts.rate import Everything
+from llmopt.types import Evaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from llmopt.algorithm import Measure, Rate
+    from llmopt.trajectory import Trajectory
+    from llmopt.types import Candidate, Item, Outcome
+
+Selection = Literal["ucb", "successive-rejects", "everything"]
+
+
+@dataclass(frozen=True)
+class UCB:
+    """Measure those on more items that may still be the best: upper confidence bounds.
+
+    Everybody is measured on `batch` items first. Then, in each round, the `arms` candidates with
+    the highest ``mean + c * sqrt(log(round) / items seen)`` are measured on `batch` more. Ours: the
+    first look at everybody, where the published code draws the arms of the first round, and smaller
+    pulls where that look would take more than half of the budget.
+
+    Attributes:
+        k: How many are left, which are then measured in full; 1 or more.
+        budget: Calls that the rounds may take, the first look included; 1 or more. A round that
+            has begun is finished. The default is the published code's 8 rounds of 8 arms with 32
+            items each.
+        arms: Arms that are pulled in a round, 1 or more.
+        batch: Items of a pull at most, 1 or more.
+        c: How much the unknown is worth, 0 or more, for scores from 0 to 1.
+    """
+
+    k: int = 4
+    budget: int = 2048
+    arms: int = 8
+    batch: int = 32
+    c: float = 1.0
+
+    def __post_init__(self) -> None:
+        _at_least_one(self.k, "candidates that a bandit leaves")
+        _at_least_one(self.budget, "calls of a bandit")
+        _at_least_one(self.arms, "arms of a round")
+        _at_least_one(self.batch, "items of a pull")
+        if not self.c >= 0:
+            raise ConfigError(f"what the unknown is worth is 0 or more, but got {self.c}")
+
+    async def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        trajectory: Trajectory,
+        measure: Measure,
+    ) -> tuple[Evaluation, ...]:
+        """Return full evaluations of the best `k`, and partial ones of the others."""
+        if not trajectory.steps or len(candidates) <= self.k:
+            return await Everything()(candidates, items, trajectory, measure)
+        size = min(self.batch, max(1, self.budget // (2 * len(candidates))))
+        field = _Field(candidates, items, trajectory.steps * size, measure)
+        spent = await field.pull(field.arms, size)
+        rounds = 1
+        while spent < self.budget and (unsure := field.unsure()):
+            rounds += 1
+            bound = {arm: self._bound(field, arm, rounds) for arm in unsure}
+            chosen = sorted(unsure, key=lambda arm: -bound[arm])[: self.arms]
+            spent += await field.pull(chosen, size)
+        await field.pull(field.best(field.arms, self.k), len(items))
+        return field.evaluations()
+
+    def _bound(self, field: _Field, arm: int, rounds: int) -> float:
+        return field.mean(arm) + self.c * math.sqrt(math.log(rounds) / field.seen(arm))
+
+
+@dataclass(frozen=True)
+class SuccessiveRejects:
+    """Measure everybody on more and more items, and reject the worst one each time.
+
+    The sizes are those of Audibert, Bubeck and Munos (2010), "Best arm identification in
+    multi-armed bandits": see :func:`sizes`. As in ProTeGi, it ends when as many are left as are
+    wanted. Ours: all that was measured counts for who is worst, where the published code looks
+    at the items of the phase alone.
+
+    Attributes:
+        k: How many are left, which are then measured in full; 1 or more.
+        budget: Calls that rejecting all but one might take; 1 or more. However few they are,
+            everybody is measured on one item.
+    """
+
+    k: int = 4
+    budget: int = 2048
+
+    def __post_init__(self) -> None:
+        _at_least_one(self.k, "candidates that a bandit leaves")
+        _at_least_one(self.budget, "calls of a bandit")
+
+    async def __call__(
+        self,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        trajectory: Trajectory,
+        measure: Measure,
+    ) -> tuple[Evaluation, ...]:
+        """Return full evaluations of the `k` that are left, and partial ones of the others."""
+        if not trajectory.steps or len(candidates) <= self.k:
+            return await Everything()(candidates, items, trajectory, measure)
+        field = _Field(candidates, items, trajectory.steps * self._first(candidates), measure)
+        left, seen = list(field.arms), 0
+        for size in sizes(len(candidates), self.budget)[: len(candidates) - self.k]:
+            await field.pull(left, size - seen)
+            seen = size
+            left = field.best(left, len(left) - 1)
+        await field.pull(left, len(items))
+        return field.evaluations()
+
+    def _first(self, candidates: Sequence[Candidate]) -> int:
+        return sizes(len(candidates), self.budget)[0]
+
+
+def sizes(arms: int, budget: int) -> tuple[int, ...]:
+    """Return how many items those who are left have seen in each phase of successive rejects.
+
+    With K arms and n calls, in phase r it is ``ceil((n - K) / (logbar(K) * (K + 1 - r)))``, where
+    ``logbar(K) = 1/2 + 1/2 + 1/3 + … + 1/K``; here at least 1. All K - 1 phases together take at
+    most n calls where n is at least K.
+
+    Args:
+        arms: K, 2 or more.
+        budget: n.
+    """
+    log = 0.5 + sum(1 / i for i in range(2, arms + 1))
+    return tuple(
+        max(1, math.ceil((budget - arms) / (log * (arms + 1 - phase)))) for phase in range(1, arms)
+    )
+
+
+def selected_by(selection: Selection, k: int, budget: int) -> Rate:
+    """Return the rate of a name.
+
+    Args:
+        selection: ``ucb``, ``successive-rejects``, or ``everything`` for no bandit.
+        k: How many are left.
+        budget: Of the bandit.
+
+    Raises:
+        ConfigError: There is no such selection, or an option is out of its range.
+    """
+    if selection not in get_args(Selection):
+        raise ConfigError(
+            f"a selection is one of {', '.join(get_args(Selection))}, but got {selection!r}"
+        )
+    rates: dict[str, Rate] = {
+        "ucb": UCB(k, budget),
+        "successive-rejects": SuccessiveRejects(k, budget),
+        "everything": Everything(),
+    }
+    return rates[selection]
+
+
+class _Field:
+    """The arms of a step, and what was found out about them so far.
+
+    Attributes:
+        arms: The numbers of the candidates, in the order in which they were proposed.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        begin: int,
+        measure: Measure,
+    ) -> None:
+        self.arms = range(len(candidates))
+        self._candidates = candidates
+        self._items = items
+        self._begin = begin % len(items)
+        self._measure = measure
+        self._found: list[list[Outcome]] = [[] for _ in candidates]
+
+    async def pull(self, arms: Iterable[int], more: int) -> int:
+        """Measure arms on the next `more` items of each, and return how many calls it took."""
+        jobs = [
+            (arm, self._items[(self._begin + place) % len(self._items)])
+            for arm in arms
+            for place in range(self.seen(arm), min(self.seen(arm) + more, len(self._items)))
+        ]
+        outcomes = await self._measure([(self._candidates[arm], item) for arm, item in jobs])
+        for (arm, _), outcome in zip(jobs, outcomes, strict=True):
+            self._found[arm].append(outcome)
+        return len(jobs)
+
+    def seen(self, arm: int) -> int:
+        """Return how many items an arm was tried on."""
+        return len(self._found[arm])
+
+    def unsure(self) -> list[int]:
+        """Return the arms that were not tried on all items."""
+        return [arm for arm in self.arms if self.seen(arm) < len(self._items)]
+
+    def mean(self, arm: int) -> float:
+        """Return the weighted mean of an arm, -inf where nothing could be measured."""
+        score = Evaluation(tuple(self._found[arm]), self.seen(arm)).score
+        return -math.inf if score is None else score
+
+    def best(self, arms: Sequence[int], k: int) -> list[int]:
+        """Return the best `k` of some arms in ascending order; among equals the earlier."""
+        return sorted(sorted(arms, key=lambda arm: (-self.mean(arm), arm))[:k])
+
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Return what each candidate got, in the order of the items."""
+        place = {item.id: at for at, item in enumerate(self._items)}
+        return tuple(
+            Evaluation(tuple(sorted(found, key=lambda o: place[o.item])), len(self._items))
+            for found in self._found
+        )
+
+
+def _at_least_one(number: int, what: str) -> None:
+    if number < 1:
+        raise ConfigError(f"{what} are 1 or more, but got {number}")

@@ -1,0 +1,259 @@
+"""What a language model says about the past: critiques of a solution, summaries of several.
+
+Nothing of it is stored beside the replies. What was said in an earlier step is asked for again,
+in the same words and with the same number of the draw, so it comes from the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+from llmopt.algorithm import Embedding, Feedback, Particular, all_of, generator
+from llmopt.errors import ConfigError
+from llmopt.metaprompt import Shown, filled
+from llmopt.parts.pace import check_batch, epoch_steps
+from llmopt.problem import Refusal
+from llmopt.text import between
+from llmopt.trajectory import Entry
+from llmopt.types import Call, Candidate, Evaluation, Message, digest
+
+if TYPE_CHECKING:
+    from llmopt.algorithm import Brief, Reflect
+    from llmopt.model import Model
+    from llmopt.parts.momentum import Memory
+    from llmopt.problem import Problem
+    from llmopt.types import Item
+
+_UNREAD = "(no answer could be read)"
+_BUCKETS = 100
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several reflections at once: the exemplars and summary of the first that has some, all texts.
+
+    Attributes:
+        parts: The reflections.
+    """
+
+    parts: tuple[Reflect, ...]
+
+    def fits(self, problem: Problem) -> None:
+        """Refuse a problem that one of the parts can do nothing with."""
+        for part in self.parts:
+            if isinstance(part, Particular):
+                part.fits(problem)
+
+    @property
+    def embedder(self) -> str:
+        """The name of the embedding model that a part wants, or nothing."""
+        return next((p.embedder for p in self.parts if isinstance(p, Embedding) and p.embedder), "")
+
+    def bound(self, model: Model) -> Self:
+        """Return the same with the embedding model."""
+        bound = (p.bound(model) if isinstance(p, Embedding) else p for p in self.parts)
+        return replace(self, parts=tuple(bound))
+
+    async def __call__(self, brief: Brief) -> Feedback:
+        """Return what all say."""
+        found = await all_of(part(brief) for part in self.parts)
+        shown = next((f for f in found if f.exemplars), Feedback())
+        return Feedback(
+            exemplars=shown.exemplars,
+            failing=shown.failing,
+            text="\n\n".join(f.text for f in found if f.text),
+            calls=tuple(key for f in found for key in f.calls),
+            summary=next((f.summary for f in found if f.summary), None),
+        )
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Instead of single critiques of the past, one text that the optimizer LLM makes of all."""
+
+
+@dataclass(frozen=True)
+class Critique:
+    """Ask why the current solution fails on some training items (GPO: with reflection).
+
+    The wrong predictions are those of its evaluation, so nothing is measured for this (G11). Each
+    step looks at its own batch of the training items, which are mixed anew in each epoch.
+
+    Attributes:
+        batch: Training items that a step looks at, 1 or more.
+        memory: Which critiques of earlier steps are told too: None: none; a way of choosing
+            them, for which the importance of a critique is the score gained after it; or
+            :class:`Merged`.
+        max_tokens: Of one critique.
+    """
+
+    batch: int = 8
+    memory: Memory | Merged | None = None
+    max_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        check_batch(self.batch)
+        _check_tokens(self.max_tokens)
+
+    @property
+    def embedder(self) -> str:
+        """The name of the embedding model that the memory wants, or nothing."""
+        return self.memory.embedder if isinstance(self.memory, Embedding) else ""
+
+    def bound(self, model: Model) -> Self:
+        """Return the same with the embedding model."""
+        if isinstance(self.memory, Embedding):
+            return replace(self, memory=self.memory.bound(model))
+        return self
+
+    async def __call__(self, brief: Brief) -> Feedback:
+        """Return the critique of the current solution, with earlier ones as the memory says."""
+        if not brief.current:
+            return Feedback()
+        past = brief.trajectory.led() if self.memory else ()
+        line = (*past, (brief.step, brief.current[0]))
+        said = await all_of(self._said(brief, step, entry) for step, entry in line)
+        now, calls = said[-1]
+        if isinstance(self.memory, Merged):
+            text, merging = await self._merged(brief, [text for text, _ in said])
+            return Feedback(text=text, calls=(*calls, *merging))
+        if self.memory is None:
+            return Feedback(text=now, calls=calls)
+        gains = [line[at + 1][1].score - line[at][1].score for at in range(len(past))]
+        known = [at for at in range(len(past)) if said[at][0] not in ("", now)]
+        texts = [said[at][0] for at in known]
+        picked = await self.memory.pick(self.memory.k - 1, texts, [gains[at] for at in known], now)
+        told = [*(texts[at] for at in picked), now]
+        return Feedback(text="\n\n".join(text for text in told if text), calls=calls)
+
+    async def _said(self, brief: Brief, step: int, entry: Entry) -> tuple[str, tuple[str, ...]]:
+        """Return what was wrong with a solution in a step, and the key of the call; or nothing."""
+        outcomes = {outcome.item: outcome for outcome in entry.evaluation.outcomes}
+        problem = brief.problem
+        wrongs = []
+        for item in self._items(brief, step):
+            outcome = outcomes.get(item.id)
+            if outcome and outcome.score is not None and outcome.score < 1 and item.target:
+                prediction = _UNREAD if outcome.answer is None else outcome.answer
+                question = problem.exemplar(item, "").question
+                wrongs.append(
+                    {"question": question, "prediction": prediction, "truth": item.target}
+                )
+        if not wrongs:
+            return "", ()
+        said = problem.description
+        text = filled(
+            "gpo", "critique", noun=said.noun, task=said.task, current=entry.text, wrongs=wrongs
+        )
+        found, key = await _answer(brief, text, self.max_tokens)
+        return found, (key,)
+
+    def _items(self, brief: Brief, step: int) -> list[Item]:
+        """Return the batch of a step."""
+        items = brief.problem.items("train")
+        epoch, place = divmod(step - 1, epoch_steps(len(items), self.batch))
+        mixed = generator(brief.seed, epoch, "batches").permutation(len(items))
+        return [items[at] for at in sorted(mixed[place * self.batch :][: self.batch])]
+
+    async def _merged(self, brief: Brief, texts: list[str]) -> tuple[str, tuple[str, ...]]:
+        """Return one text made of all, and the key of the last call, if there was one."""
+        noun = brief.problem.description.noun
+        summary, calls = "", tuple[str, ...]()
+        for text in filter(None, texts):
+            calls = ()
+            if summary and text != summary:
+                asked = filled("gpo", "merge-critiques", noun=noun, previous=summary, newest=text)
+                merged, key = await _answer(brief, asked, self.max_tokens)
+                summary, calls = merged or summary, (key,)
+            else:
+                summary = text
+        return summary, calls if texts[-1] else ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Show one solution in place of the past: written by the optimizer LLM out of all of it.
+
+    In each step it merges the summary so far with the current solution. The summary is measured
+    on the training items, so that it is shown with its own score (G12); a reply that is no
+    solution leaves the summary as it was.
+
+    Attributes:
+        max_tokens: Of one summary.
+    """
+
+    max_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        _check_tokens(self.max_tokens)
+
+    async def __call__(self, brief: Brief) -> Feedback:
+        """Return the summary; the current solution itself where there is nothing before it."""
+        if not brief.current:
+            return Feedback()
+        line = [*(entry for _, entry in brief.trajectory.led()), brief.current[0]]
+        summary, calls = line[0], tuple[str, ...]()
+        for before, entry in pairwise(line):
+            calls = ()
+            if entry.candidate.id not in (before.candidate.id, summary.candidate.id):
+                summary, key = await self._merged(brief, summary, entry)
+                calls = (key,)
+        return Feedback(calls=calls, summary=summary)
+
+    async def _merged(self, brief: Brief, before: Entry, now: Entry) -> tuple[Entry, str]:
+        """Return the next summary, measured, and the key of the call."""
+        problem, said = brief.problem, brief.problem.description
+        asked = filled(
+            "gpo",
+            "merge-prompts",
+            noun=said.noun,
+            task=said.task,
+            measure=said.measure,
+            scale=problem.scale(_BUCKETS),
+            better="higher" if said.higher_is_better else "lower",
+            previous=Shown(before.text, problem.show(before.score, _BUCKETS)),
+            newest=Shown(now.text, problem.show(now.score, _BUCKETS)),
+        )
+        text, key = await _answer(brief, asked, self.max_tokens)
+        parsed = problem.parse(text)
+        if isinstance(parsed, Refusal):
+            return before, key
+        made = Candidate(parsed, brief.step)
+        if brief.trajectory.knows(made):
+            known = brief.trajectory.entry(made.id)
+            return (known if known.evaluation.score is not None else before), key
+        items = problem.items("train")
+        outcomes = await all_of(problem.measure(parsed, item, brief.scorer) for item in items)
+        evaluation = Evaluation(tuple(outcomes), len(items))
+        return (before if evaluation.score is None else Entry(made, evaluation)), key
+
+
+async def _answer(brief: Brief, text: str, most: int) -> tuple[str, str]:
+    """Ask the optimizer LLM at temperature 0; return what it marked, or all it said, and the key.
+
+    The number of the draw is the same in all steps of a run, so that it is asked once.
+    """
+    sample = int(digest(f"{brief.seed} aside")[:12], 16)
+    traits = brief.model.traits
+    if traits.completion and (traits.family == "continuation" or not traits.chat):
+        call = Call(
+            role="optimizer",
+            prompt=f"{text}\n\n<TEXT>",
+            max_tokens=most,
+            stop=("</TEXT>",),
+            sample=sample,
+        )
+    else:
+        messages = (Message("user", text),)
+        call = Call(role="optimizer", messages=messages, max_tokens=most, sample=sample)
+    reply = (await brief.model.complete(call)).text
+    marked = between(reply, "<TEXT>", "</TEXT>")
+    found = reply.partition("</TEXT>")[0] if marked is None else marked
+    return found.strip(), call.key(brief.model.identity)
+
+
+def _check_tokens(most: int) -> None:
+    if most < 1:
+        raise ConfigError(f"max_tokens is 1 or more, but got {most}")

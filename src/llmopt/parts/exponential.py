@@ -1,0 +1,293 @@
+"""How to ask, learnt while asking: an adversarial bandit over the words of the meta-prompt (EXPO).
+
+Each step is a round. An arm is a task description with a request, each of them the problem's or
+ours, or another wording of it; what a step brings is the arm's reward. Rewards change as a
+search goes on, so every round's estimates are summed up and an arm is drawn with exponential
+weights, as in EXP3. The estimates are those of a kernel ridge regression, which for a cosine
+is ridge regression on the embeddings of the texts; the paper has a small network there.
+
+Nothing is remembered: the other wordings are asked for with the same calls in every step, so
+their replies are stored ones, and earlier rounds are drawn again from the trajectory.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from llmopt.algorithm import all_of, generator
+from llmopt.errors import ConfigError
+from llmopt.metaprompt import MetaPrompt, Sections, Shown
+from llmopt.parts.propose import Generate
+from llmopt.parts.similarity import Embedded, Lexical, named_similarity
+from llmopt.problem import Description, Refusal
+from llmopt.text import leaked_marker, one_line
+from llmopt.trajectory import rank
+from llmopt.types import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from llmopt.algorithm import Brief, Proposed
+    from llmopt.model import Model
+    from llmopt.parts.similarity import Similarity
+    from llmopt.trajectory import Entry, Trajectory
+
+    Array = NDArray[np.floating]
+
+REQUEST = "Write one new {noun} that differs from everything above and gets a better score."
+"""The first arm's request: the meta-instruction."""
+
+_WINDOW = 32  # rounds whose sequences are compared: each costs a comparison with every other
+_LONGEST = 3  # times as long as the text may another wording be, and a sentence more
+_SENTENCE = 100  # characters
+
+
+@dataclass(frozen=True)
+class ExponentialWeights:
+    """Ask with the wording, and with the past solutions, that a bandit draws.
+
+    Attributes:
+        generate: How the meta-prompt is laid out and asked with.
+        wordings: Wordings of the task description, and as many of the request, the first of
+            each included; every pair of them is an arm. 1 or more; 1 leaves the words alone.
+        sequences: Lists of past solutions that are drawn from, the selected one included
+            (EXPO-ES); 1 or more; 1 shows what was selected.
+        rate: Factor of the learning rate ``sqrt(8 ln(arms) / round)``; above 0.
+        ridge: Weight of the penalty in the regression; above 0.
+        similarity: ``words`` or ``characters``, the name of an embedding model, or a similarity
+            of the user's own. It is taken for a kernel, as a cosine is one.
+        rewording: A template of the user's own for asking for another wording.
+        model: The embedding model of that name, once it is handed in.
+    """
+
+    generate: Generate = field(default_factory=lambda: Generate(wording="expo"))
+    wordings: int = 4
+    sequences: int = 1
+    rate: float = 1.0
+    ridge: float = 1.0
+    similarity: str | Similarity = "characters"
+    rewording: str = ""
+    model: Model | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for what, count in (("wordings", self.wordings), ("sequences", self.sequences)):
+            if count < 1:
+                raise ConfigError(f"{what} are 1 or more, the first included, but got {count}")
+        for what, number in (("learning rate", self.rate), ("ridge penalty", self.ridge)):
+            if not 0 < number < math.inf:
+                raise ConfigError(f"a {what} is above 0, but got {number}; 1 is usual")
+        if isinstance(self.similarity, str):
+            named_similarity(self.similarity)  # another name is refused here
+        self._rewording("chat")  # a broken template is refused here
+
+    def check(self, model: Model) -> None:
+        """Refuse a family that the optimizer LLM cannot answer."""
+        self.generate.check(model)
+
+    @property
+    def embedder(self) -> str:
+        """The name of the embedding model that has to be handed in, or nothing."""
+        named = self.similarity
+        return named if isinstance(named, str) and named_similarity(named) is None else ""
+
+    def bound(self, model: Model) -> Self:
+        """Return the same part with its embedding model."""
+        return replace(self, model=model) if self.embedder else self
+
+    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+        """Draw a wording and a list of past solutions, and ask with them."""
+        description = brief.problem.description
+        request = REQUEST.format(noun=description.noun)
+        (tasks, one), (requests, other) = await all_of(
+            self._wordings(brief, text, noun)
+            for text, noun in ((description.task, "task description"), (request, "request"))
+        )
+        rounds = told(brief.trajectory, brief.step)
+        number = await self._arm(brief, tasks, requests, rounds)
+        said = replace(
+            description,
+            task=tasks[number // len(requests)],
+            request=requests[number % len(requests)],
+        )
+        parents = await self._shown(brief, rounds)
+        found = await self.generate(replace(brief, description=said, parents=parents))
+        # The other wordings are the whole step's; its first proposal carries their calls.
+        return tuple(
+            replace(p, parents=parents, further=(*p.further, *(() if n else (*one, *other))))
+            for n, p in enumerate(found)
+        )
+
+    async def _wordings(
+        self, brief: Brief, text: str, noun: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return a text and its other wordings, and the keys of the calls for them."""
+        metaprompt = self._rewording(brief.model.traits.family)
+        shown = metaprompt.lay_out(
+            Sections(Description(brief.problem.description.task, noun=noun), (Shown(text, ""),))
+        )
+        first = metaprompt.call(shown, temperature=1.0, max_tokens=256, sample=0)
+        calls = [
+            # Without the step: it is the same question in every step.
+            replace(first, sample=int(digest(f"{brief.seed} {noun} {draw}")[:12], 16))
+            for draw in range(1, self.wordings)
+        ]
+        replies = await all_of(brief.model.complete(call) for call in calls)
+        read = (metaprompt.read(r.text, cut=r.finish == "length") for r in replies)
+        usable = (_usable(found, text) for found in read)
+        return (
+            tuple(dict.fromkeys((text, *filter(None, usable)))),
+            tuple(call.key(brief.model.identity) for call in calls),
+        )
+
+    def _rewording(self, preferred: str) -> MetaPrompt:
+        family = self.generate.metaprompt("chat").family
+        if self.generate.family == "auto":
+            family = preferred  # type: ignore[assignment] # a model's own family
+        return MetaPrompt(family, "expo-rewording", self.rewording)
+
+    async def _arm(
+        self,
+        brief: Brief,
+        tasks: Sequence[str],
+        requests: Sequence[str],
+        rounds: Sequence[Round | None],
+    ) -> int:
+        """Draw the arm of this round; earlier rounds are drawn again to know theirs."""
+        arms = len(tasks) * len(requests)
+        if arms == 1:
+            return 0
+        alike = [await self._kernel(texts) for texts in (tasks, requests)]
+        ones = [np.ones_like(kernel) for kernel in alike]
+        # The embedding of a pair is both embeddings one after the other.
+        kernel = (np.kron(alike[0], ones[1]) + np.kron(ones[0], alike[1])) / 2
+        total, pulls, rewards = (np.zeros(arms) for _ in range(3))
+        for number, told_round in enumerate(rounds, 1):
+            arm = self._drawn(total, brief.seed, number, "wording")
+            if told_round is not None:
+                pulls[arm] += 1
+                rewards[arm] += told_round.reward
+                seen = np.flatnonzero(pulls)
+                means = told_round.scaled(rewards[seen] / pulls[seen])
+                weights, mean = self._fitted(kernel[np.ix_(seen, seen)], means, pulls[seen])
+                total += mean + kernel[:, seen] @ weights
+        return self._drawn(total, brief.seed, brief.step, "wording")
+
+    async def _shown(self, brief: Brief, rounds: Sequence[Round | None]) -> tuple[Entry, ...]:
+        """Draw the past solutions to show: those selected, or the best with random others."""
+        entries = [entry for entry in brief.trajectory if entry.evaluation.score is not None]
+        size = len(brief.parents)
+        if self.sequences == 1 or size < 2 or len(entries) <= size:  # noqa: PLR2004 - one is best
+            return brief.parents
+        rng = brief.rng("sequences")
+        best = brief.trajectory.best(1)[0]
+        others = [entry for entry in entries if entry is not best]
+        lists = [brief.parents]
+        for _ in range(self.sequences - 1):
+            drawn = [others[int(at)] for at in rng.permutation(len(others))[: size - 1]]
+            lists.append(tuple(sorted((*drawn, best), key=rank)))
+        past = [r for r in rounds if r is not None and r.shown][-_WINDOW:]
+        if not past:
+            return lists[int(rng.choice(len(lists)))]
+        texts = ["\n".join(entry.text for entry in shown) for shown in lists]
+        kernel = await self._kernel((*(r.shown for r in past), *texts))
+        among, between = kernel[: len(past), : len(past)], kernel[len(past) :, : len(past)]
+        total = np.zeros(len(lists))
+        for seen, told_round in enumerate(past, 1):
+            means = told_round.scaled(np.array([r.reward for r in past[:seen]]))
+            weights, mean = self._fitted(among[:seen, :seen], means, np.ones(seen))
+            total += mean + between[:, :seen] @ weights
+        return lists[self._drawn(total, brief.seed, brief.step, "sequence")]
+
+    def _drawn(self, total: Array, seed: int, number: int, purpose: str) -> int:
+        """Draw with exponential weights of summed estimates, in the round of a number."""
+        rate = self.rate * math.sqrt(8 * math.log(len(total)) / number)
+        weights = np.exp(rate * (total - total.max()))
+        return int(generator(seed, number, purpose).choice(len(total), p=weights / weights.sum()))
+
+    def _fitted(self, kernel: Array, means: Array, pulls: Array) -> tuple[Array, float]:
+        """Return the dual weights of a kernel ridge regression around the mean, and the mean."""
+        mean = float(np.average(means, weights=pulls))
+        penalized = kernel + np.diag(self.ridge / pulls)
+        # Least squares, because a user's own similarity may be no kernel.
+        weights: Array = np.linalg.lstsq(penalized, means - mean, rcond=None)[0]
+        return weights, mean
+
+    async def _kernel(self, texts: Sequence[str]) -> Array:
+        similarity = self._similarity()
+        rows = await all_of(similarity(text, texts[: n + 1]) for n, text in enumerate(texts))
+        kernel = np.zeros((len(texts), len(texts)))
+        for number, row in enumerate(rows):
+            kernel[number, : number + 1] = kernel[: number + 1, number] = row
+        return kernel
+
+    def _similarity(self) -> Similarity:
+        if not isinstance(self.similarity, str):
+            return self.similarity
+        lexical: Lexical | None = named_similarity(self.similarity)
+        if lexical is None and self.model is None:
+            raise ConfigError(
+                "similarity by an embedding model needs that model, but got the name "
+                f"{self.similarity!r} alone; start the run with llmopt.prepare or llmopt.optimize"
+            )
+        return lexical or Embedded(self.model)  # type: ignore[arg-type] # None is refused above
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a step brought.
+
+    Attributes:
+        reward: The mean score of its candidates; the lowest score so far if none was new.
+        low: The lowest score up to it.
+        high: The highest score up to it.
+        shown: The texts of the past solutions that its candidates were made of.
+    """
+
+    reward: float
+    low: float
+    high: float
+    shown: str = ""
+
+    def scaled(self, rewards: Array) -> Array:
+        """Return rewards of this round and earlier ones, in 0..1 as seen from this round."""
+        if self.high <= self.low:
+            return np.full(len(rewards), 0.5)
+        scaled: Array = np.clip((rewards - self.low) / (self.high - self.low), 0, 1)
+        return scaled
+
+
+def told(trajectory: Trajectory, step: int) -> tuple[Round | None, ...]:
+    """Return what each step before `step` brought; None where nothing of it could be measured."""
+    by_step: dict[int, list[Entry]] = {}
+    for entry in trajectory:
+        by_step.setdefault(entry.candidate.step, []).append(entry)
+    low, high = math.inf, -math.inf
+    rounds: list[Round | None] = []
+    for number in range(step):
+        found = by_step.get(number, [])
+        scores = [entry.score for entry in found if entry.evaluation.score is not None]
+        low, high = min([low, *scores]), max([high, *scores])
+        if number == 0:
+            continue
+        reward = sum(scores) / len(scores) if scores else low
+        if (found and not scores) or not math.isfinite(low):
+            rounds.append(None)
+            continue
+        parents = found[0].candidate.parents if found else ()
+        shown = "\n".join(trajectory.entry(parent).text for parent in parents)
+        rounds.append(Round(reward, low, high, shown))
+    return tuple(rounds)
+
+
+def _usable(found: str | Refusal, text: str) -> str:
+    """Return another wording on one line, or nothing where it cannot be one."""
+    longest = _LONGEST * len(text) + _SENTENCE
+    if isinstance(found, Refusal) or leaked_marker(found) or len(found) > longest:
+        return ""
+    return one_line(found, longest)

@@ -1,0 +1,68 @@
+"""Who survives: the solutions that a search goes on from.
+
+What survives follows from the trajectory alone, so a resumed run goes on from the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmopt.errors import ConfigError
+from llmopt.trajectory import rank
+
+if TYPE_CHECKING:
+    from llmopt.trajectory import Entry, Trajectory
+
+
+@dataclass(frozen=True)
+class Elitist:
+    """The best solutions so far survive, whenever they were found.
+
+    Attributes:
+        k: How many, 1 or more.
+    """
+
+    k: int = 1
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ConfigError(f"the number of survivors is 1 or more, but got {self.k}")
+
+    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+        """Return the best `k`, best first."""
+        return trajectory.best(self.k)
+
+
+@dataclass(frozen=True)
+class LatestBest:
+    """The best of the last step alone, better or worse than what it came from (GPO, section 2).
+
+    A step that found nothing new changes nothing. Among equals the newer survives.
+    """
+
+    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+        """Return one entry."""
+        return _best_first(trajectory)[:1]
+
+
+@dataclass(frozen=True)
+class NeverChosen:
+    """The best of the last step that was not gone on from before (GPO, section 5, step 8).
+
+    As :class:`LatestBest`, but a step that found nothing new moves the search on to the next
+    best, and from the worst to the best again: the published code never stays where it is.
+    There, texts that are proposed again take part too; here those are refused.
+    """
+
+    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+        """Return one entry."""
+        ranked = _best_first(trajectory)
+        if not ranked:
+            return ()
+        idle = trajectory.steps - 1 - ranked[0].candidate.step
+        return (ranked[idle % len(ranked)],)
+
+
+def _best_first(trajectory: Trajectory) -> tuple[Entry, ...]:
+    return tuple(sorted(trajectory.latest(), key=rank))[::-1]

@@ -1,0 +1,52 @@
+"""How long a search goes on, as far as the method itself says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from llmopt.problem import Problem
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """So many times through the training items, batch by batch (GPO, section 3).
+
+    Attributes:
+        epochs: How many times, 1 or more.
+        batch: Items of a step, 1 or more.
+    """
+
+    epochs: int = 3
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ConfigError(f"epochs are 1 or more, but got {self.epochs}")
+        check_batch(self.batch)
+
+    def __call__(self, problem: Problem) -> int:
+        """Return how many steps that takes with the training items of this problem (G10)."""
+        return self.epochs * epoch_steps(len(problem.items("train")), self.batch)
+
+
+def epoch_steps(items: int, batch: int) -> int:
+    """Return the steps of an epoch: whole batches, and a rest of at least half a batch.
+
+    At least one, however few the items are.
+    """
+    whole, rest = divmod(items, batch)
+    return max(1, whole + (2 * rest >= batch))
+
+
+def check_batch(batch: int) -> None:
+    """Refuse a batch without items.
+
+    Raises:
+        ConfigError: It is below 1.
+    """
+    if batch < 1:
+        raise ConfigError(f"the items of a batch are 1 or more, but got {batch}; 8 is usual")

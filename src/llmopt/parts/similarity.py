@@ -1,0 +1,113 @@
+"""How alike two texts are: by their words, by their letters, or by the vectors of a model."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from llmopt.algorithm import all_of
+from llmopt.errors import ConfigError, LostReplyError
+from llmopt.types import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.model import Model
+
+Unit = Literal["words", "characters"]
+
+_GRAM = 3  # letters of a run
+
+
+class Similarity(Protocol):
+    """How alike a text is to others.
+
+    A user's own is best a frozen dataclass: what it prints is a part of the run's identity.
+    """
+
+    async def __call__(self, text: str, others: Sequence[str]) -> Sequence[float]:
+        """Return one number for each of `others`; higher is more alike."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lexical:
+    """The cosine of how often things occur in both texts, in 0..1; capitals do not matter.
+
+    Attributes:
+        unit: Whether ``words`` are counted, or runs of three ``characters``, which also sees
+            that "answer" and "answers" are alike.
+    """
+
+    unit: Unit = "words"
+
+    def __post_init__(self) -> None:
+        if self.unit not in get_args(Unit):
+            raise ConfigError(f"what is compared is words or characters, but got {self.unit!r}")
+
+    async def __call__(self, text: str, others: Sequence[str]) -> Sequence[float]:
+        """Return the cosines."""
+        one = self._counts(text)
+        return [_cosine(one, self._counts(other)) for other in others]
+
+    def _counts(self, text: str) -> Counter[str]:
+        low = text.lower()
+        if self.unit == "words":
+            return Counter(re.findall(r"\w+", low))
+        flat = f" {' '.join(low.split())} "
+        return Counter(flat[at : at + _GRAM] for at in range(max(1, len(flat) - _GRAM + 1)))
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The cosine of the vectors that an embedding model gives two texts, in -1..1 (GPO, G2).
+
+    Attributes:
+        model: The embedding model with its rings: to a raw text it replies with a vector, as
+            JSON. Its rings store each reply, so every text is embedded once.
+    """
+
+    model: Model
+
+    async def __call__(self, text: str, others: Sequence[str]) -> Sequence[float]:
+        """Ask for the vectors that are not stored, and return the cosines.
+
+        Raises:
+            ModelError: The embedding model cannot answer.
+        """
+        texts = list(dict.fromkeys((text, *others)))
+        calls = [Call(role="embedder", prompt=t, max_tokens=1) for t in texts]
+        replies = await all_of(self.model.complete(call) for call in calls)
+        vectors = {
+            t: {str(n): x for n, x in enumerate(json.loads(reply.text))}
+            for t, reply in zip(texts, replies, strict=True)
+        }
+        if len({len(vector) for vector in vectors.values()}) > 1:
+            raise LostReplyError(
+                f"the vectors of {self.model.identity} are of one length, but got several; "
+                "has the model behind this name changed?"
+            )
+        return [_cosine(vectors[text], vectors[other]) for other in others]
+
+
+def named_similarity(name: str) -> Lexical | None:
+    """Return the similarity of a name, or None where it names an embedding model."""
+    for unit in get_args(Unit):
+        if name == unit:
+            return Lexical(unit)
+    if "/" in name or ":" in name:
+        return None
+    raise ConfigError(
+        "a similarity is words, characters, or an embedding model such as openai/… or "
+        f"sentence-transformers/…, but got {name!r}"
+    )
+
+
+def _cosine(one: Counter[str] | dict[str, float], other: Counter[str] | dict[str, float]) -> float:
+    product = sum(weight * other[key] for key, weight in one.items() if key in other)
+    size = math.sqrt(sum(w * w for w in one.values()) * sum(w * w for w in other.values()))
+    return product / size if size else float(not one and not other)

@@ -1,0 +1,140 @@
+"""An evaluation as a table for a terminal; model output is escaped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmopt.comparison import amount
+from llmopt.report.progress import clock
+from llmopt.report.tables import paid, visible
+from llmopt.text import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from llmopt.comparison import Comparison, Differing, Row
+
+_DIFFERING = 10  # items shown; all of them are in the JSON document
+_COLUMNS = 6  # instructions whose answers find room beside each other
+_SMALL = 0.0001
+
+
+def print_comparison(console: Console, found: Comparison) -> None:
+    """Print the instructions, the table, the verdict, where they differ, and what it cost."""
+    from rich.text import Text
+
+    def say(text: str, style: str = "") -> None:
+        # Never wrapped by us: a terminal does it itself, and a file keeps whole lines.
+        console.print(Text(visible(text), style=style), soft_wrap=True)
+
+    for number, row in enumerate(found.rows, 1):
+        say(f"[{number}] {row.text or '(empty)'}", "bold")
+    console.print()
+    console.print(_table(found))
+    console.print()
+    say(found.verdict, "bold")
+    methods = sorted({row.difference.method for row in found.rows if row.difference})
+    if methods:
+        corrected = "; corrected: by Holm" if len(found.rows) > 2 else ""  # noqa: PLR2004
+        say(f"p: {', '.join(methods)}{corrected}.", "dim")
+    for note in found.notes:
+        say(f"Note: {note}", "yellow")
+    if found.differing:
+        shown = min(_DIFFERING, len(found.differing))
+        say(f"\nItems on which they differ ({shown} of {len(found.differing)}):", "dim")
+        console.print(_items(found))
+    console.print()
+    say(_what(found))
+    for line in paid(found.usage, found.stretch):
+        say(line)
+    cost = "" if found.usd is None else f"Cost: {found.usd:.4f} US dollars. "
+    say(f"{cost}Time: {clock(found.seconds)}. Kept as: {found.run}")
+
+
+def _table(found: Comparison) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    many = len(found.rows) > 2  # noqa: PLR2004 - only then is there anything to correct
+    names = ["", "score", "95 % interval", "measured"]
+    if len(found.rows) > 1:
+        names += ["against [1]", "95 % interval", "won:lost", "p"]
+    for name in [*names, "p corrected"] if many else names:
+        table.add_column(name, no_wrap=True)
+    for number, row in enumerate(found.rows, 1):
+        cells = _cells(row, found.shares)
+        table.add_row(f"[{number}]", *cells[: len(table.columns) - 1])
+    return table
+
+
+def _cells(row: Row, shares: bool) -> tuple[str, ...]:
+    measured = f"{row.measured:,}/{row.planned:,}"
+    if row.score is None:
+        cells: tuple[str, ...] = ("-", "-", measured)
+    else:
+        interval = row.score.interval
+        ends = f"{_plain(interval.low, shares)} to {_plain(interval.high, shares)}"
+        cells = (amount(row.score.mean, shares), ends, measured)
+    difference = row.difference
+    if difference is None:
+        return (*cells, "", "", "", "", "")
+    low, high = difference.interval.low, difference.interval.high
+    return (
+        *cells,
+        _signed(difference.mean, shares),
+        f"{_signed(low, shares)} to {_signed(high, shares)}",
+        f"{difference.wins}:{difference.losses}",
+        _p(difference.p_value),
+        "" if row.corrected is None else _p(row.corrected),
+    )
+
+
+def _items(found: Comparison) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("item", no_wrap=True)
+    table.add_column("input", no_wrap=True, overflow="ellipsis", max_width=44)
+    table.add_column("target", no_wrap=True, overflow="ellipsis", max_width=20)
+    columns = range(min(_COLUMNS, len(found.rows)))
+    for number in columns:
+        table.add_column(f"[{number + 1}]", no_wrap=True, overflow="ellipsis", max_width=20)
+    for item in found.differing[:_DIFFERING]:
+        table.add_row(
+            Text(one_line(item.item, 20)),
+            Text(one_line(item.input, 200)),
+            Text(one_line(item.target, 60)),
+            *(Text(_answer(item, number, found.shares)) for number in columns),
+        )
+    return table
+
+
+def _answer(item: Differing, number: int, shares: bool) -> str:
+    """Return the answer with a mark where it is simply right or wrong, else with its score."""
+    score, answer = item.scores[number], item.answers[number]
+    if score is None:
+        return "(unmeasured)"
+    mark = {1.0: "+", 0.0: "-"}.get(score) if shares else None
+    words = "(none)" if answer is None else one_line(answer, 60)
+    return f"{mark or amount(score, shares)} {words}"
+
+
+def _what(found: Comparison) -> str:
+    part = "items" if found.part == "all" else f"{found.part} items"
+    often = f", {found.samples} answers to each" if found.samples > 1 else ""
+    by = f", answered by {found.scorer}" if found.scorer else ""
+    return f"{found.items:,} {part}{often}{by}."
+
+
+def _plain(value: float, shares: bool) -> str:
+    return f"{100 * value:.1f}" if shares else f"{value:.6g}"
+
+
+def _signed(value: float, shares: bool) -> str:
+    return f"{100 * value:+.1f}" if shares else f"{value:+.6g}"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < _SMALL else f"{value:.4f}"

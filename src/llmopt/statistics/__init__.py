@@ -1,0 +1,29 @@
+"""Intervals, paired tests and corrections: pure functions of numbers, numpy only.
+
+Scores are numbers where higher is better, one per item, in item order. Random draws come from
+the `seed` argument alone, through ``numpy.random.RandomState``, whose streams are frozen: the
+same arguments give the same figures on every machine and with every numpy.
+"""
+
+from llmopt.statistics.intervals import Interval, bootstrap_mean, wilson
+from llmopt.statistics.paired import (
+    Difference,
+    holm,
+    mcnemar_exact,
+    mcnemar_mid_p,
+    paired_difference,
+)
+from llmopt.statistics.planning import items_needed, lead_p_value
+
+__all__ = [
+    "Difference",
+    "Interval",
+    "bootstrap_mean",
+    "holm",
+    "items_needed",
+    "lead_p_value",
+    "mcnemar_exact",
+    "mcnemar_mid_p",
+    "paired_difference",
+    "wilson",
+]

@@ -1,0 +1,165 @@
+"""What is true of the runs in a store: their names, their journals, their time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from llmopt.store.protocol import Record
+from llmopt.testing.stores.demands import NASTY, put_number, refused, require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmopt.store.protocol import Store
+    from llmopt.testing.stores.demands import Opener
+
+
+def a_run_is_created_once(opener: Opener) -> None:
+    """A created run keeps its configuration; its name cannot be taken again."""
+    config = {"b": [1, 2.5, None, True], "a": {"ü": NASTY[5]}}
+    with closing(opener()) as store:
+        store.create("tickets", config)
+        with refused("a taken name", "'tickets'"):
+            store.create("tickets", {"other": 1})
+        require("the configuration", store.config("tickets"), config)
+    with closing(opener()) as store:
+        require("the configuration after opening again", store.config("tickets"), config)
+
+
+def an_unknown_run_is_refused_and_the_nearest_named(opener: Opener) -> None:
+    """Whatever reads or writes a run refuses an unknown name and names the nearest known one."""
+    asks: dict[str, Callable[[Store], object]] = {
+        "config": lambda store: store.config("ticket"),
+        "records": lambda store: store.records("ticket"),
+        "append": lambda store: store.append("ticket", "note", {}),
+        "replies": lambda store: store.replies("ticket"),
+        "spent": lambda store: store.spent("ticket"),
+        "seconds": lambda store: store.seconds("ticket"),
+        "add_seconds": lambda store: store.add_seconds("ticket", 1.0),
+    }
+    with closing(opener()) as store:
+        store.create("tickets", {})
+        for name, ask in asks.items():
+            with refused(f"{name} of an unknown run", "'ticket'", "'tickets'"):
+                ask(store)
+        require("the journal", list(store.records("tickets")), [Record(0, "config", {})])
+
+
+def a_name_follows_the_rule(opener: Opener) -> None:
+    """Names are 1 to 64 of a-z, 0-9, dot, underscore, hyphen."""
+    with closing(opener()) as store:
+        for name in ("", "-a", ".a", "A", "a b", "a/b", "ä", "a\n", "x" * 65):
+            with refused(f"the name {name!r}", "64"):
+                store.create(name, {})
+            with refused(f"a claim on {name!r}", "64"), store.claim(name):
+                pass
+        for name in ("a", "0", "con", "a.b_c-d", "x" * 64):
+            store.create(name, {})
+
+
+def a_new_name_is_the_first_free_one(opener: Opener) -> None:
+    """Names are counted up from 2, and shortened so that they stay names."""
+    with closing(opener()) as store:
+        names = []
+        for base in ("demo", "demo", "demo", "x" * 64, "x" * 64):
+            names.append(store.new_name(base))
+            store.create(names[-1], {})
+        require("the names", names, ["demo", "demo-2", "demo-3", "x" * 64, "x" * 62 + "-2"])
+
+
+def a_journal_keeps_its_order(opener: Opener) -> None:
+    """Records come back complete, numbered without a gap, run by run, after opening again."""
+    count = 350
+    with closing(opener()) as store:
+        store.create("a", {"run": "a"})
+        store.create("b", {"run": "b"})
+        for number in range(1, count):
+            store.append("a", "step", {"number": number, "text": NASTY[number % 6]})
+    with closing(opener()) as store:
+        store.append("b", "note", {"text": NASTY[6]})
+        steps = [
+            Record(number, "step", {"number": number, "text": NASTY[number % 6]})
+            for number in range(1, count)
+        ]
+        require(
+            "the journal of a",
+            list(store.records("a")),
+            [Record(0, "config", {"run": "a"}), *steps],
+        )
+        require(
+            "the journal of b",
+            list(store.records("b")),
+            [Record(0, "config", {"run": "b"}), Record(1, "note", {"text": NASTY[6]})],
+        )
+
+
+def a_journal_can_grow_while_it_is_read(opener: Opener) -> None:
+    """Reading a journal holds nothing up, and what was there at the beginning is read."""
+    with closing(opener()) as store:
+        store.create("a", {})
+        for _ in range(150):
+            store.append("a", "step", {})
+        records = store.records("a")
+        seen = [next(records).seq]
+        store.append("a", "step", {})
+        seen += [record.seq for record in records]
+        require("what was read", seen[:151], list(range(151)))
+
+
+def runs_are_summed_up_newest_first(opener: Opener) -> None:
+    """A line about a run: its last status, how many steps, and the last best score."""
+    with closing(opener()) as store:
+        require("the runs of a new store", store.runs(), ())
+        for name in ("first", "second"):
+            store.create(name, {})
+        store.append("first", "status", {"status": "running"})
+        for best in (0.25, 0.75, None):
+            store.append("first", "step", {"best": best})
+        store.append("first", "status", {"status": "budget"})
+        second, first = store.runs()
+        require("the newest run", second.name, "second")
+        found = (first.name, first.status, first.steps, first.best)
+        require("the line about the first run", found, ("first", "budget", 3, 0.75))
+        require("the best of a run without a score", (second.steps, second.best), (0, None))
+        require("whether times are in UTC", first.created.endswith("+00:00"), wanted=True)
+
+
+def a_running_run_nobody_claims_is_interrupted(opener: Opener) -> None:
+    """What a process that died has left behind is not shown as running."""
+    with closing(opener()) as store:
+        store.create("a", {})
+        store.append("a", "status", {"status": "running"})
+        require("the status without a claim", store.runs()[0].status, "interrupted")
+        with store.claim("a"):
+            require("the status with a claim", store.runs()[0].status, "running")
+            store.append("a", "status", {"status": "done"})
+            require("the status at the end", store.runs()[0].status, "done")
+
+
+def seconds_add_up(opener: Opener) -> None:
+    """Wall time is added to, from as many processes as work on a run in turn."""
+    with closing(opener()) as store:
+        store.create("a", {})
+        require("the time of a new run", store.seconds("a"), 0.0)
+        store.add_seconds("a", 1.5)
+    with closing(opener()) as store:
+        store.add_seconds("a", 0.25)
+        require("the time of both processes", store.seconds("a"), 1.75)
+
+
+def only_an_empty_run_is_discarded(opener: Opener) -> None:
+    """A run without steps and replies leaves no trace; any other stays as it is."""
+    with closing(opener()) as store:
+        for run in ("empty", "stepped", "paid"):
+            store.create(run, {"run": run})
+            store.append(run, "status", {"status": "failed"})
+        store.append("stepped", "step", {})
+        asyncio.run(put_number(store, "paid", 1))
+        for run in ("empty", "stepped", "paid", "never-made"):
+            store.discard(run)
+        require("what is left", {info.name for info in store.runs()}, {"stepped", "paid"})
+        require("a journal", [r.kind for r in store.records("paid")], ["config", "status"])
+        store.create("empty", {})
+        require("the journal of a new run", [r.kind for r in store.records("empty")], ["config"])

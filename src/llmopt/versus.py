@@ -1,0 +1,136 @@
+"""The winner against the start and the controls, on the same items: figures and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.statistics import Difference, holm, paired_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llmopt.types import Evaluation
+
+Word = Literal["better", "worse", "not distinguishable"]
+START = "start"
+"""Label of the starting solution."""
+
+
+@dataclass(frozen=True)
+class Versus:
+    """What held-out items say about the winner and one other solution.
+
+    Attributes:
+        against: Label of the other one: the start, or a control.
+        difference: Winner minus the other on the same items; above 0 the winner is better.
+        corrected: The p-value after Holm's correction for all comparisons that are reported.
+        word: What the winner is at the level of the report, by the corrected p-value.
+    """
+
+    against: str
+    difference: Difference
+    corrected: float
+    word: Word
+
+
+def compared(
+    best: Evaluation,
+    others: Sequence[tuple[str, Evaluation]],
+    level: float,
+    groups: Mapping[str, str],
+) -> tuple[Versus, ...]:
+    """Compare the winner with each of the others, and correct for their number.
+
+    Args:
+        best: What the winner got; an item that is unmeasured for one of two is left out.
+        others: Label and evaluation of each other solution, on the same items in order.
+        level: Confidence level of the intervals and words.
+        groups: Which group each item belongs to, by its id; see :func:`difference_of`.
+
+    Returns:
+        One per other solution that shares a measured item with the winner.
+    """
+    found = [(label, difference_of(other, best, level, groups)) for label, other in others]
+    known = [(label, difference) for label, difference in found if difference]
+    corrected = holm([difference.p_value for _, difference in known])
+    return tuple(
+        Versus(label, difference, p_value, _word(difference.mean, p_value, level))
+        for (label, difference), p_value in zip(known, corrected, strict=True)
+    )
+
+
+def difference_of(
+    first: Evaluation, second: Evaluation, level: float, groups: Mapping[str, str]
+) -> Difference | None:
+    """Compare two on the items that were measured for both; None where there are none.
+
+    Items of one group are one question that was asked several times, and are resampled
+    together.
+    """
+    pairs = [
+        (f.score, s.score, f.weight, groups[f.item])
+        for f, s in zip(first.outcomes, second.outcomes, strict=True)
+        if f.score is not None and s.score is not None
+    ]
+    if not pairs:
+        return None
+    before, after, weights, clusters = zip(*pairs, strict=True)
+    return paired_difference(before, after, weights, level, clusters=clusters)
+
+
+def sentence(found: Sequence[Versus], *, tested: bool, same: bool) -> str:
+    """Say what the comparisons say.
+
+    Args:
+        found: The winner against the start, unless it is the start, and against each control.
+        tested: Whether the winner was tested at all.
+        same: Whether the winner is the start.
+    """
+    start = next((versus for versus in found if versus.against == START), None)
+    if same:
+        said = "No gain: nothing that was tried did better than the starting solution."
+    elif start is None or not tested:
+        said = "Not tested: nothing is held out."
+    else:
+        said = _about_start(start)
+    return " ".join([said, *_about_controls([v for v in found if v is not start])])
+
+
+def _about_start(versus: Versus) -> str:
+    difference = versus.difference
+    points = f"({100 * difference.mean:+.1f} points)"
+    if versus.word != "not distinguishable":
+        return f"The winner is {versus.word} than the start on held-out items {points}."
+    said = (
+        f"The winner is not distinguishable from the start on {difference.n} held-out items "
+        f"{points}."
+    )
+    if difference.needed and difference.needed > difference.n:
+        said += f" About {difference.needed:,} of them would be needed to tell."
+    return said
+
+
+def _about_controls(found: Sequence[Versus]) -> list[str]:
+    """Return a sentence about the controls, if there are any, that names them by word."""
+    parts = []
+    for word, than in (
+        ("better", "better than"),
+        ("worse", "worse than"),
+        ("not distinguishable", "not distinguishable from"),
+    ):
+        names = [versus.against for versus in found if versus.word == word]
+        if names:
+            parts.append(f"{than} {_listed(names)}")
+    return [f"Against the controls it is {'; '.join(parts)}."] if parts else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    quoted = [f'"{name}"' for name in names]
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if quoted[1:] else quoted)
+
+
+def _word(mean: float, p_value: float, level: float) -> Word:
+    if p_value >= 1 - level:
+        return "not distinguishable"
+    return "better" if mean > 0 else "worse"

@@ -1,0 +1,108 @@
+"""EvoPrompt runs as its paper says: filled once, then crossed, the best or the better kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import llmopt
+from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
+from llmopt.model import Traits
+from llmopt.models.scripted import ScriptedModel
+from llmopt.problems.prompting import PromptProblem
+from llmopt.testing import scripted
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llmopt.algorithm import Algorithm
+    from llmopt.model import Family
+    from llmopt.types import Call
+
+
+def asked(folder: Path, algorithm: Algorithm, count: int = 3) -> list[list[Call]]:
+    """Return the calls to the optimizer LLM, step by step."""
+    calls: list[Call] = []
+
+    def answer(call: Call) -> str:
+        if call.role == "optimizer":
+            calls.append(call)
+        return scripted.answer(call)
+
+    plain = scripted.problem()
+    problem = PromptProblem.from_splits(
+        plain.splits, instructions=plain.instructions, task=plain.task, scorer=ScriptedModel(answer)
+    )
+    options: dict[str, Any] = {"controls": (), "progress": False, "store": folder / "runs"}
+    llmopt.optimize(problem, algorithm=algorithm, steps=count, **options)
+    size = len(calls) - 6 * (count - 1)
+    rest = calls[size:]
+    return [calls[:size], *(rest[at : at + 6] for at in range(0, len(rest), 6))]
+
+
+def test_the_paper_s_figures_are_the_defaults() -> None:
+    for made in (evoprompt_ga(), evoprompt_de()):
+        assert "population=10" in repr(made.select)
+        assert "value=0.5" in repr(made.propose)
+        assert "scores=0" in repr(made.propose)
+
+
+def test_ga_rewords_until_the_population_is_full_and_then_crosses(tmp_path: Path) -> None:
+    first, second, third = asked(tmp_path, evoprompt_ga(population=6, family="chat"))
+    assert len(first) == 4, "two of six are given"
+    assert all("one variation of it" in call.text for call in first)
+    assert all("Cross the two" in call.text for call in (*second, *third))
+    assert {call.temperature for call in (*first, *second)} == {0.5}
+    assert not any("score" in call.text.lower() for call in (*first, *second, *third))
+
+
+def test_de_shows_base_donors_and_best(tmp_path: Path) -> None:
+    first, second, _ = asked(tmp_path, evoprompt_de(population=6, family="chat"))
+    assert len(first) == 4
+    assert len({re.findall(r"The best \w+ so far:\n(.*)", c.text)[0] for c in second}) == 1
+    bases = [re.findall(r"The basic \w+:\n(.*)", call.text)[0] for call in second]
+    assert len(set(bases)) == 6, "each of the population is the base once"
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [("chat", "one variation"), ("brackets", "a variation"), ("continuation", "several different")],
+)
+@pytest.mark.parametrize("make", [evoprompt_ga, evoprompt_de])
+async def test_a_lone_parent_is_reworded(make: Any, family: Family, words: str) -> None:
+    sent: list[str] = []
+
+    def answer(call: Call) -> str:
+        sent.append(call.text)
+        return ""
+
+    told = Trajectory().tell([Entry(Candidate("Answer."), Evaluation((Outcome("1", 0.5),), 1))])
+    model = ScriptedModel(answer, traits=Traits(completion=True))
+    await make(population=3, family=family).ask(scripted.problem(), told, model, 0, 4)
+    assert len(sent) == 2
+    assert all(words in text and "Answer." in text for text in sent)
+
+
+async def test_de_children_name_the_base_first(tmp_path: Path) -> None:
+    problem = scripted.problem()
+    model = scripted.model()
+    options: dict[str, Any] = {"store": tmp_path / "runs", "name": "de", "steps": 3}
+    scored = PromptProblem.from_splits(
+        problem.splits, instructions=problem.instructions, task=problem.task, scorer=model
+    )
+    async with llmopt.prepare(
+        scored, algorithm=evoprompt_de(population=4), optimizer=model, **options
+    ) as run:
+        for _ in range(3):
+            await run.step()
+        past = run.trajectory
+    assert len(past) > 6
+    children = [entry for entry in past if entry.candidate.step == 2]
+    assert children
+    held = {entry.candidate.id for entry in past if entry.candidate.step < 2}
+    assert all(len(child.candidate.parents) == 4 for child in children)
+    assert all(child.candidate.parents[0] in held for child in children)

@@ -1,0 +1,270 @@
+"""Textual gradients come from what a solution got wrong, and lead to successors of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llmopt.algorithm import Algorithm, Brief, Feedback
+from llmopt.errors import ConfigError
+from llmopt.model import Traits
+from llmopt.models.scripted import ScriptedModel
+from llmopt.parts.critique import Together
+from llmopt.parts.gradients import Gradients, Successors, TextualGradients, focus
+from llmopt.parts.keep import Elitist
+from llmopt.parts.propose import Generate
+from llmopt.parts.rate import Everything
+from llmopt.parts.reflect import Exemplars
+from llmopt.parts.select import EachOfBest, Lineages
+from llmopt.problem import Refusal
+from llmopt.testing import scripted
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Outcome, digest
+
+if TYPE_CHECKING:
+    from llmopt.types import Call
+
+TASK = scripted.problem()
+TRAIN = TASK.items("train")
+EDIT = Generate(samples=1, family="chat", wording="protegi", scores=0, refine="edit")
+REWORD = Generate(samples=2, family="chat", wording="ape", scores=0)
+
+
+def entry(text: str, wrong: int, parents: tuple[Entry, ...] = (), step: int = 1) -> Entry:
+    """Return a solution that got the first items wrong."""
+    outcomes = tuple(
+        Outcome(item.id, float(at >= wrong), answer=f"answer {at}" if at % 2 else None)
+        for at, item in enumerate(TRAIN)
+    )
+    ids = tuple(parent.candidate.id for parent in parents)
+    return Entry(Candidate(text, step, ids), Evaluation(outcomes, len(TRAIN)))
+
+
+class Talker:
+    """A model that says what is wrong when it is asked so, and else writes something new."""
+
+    def __init__(self, said: str = "<TEXT>It names no answer.</TEXT>", **traits: Any) -> None:
+        self.said = said
+        self.calls: list[Call] = []
+        self.model = ScriptedModel(self._answer, traits=Traits(**traits))
+
+    def _answer(self, call: Call) -> str:
+        self.calls.append(call)
+        if "wrong answers here" in call.text:
+            return self.said
+        return f"<INS>Say {digest(f'{call.text} {call.sample}')[:8]}.</INS>"
+
+
+def brief(talker: Talker, *parents: Entry, seed: int = 1, step: int = 2, **more: Any) -> Brief:
+    trajectory = Trajectory().tell(parents)
+    current = more.pop("current", parents[-1:])
+    return Brief(TASK, trajectory, talker.model, parents, step, 4, seed, current=current, **more)
+
+
+async def test_each_group_of_errors_is_asked_about_once() -> None:
+    talker = Talker()
+    now = entry("Answer.", 9)
+    found = await TextualGradients(groups=3, errors=4)(brief(talker, now))
+    assert isinstance(found, Gradients)
+    assert len(talker.calls) == len(found.calls) == len(found.branches) == 3
+    assert found.calls == tuple(call.key(talker.model.identity) for call in talker.calls)
+    wrong = {item.input for item in TRAIN[:9]}
+    for call, branch in zip(talker.calls, found.branches, strict=True):
+        shown = {item.input for item in TRAIN if item.input in call.text}
+        assert len(shown) == 4
+        assert shown <= wrong, "only what it got wrong"
+        assert all(question in branch.text for question in shown)
+        assert branch.text.endswith("It names no answer.")
+        assert "Answer." in call.text
+    assert len({call.text for call in talker.calls}) > 1
+    assert found.text == "\n\n".join(branch.text for branch in found.branches)
+
+
+async def test_the_wrong_answers_are_those_of_the_evaluation() -> None:
+    talker = Talker()
+    await TextualGradients(groups=1, errors=99)(brief(talker, entry("Answer.", 4)))
+    text = talker.calls[0].text
+    assert "Answer given: answer 1" in text
+    assert "Answer given: answer 3" in text
+    assert text.count("Answer given: (nothing that can be read)") == 2
+    assert text.count("Right answer: ") == 4
+
+
+async def test_without_errors_there_is_no_gradient_and_no_call() -> None:
+    talker = Talker()
+    assert await TextualGradients()(brief(talker, entry("Answer.", 0))) == Feedback()
+    assert await TextualGradients()(brief(talker)) == Feedback()
+    assert not talker.calls
+
+
+async def test_errors_are_looked_for_among_the_minibatch() -> None:
+    talker = Talker()
+    for step in range(1, 9):
+        await TextualGradients(groups=1, errors=99, batch=2)(
+            brief(talker, entry("Answer.", 12), step=step)
+        )
+    assert all(call.text.count("Right answer: ") == 2 for call in talker.calls)
+    assert len({call.text for call in talker.calls}) > 1, "drawn anew in each step"
+
+
+@pytest.mark.parametrize(
+    ("said", "reasons"),
+    [
+        ("<TEXT>One.</TEXT> and <TEXT> Two. </TEXT><TEXT>Three.</TEXT>", ["One.", "Two."]),
+        ("<TEXT>One.", ["One."]),
+        ("It is too short.", ["It is too short."]),
+        ("<TEXT></TEXT>", ["", ""]),
+        (" \n", ["", ""]),
+    ],
+)
+async def test_reasons_are_read_from_the_reply(said: str, reasons: list[str]) -> None:
+    found = await TextualGradients(groups=1, reasons=2)(brief(Talker(said), entry("Answer.", 3)))
+    assert isinstance(found, Gradients)
+    assert len(found.branches) == len(reasons)
+    for branch, reason in zip(found.branches, reasons, strict=True):
+        assert branch.text.endswith(reason)
+        assert "Right answer: " in branch.text
+
+
+async def test_at_temperature_0_equal_groups_are_the_same_call() -> None:
+    cold, warm = Talker(), Talker()
+    now = entry("Answer.", 1)
+    await TextualGradients(groups=4, temperature=0)(brief(cold, now))
+    await TextualGradients(groups=4)(brief(warm, now))
+    assert len({call.key("") for call in cold.calls}) == 1
+    assert len({call.key("") for call in warm.calls}) == 4
+
+
+async def test_a_raw_model_goes_on_with_an_open_text() -> None:
+    talker = Talker(completion=True, chat=False, family="continuation")
+    await TextualGradients(groups=1)(brief(talker, entry("Answer.", 3)))
+    (call,) = talker.calls
+    assert call.prompt is not None
+    assert call.prompt.endswith("<TEXT>")
+    assert call.stop == ("</TEXT>",)
+
+
+def test_where_nothing_is_answered_there_are_no_errors() -> None:
+    with pytest.raises(ConfigError, match="no inputs"):
+        TextualGradients().fits(scripted.numbers())
+    TextualGradients().fits(TASK)
+
+
+@pytest.mark.parametrize("option", ["groups", "errors", "reasons", "batch", "max_tokens"])
+def test_nothing_of_gradients_is_zero(option: str) -> None:
+    options: dict[str, Any] = {option: 0}
+    with pytest.raises(ConfigError, match="1 or more"):
+        TextualGradients(**options)
+    with pytest.raises(ConfigError, match="0 to 2"):
+        TextualGradients(temperature=3)
+    with pytest.raises(ConfigError, match="0 for all"):
+        Successors(at_most=-1)
+
+
+def test_the_focus_is_the_last_parent_that_survives() -> None:
+    bad, good = entry("Bad.", 9), entry("Good.", 2)
+    talker = Talker()
+    assert focus(brief(talker, bad, good, current=(good,))) == good
+    assert focus(brief(talker, good, bad, current=(good,))) == good
+    assert focus(brief(talker, good, bad, current=(good, bad))) == bad
+    assert focus(brief(talker, bad, current=())) == bad
+    assert focus(brief(talker)) is None
+
+
+def lines(talker: Talker) -> Counter[str]:
+    return Counter(
+        "critique"
+        if "wrong answers here" in call.text
+        else "reworded"
+        if "in other words" in call.text
+        else "edit"
+        for call in talker.calls
+    )
+
+
+async def proposed(talker: Talker, part: Successors, now: Entry, **more: Any) -> list[Any]:
+    asked = brief(talker, now, **more)
+    feedback = await TextualGradients(groups=3)(asked)
+    talker.calls.clear()
+    return list(await part(replace(asked, feedback=feedback)))
+
+
+async def test_each_branch_is_edited_and_each_edit_reworded() -> None:
+    """ProTeGi: 3 gradients, 3 edits, 2 new wordings of each and of the prompt itself."""
+    talker, now = Talker(), entry("Answer.", 9)
+    found = await proposed(talker, Successors(EDIT, REWORD), now)
+    assert lines(talker) == {"edit": 3, "reworded": 8}
+    assert len(found) == len({p.text for p in found}) == 11
+    assert all(p.parents == (now,) for p in found)
+    edits = [p.text for p in found if not isinstance(p.text, Refusal)][::3][:3]
+    for text in (*edits, "Answer."):
+        shown = [
+            c for c in talker.calls if "other words" in c.text and f"<INS>{text}</INS>" in c.text
+        ]
+        assert len(shown) == 2
+
+
+async def test_the_lot_falls_before_anything_is_asked() -> None:
+    talker, now = Talker(), entry("Answer.", 9)
+    found = await proposed(talker, Successors(EDIT, REWORD, at_most=4), now)
+    drawn = [p for p in found if not isinstance(p.text, Refusal)]
+    left_out = [p for p in found if isinstance(p.text, Refusal)]
+    assert len(drawn) == 4
+    assert all(p.text == Refusal("left out by lot") for p in left_out)
+    assert len(talker.calls) == len(found) < 11
+    again = await proposed(Talker(), Successors(EDIT, REWORD, at_most=4), now)
+    other = await proposed(Talker(), Successors(EDIT, REWORD, at_most=4), now, seed=2)
+    assert again == found
+    assert other != found
+
+
+async def test_without_errors_the_current_solution_is_reworded_or_asked_for_once() -> None:
+    talker, perfect = Talker(), entry("Answer.", 0)
+    assert len(await proposed(talker, Successors(EDIT, REWORD), perfect)) == 2
+    assert lines(talker) == {"reworded": 2}
+    talker = Talker()
+    assert len(await proposed(talker, Successors(EDIT), perfect)) == 1
+    assert lines(talker) == {"edit": 1}
+
+
+async def test_the_current_solution_stands_in_for_a_refused_edit() -> None:
+    talker, now = Talker(), entry("Answer.", 9)
+    refused = Generate(samples=1, family="brackets", wording="protegi", scores=0, refine="edit")
+    found = await proposed(talker, Successors(refused, REWORD), now)
+    assert Counter(p.text for p in found)[Refusal("no marked text in the reply")] == 3
+    shown = [call for call in talker.calls if "<INS>Answer.</INS>" in call.text]
+    assert len(shown) == lines(talker)["reworded"] == 8
+
+
+async def test_a_proposal_that_knows_no_branches_is_told_all_of_them() -> None:
+    """Parts of one method work in another."""
+    talker, now = Talker(), entry("Answer.", 9)
+    method = Algorithm(
+        name="plain",
+        select=EachOfBest(1),
+        reflect=Together((Exemplars(2), TextualGradients(groups=2))),
+        propose=Generate(samples=1, family="chat", wording="gpo", refine="generate"),
+        rate=Everything(),
+        keep=Elitist(),
+    )
+    asked = await method.ask(TASK, Trajectory().tell([now]), talker.model, 1, 4)
+    assert len(asked.calls) == 3
+    assert talker.calls[-1].text.count("It names no answer.") == 2
+    assert talker.calls[-1].text.count("Output:") == 2
+
+
+async def test_a_lineage_is_what_a_survivor_was_refined_from() -> None:
+    first, aside = entry("First.", 9, step=0), entry("Aside.", 8, step=0)
+    second = entry("Second.", 6, (aside, first), 1)
+    third = entry("Third.", 3, (first, second), 2)
+    trajectory = Trajectory().tell([first, aside]).tell([second]).tell([third])
+    rng = brief(Talker()).rng("select")
+    found = await Lineages()(trajectory, (third, aside), rng)
+    assert found == ((first, second, third), (aside,))
+    assert await Lineages(2)(trajectory, (third,), rng) == ((second, third),)
+    assert await Lineages()(Trajectory(), (), rng) == ((),)
+    with pytest.raises(ConfigError, match="0 for all"):
+        Lineages(-1)

@@ -1,0 +1,130 @@
+"""Which past solutions stand beside the current one, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from llmopt.errors import ConfigError
+from llmopt.models.scripted import ScriptedModel
+from llmopt.parts.momentum import Importance, Only, Recency, Relevance
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.algorithm import Select
+
+STORY = [("start", 0.2), ("start now", 0.9), ("sing aloud", 0.5), ("start it now", 0.4)]
+
+
+def trajectory() -> Trajectory:
+    """Who was current in each step, each out of the one before, with a loser beside it."""
+    told, last = Trajectory(), tuple[str, ...]()
+    for step, (text, score) in enumerate(STORY):
+        tried = [entry(text, score, step, last)]
+        if step:
+            tried.append(entry(f"start loser {step}", 0.1, step, last))
+        told = told.tell(tried)
+        last = (tried[0].candidate.id,)
+    return told
+
+
+def entry(text: str, score: float, step: int, parents: tuple[str, ...]) -> Entry:
+    return Entry(Candidate(text, step, parents), Evaluation((Outcome("i", score),), 1))
+
+
+def shown(select: Select) -> list[str]:
+    past = trajectory()
+    current = past.entry(Candidate("start it now").id)
+    groups = asyncio.run(select(past, (current,), np.random.RandomState(0)))
+    assert len(groups) == 1
+    return [e.text for e in groups[0]]
+
+
+def test_g3_the_most_alike_stand_last() -> None:
+    """The current one, which is like nothing more than itself, at the very end."""
+    assert shown(Relevance(3)) == ["start", "start now", "start it now"]
+
+
+def test_g3_the_published_code_s_order_is_an_option() -> None:
+    assert shown(Relevance(3, "descending")) == ["start it now", "start now", "start"]
+
+
+def test_recency_shows_the_last_ones() -> None:
+    assert shown(Recency(3)) == ["start now", "sing aloud", "start it now"]
+    assert shown(Recency(2, "descending")) == ["start it now", "sing aloud"]
+
+
+def test_importance_shows_the_best_ones() -> None:
+    assert shown(Importance(3)) == ["sing aloud", "start now", "start it now"]
+
+
+def test_without_momentum_the_current_one_stands_alone() -> None:
+    assert shown(Only()) == ["start it now"]
+    assert shown(Relevance(1)) == ["start it now"]
+
+
+def test_who_was_never_gone_on_from_is_not_remembered() -> None:
+    assert not any("loser" in text for text in shown(Recency(99)))
+
+
+def test_all_that_was_tried_can_be_looked_through() -> None:
+    assert len(shown(Recency(99, among="all"))) == 7
+    assert shown(Recency(2, among="all")) == ["start loser 3", "start it now"]
+
+
+def test_a_partial_score_never_outranks_a_full_one() -> None:
+    part = Entry(Candidate("lucky", 4), Evaluation((Outcome("i", 1.0),), 9))
+    past = trajectory().tell([part])
+    current = past.entry(Candidate("start it now").id)
+    draw = np.random.RandomState(0)
+    (group,) = asyncio.run(Importance(2, among="all")(past, (current,), draw))
+    assert [e.text for e in group] == ["start now", "start it now"]
+
+
+@dataclass(frozen=True)
+class Short:
+    """The shorter, the more alike."""
+
+    async def __call__(self, text: str, others: Sequence[str]) -> Sequence[float]:
+        assert text == "start it now"
+        return [-len(other) for other in others]
+
+
+def test_g2_a_user_s_own_similarity_is_used() -> None:
+    assert shown(Relevance(2, similarity=Short())) == ["start", "start it now"]
+
+
+def test_an_embedding_model_is_handed_in() -> None:
+    select = Relevance(2, similarity="openai/some-model")
+    assert select.embedder == "openai/some-model"
+    with pytest.raises(ConfigError, match="needs that model"):
+        shown(select)
+    model = ScriptedModel(lambda call: f"[1.0, {call.text.count('aloud')}.0]")
+    assert shown(select.bound(model)) == ["start now", "start it now"]
+    assert repr(select.bound(model)) == repr(select), "the run stays the same run"
+    assert Relevance().embedder == ""
+    assert Relevance().bound(model) == Relevance()
+
+
+def test_with_nothing_measured_nothing_is_shown() -> None:
+    empty = Trajectory().tell([])
+    for select in (Only(), Recency(), Relevance()):
+        assert asyncio.run(select(empty, (), np.random.RandomState(0))) == ((),)
+
+
+def test_impossible_options_are_refused() -> None:
+    with pytest.raises(ConfigError, match="1 or more"):
+        Recency(0)
+    with pytest.raises(ConfigError, match="ascending or descending"):
+        Importance(order="random")  # type: ignore[arg-type] # what a configuration could say
+    with pytest.raises(ConfigError, match="chosen or all"):
+        Recency(among="some")  # type: ignore[arg-type] # as above
+    with pytest.raises(ConfigError, match="a similarity is"):
+        Relevance(similarity="relavance")

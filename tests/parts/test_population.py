@@ -1,0 +1,168 @@
+"""A population: who breeds with whom by chance and score, and who takes whose place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmopt.errors import ConfigError
+from llmopt.parts.keep import Elitist
+from llmopt.parts.population import DifferenceGroups, ReplaceIfBetter, Roulette
+from llmopt.trajectory import Entry, Trajectory, rank
+from llmopt.types import Candidate, Evaluation, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llmopt.algorithm import Select
+
+
+def entry(text: str, score: float | None, step: int = 0, *parents: str) -> Entry:
+    ids = tuple(Candidate(parent).id for parent in parents)
+    return Entry(Candidate(text, step, ids), Evaluation((Outcome("i", score),), 1))
+
+
+def told(*steps: Sequence[Entry]) -> Trajectory:
+    past = Trajectory()
+    for entries in steps:
+        past = past.tell(entries)
+    return past
+
+
+def starts(*scores: float) -> list[Entry]:
+    return [entry(f"s{n}", score) for n, score in enumerate(scores)]
+
+
+def groups(select: Select, past: Trajectory, current: Sequence[Entry], seed: int = 0) -> list[str]:
+    rng = np.random.RandomState(seed)
+    found = asyncio.run(select(past, tuple(current), rng))
+    return [" ".join(entry.text for entry in group) for group in found]
+
+
+MAKES: list[Callable[[int], Select]] = [Roulette, DifferenceGroups]
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_the_first_step_fills_the_population_with_other_wordings(
+    make: Callable[[int], Select],
+) -> None:
+    past = told(starts(0.2, 0.6))
+    assert groups(make(5), past, past.best(5)) == ["s1", "s0", "s1"]
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_who_has_too_few_to_cross_is_reworded(make: Callable[[int], Select]) -> None:
+    past = told(starts(0.2), [], [])
+    assert groups(make(3), past, past.best(3)) == ["s0"] * 3
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_with_nobody_measured_there_is_one_empty_group(make: Callable[[int], Select]) -> None:
+    past = told([entry("s", None)])
+    assert groups(make(4), past, ()) == [""]
+
+
+def test_the_parents_of_a_pair_differ_and_there_are_as_many_pairs_as_places() -> None:
+    past = told(starts(0.1, 0.2, 0.9), [])
+    pairs = groups(Roulette(7), past, past.best(3))
+    assert len(pairs) == 7
+    assert all(len(set(pair.split())) == 2 for pair in pairs)
+    assert pairs == groups(Roulette(7), past, past.best(3))
+    assert pairs != groups(Roulette(7), past, past.best(3), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "first"),
+    [
+        ((0.1, 0.3, 0.6), (0.1, 0.3, 0.6)),
+        ((0.0, 0.0, 0.0), (1 / 3, 1 / 3, 1 / 3)),
+        ((-3.0, -2.0, 1.0), (0.0, 0.2, 0.8)),
+    ],
+)
+def test_the_wheel_turns_by_the_score(scores: tuple[float, ...], first: tuple[float, ...]) -> None:
+    past = told(starts(*scores), [])
+    drawn = Counter(pair.split()[0] for pair in groups(Roulette(4000), past, past.best(3)))
+    for n, share in enumerate(first):
+        assert drawn[f"s{n}"] / 4000 == pytest.approx(share, abs=0.03)
+
+
+def test_a_difference_group_is_base_two_others_and_the_best() -> None:
+    past = told(starts(0.1, 0.2, 0.9, 0.5), [])
+    found = [group.split() for group in groups(DifferenceGroups(4), past, past.best(4))]
+    assert [base for base, *_ in found] == ["s2", "s3", "s1", "s0"]
+    for base, first, second, best in found:
+        assert len({base, first, second}) == 3
+        assert best == "s2"
+
+
+def held(population: int, *steps: Sequence[Entry]) -> list[str]:
+    return [entry.text for entry in ReplaceIfBetter(population)(told(*steps))]
+
+
+def test_a_child_takes_the_place_of_its_first_parent_if_it_is_better() -> None:
+    first = starts(0.5, 0.4, 0.3)
+    better, worse = entry("b", 0.45, 1, "s1", "s0"), entry("w", 0.2, 1, "s2", "s0")
+    assert held(3, first, [better, worse]) == ["s0", "b", "s2"]
+
+
+def test_an_equal_child_does_not_replace() -> None:
+    assert held(1, starts(0.5), [entry("e", 0.5, 1, "s0")]) == ["s0"]
+
+
+def test_the_best_starts_take_the_places_and_newcomers_the_free_ones() -> None:
+    assert held(2, starts(0.1, 0.5, 0.3)) == ["s1", "s2"]
+    assert held(3, starts(0.5), [entry("a", 0.1, 1, "s0"), entry("b", 0.7, 1, "s0")]) == [
+        "b",
+        "s0",
+        "a",
+    ]
+
+
+def test_a_place_is_inherited_and_strangers_take_none() -> None:
+    """A child of somebody who was replaced in the meantime competes with who holds the place."""
+    first = starts(0.5)
+    assert held(1, first, [entry("a", 0.6, 1, "s0"), entry("b", 0.7, 1, "s0")]) == ["b"]
+    assert held(1, first, [entry("a", 0.8, 1, "s0"), entry("b", 0.7, 1, "s0")]) == ["a"]
+    assert held(1, first, [entry("stranger", 0.9, 1)]) == ["s0"]
+
+
+def test_a_partial_score_replaces_no_full_one_and_none_takes_no_place() -> None:
+    lucky = Entry(Candidate("lucky", 1, (Candidate("s0").id,)), Evaluation((Outcome("i", 1.0),), 4))
+    assert held(1, starts(0.5), [lucky]) == ["s0"]
+    assert held(2, starts(0.5), [entry("lost", None, 1, "s0")]) == ["s0"]
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9)), max_size=6), max_size=6),
+    st.integers(1, 5),
+)
+def test_no_place_ever_gets_worse(steps: list[list[tuple[float, int]]], population: int) -> None:
+    past, known = told(starts(0.5, 0.2)), ["s0", "s1"]
+    before = ReplaceIfBetter(population)(past)
+    for number, children in enumerate(steps, 1):
+        made = [
+            entry(f"c{number}.{n}", score, number, known[parent % len(known)])
+            for n, (score, parent) in enumerate(children)
+        ]
+        past = past.tell(made)
+        known += [child.text for child in made]
+        after = ReplaceIfBetter(population)(past)
+        assert len(after) == min(population, max(len(before), len(past)))
+        for old, new in zip(before, after, strict=False):
+            assert rank(new) >= rank(old)
+        assert list(after) == sorted(after, key=rank, reverse=True)
+        before = after
+
+
+@pytest.mark.parametrize(
+    ("make", "size"), [(Roulette, 1), (DifferenceGroups, 2), (ReplaceIfBetter, 0), (Elitist, 0)]
+)
+def test_too_small_a_population_is_refused(make: Callable[[int], object], size: int) -> None:
+    with pytest.raises(ConfigError, match=f"got {size}"):
+        make(size)

@@ -1,0 +1,162 @@
+"""What an answer was worth is told for training items, from the store, and for poor ones only."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from llmopt.algorithm import Brief
+from llmopt.errors import ConfigError
+from llmopt.models.scripted import ScriptedModel
+from llmopt.parts.rewards import Beam, Overheard, Rewards
+from llmopt.problems.judge import Judge
+from llmopt.problems.prompting import PromptProblem
+from llmopt.testing import scripted
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Call, Candidate, Evaluation, Message, Outcome
+
+if TYPE_CHECKING:
+    from llmopt.model import Model
+    from llmopt.problem import Problem
+
+PROBLEM = scripted.problem()
+
+
+def entry(text: str, scores: list[float], step: int = 0, *parents: Entry) -> Entry:
+    items = PROBLEM.items("train")
+    outcomes = tuple(Outcome(i.id, s) for i, s in zip(items, scores, strict=False))
+    ids = tuple(parent.candidate.id for parent in parents)
+    return Entry(Candidate(text, step, ids), Evaluation(outcomes, len(scores)))
+
+
+def brief(state: Entry, scorer: Model | None, problem: Problem = PROBLEM, seed: int = 0) -> Brief:
+    past = Trajectory().tell([state])
+    return Brief(problem, past, scripted.model(), (state,), 1, 4, seed, 0, (state,), scorer)
+
+
+# -- what is told ---------------------------------------------------------------------------
+
+
+def test_an_answer_is_told_with_its_question_and_its_score() -> None:
+    state = entry("Answer.", [1.0, 0.0, 1.0])
+    poor = PROBLEM.items("train")[1]
+    scorer = ScriptedModel(lambda call: f"I think so: {call.text.splitlines()[0]}")
+    text = asyncio.run(Rewards()(brief(state, scorer))).text
+    assert poor.input in text
+    assert "I think so: Answer." in text
+    assert "0 to 100: 0" in text
+    assert "What was said of it" not in text
+
+
+def test_the_scorer_is_asked_what_it_was_asked_when_it_was_measured() -> None:
+    state, calls = entry("Answer.", [0.0]), list[Call]()
+
+    def answer(call: Call) -> str:
+        calls.append(call)
+        return "yes"
+
+    scorer = ScriptedModel(answer)
+    asyncio.run(PROBLEM.measure("Answer.", PROBLEM.items("train")[0], scorer))
+    asyncio.run(Rewards()(brief(state, scorer)))
+    assert calls[0] == calls[1]
+
+
+def test_what_a_judge_said_is_told_without_its_verdict() -> None:
+    def rate(call: Call) -> str:
+        code = re.findall(r"Verdict ([0-9a-f]{12}):", call.text)[-1]
+        return f"clarity: 2, it rambles\ndepth: 4, fine\nVerdict {code}: 2, 4"
+
+    judge = Judge("dynamic").bound(ScriptedModel(rate))
+    judged = PromptProblem.from_splits(
+        PROBLEM.splits, instructions="Answer.", task="Answer.", metric=judge
+    )
+    told = asyncio.run(Rewards()(brief(entry("Answer.", [0.5]), scripted.model(), judged)))
+    assert "What was said of it:\nclarity: 2, it rambles\ndepth: 4, fine" in told.text
+    assert "Verdict" not in told.text
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "count"),
+    [
+        ([1.0, 0.9], {}, 0),
+        ([1.0, 0.875], {}, 1),
+        ([0.0, 0.0, 0.0], {"items": 2}, 2),
+        ([0.0], {"items": 5}, 1),
+        ([1.0, 1.0], {"enough": 1.0}, 1),
+    ],
+)
+def test_what_is_good_enough_is_passed_over(
+    scores: list[float], options: dict[str, Any], count: int
+) -> None:
+    told = asyncio.run(Rewards(**options)(brief(entry("Answer.", scores), scripted.model())))
+    assert told.text.count("Score of this answer") == count
+
+
+def test_other_seeds_draw_other_items_and_the_same_seed_the_same() -> None:
+    state = entry("Answer.", [0.0] * 12)
+    told = [
+        asyncio.run(Rewards()(brief(state, scripted.model(), seed=seed))).text
+        for seed in (0, 0, *range(1, 9))
+    ]
+    assert told[0] == told[1]
+    assert len(set(told)) > 3
+
+
+def test_without_a_scorer_or_a_state_nothing_is_told() -> None:
+    state = entry("Answer.", [0.0])
+    assert asyncio.run(Rewards()(brief(state, None))).text == ""
+    nobody = Brief(PROBLEM, Trajectory(), scripted.model(), (), 1, 4, 0, scorer=scripted.model())
+    assert asyncio.run(Rewards()(nobody)).text == ""
+
+
+async def test_who_is_overheard_stays_open() -> None:
+    model = ScriptedModel(lambda _: "yes")
+    heard = Overheard(model)
+    call = Call("scorer", (Message("user", "Now?"),))
+    assert (await heard.complete(call)).text == "yes"
+    await heard.close()
+    assert (await model.complete(call)).text == "yes"
+    assert heard.replies == ["yes"]
+    assert heard.identity == model.identity
+
+
+# -- the beam -------------------------------------------------------------------------------
+
+
+def line() -> tuple[Trajectory, list[Entry]]:
+    made: list[Entry] = []
+    past = Trajectory()
+    for step in range(5):
+        made.append(entry(f"v{step}", [step / 10], step, *made))  # as a beam shows its line
+        past = past.tell(made[-1:])
+    return past, made
+
+
+@pytest.mark.parametrize(
+    ("history", "shown"),
+    [(0, ["v4"]), (2, ["v2", "v3", "v4"]), (9, ["v0", "v1", "v2", "v3", "v4"])],
+)
+def test_a_state_stands_last_after_those_it_came_from(history: int, shown: list[str]) -> None:
+    past, made = line()
+    rng = np.random.RandomState(0)
+    (group,) = asyncio.run(Beam(history)(past, (made[-1],), rng))
+    assert [e.text for e in group] == shown
+
+
+def test_every_survivor_is_a_state_of_its_own() -> None:
+    past, made = line()
+    groups = asyncio.run(Beam(1)(past, (made[4], made[1]), np.random.RandomState(0)))
+    assert [[e.text for e in group] for group in groups] == [["v3", "v4"], ["v0", "v1"]]
+    assert asyncio.run(Beam()(past, (), np.random.RandomState(0))) == ((),)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Beam(-1), lambda: Rewards(0), lambda: Rewards(enough=1.1)]
+)
+def test_options_out_of_range_are_refused(make: Any) -> None:
+    with pytest.raises(ConfigError):
+        make()

@@ -1,0 +1,146 @@
+"""A function may be slow, fail or end its process; the others are measured all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import time
+from typing import Any
+
+import own_functions
+import pytest
+
+from llmopt.errors import InputError
+from llmopt.problems.function import FunctionProblem
+from llmopt.types import Item, Outcome
+
+VALUE = Item("value")
+
+
+def problem(function: Any, **options: Any) -> FunctionProblem:
+    return FunctionProblem(function, "Find it.", ["x"], **options)
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def measured(made: FunctionProblem, *texts: str) -> list[Outcome]:
+    return list(await asyncio.gather(*(made.measure(text, VALUE, None) for text in texts)))
+
+
+# -- threads --------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_takes_too_long_stays_unmeasured_and_holds_nobody_up() -> None:
+    gate = threading.Event()
+
+    def slow(text: str) -> float:
+        return float(gate.wait(600)) if text == "slow" else 1.0
+
+    try:
+        slow_one, quick = await measured(problem(slow, timeout=0.05), "slow", "quick")
+    finally:
+        gate.set()
+    assert (slow_one.score, slow_one.reason) == (None, "took longer than 0.05 s")
+    assert quick.score == 1
+
+
+async def test_a_coroutine_that_takes_too_long_is_cancelled() -> None:
+    cancelled = []
+
+    async def slow(_text: str) -> float:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+        return 1.0
+
+    (outcome,) = await measured(problem(slow, timeout=0.05), "x")
+    assert (outcome.reason, cancelled) == ("took longer than 0.05 s", [True])
+
+
+async def test_a_timeout_of_the_functions_own_is_told_as_such() -> None:
+    def own(_text: str) -> float:
+        raise TimeoutError("the bench is busy")
+
+    (outcome,) = await measured(problem(own, timeout=60), "x")
+    assert outcome.reason == "TimeoutError: the bench is busy"
+
+
+async def test_a_function_may_call_exit_without_ending_the_run() -> None:
+    (outcome,) = await measured(problem(own_functions.whole_process), "leave")
+    assert (outcome.score, outcome.reason) == (None, "SystemExit: 3")
+
+
+def test_a_thread_that_ends_after_its_loop_is_let_go() -> None:
+    gate, ended = threading.Event(), threading.Event()
+
+    def slow(_text: str) -> float:
+        gate.wait(600)
+        ended.set()
+        return 1.0
+
+    asyncio.run(measured(problem(slow, timeout=0.01), "x"))
+    gate.set()
+    assert ended.wait(60)
+
+
+# -- processes ------------------------------------------------------------------------------------
+
+
+def test_processes_are_kept_replaced_and_end_with_their_problem() -> None:
+    def call(made: FunctionProblem, *texts: str) -> list[Outcome]:
+        async def one_by_one() -> list[Outcome]:
+            return [await made.measure(text, VALUE, None) for text in texts]
+
+        return asyncio.run(one_by_one())
+
+    made = problem(own_functions.whole_process, workers="process", timeout=2.0)
+    first, again, *bad = call(made, "x", "y", "fail", "leave", "sleep", "exit")
+    assert first.score == again.score
+    assert [outcome.score for outcome in bad] == [None] * 4
+    assert [outcome.reason for outcome in bad] == [
+        "RuntimeError: no such text",
+        "SystemExit: 3",
+        "took longer than 2 s",
+        "the worker process ended with exit code 7",
+    ]
+    last, same = call(made, "z")[0].score, call(made, "z")[0].score  # in two event loops
+    assert first.score is not None
+    assert last is not None
+    assert len({os.getpid(), int(first.score), int(last)}) == 3
+    assert last == same
+    assert not alive(int(first.score))
+    del made
+    while alive(int(last)):  # exceptions may hold frames, and a thread its call
+        gc.collect()
+        time.sleep(0.01)
+
+
+async def test_no_more_processes_than_processors_are_begun() -> None:
+    made = problem(own_functions.whole_process, workers="process")
+    outcomes = await measured(made, *map(str, range(20)))
+    assert all(outcome.score is not None for outcome in outcomes)
+    assert len({outcome.score for outcome in outcomes}) <= len(os.sched_getaffinity(0))
+
+
+async def test_a_coroutine_function_runs_in_a_process_too() -> None:
+    (outcome,) = await measured(problem(own_functions.later, workers="process"), "abc")
+    assert outcome.score == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"workers": "processes"}, {"timeout": 0}, {"timeout": float("inf")}, {"workers": "process"}],
+)
+def test_what_cannot_be_done_is_refused_at_once(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="but got"):
+        problem(lambda _: time.time(), **options)
