@@ -19,13 +19,13 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from llmopt import optimize
-from llmopt.config import read
+from llmopt.config.reading import read
 from llmopt.models.registry import model_named
 from llmopt.recipes import recipe_or_file
 
 if TYPE_CHECKING:
+    from llmopt.evidence.verdict import Result
     from llmopt.model import Model
-    from llmopt.verdict import Result
 
 
 def run(

@@ -19,7 +19,7 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from llmopt.config import read
+from llmopt.config.reading import read
 from llmopt.models.registry import model_named
 from llmopt.recipes import recipe_or_file
 

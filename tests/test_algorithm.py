@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmopt.algorithm import Brief, all_of, generator
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
 from llmopt.errors import RefusedError
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief, all_of, generator
 from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome

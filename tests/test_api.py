@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.problems.prompting import PromptProblem
-    from llmopt.progress import Progress
+    from llmopt.search.progress import Progress
     from llmopt.types import Call, Reply
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from llmopt.evidence.verdict import Result
     from llmopt.types import Reply, Role
-    from llmopt.verdict import Result
 
 SHARE = 0.2
 FAULTS = ("429", "429 soon", "500", "drop", "stall", "cut json", "cut body", "html", "no choices")

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from llmopt.progress import Progress
+    from llmopt.evidence.verdict import Result
+    from llmopt.search.progress import Progress
     from llmopt.types import Call
-    from llmopt.verdict import Result
 
 TRAIN, VALIDATION, TEST = 12, 8, 20
 LABELS = ["start", "best", "empty instruction", "think step by step"]

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.api import prepare
-from llmopt.config import read
+from llmopt.config.reading import read
 from llmopt.errors import InputError, RefusedError
-from llmopt.journal import steps
 from llmopt.models.layers.ring import Ring
 from llmopt.models.local import LocalModel, Settings
 from llmopt.models.weights import obtain
 from llmopt.recipes import recipe_or_file
+from llmopt.search.journal import steps
 from llmopt.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.evidence.verdict import Result
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Call, Reply
-    from llmopt.verdict import Result
 
 pytestmark = pytest.mark.local_model
 

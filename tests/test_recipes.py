@@ -17,9 +17,10 @@ import pytest
 from llmopt.algorithms import ALGORITHMS
 from llmopt.api import optimize
 from llmopt.cli.examine import examined
-from llmopt.config import read
+from llmopt.config.reading import read
+from llmopt.config.settings import Settings
+from llmopt.config.tables import AlgorithmTable
 from llmopt.errors import ConfigError, MissingExtraError
-from llmopt.grid import read_sweep
 from llmopt.problems.regression import SETTINGS
 from llmopt.recipes import (
     FOLDER,
@@ -30,7 +31,7 @@ from llmopt.recipes import (
     sweep_or_file,
     sweeps,
 )
-from llmopt.settings import AlgorithmTable, Settings
+from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from llmopt.progress import Progress
+    from llmopt.search.progress import Progress
 
 KEY = "qz-7Kd/93hf+Xw2Lm5PsT8vB1n"  # not of a shape that gives it away
 PASSWORD = "open+sesame-41d7c0"

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from llmopt.api import optimize as optimize
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
-    from llmopt.comparison import Comparison as Comparison
     from llmopt.errors import LlmoptError as LlmoptError
-    from llmopt.evaluation import evaluate as evaluate
-    from llmopt.evaluation import evaluate_async as evaluate_async
+    from llmopt.evaluation.evaluate import evaluate as evaluate
+    from llmopt.evaluation.evaluate import evaluate_async as evaluate_async
+    from llmopt.evidence.comparison import Comparison as Comparison
+    from llmopt.evidence.verdict import Result as Result
     from llmopt.models.layers.budget import Limits
     from llmopt.models.layers.budget import Price as Price
     from llmopt.problems.asking import Asking as Asking
@@ -38,12 +39,11 @@ if TYPE_CHECKING:
     from llmopt.problems.guards import Invariants as Invariants
     from llmopt.problems.judge import Judge as Judge
     from llmopt.problems.prompting import PromptProblem as PromptProblem
-    from llmopt.run import Run as Run
+    from llmopt.search.run import Run as Run
     from llmopt.store import open_store as open_store
     from llmopt.types import Candidate as Candidate
     from llmopt.types import Evaluation as Evaluation
     from llmopt.types import Item as Item
-    from llmopt.verdict import Result as Result
 
     Budget = Limits
 
@@ -52,7 +52,7 @@ _PUBLIC = {
     "Asking": "llmopt.problems.asking:Asking",
     "Budget": "llmopt.models.layers.budget:Limits",
     "Candidate": "llmopt.types:Candidate",
-    "Comparison": "llmopt.comparison:Comparison",
+    "Comparison": "llmopt.evidence.comparison:Comparison",
     "Evaluation": "llmopt.types:Evaluation",
     "Filters": "llmopt.problems.filters:Filters",
     "FunctionProblem": "llmopt.problems.function:FunctionProblem",
@@ -62,13 +62,13 @@ _PUBLIC = {
     "LlmoptError": "llmopt.errors:LlmoptError",
     "Price": "llmopt.models.layers.budget:Price",
     "PromptProblem": "llmopt.problems.prompting:PromptProblem",
-    "Result": "llmopt.verdict:Result",
-    "Run": "llmopt.run:Run",
+    "Result": "llmopt.evidence.verdict:Result",
+    "Run": "llmopt.search.run:Run",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
     "drpo": "llmopt.algorithms.drpo:drpo",
-    "evaluate": "llmopt.evaluation:evaluate",
-    "evaluate_async": "llmopt.evaluation:evaluate_async",
+    "evaluate": "llmopt.evaluation.evaluate:evaluate",
+    "evaluate_async": "llmopt.evaluation.evaluate:evaluate_async",
     "evoprompt_de": "llmopt.algorithms.evoprompt:evoprompt_de",
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
     "expo": "llmopt.algorithms.expo:expo",

@@ -13,111 +13,33 @@ and of nothing else, which is what makes resuming the same as re-running.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
-
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
+from llmopt.part import (
+    Brief,
+    Embedding,
+    Feedback,
+    Keep,
+    Pace,
+    Particular,
+    Propose,
+    Proposed,
+    Rate,
+    Reflect,
+    Select,
+    Unaided,
+    all_of,
+    generator,
+)
 from llmopt.problem import Refusal
-from llmopt.types import Candidate, Evaluation, Rejected, digest
+from llmopt.types import Candidate, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
-
     from llmopt.model import Model
-    from llmopt.problem import Description, Problem
-    from llmopt.trajectory import Entry, Trajectory
-    from llmopt.types import Item, Outcome
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """What a reflection says about the parents.
-
-    Attributes:
-        exemplars: Training items to show.
-        failing: Whether they were chosen because the parents fail on them.
-        text: What is wrong with the parents, or a summary of the past, in words; may be empty.
-        calls: Keys of the optimizer calls that the reflection made.
-        summary: A solution written out of the past, with what it got itself, to be shown in
-            place of the parents.
-    """
-
-    exemplars: tuple[Item, ...] = ()
-    failing: bool = False
-    text: str = ""
-    calls: tuple[str, ...] = ()
-    summary: Entry | None = None
-
-
-@dataclass(frozen=True)
-class Brief:
-    """Everything a reflection or a proposal may know.
-
-    Attributes:
-        problem: What is optimized.
-        trajectory: Everything tried so far.
-        model: The optimizer LLM.
-        parents: The past solutions of this group, in the order in which they are shown.
-        step: Number of the step, 1 for the first after the starting solutions.
-        steps: Number of steps planned, for schedules.
-        seed: Seed of the run.
-        group: Number of the group of parents within the step.
-        current: Who survives, best first: what an editing method goes on from.
-        scorer: The scorer LLM, for parts that look at what it answers (to calls that the run
-            has paid for already its answers are free); None where the problem has none.
-        feedback: What the reflection said.
-        description: The problem's own words as a method has changed them; None: as they are.
-    """
-
-    problem: Problem
-    trajectory: Trajectory
-    model: Model
-    parents: tuple[Entry, ...]
-    step: int
-    steps: int
-    seed: int
-    group: int = 0
-    current: tuple[Entry, ...] = ()
-    scorer: Model | None = None
-    feedback: Feedback = field(default_factory=Feedback)
-    description: Description | None = None
-
-    def rng(self, purpose: str) -> np.random.RandomState:
-        """Return the generator of this run, step, group and purpose."""
-        return generator(self.seed, self.step, f"{self.group} {purpose}")
-
-    def sample(self, draw: int) -> int:
-        """Return the number of a draw: different in every run, step, group and draw.
-
-        Without the step, a step that found nothing new would ask the same question again
-        and get the stored reply for ever; without the group, two groups with equal parents
-        would lose their second draw to the cache.
-        """
-        return int(digest(f"{self.seed} {self.step} {self.group} {draw}")[:12], 16)
-
-
-@dataclass(frozen=True)
-class Proposed:
-    """One text out of a proposal, or why there is none, and where it came from.
-
-    Attributes:
-        text: The proposed text.
-        reply: The whole reply it stood in.
-        call: Key of the call; empty where no LLM was asked.
-        further: Keys of other calls that it took, beside `call`.
-        parents: The past solutions it was made of, if not of all that were shown.
-    """
-
-    text: str | Refusal
-    reply: str
-    call: str
-    parents: tuple[Entry, ...] | None = None
-    further: tuple[str, ...] = ()
+    from llmopt.problem import Problem
+    from llmopt.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -133,150 +55,6 @@ class Asked:
     candidates: tuple[Candidate, ...]
     rejected: tuple[Rejected, ...] = ()
     calls: tuple[str, ...] = ()
-
-
-class Keep(Protocol):
-    """Who survives: the solutions that the search goes on from."""
-
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
-        """Return the survivors, best first; none only if no entry has a score."""
-        ...
-
-
-class Select(Protocol):
-    """Which past solutions to show: groups of parents, each in its order of showing."""
-
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
-        """Return at least one group; a group is empty only if no entry has a score.
-
-        Args:
-            trajectory: Everything tried so far.
-            current: Who survives, best first.
-            rng: Of this run and step.
-        """
-        ...
-
-
-class Reflect(Protocol):
-    """What to say about the parents."""
-
-    async def __call__(self, brief: Brief) -> Feedback:
-        """Return the feedback on a group of parents."""
-        ...
-
-
-class Propose(Protocol):
-    """How to ask for new solutions."""
-
-    def check(self, model: Model) -> None:
-        """Refuse an optimizer LLM that cannot be asked this way, before anything is paid.
-
-        Raises:
-            ConfigError: What does not fit, and what to choose instead.
-        """
-        ...
-
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
-        """Return what was proposed, in the order of the draws."""
-        ...
-
-
-@runtime_checkable
-class Particular(Protocol):
-    """A part that is not for every problem: it needs numbers, or tours, or items."""
-
-    def fits(self, problem: Problem) -> None:
-        """Refuse a problem that the part can do nothing with, before anything is paid.
-
-        Raises:
-            ConfigError: What the part needs, and what the problem is.
-        """
-        ...
-
-
-@runtime_checkable
-class Unaided(Protocol):
-    """A `propose` part that asks no language model, if `unaided` is true."""
-
-    @property
-    def unaided(self) -> bool:
-        """Whether the part does without the optimizer LLM."""
-        ...
-
-
-@runtime_checkable
-class Embedding(Protocol):
-    """A part that may compare texts by the vectors of an embedding model, which it is handed."""
-
-    @property
-    def embedder(self) -> str:
-        """The name of the embedding model; empty: the part needs none."""
-        ...
-
-    def bound(self, model: Model) -> Self:
-        """Return the same part with its embedding model."""
-        ...
-
-
-class Pace(Protocol):
-    """How long a search goes on, as far as the method says so."""
-
-    def __call__(self, problem: Problem) -> int:
-        """Return the steps that the method takes with a problem, 1 or more."""
-        ...
-
-
-@dataclass(frozen=True)
-class Most:
-    """The most that a part asks and proposes in a step.
-
-    Attributes:
-        optimizer: Calls to the optimizer LLM.
-        scorer: Calls to the scorer LLM.
-        repeated: Answers of the scorer LLM that calls to the optimizer LLM hold, all together.
-        proposed: Solutions proposed.
-    """
-
-    optimizer: int = 0
-    scorer: int = 0
-    repeated: int = 0
-    proposed: int = 0
-
-
-@runtime_checkable
-class Bounded(Protocol):
-    """A part whose calls depend on what is replied, so that made-up replies show too few."""
-
-    def most(self) -> Most:
-        """Return the most of a step."""
-        ...
-
-
-class Measure(Protocol):
-    """What a rate measures with: the run does it, many jobs in flight."""
-
-    async def __call__(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
-        """Return one outcome per job, in order."""
-        ...
-
-
-class Rate(Protocol):
-    """What to measure next."""
-
-    async def __call__(
-        self,
-        candidates: Sequence[Candidate],
-        items: Sequence[Item],
-        trajectory: Trajectory,
-        measure: Measure,
-    ) -> tuple[Evaluation, ...]:
-        """Return one evaluation per candidate, measured through `measure`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -401,27 +179,3 @@ class Algorithm:
     async def _group(self, brief: Brief) -> tuple[Feedback, tuple[Proposed, ...]]:
         feedback = await self.reflect(brief)
         return feedback, await self.propose(replace(brief, feedback=feedback))
-
-
-def generator(seed: int, step: int, purpose: str) -> np.random.RandomState:
-    """Return the random generator of one purpose in one step of one run.
-
-    ``RandomState`` because its streams are frozen: the same seed gives the same draws with
-    every version of numpy.
-    """
-    return np.random.RandomState(int(digest(f"{seed} {step} {purpose}")[:8], 16))
-
-
-async def all_of(awaitables: Iterable[Awaitable[T]]) -> list[T]:
-    """Await all, then raise the first error if there was one.
-
-    Unlike ``asyncio.gather``, a failure does not leave the others running unobserved: what
-    they pay for is finished and stored before the step is given up.
-    """
-    results = await asyncio.gather(*awaitables, return_exceptions=True)
-    found: list[T] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        found.append(result)
-    return found

@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmopt.algorithms import algorithm_named
 from llmopt.controls import SAMPLING, Sampled, control_of, plain_controls
-from llmopt.curve import check_validation
 from llmopt.errors import StoreError
-from llmopt.identity import register
-from llmopt.journal import UNSTORED
+from llmopt.evidence.verdict import Evidence
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
 from llmopt.problem import judge_of, judged, optimum_of
-from llmopt.progress import silent
 from llmopt.report.progress import View
 from llmopt.roles import Models
-from llmopt.run import Run
-from llmopt.stop import Stop
+from llmopt.search.curve import check_validation
+from llmopt.search.identity import register
+from llmopt.search.journal import UNSTORED
+from llmopt.search.progress import silent
+from llmopt.search.run import Run
+from llmopt.search.stop import Stop
 from llmopt.store import open_store
-from llmopt.verdict import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
+    from llmopt.evidence.verdict import Result
     from llmopt.problem import Problem
     from llmopt.store.protocol import Store
-    from llmopt.verdict import Result
 
 T = TypeVar("T")
 

@@ -16,26 +16,27 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.algorithms.sampling import sampling
 from llmopt.errors import BudgetError, ConfigError, StoreError, nearest
-from llmopt.identity import register
+from llmopt.evidence.verdict import Evidence, without
 from llmopt.options import Control
 from llmopt.parts.propose import Generate
 from llmopt.parts.reflect import Exemplars
 from llmopt.problem import Controlled
-from llmopt.run import Run
-from llmopt.stop import Stop
+from llmopt.search.identity import register
+from llmopt.search.run import Run
+from llmopt.search.stop import Stop
 from llmopt.store.protocol import LONGEST_NAME
 from llmopt.types import Evaluation
-from llmopt.verdict import Evidence, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from llmopt.algorithm import Algorithm, Measure, Rate
+    from llmopt.algorithm import Algorithm
+    from llmopt.evidence.verdict import Result
+    from llmopt.part import Measure, Rate
     from llmopt.problem import Problem
-    from llmopt.progress import Progress
+    from llmopt.search.progress import Progress
     from llmopt.trajectory import Trajectory
     from llmopt.types import Candidate, Item
-    from llmopt.verdict import Result
 
 SAMPLING = "sampling"
 """Name of the control best of N, and of its algorithm."""
@@ -131,7 +132,7 @@ class BestOf(Run):
 
     Args:
         within: Its algorithm's rate.
-        options: See :class:`~llmopt.run.Run`.
+        options: See :class:`~llmopt.search.run.Run`.
     """
 
     def __init__(self, *, within: Within, **options: Any) -> None:
@@ -164,8 +165,9 @@ class Sampled:
 
     Attributes:
         algorithm: The control's algorithm, of :func:`control_of`.
-        shared: The arguments of :class:`~llmopt.run.Run` that both searches have in common: the
-            problem, the models in their rings, the traffic, the store, and how to measure.
+        shared: The arguments of :class:`~llmopt.search.run.Run` that both searches have in
+            common: the problem, the models in their rings, the traffic, the store, and how to
+            measure.
         listen: Told of the progress.
     """
 

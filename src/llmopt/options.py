@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llmopt.models.layers.budget import Limits, Price
     from llmopt.models.layers.gate import Rates
     from llmopt.models.registry import NamedModel
-    from llmopt.progress import Progress
+    from llmopt.search.progress import Progress
     from llmopt.store.protocol import Store
     from llmopt.types import Role
 

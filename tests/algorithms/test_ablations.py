@@ -9,7 +9,7 @@ import pytest
 
 import llmopt
 from llmopt.algorithms.opro import opro
-from llmopt.config import settings
+from llmopt.config.reading import settings
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.prompting import PromptProblem
 from llmopt.testing import scripted
@@ -17,8 +17,8 @@ from llmopt.testing import scripted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.evidence.verdict import Result
     from llmopt.types import Call
-    from llmopt.verdict import Result
 
 
 def ran(

@@ -15,23 +15,23 @@ import pytest
 from llmopt.algorithms.abo import abo
 from llmopt.api import prepare
 from llmopt.errors import DataError
-from llmopt.estimate import Known, estimate
-from llmopt.journal import steps as told_steps
 from llmopt.models.scripted import ScriptedModel
 from llmopt.parts.rounds import Accepted, Shares, blocked, state
 from llmopt.problems.filters import Filters
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
+from llmopt.rehearsal.estimate import Known, estimate
+from llmopt.search.journal import steps as told_steps
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.types import Item
 
 if TYPE_CHECKING:
+    from llmopt.evidence.verdict import Result
     from llmopt.parts.rounds import Round
-    from llmopt.rehearsal import Phase, Plan
-    from llmopt.run import Run
+    from llmopt.rehearsal.work import Phase, Plan
+    from llmopt.search.run import Run
     from llmopt.types import Call, Role
-    from llmopt.verdict import Result
 
 ROOT = Path(__file__).parents[2]
 ROLES: tuple[Role, ...] = ("optimizer", "scorer")

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithm import Feedback
 from llmopt.algorithms import ALGORITHMS
 from llmopt.errors import ConfigError, MissingExtraError
+from llmopt.part import Feedback
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm, Brief
+    from llmopt.algorithm import Algorithm
+    from llmopt.part import Brief
     from llmopt.problem import Problem, SplitName
     from llmopt.types import Call
 

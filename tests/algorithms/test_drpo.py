@@ -11,7 +11,7 @@ import pytest
 
 import llmopt
 from llmopt.algorithms.drpo import drpo
-from llmopt.config import settings
+from llmopt.config.reading import settings
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.prompting import PromptProblem

@@ -12,10 +12,10 @@ import llmopt
 from llmopt.algorithms import algorithm_named
 from llmopt.algorithms.expo import expo
 from llmopt.algorithms.expo_es import expo_es
-from llmopt.estimate import Known, estimate
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.prompting import PromptProblem
+from llmopt.rehearsal.estimate import Known, estimate
 from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome

@@ -11,15 +11,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.algorithm import Brief
 from llmopt.algorithms import algorithm_named
 from llmopt.algorithms.gpo import gpo
 from llmopt.api import prepare
 from llmopt.cli import main
-from llmopt.config import read
+from llmopt.config.reading import read
 from llmopt.errors import ConfigError, InputError
-from llmopt.grid import read_sweep
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief
 from llmopt.parts.critique import Critique, Merged, Summary, Together
 from llmopt.parts.keep import Elitist, LatestBest, NeverChosen
 from llmopt.parts.momentum import Only, Relevance
@@ -30,6 +29,7 @@ from llmopt.parts.stepsize import StepSize
 from llmopt.problem import Refusal
 from llmopt.problems.tasks import entry_named
 from llmopt.recipes import recipe_or_file, sweep_or_file
+from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import algorithms, scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome
@@ -37,7 +37,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.algorithm import Proposed
+    from llmopt.part import Proposed
     from llmopt.types import Call
 
 VARIANTS: dict[str, dict[str, Any]] = {

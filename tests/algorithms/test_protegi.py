@@ -13,22 +13,22 @@ import llmopt
 from llmopt.algorithms.pe2 import pe2
 from llmopt.algorithms.protegi import protegi
 from llmopt.algorithms.sgdm import sgdm
-from llmopt.config import settings
+from llmopt.config.reading import settings
 from llmopt.errors import ConfigError
-from llmopt.estimate import estimate
 from llmopt.models.scripted import ScriptedModel
 from llmopt.parts.bandits import UCB, SuccessiveRejects
 from llmopt.parts.gradients import Successors
 from llmopt.parts.rate import Everything
+from llmopt.rehearsal.estimate import estimate
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.algorithm import Algorithm
+    from llmopt.evidence.verdict import Result
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Call
-    from llmopt.verdict import Result
 
 SIZES = (40, 8, 20)
 KINDS = {

@@ -31,11 +31,12 @@ from pydantic_core import PydanticUndefined
 
 from llmopt.algorithms import ALGORITHMS, table
 from llmopt.cli import main
-from llmopt.config import settings
+from llmopt.config.reading import settings
+from llmopt.config.settings import Settings
+from llmopt.config.tables import PriceTable
 from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
 from llmopt.problem import Description, Exemplar
 from llmopt.recipes import FOLDER
-from llmopt.settings import PriceTable, Settings
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:

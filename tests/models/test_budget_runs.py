@@ -22,7 +22,7 @@ from llmopt.types import Reply, Usage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.progress import Progress
+    from llmopt.search.progress import Progress
     from llmopt.store import Store
     from llmopt.types import Call
 

@@ -21,7 +21,7 @@ from llmopt.models.layers.traffic import Stretch, Traffic
 from llmopt.models.registry import model_named
 from llmopt.models.replay import ReplayModel
 from llmopt.models.scripted import ScriptedModel
-from llmopt.run import Run
+from llmopt.search.run import Run
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing.models import GatedModel, chat
@@ -29,9 +29,9 @@ from llmopt.testing.models import GatedModel, chat
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.progress import Progress
+    from llmopt.evidence.verdict import Result
+    from llmopt.search.progress import Progress
     from llmopt.types import Call, Reply
-    from llmopt.verdict import Result
 
 
 class Disk:

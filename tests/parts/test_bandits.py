@@ -19,7 +19,7 @@ from llmopt.types import Candidate, Item, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.algorithm import Rate
+    from llmopt.part import Rate
 
 ITEMS = tuple(Item(str(n)) for n in range(60))
 CANDIDATES = [Candidate(str(skill), 1) for skill in (12, 48, 6, 18, 54, 24, 30, 0)]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.algorithm import Brief, Feedback
 from llmopt.errors import ConfigError, TemplateError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief, Feedback
 from llmopt.parts.behaviour import Behave
 from llmopt.parts.demonstrating import Demonstrate
 from llmopt.parts.diagnosing import Diagnose

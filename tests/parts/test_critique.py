@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmopt.algorithm import Brief, Feedback
 from llmopt.errors import ConfigError
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief, Feedback
 from llmopt.parts.critique import Critique, Merged, Summary, Together
 from llmopt.parts.momentum import Importance, Recency, Relevance
 from llmopt.parts.reflect import Exemplars, Nothing

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from llmopt.algorithm import Brief
 from llmopt.algorithms import ALGORITHMS
 from llmopt.errors import ConfigError, InputError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief
 from llmopt.parts.evolving import Generations, NextMean
 from llmopt.problem import Refusal
 from llmopt.testing import scripted
@@ -22,7 +22,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.algorithm import Proposed
+    from llmopt.part import Proposed
     from llmopt.types import Call
 
 LINE = re.compile(r"^(?:Value: )?([-\d.e+]+)(?: <TEXT>|: \[?)(\d[\d, ]*)", re.MULTILINE)

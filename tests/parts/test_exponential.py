@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from llmopt.algorithm import Brief
 from llmopt.errors import ConfigError, TemplateError, UnknownNameError
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief
 from llmopt.parts.exponential import REQUEST, ExponentialWeights, Round, told
 from llmopt.parts.propose import Generate
 from llmopt.testing import scripted

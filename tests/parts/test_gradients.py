@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithm import Algorithm, Brief, Feedback
+from llmopt.algorithm import Algorithm
 from llmopt.errors import ConfigError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief, Feedback
 from llmopt.parts.critique import Together
 from llmopt.parts.gradients import Gradients, Successors, TextualGradients, focus
 from llmopt.parts.keep import Elitist

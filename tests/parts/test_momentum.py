@@ -18,7 +18,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.algorithm import Select
+    from llmopt.part import Select
 
 STORY = [("start", 0.2), ("start now", 0.9), ("sing aloud", 0.5), ("start it now", 0.4)]
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.algorithm import Brief
 from llmopt.algorithms import ALGORITHMS
 from llmopt.errors import ConfigError
 from llmopt.models.absent import AbsentModel
+from llmopt.part import Brief
 from llmopt.parts.numeric import Around, Fresh, Gaussian, Neighbours, OneFifth, Uniform
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
@@ -24,7 +24,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.algorithm import Propose
+    from llmopt.part import Propose
     from llmopt.problem import Problem
 
 UNAIDED = ("random-search", "hill-climbing", "one-plus-one-es")

@@ -20,7 +20,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmopt.algorithm import Select
+    from llmopt.part import Select
 
 
 def entry(text: str, score: float | None, step: int = 0, *parents: str) -> Entry:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithm import Brief
 from llmopt.errors import ConfigError, RefusedError, TemplateError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief
 from llmopt.parts.propose import Generate
 from llmopt.parts.schedule import Constant, Linear
 from llmopt.problem import Refusal

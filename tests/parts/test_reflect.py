@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmopt.algorithm import Brief, Feedback
 from llmopt.errors import ConfigError
+from llmopt.part import Brief, Feedback
 from llmopt.parts.reflect import Exemplars, Nothing
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from llmopt.algorithm import Brief
 from llmopt.errors import ConfigError
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import Brief
 from llmopt.parts.rewards import Beam, Overheard, Rewards
 from llmopt.problems.judge import Judge
 from llmopt.problems.prompting import PromptProblem

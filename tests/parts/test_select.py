@@ -14,7 +14,7 @@ from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Select
+    from llmopt.part import Select
 
 
 def trajectory(*scores: float) -> Trajectory:

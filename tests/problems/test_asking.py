@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmopt
-from llmopt.cautions import cautions
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problem import calls_each
@@ -15,6 +14,7 @@ from llmopt.problems.asking import AGAIN_TOKENS, Asking
 from llmopt.problems.metrics import Boolean, Brackets, Choice, Exact, Number, Options, Words
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
+from llmopt.rehearsal.cautions import cautions
 from llmopt.testing import problems, scripted
 from llmopt.types import Item, Message, Outcome
 

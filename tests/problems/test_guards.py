@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.cautions import cautions
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problem import Refusal
 from llmopt.problems.filters import Filters
@@ -17,6 +16,7 @@ from llmopt.problems.languages import LANGUAGES
 from llmopt.problems.overlap import Runs, words_of
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
+from llmopt.rehearsal.cautions import cautions
 from llmopt.testing import problems, scripted
 from llmopt.types import Item
 

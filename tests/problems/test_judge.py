@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmopt
-from llmopt.cautions import cautions
 from llmopt.errors import (
     BudgetError,
     ConfigError,
@@ -25,13 +24,14 @@ from llmopt.errors import (
     TransientError,
     UnknownNameError,
 )
-from llmopt.estimate import Known, estimate
 from llmopt.model import Traits
 from llmopt.models.layers.budget import Limits, Price
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.filters import Filters
 from llmopt.problems.judge import Judge, Question
 from llmopt.problems.prompting import PromptProblem
+from llmopt.rehearsal.cautions import cautions
+from llmopt.rehearsal.estimate import Known, estimate
 from llmopt.testing import problems, scripted
 from llmopt.types import Call, Item, Reply
 

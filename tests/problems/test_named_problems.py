@@ -9,7 +9,7 @@ from typing import Any
 import own_functions
 import pytest
 
-from llmopt.config import settings
+from llmopt.config.reading import settings
 from llmopt.errors import ConfigError
 from llmopt.problem import Refusal
 from llmopt.problems.function import FunctionProblem

@@ -18,8 +18,8 @@ from llmopt.types import Candidate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.evidence.verdict import Line, Result
     from llmopt.types import Call
-    from llmopt.verdict import Line, Result
 
 NASTY = "[red]x[/red] \x1b[31mloud\x07 \u202e"
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from llmopt.progress import Progress
 from llmopt.report.progress import Download, Pace, View, clock, shown, spark
 from llmopt.report.tables import print_runs, visible
+from llmopt.search.progress import Progress
 from llmopt.store.protocol import RunInfo
 
 NASTY = "[red]x[/red] [/] \x1b[31mloud\x1b[0m \x07 \u202e"

@@ -19,7 +19,7 @@ METHODS = """
 import random
 from dataclasses import dataclass, replace
 
-from llmopt.algorithm import Feedback
+from llmopt.part import Feedback
 from llmopt.algorithms.opro import opro
 from llmopt.errors import ConfigError
 

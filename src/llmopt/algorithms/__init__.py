@@ -13,7 +13,7 @@ import re
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from llmopt.algorithm import Algorithm, Particular
+from llmopt.algorithm import Algorithm
 from llmopt.algorithms.abo import abo
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.cma_es import cma_es
@@ -34,6 +34,7 @@ from llmopt.algorithms.sgdm import sgdm
 from llmopt.algorithms.two_opt import two_opt
 from llmopt.errors import ConfigError, UnknownNameError, nearest
 from llmopt.model import Family
+from llmopt.part import Particular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

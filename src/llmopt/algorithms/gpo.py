@@ -24,9 +24,9 @@ from llmopt.parts.stepsize import Shape, StepSize
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from llmopt.algorithm import Keep, Reflect
     from llmopt.metaprompt import Refine
     from llmopt.model import Family
+    from llmopt.part import Keep, Reflect
     from llmopt.parts.momentum import Among, Turn
     from llmopt.parts.similarity import Similarity
     from llmopt.parts.stepsize import Above, Counting

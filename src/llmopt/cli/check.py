@@ -34,7 +34,7 @@ def check(config: str, *, overrides: tuple[str, ...], offline: bool, as_json: bo
 
     from llmopt.cli.examine import examined
     from llmopt.cli.execute import see_own_modules
-    from llmopt.config import read
+    from llmopt.config.reading import read
     from llmopt.recipes import recipe_or_file
 
     see_own_modules()

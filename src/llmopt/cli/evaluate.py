@@ -15,8 +15,8 @@ from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, r
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from llmopt.config.settings import Settings
     from llmopt.problems.prompting import PromptProblem
-    from llmopt.settings import Settings
     from llmopt.store.protocol import Store
     from llmopt.types import Item
 
@@ -92,8 +92,8 @@ def evaluate(
     Done again, the same command goes on where it stopped, and pays nothing twice.
     """
     from llmopt.cli.execute import see_own_modules
-    from llmopt.evaluation import Plan
-    from llmopt.evaluation import evaluate as evaluated
+    from llmopt.evaluation.evaluate import Plan
+    from llmopt.evaluation.evaluate import evaluate as evaluated
     from llmopt.report.comparison import print_comparison
     from llmopt.store import open_store
 
@@ -159,7 +159,7 @@ def _asked(given: dict[str, Any]) -> _Asked:
 
 def _settings(asked: _Asked, store: Store, overrides: Sequence[str]) -> Settings:
     """Return the configuration that the options describe."""
-    from llmopt.config import settings
+    from llmopt.config.reading import settings
     from llmopt.errors import ConfigError
 
     made = _base(asked, store)
@@ -186,7 +186,7 @@ def _settings(asked: _Asked, store: Store, overrides: Sequence[str]) -> Settings
 
 def _base(asked: _Asked, store: Store) -> dict[str, Any]:
     """Return the tables to begin with: of the configuration, or of the first run."""
-    from llmopt.config import absolute, tables
+    from llmopt.config.reading import absolute, tables
     from llmopt.errors import ConfigError
     from llmopt.recipes import recipe_or_file
 
@@ -240,7 +240,7 @@ def _texts(asked: _Asked, problem: PromptProblem, store: Store) -> Iterator[str]
 
 def _cautions(runs: Sequence[str], items: Sequence[Item], store: Store) -> Iterator[str]:
     """Say how many of the items a run has searched or chosen on."""
-    from llmopt.config import settings
+    from llmopt.config.reading import settings
     from llmopt.errors import InputError
 
     for run in dict.fromkeys(runs):

@@ -10,10 +10,10 @@ from llmopt.errors import ModelError
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
-    from llmopt.estimate import Estimate, Known
+    from llmopt.config.settings import Settings
     from llmopt.model import Model
     from llmopt.problems.prompting import PromptProblem
-    from llmopt.settings import Settings
+    from llmopt.rehearsal.estimate import Estimate, Known
     from llmopt.types import Call, Role
 
 _CLASSES = 6  # classes up to which their shares are listed
@@ -32,11 +32,11 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
     """
     if settings.problem.function:
         return await examined_function(settings, offline=offline)
-    from llmopt.cautions import cautions
     from llmopt.controls import SAMPLING, control_of, plain_controls
-    from llmopt.estimate import estimate
     from llmopt.models.embeddings import embedder_named
-    from llmopt.rehearsal import first_step
+    from llmopt.rehearsal.cautions import cautions
+    from llmopt.rehearsal.estimate import estimate
+    from llmopt.rehearsal.rehearse import first_step
 
     findings = Findings()
     problem, options = settings.built_prompts(), settings.options()

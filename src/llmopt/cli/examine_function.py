@@ -9,7 +9,7 @@ from llmopt.errors import InputError
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
-    from llmopt.settings import Settings
+    from llmopt.config.settings import Settings
 
 
 async def examined_function(settings: Settings, *, offline: bool) -> Findings:
@@ -25,7 +25,7 @@ async def examined_function(settings: Settings, *, offline: bool) -> Findings:
         InputError: Something cannot be used at all.
     """
     from llmopt.models.absent import AbsentModel
-    from llmopt.rehearsal import first_step
+    from llmopt.rehearsal.rehearse import first_step
 
     findings, run = Findings(), settings.run
     problem = settings.built_problem()

@@ -14,7 +14,7 @@ from llmopt.cli.options import INTERRUPTED, command_line, console, print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.settings import Settings
+    from llmopt.config.settings import Settings
 
 
 def execute(

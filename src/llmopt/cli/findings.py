@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from llmopt.estimate import Cost, Estimate, Known
+    from llmopt.config.settings import Settings
     from llmopt.model import Model
     from llmopt.models.layers.budget import Price
     from llmopt.models.registry import NamedModel
-    from llmopt.settings import Settings
+    from llmopt.rehearsal.estimate import Cost, Estimate, Known
     from llmopt.types import Call, Role
 
 _SHORT = 16  # tokens that a model may answer when it is only tried
@@ -54,7 +54,7 @@ class Findings:
 
     def rows(self) -> list[tuple[str, Cost, Cost]]:
         """Return what each role takes at least and at most, and all together; none unknown."""
-        from llmopt.estimate import Cost
+        from llmopt.rehearsal.estimate import Cost
 
         made = self.estimate
         if made is None:
@@ -103,9 +103,9 @@ def built(named: NamedModel, *, offline: bool) -> Model:
 
 def known_of(findings: Findings, role: Role, model: Model, settings: Settings) -> Known:
     """Return what is known of a role's model before it is asked."""
-    from llmopt.estimate import Known
     from llmopt.models.layers.budget import Price as Dollars
     from llmopt.models.prices import price_of
+    from llmopt.rehearsal.estimate import Known
 
     table = settings.models()[role]
     price = Dollars(table.price.input, table.price.output) if table.price else price_of(model)

@@ -17,7 +17,7 @@ from llmopt.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from llmopt.judging import Checked
+    from llmopt.evaluation.judging import Checked
     from llmopt.problems.agreement import Kappa, Share
 
 
@@ -58,8 +58,8 @@ def judge_check(
     import asyncio
 
     from llmopt.cli.execute import see_own_modules
-    from llmopt.config import judge_table, tables
-    from llmopt.judging import checked
+    from llmopt.config.reading import judge_table, tables
+    from llmopt.evaluation.judging import checked
     from llmopt.models.layers.budget import Price
     from llmopt.models.layers.gate import Rates
     from llmopt.problems.agreement import Columns, labelled

@@ -26,9 +26,9 @@ def resume(
     -o budget.calls=…
     """
     from llmopt.cli.execute import execute
-    from llmopt.config import settings
+    from llmopt.config.reading import settings
     from llmopt.errors import ConfigError
-    from llmopt.journal import EVALUATION
+    from llmopt.search.journal import EVALUATION
     from llmopt.store import open_store
 
     kept = open_store(store, new=store is None)

@@ -13,7 +13,7 @@ from llmopt.cli.options import run_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.settings import Settings
+    from llmopt.config.settings import Settings
 
 
 @click.command()
@@ -85,13 +85,13 @@ def configured(config: str, data_dir: str | None, overrides: Sequence[str]) -> t
     Args:
         config: A file, a recipe or a task.
         data_dir: The data folder of a task, or None.
-        overrides: As :func:`llmopt.config.read` takes them.
+        overrides: As :func:`llmopt.config.reading.read` takes them.
 
     Raises:
         ConfigError: There is no such thing, or a key or a value cannot be used.
         DataError: The data folder is none.
     """
-    from llmopt.config import read
+    from llmopt.config.reading import read
     from llmopt.recipes import recipe_or_file
 
     if _is_task(config):
@@ -116,7 +116,7 @@ def _is_task(config: str) -> bool:
 
 def _of_task(config: str, data_dir: str | None, overrides: Sequence[str]) -> Settings:
     """Return a task's configuration: the split of its paper unless sizes are given."""
-    from llmopt.config import settings
+    from llmopt.config.reading import settings
     from llmopt.errors import ConfigError
     from llmopt.problems.tasks import data_folder, entry_named
 

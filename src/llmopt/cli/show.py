@@ -16,10 +16,10 @@ from llmopt.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from llmopt.journal import Step
+    from llmopt.evidence.verdict import Point
+    from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Trajectory
-    from llmopt.verdict import Point
 
 
 @click.command()
@@ -33,9 +33,9 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     The meta-prompt and the replies of a step are printed exactly; only on a terminal are
     control characters spelled out.
     """
-    from llmopt.curve import curve_of
     from llmopt.errors import ConfigError
-    from llmopt.journal import EVALUATION, Validation, steps
+    from llmopt.search.curve import curve_of
+    from llmopt.search.journal import EVALUATION, Validation, steps
     from llmopt.store import open_store
 
     kept = open_store(store, new=store is None)
@@ -72,8 +72,8 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
 
 def _show_evaluation(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
     """Show what an evaluation found; the command itself prints its table again, for nothing."""
-    from llmopt.journal import EVALUATION
     from llmopt.report.tables import visible
+    from llmopt.search.journal import EVALUATION
 
     found, config = None, store.config(run)
     for record in store.records(run):

@@ -11,8 +11,8 @@ import click
 from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
 
 if TYPE_CHECKING:
-    from llmopt.grid import Sweep
-    from llmopt.sweep import Swept
+    from llmopt.sweeps.grid import Sweep
+    from llmopt.sweeps.sweep import Swept
 
 
 @click.command()
@@ -46,11 +46,11 @@ def sweep(
 
     from llmopt.cli.execute import see_own_modules
     from llmopt.errors import InputError, LlmoptError
-    from llmopt.grid import read_sweep
     from llmopt.recipes import sweep_or_file
     from llmopt.report.convergence import print_convergence, write_lines
     from llmopt.report.sweeps import print_sweep, write_csv
-    from llmopt.sweep import run_sweep
+    from llmopt.sweeps.grid import read_sweep
+    from llmopt.sweeps.sweep import run_sweep
 
     see_own_modules()
     here = _written(data_dir)
@@ -150,7 +150,7 @@ def _rows(made: Sweep, store: str | None) -> list[dict[str, Any]]:
 
     from llmopt.cli.examine import examined
     from llmopt.store import open_store
-    from llmopt.sweep import finished
+    from llmopt.sweeps.sweep import finished
 
     kept = open_store(store)
     try:

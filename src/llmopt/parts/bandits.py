@@ -25,7 +25,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from llmopt.algorithm import Measure, Rate
+    from llmopt.part import Measure, Rate
     from llmopt.trajectory import Trajectory
     from llmopt.types import Candidate, Item, Outcome
 

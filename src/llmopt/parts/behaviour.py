@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Most, Proposed, all_of
 from llmopt.errors import ConfigError
+from llmopt.part import Most, Proposed, all_of
 from llmopt.parts.demonstrating import Demonstrate, call_of
 from llmopt.parts.diagnosing import ATTEMPTS, SHOWN, Diagnosis, steps_now
 from llmopt.parts.rounds import Shares, state
@@ -26,8 +26,8 @@ from llmopt.parts.traces import (
 from llmopt.problem import Refusal
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Brief
     from llmopt.model import Model
+    from llmopt.part import Brief
     from llmopt.problem import Problem
 
 _LINES = 2  # lines that a step may become

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llmopt.algorithm import Proposed, generator
 from llmopt.errors import ConfigError, MissingExtraError
+from llmopt.part import Proposed, generator
 from llmopt.parts.numeric import check_sigma, needs_points
 from llmopt.problem import Refusal, Vectors
 from llmopt.types import Candidate, canonical
@@ -26,8 +26,8 @@ from llmopt.types import Candidate, canonical
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.algorithm import Brief
     from llmopt.model import Model
+    from llmopt.part import Brief
     from llmopt.problem import Problem
 
     Worth = Callable[[str], float | None]  # of a text: its loss, inf if it has none; None: untried

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
-from llmopt.algorithm import Embedding, Feedback, Particular, all_of, generator
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import Shown, filled
+from llmopt.part import Embedding, Feedback, Particular, all_of, generator
 from llmopt.parts.pace import check_batch, epoch_steps
 from llmopt.problem import Refusal
 from llmopt.text import between
@@ -20,8 +20,8 @@ from llmopt.trajectory import Entry
 from llmopt.types import Call, Candidate, Evaluation, Message, digest
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Brief, Reflect
     from llmopt.model import Model
+    from llmopt.part import Brief, Reflect
     from llmopt.parts.momentum import Memory
     from llmopt.problem import Problem
     from llmopt.types import Item

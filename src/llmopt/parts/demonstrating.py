@@ -14,8 +14,8 @@ from llmopt.parts.traces import Demonstration, Lines, Trace, Wording
 from llmopt.types import Call, Message, Reply
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Brief
     from llmopt.model import Traits
+    from llmopt.part import Brief
     from llmopt.types import Item
 
 STEADY = 0.0

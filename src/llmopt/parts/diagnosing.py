@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Feedback, Most, all_of
 from llmopt.errors import ConfigError
+from llmopt.part import Feedback, Most, all_of
 from llmopt.parts.demonstrating import STEADY, call_of
 from llmopt.parts.rounds import Shares, blocked, state
 from llmopt.parts.traces import Finding, Lines, Trace, Wording, read_diagnosis, voted
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Brief
     from llmopt.model import Model
+    from llmopt.part import Brief
     from llmopt.types import Call, Item, Reply
 
 ATTEMPTS = 2

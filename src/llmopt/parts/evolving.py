@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from llmopt.algorithm import Proposed, all_of
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import MetaPrompt, Sections, Shown
+from llmopt.part import Proposed, all_of
 from llmopt.parts.numeric import Around, Fresh, check_sigma, needs_points
 from llmopt.parts.propose import Generate
 from llmopt.parts.schedule import Constant
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.algorithm import Brief
     from llmopt.model import Family, Model
+    from llmopt.part import Brief
     from llmopt.parts.schedule import Schedule
     from llmopt.problem import Problem
     from llmopt.trajectory import Entry, Trajectory

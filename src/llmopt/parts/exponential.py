@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from llmopt.algorithm import all_of, generator
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import MetaPrompt, Sections, Shown
+from llmopt.part import all_of, generator
 from llmopt.parts.propose import Generate
 from llmopt.parts.similarity import Embedded, Lexical, named_similarity
 from llmopt.problem import Description, Refusal
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.algorithm import Brief, Proposed
     from llmopt.model import Model
+    from llmopt.part import Brief, Proposed
     from llmopt.parts.similarity import Similarity
     from llmopt.trajectory import Entry, Trajectory
 

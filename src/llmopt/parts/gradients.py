@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Feedback, Proposed, all_of
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import filled
+from llmopt.part import Feedback, Proposed, all_of
 from llmopt.parts.propose import Generate
 from llmopt.problem import Refusal
 from llmopt.trajectory import Entry
@@ -22,8 +22,8 @@ from llmopt.types import Call, Candidate, Message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.algorithm import Brief
     from llmopt.model import Model
+    from llmopt.part import Brief
     from llmopt.problem import Problem
 
 _PLACEHOLDER = "<INS>"

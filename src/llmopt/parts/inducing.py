@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Feedback, Proposed, all_of
 from llmopt.errors import ConfigError
+from llmopt.part import Feedback, Proposed, all_of
 from llmopt.parts.propose import Generate
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Brief
     from llmopt.model import Model
+    from llmopt.part import Brief
     from llmopt.problem import Problem
 
 

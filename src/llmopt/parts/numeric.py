@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmopt.algorithm import Proposed
 from llmopt.errors import ConfigError
+from llmopt.part import Proposed
 from llmopt.problem import Drawn, Neighbourly, Vectors
 from llmopt.types import Candidate
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.algorithm import Brief
     from llmopt.model import Model
+    from llmopt.part import Brief
     from llmopt.problem import Problem
     from llmopt.trajectory import Entry, Trajectory
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from llmopt.algorithm import Proposed, all_of
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import MetaPrompt, Refine, Sections, Shown
+from llmopt.part import Proposed, all_of
 from llmopt.parts.schedule import Constant
 from llmopt.problem import Refusal
 from llmopt.text import word_distance
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Brief
     from llmopt.metaprompt import Order, Tag
     from llmopt.model import Family, Model
+    from llmopt.part import Brief
     from llmopt.parts.schedule import Schedule
     from llmopt.parts.stepsize import StepSize
     from llmopt.trajectory import Entry

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.algorithm import Measure
+    from llmopt.part import Measure
     from llmopt.trajectory import Trajectory
     from llmopt.types import Candidate, Item, Outcome
 

@@ -13,7 +13,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.algorithm import Measure, Rate
+    from llmopt.part import Measure, Rate
     from llmopt.trajectory import Trajectory
     from llmopt.types import Candidate, Item, Outcome
 

@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from llmopt.algorithm import Feedback
 from llmopt.errors import ConfigError
+from llmopt.part import Feedback
 from llmopt.trajectory import missed
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from llmopt.algorithm import Brief
+    from llmopt.part import Brief
     from llmopt.types import Item
 
 Choose = Literal["random", "constant", "accumulative_most_frequent", "current_most_frequent"]
@@ -63,7 +63,7 @@ class Exemplars:
             chosen = _draw(len(items), self.n, brief.rng("exemplars"))
             return Feedback(tuple(items[i] for i in chosen))
         if self.choose == "constant":
-            from llmopt.algorithm import generator
+            from llmopt.part import generator
 
             chosen = _draw(len(items), self.n, generator(brief.seed, 0, "exemplars"))
             return Feedback(tuple(items[i] for i in chosen))

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Feedback, all_of
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import filled
+from llmopt.part import Feedback, all_of
 from llmopt.problem import Remarked
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from llmopt.algorithm import Brief
     from llmopt.model import Model
+    from llmopt.part import Brief
     from llmopt.trajectory import Entry, Trajectory
     from llmopt.types import Call, Item, Reply
 

@@ -19,7 +19,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.algorithm import Measure
+    from llmopt.part import Measure
     from llmopt.problem import Problem
     from llmopt.trajectory import Entry, Trajectory
     from llmopt.types import Candidate, Item

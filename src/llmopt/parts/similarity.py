@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from llmopt.algorithm import all_of
 from llmopt.errors import ConfigError, LostReplyError
+from llmopt.part import all_of
 from llmopt.types import Call
 
 if TYPE_CHECKING:

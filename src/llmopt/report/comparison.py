@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.comparison import amount
+from llmopt.evidence.comparison import amount
 from llmopt.report.progress import clock
 from llmopt.report.tables import paid, visible
 from llmopt.text import one_line
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from llmopt.comparison import Comparison, Differing, Row
+    from llmopt.evidence.comparison import Comparison, Differing, Row
 
 _DIFFERING = 10  # items shown; all of them are in the JSON document
 _COLUMNS = 6  # instructions whose answers find room beside each other

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.journal import EVALUATION, steps
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.report.tables import visible
+from llmopt.search.journal import EVALUATION, steps
 from llmopt.trajectory import Trajectory
 from llmopt.types import Item
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
     from rich.spinner import Spinner
 
-    from llmopt.progress import Progress
+    from llmopt.search.progress import Progress
 
 D = TypeVar("D", bound="Live | Bar")
 

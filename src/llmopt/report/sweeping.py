@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from llmopt.progress import Progress
     from llmopt.report.sweeps import Done
+    from llmopt.search.progress import Progress
 
 
 class SweepView:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from llmopt.evidence.verdict import Line, Point, Result, Score
     from llmopt.models.layers.traffic import Stretch
     from llmopt.statistics import Difference
     from llmopt.store.protocol import RunInfo
     from llmopt.trajectory import Trajectory
     from llmopt.types import Usage
-    from llmopt.verdict import Line, Point, Result, Score
 
 # Control characters but tab and line feed, line separators, what reverses the direction of
 # writing, and halves of surrogate pairs.

@@ -22,9 +22,9 @@ import numpy as np
 
 from llmopt.api import prepare
 from llmopt.errors import RefusedError
-from llmopt.journal import steps
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problem import Drawn
+from llmopt.search.journal import steps
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.types import digest
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.algorithm import Algorithm, Asked
+    from llmopt.evidence.verdict import Result
     from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
     from llmopt.trajectory import Trajectory
     from llmopt.types import Call, Item, Outcome
-    from llmopt.verdict import Result
 
     Check = Callable[[Algorithm, Problem, Path], Awaitable[None]]
 

@@ -1,0 +1,1 @@
+"""What a user writes in a file: its tables, and reading it."""

@@ -1,0 +1,202 @@
+"""TOML -> settings. An unknown key is an error that names the nearest known one.
+
+Paths in a configuration are relative to the file that holds it, and those given on the command
+line to the working directory.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from llmopt.config.settings import Settings
+from llmopt.config.tables import JudgeTable, Table, why
+from llmopt.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a configuration file.
+
+    Args:
+        path: A TOML file.
+        overrides: ``table.key=value``; the value is TOML, or a text where it is not. Paths in
+            them are relative to the working directory.
+
+    Raises:
+        ConfigError: The file, a key or a value cannot be used; the message says where.
+    """
+    return settings(tables(path), str(path), path.parent, overrides)
+
+
+def tables(path: Path) -> dict[str, Any]:
+    """Read a TOML file as plain data.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"a configuration is a readable UTF-8 file, but got {path}: {why(error)}"
+        ) from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def settings(
+    data: dict[str, Any], where: str, folder: Path, overrides: Sequence[str] = ()
+) -> Settings:
+    """Validate plain data as a configuration; relative paths start at `folder`.
+
+    Raises:
+        ConfigError: Every key and value that breaks a rule, one per line.
+    """
+    made = absolute(data, folder)
+    for override in overrides:
+        put(made, override)
+    checked = _validated(Settings, made, where)
+    if checked.scorer is None and not checked.problem.function:
+        raise ConfigError(
+            f"{where}: the table 'scorer' is missing; its model follows the instructions"
+        )
+    return checked
+
+
+def judge_table(
+    data: dict[str, Any], where: str, folder: Path, overrides: Sequence[str] = ()
+) -> JudgeTable:
+    """Validate the table ``[judge]`` alone; other tables of the data are not looked at.
+
+    Raises:
+        ConfigError: Every key and value that breaks a rule, one per line.
+    """
+    made = absolute({"judge": data.get("judge", {})}, folder)
+    for override in overrides:
+        put(made, override)
+    if len(made) > 1:
+        raise ConfigError(
+            "a judge's option is one of the table judge, such as judge.mode=pairwise, but got "
+            f"one of {', '.join(sorted(made.keys() - {'judge'}))}; leave it out"
+        )
+    return _validated(_JudgeAlone, made, where).judge
+
+
+class _JudgeAlone(Table):
+    judge: JudgeTable
+
+
+def _validated(model: type[S], data: dict[str, Any], where: str) -> S:
+    """Return the data as checked tables."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [_complaint(dict(detail)) for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
+
+
+_PATHS = {
+    "problem": (
+        "data",
+        "data_dir",
+        "train",
+        "validation",
+        "test",
+        "prompt_from",
+        "instructions_from",
+    ),
+    "algorithm": ("template_from",),
+    "judge": ("rubric_from",),
+}
+
+
+def absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a copy of a configuration's data with its paths made absolute, from `folder` on."""
+    made = {**data}
+    for table, values in data.items():
+        if isinstance(values, dict):
+            made[table] = {key: _full(table, key, value, folder) for key, value in values.items()}
+    return made
+
+
+def _full(table: str, key: str, value: Any, folder: Path) -> Any:
+    """Return a value, with paths in it made absolute."""
+    if isinstance(value, list):
+        return [_full(table, key, v, folder) for v in value]
+    if not isinstance(value, str):
+        return value
+    if key == "model" and value.startswith("replay/"):
+        return "replay/" + _resolved(value.removeprefix("replay/"), folder)
+    if key == "model" and value.startswith("local/") and value.endswith(".gguf"):
+        return "local/" + _resolved(value.removeprefix("local/"), folder)
+    return _resolved(value, folder) if key in _PATHS.get(table, ()) else value
+
+
+def _resolved(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
+
+
+def _complaint(detail: dict[str, Any]) -> str:
+    """Return one line about one broken rule, with the nearest known key for an unknown one."""
+    path = [str(part) for part in detail["loc"]]
+    key = ".".join(path)
+    if detail["type"] == "extra_forbidden":
+        known = _keys(path[:-1])
+        return f"the key {key!r} is not known{nearest(path[-1], known)}; known: {', '.join(known)}"
+    if detail["type"] == "missing":
+        what = "table" if len(path) == 1 else "key"
+        return f"the {what} {key!r} is missing"
+    rule = detail["msg"].removeprefix("Input should be ").partition(", unable to")[0]
+    if detail["type"] in ("model_type", "model_attributes_type"):
+        rule = "a table"
+    return f"the key {key!r} is {rule}, but got {detail['input']!r}"
+
+
+def _keys(path: list[str]) -> list[str]:
+    """Return the known keys of a table of the configuration."""
+    model: Any = Settings
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        # A table that may be left out is annotated as "table or None".
+        model = next((a for a in get_args(annotation) if a is not type(None)), annotation)
+    return sorted(model.model_fields)
+
+
+def put(data: dict[str, Any], override: str) -> None:
+    """Put the value of ``table.key=value`` into a configuration's data.
+
+    Raises:
+        ConfigError: It is written otherwise, or a table of it is a value.
+    """
+    path, equals, value = override.partition("=")
+    *tables, last = path.strip().split(".")
+    if not (equals and tables and all(tables) and last):
+        raise ConfigError(
+            f"an option is table.key=value, such as run.steps=5, but got {override!r}"
+        )
+    table = data
+    for part in tables:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{part!r} in the option {override!r} is a table, but it is a value")
+    table[last] = _full(tables[0], last, _value(value), Path.cwd())
+
+
+def _value(text: str) -> Any:
+    """Return a value as TOML reads it, or the text itself where it is no TOML."""
+    try:
+        found = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return found["value"] if len(found) == 1 else text

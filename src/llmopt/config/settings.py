@@ -1,0 +1,215 @@
+"""The tables of a configuration, checked by pydantic, and what they build.
+
+:class:`Settings` is also what the journal keeps of a run, with absolute paths, so that
+``llmopt resume`` can build the same run again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from llmopt.config.tables import (
+    AlgorithmTable,
+    BudgetTable,
+    EvidenceTable,
+    JudgeTable,
+    ModelTable,
+    ProblemTable,
+    RunTable,
+    ScorerTable,
+    Table,
+    text_of,
+)
+from llmopt.errors import ConfigError
+from llmopt.models.layers.budget import Limits, Price
+from llmopt.models.layers.gate import Rates
+from llmopt.problems.asking import Asking
+from llmopt.problems.datasets import load
+from llmopt.problems.filters import Filters
+from llmopt.problems.guards import Invariants
+from llmopt.problems.named import problem_named
+from llmopt.problems.prompting import PromptProblem
+from llmopt.problems.splits import Splits, mixed
+
+if TYPE_CHECKING:
+    from llmopt.problem import Problem
+    from llmopt.problems.judge import Judge
+    from llmopt.types import Role
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class Settings(Table):
+    """A whole configuration."""
+
+    problem: ProblemTable
+    scorer: ScorerTable | None = None
+    optimizer: ModelTable | None = None
+    judge: JudgeTable | None = None
+    algorithm: AlgorithmTable = AlgorithmTable()
+    run: RunTable = RunTable()
+    evidence: EvidenceTable = EvidenceTable()
+    budget: BudgetTable = BudgetTable()
+
+    def built_problem(self) -> Problem:
+        """Return the problem: the one that a function gives, or that of :meth:`built_prompts`.
+
+        Raises:
+            DataError: A file, a column or a row cannot be used.
+            ConfigError: An option cannot be used.
+        """
+        table = self.problem
+        if not table.function:
+            return self.built_prompts()
+        table.check_source()
+        if self.judge:
+            raise ConfigError(
+                "a judge judges answers, but problem.function asks for none; leave [judge] out"
+            )
+        return problem_named(table.function, table.arguments)
+
+    def built_prompts(self) -> PromptProblem:
+        """Read the data and return the problem of finding an instruction.
+
+        Raises:
+            DataError: A file, a column or a row cannot be used.
+            ConfigError: An option cannot be used, or the problem is not about instructions.
+        """
+        table, scorer = self.problem, self.scorer
+        table.check_source()
+        if table.function:
+            raise ConfigError(
+                f"this is for instructions, but the problem is the function {table.function!r}"
+            )
+        if scorer is None:
+            raise ConfigError("the table 'scorer' is missing; its model follows the instructions")
+        texts = [*table.instructions, *(text_of(path) for path in table.instructions_from)]
+        options: dict[str, Any] = {
+            "instructions": texts or None,
+            "task": table.task or None,
+            "metric": self._metric(),
+            "choices": table.choices,
+            "position": table.position,
+            "qa_frame": table.qa_frame,
+            "prompt": text_of(table.prompt_from) if table.prompt_from else "",
+            "balanced": table.balanced,
+            "asking": Asking(
+                scorer.mode,
+                scorer.temperature,
+                scorer.max_tokens,
+                tuple(scorer.stop),
+                scorer.again,
+            ),
+            "filters": Filters(
+                table.max_length, table.digits, table.last_full_stop, table.copied_words
+            ),
+            "invariants": Invariants(
+                tuple(table.required),
+                tuple(table.forbidden),
+                tuple(table.placeholders),
+                table.max_words,
+                table.max_instruction_tokens,
+                table.language,
+            ),
+            "scorer": scorer.named(),
+            "judge": self.judge.named() if self.judge else None,
+        }
+        # What is not set is left to the problem, which may be a task with its own defaults.
+        options = {key: value for key, value in options.items() if value is not None}
+        if table.benchmark:
+            return PromptProblem.from_task(
+                table.benchmark,
+                data_dir=table.data_dir,
+                split=table.split,
+                sizes=table.sizes,
+                split_seed=table.split_seed,
+                **options,
+            )
+        if table.data:
+            return PromptProblem.from_file(
+                table.data,
+                input=table.input,
+                target=table.target,
+                sizes=table.sizes,
+                split_seed=table.split_seed,
+                **options,
+            )
+        parts = (table.train, table.validation, table.test)
+        train, validation, test = (
+            load(p, input=table.input, target=table.target) if p else () for p in parts
+        )
+        splits = Splits(mixed(train, table.split_seed), validation, test)
+        return PromptProblem.from_splits(splits, **options)
+
+    def _metric(self) -> str | Judge | None:
+        """Return the metric; None: what suits the data."""
+        named = self.problem.metric
+        if (named == "judge") != (self.judge is not None):
+            got = "the metric alone" if self.judge is None else f"the metric {named!r}"
+            raise ConfigError(
+                "a judge is the table [judge] together with problem.metric = 'judge', but got "
+                f"{got}; write both or neither"
+            )
+        if self.judge:
+            return self.judge.built()
+        return None if named == "auto" else named
+
+    def _alone(self) -> ModelTable | None:
+        """Return the scorer's table where a function has no scorer LLM: it is the optimizer's."""
+        return self.scorer if self.problem.function else None
+
+    def models(self) -> dict[Role, ModelTable]:
+        """Return the table of each role that is played.
+
+        Raises:
+            ConfigError: The method needs an optimizer LLM, and none is named.
+        """
+        tables: dict[Role, ModelTable] = {}
+        if self.algorithm.built().needs_model:
+            optimizer = self.optimizer or self.scorer
+            if optimizer is None:
+                raise ConfigError(
+                    "the table 'optimizer' is missing; its model proposes the solutions, unless "
+                    "the method needs none, such as algorithm.name = 'random-search'"
+                )
+            tables["optimizer"] = optimizer
+        if self.scorer and not self.problem.function:
+            tables["scorer"] = self.scorer
+        return {**tables, "judge": self.judge} if self.judge else tables
+
+    def options(self) -> dict[str, Any]:
+        """Return everything else, as :func:`llmopt.optimize` takes it.
+
+        Raises:
+            InputError: A model or the algorithm cannot be used.
+        """
+        run, models = self.run, self.models()
+        return {
+            "algorithm": self.algorithm.built(),
+            "optimizer": named.named() if (named := self.optimizer or self._alone()) else None,
+            "prices": {
+                role: Price(table.price.input, table.price.output)
+                for role, table in models.items()
+                if table.price
+            },
+            "rates": {
+                role: Rates(table.requests_per_minute, table.tokens_per_minute)
+                for role, table in models.items()
+            },
+            "steps": run.steps,
+            "patience": run.patience,
+            "target": run.target,
+            "validate_every": run.validate_every,
+            "validation_patience": run.validation_patience,
+            "seed": run.seed,
+            "finalists": run.finalists,
+            "concurrency": run.concurrency,
+            "tolerance": run.tolerance,
+            "step_deadline": run.step_deadline,
+            "level": self.evidence.level,
+            # A function has no empty instruction and nothing held out to compare on.
+            "controls": () if self.problem.function else tuple(self.evidence.controls),
+            "budget": Limits(**self.budget.model_dump()),
+        }

@@ -1,0 +1,245 @@
+"""The tables of a configuration, checked by pydantic: an undeclared key is refused."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path  # noqa: TC003 - pydantic reads it
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llmopt.algorithms import ALGORITHMS, algorithm_named
+from llmopt.errors import ConfigError, DataError
+from llmopt.models.registry import NamedModel
+from llmopt.options import Control
+from llmopt.problems.judge import Judge
+from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmopt.algorithm import Algorithm
+
+
+SEEDS = 1 << 32  # seeds of a split are below this
+
+_OPTION_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "int": ("a whole number", lambda value: type(value) is int),
+    "float": ("a number", lambda value: type(value) in (int, float) and math.isfinite(value)),
+    "bool": ("true or false", lambda value: type(value) is bool),
+    "str": ("a text", lambda value: type(value) is str),
+    "Sequence[int]": (
+        "a list of whole numbers",
+        lambda value: isinstance(value, list) and all(type(v) is int for v in value),
+    ),
+}
+"""What a method's option may be, by its annotation."""
+
+
+class Table(BaseModel):
+    """A table of a configuration: keys that are not declared are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ProblemTable(Table):
+    """``[problem]``: the data, and how an instruction is used on it."""
+
+    function: str = ""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    benchmark: str = ""
+    data_dir: Path | None = None
+    split: Paper = ""
+    data: Path | None = None
+    train: Path | None = None
+    validation: Path | None = None
+    test: Path | None = None
+    input: str = "input"
+    target: str = "target"
+    task: str = ""
+    instructions: list[str] = Field(default_factory=list)
+    instructions_from: list[Path] = Field(default_factory=list)
+    position: Literal["before_Q", "Q_begin", "Q_end", "A_begin", "steps"] | None = None
+    qa_frame: bool | None = None
+    prompt_from: Path | None = None
+    metric: str = "auto"
+    choices: list[str] = Field(default_factory=list)
+    balanced: bool = False
+    sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5)
+    split_seed: int = Field(default=0, ge=0, lt=SEEDS)
+    max_length: int = Field(default=500, ge=1)
+    digits: bool = True
+    last_full_stop: bool = False
+    copied_words: int = Field(default=8, ge=0)
+    required: list[str] = Field(default_factory=list)
+    forbidden: list[str] = Field(default_factory=list)
+    placeholders: list[str] = Field(default_factory=list)
+    max_words: int = Field(default=0, ge=0)
+    max_instruction_tokens: int = Field(default=0, ge=0)
+    language: str = ""
+
+    def check_source(self) -> None:
+        """Check that the data come from one place.
+
+        Raises:
+            ConfigError: They come from none or from two, or a key goes with another place.
+        """
+        if self.function:
+            for key in sorted(self.model_fields_set - {"function", "arguments"}):
+                raise ConfigError(
+                    f"problem.function brings everything with it, but got problem.{key} too; "
+                    "leave one out, or give the function what it needs in [problem.arguments]"
+                )
+            return
+        if self.arguments:
+            raise ConfigError("[problem.arguments] go with problem.function; set it too")
+        named = {
+            "problem.benchmark, one of the papers' tasks": self.benchmark,
+            "problem.data, which is split": self.data,
+            "problem.train, .validation and .test": self.train or self.validation or self.test,
+        }
+        found = [name for name, value in named.items() if value]
+        if len(found) > 1:
+            raise ConfigError(
+                f"the data are either {', or '.join(found)}, but got both; leave one out"
+            )
+        if not (self.benchmark or self.data or self.train):
+            raise ConfigError(
+                "a problem needs data: set problem.data, or problem.train and .test, or "
+                "problem.benchmark; or set problem.function"
+            )
+        if not self.benchmark and (self.data_dir or self.split):
+            raise ConfigError("problem.data_dir and .split go with problem.benchmark; set it too")
+        if self.split and "sizes" in self.model_fields_set:
+            raise ConfigError(
+                f"a split is a paper's or has problem.sizes, but got {self.split!r} and sizes; "
+                "leave one out"
+            )
+
+
+class PriceTable(Table):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
+class ModelTable(Table):
+    """``[optimizer]`` and the model part of ``[scorer]``."""
+
+    model: str
+    base_url: str | None = None
+    key_variable: str | None = None
+    completion: bool = False
+    price: PriceTable | None = None
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+
+    def named(self) -> NamedModel:
+        """Return what names the model."""
+        return NamedModel(self.model, self.base_url, self.key_variable, self.completion)
+
+
+class ScorerTable(ModelTable):
+    """``[scorer]``: the model that follows the instructions, and how it is asked."""
+
+    mode: Literal["auto", "chat", "completion"] = "auto"
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=0, ge=0)
+    stop: list[str] = Field(default_factory=list)
+    again: bool = False
+
+
+class JudgeTable(ModelTable):
+    """``[judge]``: the model that judges answers for the metric ``judge``, and how."""
+
+    mode: Literal["absolute", "dynamic", "pairwise"] = "absolute"
+    rubric_from: Path | None = None
+    scale: tuple[int, int] = (1, 5)
+    max_tokens: int = Field(default=512, ge=1)
+
+    def built(self) -> Judge:
+        """Return the metric, without its model.
+
+        Raises:
+            InputError: The rubric or the scale cannot be used.
+        """
+        rubric = text_of(self.rubric_from) if self.rubric_from else ""
+        return Judge(self.mode, rubric, self.scale, self.max_tokens)
+
+
+class AlgorithmTable(BaseModel):
+    """``[algorithm]``: the method by name, and any of its own options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = "opro"
+    template_from: Path | None = None
+
+    def built(self) -> Algorithm:
+        """Return the algorithm; it checks the ranges of its own options."""
+        options = dict(self.__pydantic_extra__ or {})
+        if self.name in ALGORITHMS:
+            for option, parameter in inspect.signature(ALGORITHMS[self.name]).parameters.items():
+                if option in options:
+                    _check_option(option, options[option], str(parameter.annotation))
+        if self.template_from:
+            options["template"] = text_of(self.template_from)
+        return algorithm_named(self.name, options)
+
+
+class RunTable(Table):
+    """``[run]``: how long to search, and how."""
+
+    name: str | None = None
+    seed: int = 0
+    steps: int = Field(default=10, ge=0)
+    patience: int = Field(default=0, ge=0)
+    target: float | None = None
+    validate_every: int = Field(default=0, ge=0)
+    validation_patience: int = Field(default=0, ge=0)
+    finalists: int = Field(default=10, ge=1)
+    concurrency: int | None = Field(default=None, ge=1)
+    tolerance: float = Field(default=0.02, ge=0, le=1)
+    step_deadline: float | None = Field(default=None, gt=0)
+
+
+class EvidenceTable(Table):
+    """``[evidence]``: what the winner is compared with, and how sure a verdict is."""
+
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    controls: list[Control] = Field(default_factory=lambda: list(get_args(Control)))
+
+
+class BudgetTable(Table):
+    """``[budget]``: hard limits over both roles together."""
+
+    calls: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1)
+    usd: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+def _check_option(option: str, value: Any, annotation: str) -> None:
+    """Refuse a value that cannot be what a method's option is annotated as."""
+    known = [part for part in annotation.split(" | ") if part != "None"]
+    # Whatever is not in the table is a choice among words, which the parts check.
+    what, fits = _OPTION_KINDS[known[0] if known[0] in _OPTION_KINDS else "str"]
+    if not fits(value):
+        raise ConfigError(f"the key 'algorithm.{option}' is {what}, but got {value!r}")
+
+
+def text_of(path: Path) -> str:
+    """Return a prompt file's text without the line end that editors add."""
+    try:
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"a prompt is a readable UTF-8 file, but got {path}: {why(error)}"
+        ) from error
+
+
+def why(error: OSError | UnicodeDecodeError) -> str:
+    """Return what is wrong with a file, without its path."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

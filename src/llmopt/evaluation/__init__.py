@@ -1,0 +1,1 @@
+"""Measuring given texts, without a search."""

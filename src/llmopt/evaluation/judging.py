@@ -1,0 +1,206 @@
+"""Asks a judge LLM about answers that people have judged: the engine of ``llmopt judge-check``.
+
+It is kept like an evaluation: done again, it goes on where it stopped and pays nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llmopt.api import note_unstored
+from llmopt.errors import StepFailedError
+from llmopt.models.layers.traffic import Traffic
+from llmopt.options import Options
+from llmopt.problems.agreement import Agreement, agreement
+from llmopt.report.progress import View
+from llmopt.roles import Models
+from llmopt.search.journal import EVALUATION, UNSTORED
+from llmopt.search.progress import Progress, silent
+from llmopt.search.scoring import Scoring
+from llmopt.search.watching import Watch
+from llmopt.store import open_store
+from llmopt.types import Candidate, Outcome, canonical, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from llmopt.model import Model
+    from llmopt.models.layers.budget import Price
+    from llmopt.models.layers.gate import Rates
+    from llmopt.models.registry import NamedModel
+    from llmopt.problems.agreement import Labelled
+    from llmopt.problems.judge import Judge
+    from llmopt.store.protocol import Status, Store
+    from llmopt.types import Item, Role, Usage
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found out about a judge.
+
+    Attributes:
+        run: Name under which it is stored.
+        judge: Identity of the judge LLM.
+        mode: How it judges.
+        rows: Labelled answers.
+        found: The figures.
+        usage: What was paid for, also when it was begun earlier.
+        seconds: Wall time, likewise.
+    """
+
+    run: str
+    judge: str
+    mode: str
+    rows: int
+    found: Agreement
+    usage: Usage
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """The main figure in a sentence."""
+        share = self.found.agreement
+        low, high = share.interval.low, share.interval.high
+        return (
+            f"The judge agrees with people on {100 * share.share:.1f} % of {share.n} answers "
+            f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+async def checked(
+    judge: Judge,
+    model: NamedModel | Model,
+    rows: Sequence[Labelled],
+    *,
+    store: str | Path | None = None,
+    prices: Mapping[Role, Price] | None = None,
+    rates: Mapping[Role, Rates] | None = None,
+    progress: bool = True,
+    source: Sequence[str] = (),
+) -> Checked:
+    """Let a judge LLM judge labelled answers, and compare.
+
+    Args:
+        judge: How it judges.
+        model: The judge LLM.
+        rows: The labelled answers, at least one.
+        store: A file, a ``sqlite:///`` URL, or None for the user's own.
+        prices: US dollars per million tokens by role.
+        rates: Caps per minute by role.
+        progress: Whether to show progress.
+        source: The words of the command that repeats it, which the journal keeps.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was paid.
+        ModelError: The judge LLM will refuse every further call.
+        StepFailedError: No row has a verdict that can be read.
+    """
+    options = Options(
+        optimizer=model, prices=prices or {}, rates=rates or {}, progress=progress, store=store
+    )
+    models = Models(options, None, model)
+    assert models.judge is not None  # noqa: S101 - it was just named
+    content = [[row.item.input, row.item.target, row.output, row.label] for row in rows]
+    identity = {
+        "judge": repr(judge),
+        "model": models.judge.identity,
+        "rows": digest(canonical(content)),
+    }
+    name = f"judge-check-{digest(canonical(identity))[:8]}"
+    async with contextlib.AsyncExitStack() as stack:
+        kept = open_store(store)
+        stack.callback(kept.close)
+        listen = stack.enter_context(View()) if progress else silent
+        stack.enter_context(kept.claim(name))
+        if all(info.name != name for info in kept.runs()):
+            kept.create(name, {"identity": identity, "source": {}, EVALUATION: list(source)})
+            # What fails at its first call, say for a wrong key, leaves nothing behind.
+            stack.callback(kept.discard, name)
+        traffic = Traffic(
+            models.account(kept, name), prices=models.prices, stored=lambda: kept.spent(name)
+        )
+        stack.callback(note_unstored, kept, name, traffic)
+        _, _, wrapped = models.wrapped(kept, name, traffic, stack)
+        assert wrapped is not None  # noqa: S101 - as above
+        for record in kept.records(name):
+            if record.kind == UNSTORED:
+                traffic.remember(record.data)
+        watch = Watch(Progress(name, phase="evaluating"), traffic, listen)
+        asking = _Asking(judge.bound(wrapped))
+        scoring = Scoring(asking, None, models.evaluations, 1.0, watch.observed)
+        return await _done(asking, scoring, rows, store=kept, watch=watch, traffic=traffic)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """Measures labelled answers: the text is the answer; what was found is kept by row."""
+
+    judge: Judge
+    found: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
+        """Judge an answer; see :meth:`llmopt.problem.Problem.measure`."""
+        del scorer
+        scores = await self.judge.scores(text, item)
+        self.found[item.id] = scores
+        return Outcome(item.id, sum(scores) / len(scores))
+
+
+async def _done(
+    asking: _Asking,
+    scoring: Scoring,
+    rows: Sequence[Labelled],
+    *,
+    store: Store,
+    watch: Watch,
+    traffic: Traffic,
+) -> Checked:
+    """Ask, compare, and journal what was found and how it ended."""
+    name, began = watch.progress.run, time.monotonic()
+    status: Status = "failed"
+    store.append(name, "status", {"status": "running"})
+    try:
+        async with watch.stalls():
+            watch.planned(len(rows))
+            outcomes = await scoring.measure([(Candidate(r.output), r.item) for r in rows])
+        watch.say(phase="done")
+        found = agreement(
+            asking.judge,
+            rows,
+            [
+                asking.found[outcome.item] if outcome.score is not None else outcome.reason
+                for outcome in outcomes
+            ],
+        )
+        if found is None:
+            raise StepFailedError(
+                f"a judge gives verdicts that can be read, but got none on {len(rows)} answers; "
+                f"the first: {outcomes[0].reason}"
+            )
+        result = Checked(
+            run=name,
+            judge=asking.judge.ready().identity,
+            mode=asking.judge.mode,
+            rows=len(rows),
+            found=found,
+            usage=store.spent(name)["judge"] + traffic.doubled()["judge"],
+            seconds=store.seconds(name) + time.monotonic() - began,
+        )
+        store.append(name, EVALUATION, result.to_dict())
+        status = "done"
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        status = "interrupted"
+        raise
+    finally:
+        store.add_seconds(name, time.monotonic() - began)
+        store.append(name, "status", {"status": status})
+    return result

@@ -1,0 +1,258 @@
+"""Several instructions on the same items: their scores, and what can be said of the differences.
+
+The unit of every figure is the item. Where an item was answered several times, its score is the
+mean over its answers, so that repeated answers to one question are not taken for independent ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from llmopt.evidence.verdict import LEVEL, Score, score_of
+from llmopt.statistics import Difference, holm, paired_difference
+from llmopt.types import Evaluation, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llmopt.models.layers.traffic import Stretch
+    from llmopt.types import Item, Usage
+
+
+@dataclass(frozen=True)
+class Row:
+    """One instruction, measured and compared with the first one.
+
+    Attributes:
+        text: The instruction.
+        score: Mean over the measured items with its 95 % interval, in the problem's own
+            direction; None where nothing could be measured.
+        measured: Answers that have a score.
+        planned: Answers asked for: items times samples.
+        difference: This one minus the first on the items measured for both, per item; above 0
+            this one is better, whatever the direction. None for the first.
+        corrected: The p-value of `difference` after Holm's correction, where more than one
+            instruction is compared with the first.
+        outcomes: Every answer: item by item, and for each item sample by sample.
+    """
+
+    text: str
+    score: Score | None
+    measured: int
+    planned: int
+    difference: Difference | None
+    corrected: float | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def p_value(self) -> float:
+        """The p-value that decides: the corrected one where there is one."""
+        if self.corrected is not None:
+            return self.corrected
+        return 1.0 if self.difference is None else self.difference.p_value
+
+    @property
+    def word(self) -> str:
+        """What it is compared with the first: better, worse, or not distinguishable."""
+        if self.difference is None or self.p_value >= 1 - LEVEL:
+            return "not distinguishable"
+        return "better" if self.difference.mean > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Differing:
+    """An item on which some instruction scored otherwise than the first.
+
+    Attributes:
+        item: Id of the item.
+        input: What the scorer LLM was given.
+        target: The expected answer.
+        scores: One per instruction: the mean over its answers; None: unmeasured.
+        answers: One per instruction: the answer it gave most often; None: none was readable.
+    """
+
+    item: str
+    input: str
+    target: str
+    scores: tuple[float | None, ...]
+    answers: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What an evaluation found.
+
+    Attributes:
+        run: Name under which it is stored.
+        scorer: Identity of the scorer LLM; empty where the problem needs none.
+        part: Which items were used: train, validation, test or all.
+        items: How many there are.
+        samples: Answers to each item.
+        shares: Whether all scores are shares of 1, which are shown per cent.
+        rows: The instructions in the order given; the others are compared with the first.
+        differing: The items that the difference comes from.
+        verdict: In a sentence.
+        notes: What a careful reader should know.
+        usage: What was paid for, by role, also when it was begun earlier.
+        usd: What that cost, where the price is known.
+        seconds: Wall time, likewise.
+        stretch: What came from the store and what was asked again, this time.
+    """
+
+    run: str
+    scorer: str
+    part: str
+    items: int
+    samples: int
+    shares: bool
+    rows: tuple[Row, ...]
+    differing: tuple[Differing, ...]
+    verdict: str
+    notes: tuple[str, ...]
+    usage: dict[str, Usage]
+    usd: float | None
+    seconds: float
+    stretch: Stretch
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain data for JSON."""
+        return asdict(self)
+
+
+def compare(
+    found: Mapping[str, Sequence[Outcome]], samples: int, *, higher_is_better: bool = True
+) -> tuple[Row, ...]:
+    """Score each instruction, and compare each with the first.
+
+    Args:
+        found: For each instruction one outcome per answer: the same items in the same order,
+            `samples` of each in a row. Scores are as they are inside: higher is better.
+        samples: Answers to each item, 1 or more.
+        higher_is_better: Direction in which scores are shown.
+    """
+    rows: list[Row] = []
+    first: Evaluation | None = None
+    for text, outcomes in found.items():
+        items = _by_item(outcomes, samples)
+        rows.append(
+            Row(
+                text=text,
+                score=score_of(items, higher_is_better=higher_is_better),
+                measured=sum(outcome.score is not None for outcome in outcomes),
+                planned=len(outcomes),
+                difference=None if first is None else _difference(first, items),
+                corrected=None,
+                outcomes=tuple(outcomes),
+            )
+        )
+        first = first or items
+    return _corrected(rows)
+
+
+def differing(
+    rows: Sequence[Row], items: Sequence[Item], samples: int, *, higher_is_better: bool = True
+) -> tuple[Differing, ...]:
+    """Return the items on which some row scored otherwise than the first, in item order."""
+    facing = 1 if higher_is_better else -1
+    columns = [_by_item(row.outcomes, samples).outcomes for row in rows]
+    found = []
+    for at, item in enumerate(items):
+        here = [column[at].score for column in columns]
+        if len(set(here)) > 1:
+            answers = [row.outcomes[at * samples : (at + 1) * samples] for row in rows]
+            found.append(
+                Differing(
+                    item.id,
+                    item.input,
+                    item.target,
+                    tuple(None if score is None else facing * score for score in here),
+                    tuple(_usual(of_one) for of_one in answers),
+                )
+            )
+    return tuple(found)
+
+
+def sentence(rows: Sequence[Row], part: str, *, shares: bool) -> str:
+    """Return in words what the rows say, each against the first."""
+    where = "items" if part == "all" else f"{part} items"
+    if len(rows) == 1:
+        score = rows[0].score
+        if score is None:
+            return "Nothing could be measured."
+        low, high = amount(score.interval.low, shares), amount(score.interval.high, shares)
+        return f"{amount(score.mean, shares)} on {score.n} {where} (95 % interval {low} to {high})."
+    if len(rows) > 2:  # noqa: PLR2004 - two get a sentence of their own
+        words: dict[str, list[str]] = {}
+        for number, row in enumerate(rows[1:], 2):
+            kind = row.word if row.difference else "not comparable"
+            words.setdefault(kind, []).append(f"[{number}]")
+        kinds = ("better", "worse", "not distinguishable", "not comparable")
+        said = "; ".join(f"{kind}: {', '.join(words[kind])}" for kind in kinds if kind in words)
+        return f"Against [1], corrected for {len(rows) - 1} comparisons: {said}."
+    row = rows[1]
+    if row.difference is None:
+        return f"[2] cannot be compared with [1]: no {where} were measured for both."
+    than = "from" if row.word == "not distinguishable" else "than"
+    said = (
+        f"[2] is {row.word} {than} [1] on {row.difference.n} {where} "
+        f"({points(row.difference.mean, shares)})."
+    )
+    if row.word == "not distinguishable" and row.difference.needed:
+        said += f" About {row.difference.needed:,} items would show a difference of this size."
+    return said
+
+
+def are_shares(rows: Sequence[Row]) -> bool:
+    """Return whether all scores are shares of 1, which are shown per cent."""
+    return all(o.score is None or 0 <= o.score <= 1 for row in rows for o in row.outcomes)
+
+
+def amount(value: float, shares: bool) -> str:
+    """Return a score for people: per cent where it is a share of 1."""
+    return f"{100 * value:.1f} %" if shares else f"{value:.6g}"
+
+
+def points(value: float, shares: bool) -> str:
+    """Return a difference of scores for people: in points of a hundred where they are shares."""
+    return f"{100 * value:+.1f} points" if shares else f"{value:+.6g}"
+
+
+def _by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:
+    """Return the mean score of each item over its measured answers, as one outcome each."""
+    found = []
+    for start in range(0, len(outcomes), samples):
+        answers = outcomes[start : start + samples]
+        scores = [answer.score for answer in answers if answer.score is not None]
+        mean = sum(scores) / len(scores) if scores else None
+        found.append(Outcome(answers[0].item, mean, weight=answers[0].weight))
+    return Evaluation(tuple(found), len(found))
+
+
+def _difference(first: Evaluation, second: Evaluation) -> Difference | None:
+    """Compare two on the items that were measured for both; None where there are none."""
+    both = [
+        (before.score, after.score, before.weight)
+        for before, after in zip(first.outcomes, second.outcomes, strict=True)
+        if before.score is not None and after.score is not None
+    ]
+    if not both:
+        return None
+    befores, afters, weights = zip(*both, strict=True)
+    return paired_difference(befores, afters, weights, LEVEL)
+
+
+def _corrected(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Correct the p-values where more than one row is compared with the first."""
+    values = [row.difference.p_value for row in rows if row.difference is not None]
+    if len(values) < 2:  # noqa: PLR2004 - one comparison needs no correction
+        return tuple(rows)
+    adjusted = iter(holm(values))
+    return tuple(replace(r, corrected=next(adjusted)) if r.difference else r for r in rows)
+
+
+def _usual(outcomes: Sequence[Outcome]) -> str | None:
+    """Return the answer that was given most often, the earliest of several."""
+    counts = Counter(outcome.answer for outcome in outcomes if outcome.score is not None)
+    return counts.most_common(1)[0][0] if counts else None

@@ -1,0 +1,398 @@
+"""From a finished search to a statement that can be trusted.
+
+Search, selection and report use three disjoint splits: candidates are searched on train, the
+winner is chosen on validation, and test is looked at once, for the winner, the start and the
+controls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from llmopt.errors import BudgetError
+from llmopt.evidence.finalists import finalists_of, monotony, on_choosing, standing, unmeasured
+from llmopt.evidence.versus import START, Versus, compared, difference_of, sentence
+from llmopt.statistics import Difference, Interval, bootstrap_mean, wilson
+from llmopt.trajectory import Entry
+from llmopt.types import Candidate, Evaluation, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from llmopt.models.layers.traffic import Stretch
+    from llmopt.part import Measure
+    from llmopt.problem import Problem, SplitName
+    from llmopt.trajectory import Trajectory
+
+LEVEL = 0.95
+BUDGET = "out of budget: "
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean with its interval over `n` items."""
+
+    mean: float
+    interval: Interval
+    n: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One solution in the final table, with its score on each split where it was measured.
+
+    Scores are in the problem's own direction.
+    """
+
+    label: str
+    text: str
+    train: Score | None = None
+    validation: Score | None = None
+    test: Score | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the held-out items say.
+
+    Attributes:
+        start: The starting solution.
+        best: The winner.
+        difference: Winner minus start on the same items, with interval and p-value.
+    """
+
+    start: Score
+    best: Score
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the overfitting curve; scores are in the problem's own direction.
+
+    Attributes:
+        step: Number of the step; 0 for the starting solutions.
+        candidate: Id of the step's best candidate on train.
+        train: Its score on train.
+        validation: Its score on validation; None where no item could be measured.
+    """
+
+    step: int
+    candidate: str
+    train: Score | None
+    validation: Score | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found.
+
+    Attributes:
+        run: Name of the run.
+        algorithm: Name of the method.
+        best: The winner.
+        start: The starting solution to beat.
+        lines: The table: the start, the winner, the controls.
+        test: The held-out comparison, or None where nothing is held out.
+        verdict: In a sentence: better, worse, not distinguishable, or not tested.
+        notes: What a careful reader should know.
+        stopped: Why the search ended.
+        steps: Steps done, not counting the starting solutions.
+        candidates: Solutions measured.
+        rejected: Counts of refused proposals by reason.
+        usage: What was used, by role.
+        seconds: Wall time, also of what came before the run was resumed.
+        stretch: What came from the store, was asked again and was lost since the run was last
+            started or resumed.
+        curve: The overfitting curve, where it was asked for.
+        comparisons: The winner against the start and each control on the test items.
+        level: Confidence level of all intervals, and of the words in the verdict.
+        finalists: Solutions that were compared on validation; 0: there is no such split.
+        optimism: The winner's score on train minus that on test, by which the search flattered
+            it; in the problem's own direction. None where it was not measured on both.
+    """
+
+    run: str
+    algorithm: str
+    best: Candidate
+    start: Candidate
+    lines: tuple[Line, ...]
+    test: Held | None
+    verdict: str
+    notes: tuple[str, ...]
+    stopped: str
+    steps: int
+    candidates: int
+    rejected: dict[str, int]
+    usage: dict[str, Usage]
+    seconds: float
+    stretch: Stretch
+    curve: tuple[Point, ...] = ()
+    comparisons: tuple[Versus, ...] = ()
+    level: float = LEVEL
+    finalists: int = 0
+    optimism: float | None = None
+
+    @property
+    def out_of_budget(self) -> bool:
+        """Whether a spending limit ended the search; the run can then be resumed."""
+        return self.stopped.startswith(BUDGET)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict is asked to say.
+
+    Attributes:
+        level: Confidence level of intervals and words, between 0 and 1.
+        controls: Label and text of each plain control, measured on the test items.
+    """
+
+    level: float = LEVEL
+    controls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The winner with everything measured on the way to it.
+
+    Attributes:
+        best: The winner.
+        start: The solution to beat.
+        lines: The table: the start, the winner, the controls.
+        winner: What the winner got on test, or None where nothing is held out.
+        others: Label and evaluation on test of the start, unless it won, and of the controls.
+        test: The held-out comparison with the start.
+        notes: What a careful reader should know.
+        finalists: How many solutions were compared on validation.
+        level: Confidence level.
+        groups: Which group each test item belongs to, by its id.
+    """
+
+    best: Entry
+    start: Entry
+    lines: tuple[Line, ...]
+    winner: Evaluation | None
+    others: tuple[tuple[str, Evaluation], ...]
+    test: Held | None
+    notes: tuple[str, ...]
+    finalists: int
+    level: float
+    groups: Mapping[str, str]
+
+    @cached_property
+    def comparisons(self) -> tuple[Versus, ...]:
+        """The winner against the start and the controls, corrected for their number."""
+        if self.winner is None:
+            return ()
+        return compared(self.winner, self.others, self.level, self.groups)
+
+    @property
+    def verdict(self) -> str:
+        """What the comparisons say, in words."""
+        same = self.best.candidate.id == self.start.candidate.id
+        return sentence(self.comparisons, tested=self.test is not None, same=same)
+
+    @property
+    def optimism(self) -> float | None:
+        """The winner's score on train minus that on test, or None."""
+        line = self.lines[1]
+        return None if not (line.train and line.test) else line.train.mean - line.test.mean
+
+
+async def decide(
+    problem: Problem,
+    trajectory: Trajectory,
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+    finalists: int,
+    *,
+    evidence: Evidence | None = None,
+) -> Choice:
+    """Choose the winner and test it once against the start and the controls.
+
+    When a spending limit is reached in the controls, those that are missing are named in the
+    notes, and everything else is said as usual.
+
+    Args:
+        problem: What was optimized.
+        trajectory: The finished search; its first entry is the start.
+        measure: Measures jobs.
+        announce: Told the split and the number of jobs before they are measured.
+        finalists: How many of the best on train are measured on validation.
+        evidence: What to say beside that; None: the usual level, and no controls.
+
+    Raises:
+        ModelError: A call failed for good.
+        BudgetError: A spending limit is reached before the winner and the start are tested.
+    """
+    evidence, start = evidence or Evidence(), next(iter(trajectory))
+    level, groups = evidence.level, groups_of(problem)
+    entries = finalists_of(trajectory, finalists, start)
+    held = await _measure(problem, "validation", entries, measure, announce)
+    best = max(entries, key=lambda e: standing(held.get(e.candidate.id), e, start))
+    finals = [start] if best is start else [start, best]
+    tested = await _measure(problem, "test", finals, measure, announce)
+    found, missing = await _controls(problem, evidence, tested, measure, announce)
+
+    def line(label: str, entry: Entry) -> Line:
+        key = entry.candidate.id
+        splits = (entry.evaluation, held.get(key), tested.get(key))
+        upward = problem.description.higher_is_better
+        return Line(
+            label,
+            entry.text,
+            *(score_of(e, higher_is_better=upward, level=level, groups=groups) for e in splits),
+        )
+
+    lines = [line(START, start), line("best", best)]
+    lines += [line(label, entry) for label, entry in found]
+    winner = tested.get(best.candidate.id)
+    others = [] if best is start or not tested else [(START, tested[start.candidate.id])]
+    others += [(label, tested[entry.candidate.id]) for label, entry in found]
+    notes = [
+        *on_choosing(problem),
+        *monotony(problem, winner or held.get(best.candidate.id)),
+        *unmeasured(start, tested),
+        *missing,
+    ]
+    test = _held(tested, start, best, level, groups)
+    return Choice(
+        best,
+        start,
+        tuple(lines),
+        winner,
+        tuple(others),
+        test,
+        tuple(notes),
+        len(held),
+        level,
+        groups,
+    )
+
+
+async def _controls(
+    problem: Problem,
+    evidence: Evidence,
+    tested: dict[str, Evaluation],
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+) -> tuple[list[tuple[str, Entry]], list[str]]:
+    """Add the plain controls to what is tested; return them, and a note on what is missing."""
+    found: list[tuple[str, Entry]] = []
+    for label, text in evidence.controls if tested else ():
+        entry = Entry(Candidate(text), Evaluation((), 0))
+        if entry.candidate.id not in tested:  # it may be the start, or have won
+            try:
+                tested |= await _measure(problem, "test", [entry], measure, announce)
+            except BudgetError as error:
+                labels = [label for label, _ in evidence.controls[len(found) :]]
+                return found, [without(labels, str(error))]
+        found.append((label, entry))
+    return found, []
+
+
+def without(labels: Sequence[str], why: str) -> str:
+    """Return the note that says which controls are missing, and why."""
+    names = ", ".join(f'"{label}"' for label in labels)
+    what = "control is" if len(labels) == 1 else "controls are"
+    return f"The {what} missing: {names}; {why}."
+
+
+def groups_of(problem: Problem) -> dict[str, str]:
+    """Return which group each test item belongs to: those of one input are one question."""
+    return {
+        item.id: " ".join(item.input.casefold().split()) or item.id
+        for item in problem.items("test")
+    }
+
+
+def final_calls(problem: Problem, finalists: int) -> int:
+    """Return an upper bound of the scorer calls that :func:`decide` makes."""
+    return (finalists + 1) * len(problem.items("validation")) + 2 * len(problem.items("test"))
+
+
+async def _measure(
+    problem: Problem,
+    split: SplitName,
+    entries: Sequence[Entry],
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+) -> dict[str, Evaluation]:
+    """Measure entries on a whole split; nothing where the split is empty."""
+    items = problem.items(split)
+    if not items:
+        return {}
+    jobs = [(e.candidate, item) for e in entries for item in items]
+    announce(split, len(jobs))
+    outcomes = await measure(jobs)
+    size = len(items)
+    return {
+        e.candidate.id: Evaluation(tuple(outcomes[i * size : (i + 1) * size]), size)
+        for i, e in enumerate(entries)
+    }
+
+
+def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str]) -> Score | None:
+    """Return mean and interval: Wilson for equally weighted right/wrong, else bootstrap."""
+    if evaluation is None or evaluation.score is None:
+        return None
+    known = [
+        (o.score, o.weight, groups.get(o.item, o.item))
+        for o in evaluation.outcomes
+        if o.score is not None
+    ]
+    scores, weights, clusters = zip(*known, strict=True)
+    single = len(set(clusters)) == len(clusters)
+    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and single:
+        interval = wilson(sum(scores), len(scores), level)
+    elif len(scores) > 1:
+        interval = bootstrap_mean(scores, weights, level, clusters=clusters)
+    else:  # one value of a function has no spread to speak of
+        interval = Interval(scores[0], scores[0])
+    return Score(evaluation.score, interval, len(scores))
+
+
+def score_of(
+    evaluation: Evaluation | None,
+    *,
+    higher_is_better: bool,
+    level: float = LEVEL,
+    groups: Mapping[str, str] | None = None,
+) -> Score | None:
+    """Return mean and interval in the problem's own direction; None: nothing was measured.
+
+    Args:
+        evaluation: What was measured, if it was.
+        higher_is_better: The problem's own direction.
+        level: Confidence level of the interval.
+        groups: Which group items belong to, by id; an item that is not there is its own.
+    """
+    score = _score(evaluation, level, groups or {})
+    if score is None or higher_is_better:
+        return score
+    return Score(-score.mean, Interval(-score.interval.high, -score.interval.low), score.n)
+
+
+def _held(
+    tested: dict[str, Evaluation],
+    start: Entry,
+    best: Entry,
+    level: float,
+    groups: Mapping[str, str],
+) -> Held | None:
+    """Compare start and winner on the test items that were measured for both."""
+    if not tested:
+        return None
+    first, second = tested[start.candidate.id], tested[best.candidate.id]
+    difference = difference_of(first, second, level, groups)
+    scores = [_score(evaluation, level, groups) for evaluation in (first, second)]
+    if difference is None or scores[0] is None or scores[1] is None:
+        return None
+    return Held(scores[0], scores[1], difference)

@@ -1,0 +1,389 @@
+"""Where it all meets: ask, evaluate, tell, resume, stop.
+
+A run is its journal. Each step that was told is a record; opening a run replays them, and a
+step that was cut off is asked again, with its replies coming from the store. So a run that
+was killed and resumed ends exactly where the unbroken one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from llmopt.algorithm import Asked
+from llmopt.errors import BudgetError
+from llmopt.evidence.verdict import BUDGET, Evidence, Result, decide, final_calls
+from llmopt.models.layers.traffic import Traffic
+from llmopt.problem import calls_each
+from llmopt.search.curve import Curve
+from llmopt.search.journal import VALIDATION, Step, Validation, steps
+from llmopt.search.progress import Progress, silent
+from llmopt.search.scoring import Scoring
+from llmopt.search.stop import Stop
+from llmopt.search.watching import Watch
+from llmopt.trajectory import Entry, Trajectory, rank
+from llmopt.types import Candidate, Evaluation, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from llmopt.algorithm import Algorithm
+    from llmopt.evidence.verdict import Choice
+    from llmopt.model import Model
+    from llmopt.problem import Problem, SplitName
+    from llmopt.store.protocol import Store
+    from llmopt.types import Item, Rejected, Usage
+
+
+class Run:
+    """One search with its configuration, journal, replies and result.
+
+    Args:
+        problem: What is optimized.
+        algorithm: How.
+        optimizer: The optimizer LLM with its rings.
+        scorer: The scorer LLM with its rings; None where the problem needs none.
+        store: Where journal and replies are.
+        name: Name of the run, which :func:`~llmopt.search.identity.register` put into the store;
+            what was told is replayed.
+        seed: Seed of every random choice.
+        stop: When the search ends.
+        slots: Evaluations in flight at most.
+        tolerance: Share of a batch that may stay unmeasured.
+        finalists: How many of the best on train are measured on validation.
+        validate_every: Steps from point to point of the overfitting curve; 0: there is none.
+        evidence: What the verdict says beside the comparison with the start.
+        further: Adds to a result that is already journaled, still as a part of the run.
+        traffic: The rings of both models, with their budget.
+        listen: Told of every change of progress.
+
+    Raises:
+        StoreError: The store holds no such run, or cannot be read.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        algorithm: Algorithm,
+        optimizer: Model,
+        scorer: Model | None,
+        *,
+        store: Store,
+        name: str,
+        seed: int = 0,
+        stop: Stop | None = None,
+        slots: int = 64,
+        tolerance: float = 0.02,
+        finalists: int = 10,
+        validate_every: int = 0,
+        evidence: Evidence | None = None,
+        further: Callable[[Run, Result], Awaitable[Result]] | None = None,
+        traffic: Traffic | None = None,
+        listen: Callable[[Progress], None] = silent,
+    ) -> None:
+        self.problem, self.algorithm, self.optimizer = problem, algorithm, optimizer
+        self.store, self.name, self.seed = store, name, seed
+        self.stop = stop or Stop()
+        self.finalists = finalists
+        self.trajectory = Trajectory()
+        self.rejected: Counter[str] = Counter()
+        self.traffic = traffic or Traffic()
+        self.curve = Curve(validate_every)
+        self.evidence = evidence or Evidence()
+        self.choice: Choice | None = None  # of the last decision
+        self._further = further
+        progress = Progress(name, steps=self.stop.steps, warnings=self.traffic.warnings)
+        self._watch = Watch(progress, self.traffic, silent)
+        self._scoring = Scoring(problem, scorer, slots, tolerance, self._watch.observed)
+        self._began = time.monotonic()
+        self._gained = 0  # the last step with a new best
+        self._evaluations = 0  # outcomes of all steps after the starts
+        for step in steps(store, name, self.traffic.remember, self._validated):
+            self._took(self.trajectory.tell(step.entries), step.entries, step.rejected)
+        self._watch.listen = listen
+
+    @property
+    def progress(self) -> Progress:
+        """What the run is doing right now."""
+        return self._watch.progress
+
+    # -- one step, down once and up once -------------------------------------------------
+
+    async def ask(self) -> Asked:
+        """Ask for the next candidates; the first time, these are the starting solutions.
+
+        Raises:
+            ModelError: A call failed for good; the others of the step are stored.
+            BudgetError: A spending limit is reached.
+        """
+        step = self.trajectory.steps
+        if step == 0:
+            return Asked(tuple(Candidate(text) for text in self.problem.starts))
+        self._watch.say(phase="asking", step=step, done=0, planned=0)
+        return await self.algorithm.ask(
+            self.problem,
+            self.trajectory,
+            self.optimizer,
+            self.seed,
+            self.stop.steps,
+            scorer=self._scoring.scorer,
+        )
+
+    async def evaluate(self, candidates: Sequence[Candidate]) -> tuple[Evaluation, ...]:
+        """Measure candidates on train, as the algorithm's `rate` decides.
+
+        Raises:
+            ModelError: As :meth:`ask`.
+            BudgetError: As :meth:`ask`.
+        """
+        items = self.problem.items("train")
+        step = self.trajectory.steps
+        # Told with the first batch, when it is known how many evaluations there are.
+        self._watch.note(
+            phase="scoring" if step else "starts",
+            step=step,
+            done=0,
+            planned=0,
+            ahead=self._ahead(step),
+        )
+        return await self.algorithm.rate(candidates, items, self.trajectory, self._measure)
+
+    def tell(self, asked: Asked, evaluations: Sequence[Evaluation | float]) -> None:
+        """Journal a step and extend the trajectory.
+
+        Args:
+            asked: What :meth:`ask` gave.
+            evaluations: One per candidate; a plain number is a score (higher is better) for
+                people who evaluate elsewhere.
+
+        Raises:
+            ValueError: There are not as many evaluations as candidates, or a number is not
+                finite; nothing is journaled.
+            StoreError: The step cannot be stored.
+        """
+        for given in evaluations:
+            if not isinstance(given, Evaluation) and not math.isfinite(given):
+                raise ValueError(f"a score is a finite number, but got {given}")
+        full = [
+            e if isinstance(e, Evaluation) else Evaluation((Outcome("told", float(e)),), 1)
+            for e in evaluations
+        ]
+        entries = [Entry(c, e) for c, e in zip(asked.candidates, full, strict=True)]
+        told = self.trajectory.tell(entries)
+        best = told.best(1)
+        number = self.trajectory.steps
+        step = Step(number, tuple(entries), asked.rejected, asked.calls)
+        self.store.append(self.name, "step", step.packed(best[0].score if best else None))
+        self._took(told, entries, asked.rejected)
+
+    async def validate(self) -> None:
+        """Measure the last step's best on validation and journal it, where the curve wants it.
+
+        Nothing that is asked or measured on train depends on it.
+
+        Raises:
+            ModelError: As :meth:`ask`.
+            BudgetError: As :meth:`ask`.
+        """
+        entry = self.curve.due()
+        if entry is None:
+            return
+        items, step = self.problem.items("validation"), self.trajectory.steps - 1
+        self._watch.say(
+            phase="checking", step=step, done=0, planned=len(items), ahead=self._ahead(step)
+        )
+        self.traffic.begin_step()
+        try:
+            outcomes = await self._scoring.measure([(entry.candidate, item) for item in items])
+        finally:
+            self.traffic.end_step()
+        found = Validation(step, entry.candidate.id, Evaluation(tuple(outcomes), len(items)))
+        self.store.append(self.name, VALIDATION, found.packed())
+        self._validated(found)
+
+    async def step(self) -> None:
+        """Do one step: ask, evaluate, tell."""
+        self.traffic.begin_step()
+        try:
+            asked = await self.ask()
+            self.tell(asked, await self.evaluate(asked.candidates))
+        finally:
+            self.traffic.end_step()
+
+    # -- the whole run --------------------------------------------------------------------
+
+    def why_stop(self) -> str:
+        """Return why the search is over, or an empty text while it is not."""
+        done, best = self.trajectory.steps - 1, self.trajectory.best(1)
+        return self.stop.why(
+            done=done,
+            best=best[0].score if best else None,
+            idle=done - self._gained,
+            stale=self.curve.stale,
+        )
+
+    async def optimize(self) -> Result:
+        """Search until the run stops, choose the winner, test it, and say what was found.
+
+        A budget that ends the search keeps back what choosing and testing cost, so that what
+        was found so far is still reported; ``stopped`` then says so. Whatever ends the run
+        early leaves it so that it can be resumed.
+
+        Raises:
+            BudgetError: A spending limit is reached before anything could be found.
+            ModelError: A call failed for good.
+            StepFailedError: Too many items of a step stayed unmeasured.
+            StoreError: Nothing can be stored.
+        """
+        status = "failed"
+        self.store.append(self.name, "status", {"status": "running"})
+        try:
+            async with self._watch.stalls():
+                stopped = await self._search()
+                result = await self._decided(stopped)
+            if self._further is not None:
+                self.store.append(self.name, "result", result.to_dict())
+                result = self._closed(await self._further(self, result))
+            self.store.append(self.name, "result", result.to_dict())
+            status = "budget" if result.out_of_budget else "done"
+        except BudgetError:
+            status = "budget"
+            raise
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            status = "interrupted"
+            raise
+        finally:
+            self.store.add_seconds(self.name, time.monotonic() - self._began)
+            self._began = time.monotonic()
+            self.store.append(self.name, "status", {"status": status})
+        self._watch.say(phase="done")
+        return result
+
+    async def _search(self) -> str:
+        """Do steps until the run stops, and return why it did."""
+        try:
+            while True:
+                if self.trajectory.steps:
+                    final = final_calls(self.problem, self.finalists)
+                    self.traffic.keep_back(final * calls_each(self.problem))
+                    await self.validate()
+                if why := self.why_stop():
+                    return why
+                await self.step()
+        except BudgetError as error:
+            if not self.trajectory.steps:
+                raise
+            return f"{BUDGET}{error}"
+        finally:
+            self.traffic.keep_back(0)
+
+    async def _decided(self, stopped: str) -> Result:
+        def announce(split: SplitName, jobs: int) -> None:
+            after = 2 * len(self.problem.items("test")) if split == "validation" else 0
+            self._watch.say(phase=split, done=0, planned=jobs, ahead=after)
+
+        choice = await decide(
+            self.problem,
+            self.trajectory,
+            self._scoring.measure,
+            announce,
+            self.finalists,
+            evidence=self.evidence,
+        )
+        self.choice = choice
+        found = Result(
+            run=self.name,
+            algorithm=self.algorithm.name,
+            best=choice.best.candidate,
+            start=choice.start.candidate,
+            lines=choice.lines,
+            test=choice.test,
+            verdict=choice.verdict,
+            notes=choice.notes + self.curve.notes(),
+            stopped=stopped,
+            steps=self.trajectory.steps - 1,
+            candidates=len(self.trajectory),
+            rejected=dict(self.rejected.most_common()),
+            usage={},
+            seconds=0.0,
+            stretch=self.traffic.stretch,
+            curve=self.curve.points(
+                higher_is_better=self.problem.description.higher_is_better,
+                level=self.evidence.level,
+            ),
+            comparisons=choice.comparisons,
+            level=choice.level,
+            finalists=choice.finalists,
+            optimism=choice.optimism,
+        )
+        return self._closed(found)
+
+    def _closed(self, result: Result) -> Result:
+        """Return the result with what was used up to now."""
+        return replace(
+            result,
+            usage=self._usage(),
+            seconds=self.store.seconds(self.name) + time.monotonic() - self._began,
+            stretch=self.traffic.stretch,
+        )
+
+    # -- journal and progress ----------------------------------------------------------------
+
+    def _took(
+        self, told: Trajectory, entries: Sequence[Entry], rejected: Sequence[Rejected]
+    ) -> None:
+        before, best = self.trajectory.best(1), told.best(1)
+        if best and (not before or rank(best[0]) > rank(before[0])):
+            self._gained = told.steps - 1
+        if self.trajectory.steps:
+            self._evaluations += sum(len(entry.evaluation.outcomes) for entry in entries)
+        self.trajectory = told
+        self.rejected.update(r.reason for r in rejected)
+        self.curve.told(told.steps - 1, entries)
+        if best:
+            score = self._facing(best[0].score)
+            self.progress.curve.append(score)
+            self._watch.say(
+                step=told.steps - 1,
+                best=score,
+                best_text=best[0].text,
+                candidates=len(told),
+            )
+
+    def _validated(self, found: Validation) -> None:
+        self.curve.took(found)
+        if self.curve.last is not None:
+            self._watch.say(validation=self._facing(self.curve.last))
+
+    def _facing(self, score: float) -> float:
+        """Return a score in the problem's own direction."""
+        return score if self.problem.description.higher_is_better else -score
+
+    async def _measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
+        """Measure what a rate asks for, which may be in several batches."""
+        self._watch.planned(len(jobs))
+        return await self._scoring.measure(jobs)
+
+    def _ahead(self, begun: int) -> int | None:
+        """Guess the evaluations after those of a step: as many a step as so far."""
+        left, told = max(0, self.stop.steps - begun), self.trajectory.steps - 1
+        final = final_calls(self.problem, self.finalists)
+        first = begun if begun > told else begun + 1  # the last told step is being validated
+        final += self.curve.left(first, begun + left) * len(self.problem.items("validation"))
+        if not left:
+            return final
+        return None if told < 1 else round(left * self._evaluations / told) + final
+
+    def _usage(self) -> dict[str, Usage]:
+        """Return what this run has paid, by role; also what another one has stored first."""
+        doubled = self.traffic.doubled()
+        paid = {
+            str(role): used + doubled[role] for role, used in self.store.spent(self.name).items()
+        }
+        # Few runs have a judge LLM or an embedding model; the two other roles are always there.
+        always = ("optimizer", "scorer")
+        return {role: used for role, used in paid.items() if role in always or used.calls}

@@ -1,0 +1,395 @@
+"""Doing a sweep: its cells one after the other or a few at once, on equal budgets, resumable.
+
+A cell is a run like any other. What differs is who pays: a reply is bought once for all cells,
+and kept under the name of the sweep; a cell that uses it is *charged* as if it had bought it
+alone. So a budget means the same for the first cell and for the last, which finds most of its
+replies bought, and a cell that is resumed goes on with what it had left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from llmopt.api import prepare
+from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
+from llmopt.models.absent import AbsentModel
+from llmopt.models.layers.cache import Cache, Keep
+from llmopt.models.layers.gate import Gate, Rates
+from llmopt.models.layers.limit import Limit
+from llmopt.models.layers.meter import Meter
+from llmopt.models.local import LocalModel
+from llmopt.problem import Controlled
+from llmopt.problems.prompting import PromptProblem
+from llmopt.report.convergence import Converged, Course, Line, course_of, lines_of
+from llmopt.report.progress import Download
+from llmopt.report.sweeping import SweepView
+from llmopt.report.sweeps import Done, Row, courses_of, summarized
+from llmopt.search.journal import UNSTORED
+from llmopt.store import open_store
+from llmopt.types import Evaluation, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from llmopt.config.tables import ModelTable
+    from llmopt.model import Model, Replies
+    from llmopt.models.registry import NamedModel
+    from llmopt.problem import Problem
+    from llmopt.search.progress import Progress
+    from llmopt.store.protocol import Store
+    from llmopt.sweeps.grid import Cell, Sweep
+    from llmopt.types import Call, Reply, Role
+
+CELL = "cell"
+"""Kind of the records of a sweep's journal that say what a cell found."""
+
+_HARMLESS = ("concurrency", "price", "requests_per_minute", "tokens_per_minute")
+_SHOWN = 3  # keys that a message names
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found.
+
+    Attributes:
+        sweep: Its name.
+        cells: Every cell, in the order of the sweep.
+        rows: The table, where cells are compared on test items.
+        lines: The table, where nothing is held out and the searches' convergence is compared.
+        bought: Calls that models answered, for all cells together, also before it was resumed.
+    """
+
+    sweep: str
+    cells: tuple[Done, ...]
+    rows: tuple[Row, ...]
+    lines: tuple[Line, ...]
+    bought: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON."""
+        cells = [asdict(cell) | {"score": cell.score} for cell in self.cells]
+        rows = [asdict(row) | {"words": row.words} for row in self.rows]
+        lines = [asdict(line) for line in self.lines]
+        found = {"rows": rows} if rows else {"lines": lines}
+        return {"sweep": self.sweep, "cells": cells, **found, "bought": self.bought}
+
+    @property
+    def converged(self) -> tuple[Converged, ...]:
+        """The cells of which the convergence is compared."""
+        return courses_of(self.cells)
+
+
+async def run_sweep(
+    sweep: Sweep,
+    *,
+    store: str | Path | Store | None = None,
+    jobs: int = 1,
+    progress: bool = True,
+) -> Swept:
+    """Do the cells that are not done yet, and compare all of them.
+
+    Args:
+        sweep: What to do; a sweep of this name that is in the store is continued.
+        store: As in :class:`llmopt.options.Options`.
+        jobs: Cells at once; they share the slots and rates of their models.
+        progress: Whether to show what happens, on standard error.
+
+    Raises:
+        InputError: A cell cannot be done as it is configured; nothing was paid for any.
+        ModelError: A model could not answer; the same call goes on where it stopped.
+        BudgetError: The budget of a cell does not even pay for measuring where it starts.
+    """
+    if jobs < 1:
+        raise ConfigError(f"jobs are cells at once, 1 or more, but got {jobs}")
+    async with contextlib.AsyncExitStack() as stack:
+        if store is None or isinstance(store, str | Path):
+            kept: Store = open_store(store)
+            stack.callback(kept.close)
+        else:
+            kept = store
+        stack.enter_context(kept.claim(sweep.name))
+        _register(kept, sweep)
+        # A sweep that fails at its first call leaves nothing behind.
+        stack.callback(kept.discard, sweep.name)
+        pool = _Pool(kept.replies(sweep.name))
+        stack.push_async_callback(pool.close)
+        for cell in sweep.cells:
+            _check(cell, pool, jobs)
+        done = finished(kept, sweep)
+        kept.append(sweep.name, "status", {"status": "running"})
+        status = "interrupted"
+        try:
+            view = SweepView(sweep.name, len(sweep.cells), live=jobs == 1) if progress else None
+            left = [(n, cell) for n, cell in enumerate(sweep.cells, 1) if cell.name not in done]
+
+            async def one(number: int, cell: Cell) -> None:
+                shown = view.cell(number, cell.label) if view else contextlib.nullcontext()
+                with shown as listen:
+                    found = await _ran(cell, kept, pool, listen)
+                kept.append(sweep.name, CELL, asdict(found))
+                done[cell.name] = found
+                if view:
+                    view.ends(number, cell.label, found, pool.bought)
+
+            if view:
+                view.begins(len(done))
+            await _each(left, one, jobs)
+            status = "done"
+        except LlmoptError:
+            status = "failed"
+            raise
+        finally:
+            kept.append(sweep.name, "status", {"status": status})
+        cells = tuple(done[cell.name] for cell in sweep.cells)
+        bought = sum(used.calls for used in kept.spent(sweep.name).values())
+        courses = courses_of(cells)
+        rows = () if courses else summarized(cells)
+        return Swept(sweep.name, cells, rows, lines_of(courses), bought)
+
+
+def finished(store: Store, sweep: Sweep) -> dict[str, Done]:
+    """Return what the finished cells of a sweep found, by the names of their runs.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    if all(info.name != sweep.name for info in store.runs()):
+        return {}
+    names = {cell.name for cell in sweep.cells}
+    found: dict[str, Done] = {}
+    for record in store.records(sweep.name):
+        if record.kind == CELL and record.data["cell"] in names:
+            data = dict(record.data)
+            data["test"] = tuple((item, score, weight) for item, score, weight in data["test"])
+            course = data.get("course")
+            data["course"] = Course.plain(course) if course else None
+            data["controls"] = tuple((name, score) for name, score in data.get("controls", ()))
+            found[data["cell"]] = Done(**data)
+    return found
+
+
+async def _each(
+    cells: Iterable[tuple[int, Cell]], do: Callable[[int, Cell], Awaitable[None]], jobs: int
+) -> None:
+    """Do cells in order, a few at once; the first failure lets those at work finish."""
+    waiting = iter(cells)
+    failed: list[LlmoptError] = []
+
+    async def work() -> None:
+        for number, cell in waiting:
+            if failed:
+                return
+            try:
+                await do(number, cell)
+            except LlmoptError as error:
+                failed.append(error)
+
+    await asyncio.gather(*(work() for _ in range(jobs)))
+    if failed:
+        raise failed[0]
+
+
+async def _ran(
+    cell: Cell, store: Store, pool: _Pool, listen: Callable[[Progress], None] | None
+) -> Done:
+    """Do a cell, or what is left of it."""
+    problem, options = cell.settings.built_problem(), cell.settings.options()
+    models = _models(cell, pool)
+    options |= {
+        "optimizer": models.get("optimizer"),
+        "rates": {},  # they are kept by the pool, for all cells together
+        "name": cell.name,
+        "store": cast("Store", _Charged(store)),
+        "progress": listen or False,
+        "source": cell.source,
+    }
+    if isinstance(problem, PromptProblem):
+        problem = replace(problem, scorer=models["scorer"], judge=models.get("judge"))
+    async with prepare(problem, **options) as run:
+        result = await run.optimize()
+        choice = run.choice
+        course = course_of(problem, run.trajectory)
+        controls = () if result.test else await _controls(problem)
+    assert choice is not None  # noqa: S101 - the search has ended
+    calls = sum(used.calls for used in result.usage.values())
+    tokens = sum(used.tokens for used in result.usage.values())
+    return Done(
+        cell=cell.name,
+        variant=cell.variant,
+        task=cell.task,
+        seed=cell.seed,
+        test=tuple(
+            (o.item, o.score, o.weight)
+            for o in (choice.winner.outcomes if choice.winner else ())
+            if o.score is not None
+        ),
+        start=result.test.start.mean if result.test else course.begin,
+        best=result.best.text,
+        verdict=result.verdict,
+        stopped="budget used" if result.out_of_budget else result.stopped,
+        steps=result.steps,
+        candidates=result.candidates,
+        calls=calls,
+        tokens=tokens,
+        course=None if result.test else course,
+        controls=controls,
+    )
+
+
+async def _controls(problem: Problem) -> tuple[tuple[str, float], ...]:
+    """Measure the plain controls of a problem that asks no scorer LLM."""
+    found = []
+    if isinstance(problem, Controlled):
+        for name, text in problem.controls.items():
+            outcomes = [await problem.measure(text, i, None) for i in problem.items("train")]
+            score = Evaluation(tuple(outcomes), len(outcomes)).score
+            found += [] if score is None else [(name, score)]
+    return tuple(found)
+
+
+def _register(store: Store, sweep: Sweep) -> None:
+    """Note a new sweep in the store, or check that the known one is this one, cell by cell.
+
+    Raises:
+        StoreError: The name is another run's, or a cell began with another configuration.
+    """
+    known = {info.name for info in store.runs()}
+    if sweep.name not in known:
+        store.create(sweep.name, {"sweep": True, "identity": {}, "source": {}})
+    elif "sweep" not in store.config(sweep.name):
+        raise StoreError(
+            f"the name of a sweep is free or a sweep's, but got {sweep.name!r}, which is a run; "
+            "choose another with --name"
+        )
+    for cell in sweep.cells:
+        if cell.name not in known:
+            continue
+        before, now = _decisive(store.config(cell.name)["source"]), _decisive(cell.source)
+        changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
+        if changed:
+            more = ", …" if len(changed) > _SHOWN else ""
+            raise StoreError(
+                f"the sweep {sweep.name!r} is continued only as it began, but "
+                f"{', '.join(changed[:_SHOWN])}{more} changed in its cell {cell.label!r}; choose "
+                "another --name: replies that are stored are not bought again"
+            )
+
+
+def _decisive(source: dict[str, Any]) -> dict[str, Any]:
+    """Return table.key -> value of what a cell's course depends on."""
+    return {
+        f"{table}.{key}": value
+        for table, values in source.items()
+        for key, value in values.items()
+        if key not in _HARMLESS
+    }
+
+
+def _check(cell: Cell, pool: _Pool, jobs: int) -> None:
+    """Refuse a cell that cannot be done, before anything is paid for any.
+
+    Raises:
+        InputError: See above.
+    """
+    try:
+        problem, options = cell.settings.built_problem(), cell.settings.options()
+        models = _models(cell, pool)
+        options["algorithm"].check(problem, models.get("optimizer", AbsentModel()))
+    except InputError as error:
+        raise ConfigError(f"the cell {cell.label!r} of the sweep: {error}") from error
+    if isinstance(problem, PromptProblem) and not problem.items("test"):
+        raise ConfigError(
+            f"cells of a sweep are compared on test items, but {cell.label!r} has none; "
+            "give problem.sizes a share for test, or set problem.test"
+        )
+    if jobs > 1 and pool.local:
+        raise ConfigError(
+            f"a model in this process does one cell at a time, but got jobs = {jobs}; "
+            "leave the jobs out"
+        )
+
+
+def _models(cell: Cell, pool: _Pool) -> dict[Role, Model]:
+    """Return the models of a cell by role; one that plays two roles is one."""
+    most = cell.settings.run.concurrency
+    return {role: pool.model(table, most) for role, table in cell.settings.models().items()}
+
+
+class _Pool:
+    """The models of a sweep, each built once; a reply is bought once for all cells."""
+
+    def __init__(self, replies: Replies) -> None:
+        self._replies = replies
+        self._models: dict[NamedModel, Cache] = {}
+        self._gates: dict[str, Gate] = {}
+        self._meters: list[Meter] = []
+        self.local = False
+
+    @property
+    def bought(self) -> int:
+        """Calls that models have answered in this process."""
+        return sum(used.calls for meter in self._meters for used in meter.usage.values())
+
+    def model(self, table: ModelTable, most: int | None) -> Model:
+        """Return the model that a table names; `most` calls are in flight, from all cells."""
+        named = table.named()
+        if named not in self._models:
+            with Download() as download:
+                built = named.built(download)
+            self.local |= isinstance(built, LocalModel)
+            meter = Meter(built)
+            self._meters.append(meter)
+            rates = Rates(table.requests_per_minute, table.tokens_per_minute)
+            where = built.traits.endpoint or f"the model {named.name}"
+            gate = self._gates.setdefault(where, Gate(most or built.traits.slots, rates))
+            # No retry and no budget: those are the cells' own, and one layer of each is enough.
+            self._models[named] = Cache(Limit(Keep(meter, self._replies), gate), self._replies)
+        return self._models[named]
+
+    async def close(self) -> None:
+        """Close the models."""
+        for model in self._models.values():
+            await model.close()
+
+
+class _Charged:
+    """A store in which a run finds only the replies that it was charged for itself.
+
+    Beside that it is the store it stands for. What another run has bought comes from the pool,
+    through the rings that charge it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def replies(self, run: str) -> Replies:
+        return _Own(self._store.replies(run), run)
+
+    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
+        # Calls that an interruption cut off are asked again; charged twice, the cell would have
+        # a smaller budget than the others.
+        if kind != UNSTORED:
+            self._store.append(run, kind, data)
+
+
+class _Own:
+    """The replies that one run was charged for."""
+
+    def __init__(self, replies: Replies, run: str) -> None:
+        self._replies, self._run = replies, run
+
+    def get(self, key: str) -> Reply | None:
+        return self._replies.get(self._salted(key))
+
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+        await self._replies.put(self._salted(key), model, call, reply)
+
+    def _salted(self, key: str) -> str:
+        return digest(f"{self._run} {key}")

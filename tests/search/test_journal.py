@@ -1,0 +1,64 @@
+"""A told step comes out of the journal as it went in."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmopt.search.journal import Step, _unpacked, steps
+from llmopt.store import open_store
+from llmopt.trajectory import Entry
+from llmopt.types import Candidate, Evaluation, Outcome, Rejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCORES = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+OUTCOMES = st.builds(
+    Outcome,
+    item=st.text(),
+    score=SCORES,
+    answer=st.none() | st.text(),
+    weight=st.floats(0.01, 100),
+    reason=st.text(),
+)
+
+
+@st.composite
+def told(draw: st.DrawFn) -> Step:
+    number = draw(st.integers(0, 500))
+    texts = draw(st.lists(st.text(), max_size=4, unique=True))
+    entries = tuple(
+        Entry(
+            Candidate(text, number, tuple(draw(st.lists(st.text(), max_size=3)))),
+            Evaluation(tuple(draw(st.lists(OUTCOMES, max_size=4))), draw(st.integers(0, 9))),
+        )
+        for text in texts
+    )
+    refused = draw(st.lists(st.tuples(st.text(), st.text()), max_size=3))
+    rejected = tuple(Rejected(text, reason, number) for text, reason in refused)
+    return Step(number, entries, rejected, tuple(draw(st.lists(st.text(), max_size=3))))
+
+
+@given(told(), SCORES)
+def test_a_step_survives_json(step: Step, best: float | None) -> None:
+    packed = json.loads(json.dumps(step.packed(best)))
+    assert _unpacked(packed) == step
+    assert packed["best"] == best
+
+
+def test_a_store_gives_the_steps_in_order_and_nothing_else(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs.sqlite")
+    store.create("run", {})
+    wanted = [
+        Step(0, (Entry(Candidate("ä \ud800 \n"), Evaluation((Outcome("i", 0.1 + 0.2),), 1)),)),
+        Step(1, (), (Rejected("x", "empty", 1),), ("key",)),
+    ]
+    for step in wanted:
+        store.append("run", "status", {"status": "running"})
+        store.append("run", "step", step.packed(0.3))
+    assert list(steps(store, "run")) == wanted
+    store.close()
