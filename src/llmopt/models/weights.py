@@ -183,9 +183,10 @@ def _marker(path: Path) -> Path:
 
 def _note(path: Path, weights: Weights) -> None:
     """Note that `path` was verified."""
-    part = path.with_name(f"{path.name}.ok.{os.getpid()}")
-    part.write_text(weights.sha256 + "\n", "ascii")
-    part.replace(_marker(path))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".note-") as folder:
+        part = Path(folder) / "ok"
+        part.write_text(weights.sha256 + "\n", "ascii")
+        part.replace(_marker(path))
 
 
 def _download(weights: Weights, folder: Path, path: Path, tell: Progress) -> Path:

@@ -7,7 +7,7 @@ revision that it came from.
 
 from __future__ import annotations
 
-import os
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -79,6 +79,7 @@ def _note(path: Path) -> Path:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8", newline="")
-    part.replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
+        part = Path(folder) / path.name
+        part.write_text(text, encoding="utf-8", newline="")
+        part.replace(path)
