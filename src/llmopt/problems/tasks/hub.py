@@ -8,6 +8,7 @@ revision that it came from.
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -15,8 +16,6 @@ import platformdirs
 from llmopt.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from llmopt.problems.tasks.task import Entry, File
 
 
