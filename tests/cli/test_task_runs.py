@@ -109,3 +109,11 @@ def test_tasks_are_listed_with_the_items_that_are_there(shell: Shell) -> None:
     assert rows["gsm8k"]["items"] is None
     assert rows["gsm8k"]["splits"] == ["opro", "gpo"]
     assert "91 tasks" in shell.llmopt("tasks").out
+
+
+def test_a_task_is_checked_by_its_name_too(shell: Shell) -> None:
+    said = shell.llmopt(
+        "check", "bbh/navigate", "--data-dir", "data", *SCORER, "--offline", "--json"
+    )
+    assert said.code == 0, said.err
+    assert "60 rows: 12 train, 0 validation, 48 test" in said.out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import console, json_option, print_json, set_option
+from llmopt.cli.options import console, data_dir_option, json_option, print_json, set_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,11 +19,19 @@ _MINUTE, _HOUR = 60, 3600  # seconds
 
 
 @click.command()
-@click.argument("config", metavar="CONFIG.toml|RECIPE")
+@click.argument("config", metavar="CONFIG.toml|RECIPE|TASK")
+@data_dir_option
 @set_option
 @click.option("--offline", is_flag=True, help="Make no call; how long a run takes stays unknown.")
 @json_option
-def check(config: str, *, overrides: tuple[str, ...], offline: bool, as_json: bool) -> None:
+def check(
+    config: str,
+    *,
+    data_dir: str | None,
+    overrides: tuple[str, ...],
+    offline: bool,
+    as_json: bool,
+) -> None:
     """Test a configuration before it costs anything, and say what a run will take.
 
     Reads the data, lays out the first meta-prompt and makes one short call to each model, then
@@ -32,13 +40,12 @@ def check(config: str, *, overrides: tuple[str, ...], offline: bool, as_json: bo
     """
     import asyncio
 
+    from llmopt.cli.configured import configured
     from llmopt.cli.examine import examined
     from llmopt.cli.execute import see_own_modules
-    from llmopt.config.reading import read
-    from llmopt.recipes import recipe_or_file
 
     see_own_modules()
-    settings = read(recipe_or_file(config), overrides)
+    settings, _ = configured(config, data_dir, overrides)
     findings = asyncio.run(examined(settings, offline=offline))
     if as_json:
         print_json(findings.to_dict())

@@ -30,6 +30,11 @@ set_option = click.option(
     metavar="TABLE.KEY=VALUE",
     help="Change a value of the configuration, e.g. -o run.steps=5.",
 )
+data_dir_option = click.option(
+    "--data-dir",
+    metavar="FOLDER",
+    help="Where a TASK's official files are; default: LLMOPT_DATA, or the Hugging Face hub.",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import run_options
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from llmopt.config.settings import Settings
+from llmopt.cli.options import data_dir_option, run_options
 
 
 @click.command()
 @click.argument("config", metavar="CONFIG.toml|RECIPE|TASK")
 @click.option("--name", help="Name of the run; default: a new one from the file's name.")
-@click.option(
-    "--data-dir",
-    metavar="FOLDER",
-    help="Where a TASK's official files are; default: LLMOPT_DATA, or the Hugging Face hub.",
-)
+@data_dir_option
 @click.option(
     "--record",
     metavar="FILE",
@@ -47,6 +36,7 @@ def run(
     one of the papers' benchmarks (llmopt tasks lists them); it needs -o scorer.model=… A recipe
     that is a sweep is done as by llmopt sweep.
     """
+    from llmopt.cli.configured import configured
     from llmopt.cli.execute import execute
     from llmopt.cli.sweep import sweep
     from llmopt.recipes import sweeps
@@ -77,64 +67,6 @@ def run(
         quiet=quiet,
         record=record,
     )
-
-
-def configured(config: str, data_dir: str | None, overrides: Sequence[str]) -> tuple[Settings, str]:
-    """Return the configuration that a user named, and a word to name runs of it by.
-
-    Args:
-        config: A file, a recipe or a task.
-        data_dir: The data folder of a task, or None.
-        overrides: As :func:`llmopt.config.reading.read` takes them.
-
-    Raises:
-        ConfigError: There is no such thing, or a key or a value cannot be used.
-        DataError: The data folder is none.
-    """
-    from llmopt.config.reading import read
-    from llmopt.recipes import recipe_or_file
-
-    if _is_task(config):
-        return _of_task(config, data_dir, overrides), config
-    path = recipe_or_file(config)
-    if data_dir:
-        overrides = (*overrides, f"problem.data_dir={json.dumps(data_dir)}")
-    return read(path, overrides), path.stem
-
-
-def _is_task(config: str) -> bool:
-    """Return whether a word is a task's name, or meant as one."""
-    from llmopt.errors import nearest
-    from llmopt.problems.tasks import TASKS
-    from llmopt.recipes import recipes
-
-    if Path(config).is_file() or config in recipes() or config.endswith(".toml"):
-        return False
-    families = {name.partition("/")[0] for name in TASKS}
-    return config.partition("/")[0].casefold() in families or bool(nearest(config, TASKS))
-
-
-def _of_task(config: str, data_dir: str | None, overrides: Sequence[str]) -> Settings:
-    """Return a task's configuration: the split of its paper unless sizes are given."""
-    from llmopt.config.reading import settings
-    from llmopt.errors import ConfigError
-    from llmopt.problems.tasks import data_folder, entry_named
-
-    entry = entry_named(config)
-    given = {override.partition("=")[0].strip() for override in overrides}
-    if "scorer.model" not in given:
-        raise ConfigError(
-            "a task is run with a scorer LLM, but none is named; add "
-            "-o scorer.model=local/smollm2-135m or another one of llmopt models"
-        )
-    problem = {"benchmark": entry.name}
-    if entry.papers and "problem.sizes" not in given:
-        problem["split"] = entry.papers[0]
-    # The folder is kept with the run, so that llmopt resume finds it without the environment.
-    folder = data_folder(data_dir)
-    if folder:
-        problem["data_dir"] = str(folder)
-    return settings({"problem": problem}, f"the task {entry.name!r}", Path.cwd(), overrides)
 
 
 def _base(stem: str) -> str:

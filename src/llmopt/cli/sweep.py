@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+from llmopt.cli.options import (
+    INTERRUPTED,
+    command_line,
+    console,
+    data_dir_option,
+    print_json,
+    run_options,
+)
 
 if TYPE_CHECKING:
     from llmopt.sweeps.grid import Sweep
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("config", metavar="SWEEP.toml|RECIPE")
 @click.option("--name", help="Name of the sweep; default: what the file says, or its own name.")
-@click.option("--data-dir", metavar="DIR", help="Folder with the data of the benchmarks.")
+@data_dir_option
 @click.option("--jobs", type=int, default=1, show_default=True, help="Cells at once.")
 @click.option("--csv", "table", metavar="FILE", help="Write the table to a CSV file, too.")
 @click.option("--list", "listing", is_flag=True, help="List cells and estimated calls; do nothing.")
