@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING
@@ -41,6 +42,28 @@ def whole_process(text: str) -> float:
     if text == "fail":
         raise RuntimeError("no such text")
     return float(os.getpid())
+
+
+class Mute(Exception):  # noqa: N818 - it stands for a class of the user's
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+RAISED: dict[str, BaseException] = {
+    "GeneratorExit": GeneratorExit(),
+    "CancelledError": asyncio.CancelledError(),
+    "Mute": Mute(),
+    "StopIteration": StopIteration(),
+    "SystemExit": SystemExit(),
+}
+
+
+def raising(text: str) -> float:
+    raise RAISED[text]
+
+
+async def raising_later(text: str) -> float:
+    raise RAISED[text]
 
 
 def made(*, start: str = "a", minimize: bool = False) -> Problem:

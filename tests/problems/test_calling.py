@@ -80,6 +80,37 @@ async def test_a_function_may_call_exit_without_ending_the_run() -> None:
     assert (outcome.score, outcome.reason) == (None, "SystemExit: 3")
 
 
+@pytest.mark.parametrize("workers", ["thread", "process"])
+async def test_whatever_is_raised_is_data(workers: str) -> None:
+    """Also what is no Exception: it must not leave the call waiting for ever."""
+    made = problem(own_functions.raising, workers=workers)
+    names = ("GeneratorExit", "CancelledError", "Mute", "StopIteration", "SystemExit")
+    outcomes = await measured(made, *names)
+    assert [outcome.reason for outcome in outcomes] == list(names)
+    assert all(outcome.score is None for outcome in outcomes)
+
+
+async def test_a_coroutine_may_cancel_or_exit_without_ending_the_run() -> None:
+    made = problem(own_functions.raising_later)
+    first, second = await measured(made, "CancelledError", "SystemExit")
+    assert (first.reason, second.reason) == ("CancelledError", "SystemExit")
+
+
+async def test_a_run_that_is_cancelled_cancels_its_coroutines() -> None:
+    begun = asyncio.Event()
+
+    async def slow(_text: str) -> float:
+        begun.set()
+        await asyncio.sleep(600)
+        return 1.0
+
+    task = asyncio.ensure_future(measured(problem(slow), "x"))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 def test_a_thread_that_ends_after_its_loop_is_let_go() -> None:
     gate, ended = threading.Event(), threading.Event()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from llmopt.problems.answers.reading import before_next_question
 from llmopt.problems.metrics import Boolean, Brackets, Choice, Number, Options, Words
-from llmopt.problems.reading import before_next_question
 from llmopt.types import Call, Message
 
 if TYPE_CHECKING:

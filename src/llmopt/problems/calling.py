@@ -16,13 +16,13 @@ import pickle
 import signal
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llmopt.errors import ConfigError
 from llmopt.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from multiprocessing.connection import Connection
 
 T = TypeVar("T")
@@ -42,8 +42,8 @@ async def in_thread(function: Callable[[str], T], text: str) -> T:
     was over, goes on unobserved until the function returns.
 
     Raises:
-        FailedCallError: The function raised SystemExit or StopIteration, which mean something
-            else to a thread or a coroutine.
+        FailedCallError: The function raised StopIteration or what is no Exception (SystemExit and
+            the like), which mean something else to a thread or a coroutine.
         Exception: Whatever else the function raised.
     """
     loop = asyncio.get_running_loop()
@@ -63,15 +63,33 @@ async def in_thread(function: Callable[[str], T], text: str) -> T:
         failed: Exception | None = None
         try:
             found = context.run(function, text)
-        except (SystemExit, StopIteration) as error:
-            failed = FailedCallError(_told(error))
-        except Exception as error:  # noqa: BLE001 - raised again where the call is awaited
-            failed = error
+        except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
+            usual = isinstance(error, Exception) and not isinstance(error, StopIteration)
+            failed = cast("Exception", error) if usual else FailedCallError(told(error))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, found, failed)
 
     threading.Thread(target=work, name="llmopt-function", daemon=True).start()
     return await future
+
+
+async def awaited(given: Awaitable[T]) -> T:
+    """Return what an awaitable of the function's gives.
+
+    Raises:
+        FailedCallError: It raised SystemExit, or was cancelled by something of its own.
+        CancelledError: This call is cancelled from outside.
+        Exception: Whatever else it raised.
+    """
+    try:
+        return await given
+    except SystemExit as error:
+        raise FailedCallError(told(error)) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise FailedCallError(told(error)) from error
 
 
 class Processes:
@@ -179,8 +197,8 @@ def serve(connection: Connection, function: Callable[[str], Any]) -> None:
         try:
             found = function(text)
             answer = float(asyncio.run(found) if inspect.iscoroutine(found) else found)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-            answer = _told(error)
+        except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
+            answer = told(error)
         connection.send(answer)
 
 
@@ -189,5 +207,10 @@ def too_long(timeout: float | None) -> str:
     return f"took longer than {timeout:g} s"
 
 
-def _told(error: BaseException) -> str:
-    return one_line(f"{type(error).__name__}: {error}")
+def told(error: BaseException) -> str:
+    """Return what was raised, on one line."""
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001 - it is the user's class, and its name says enough
+        words = ""
+    return one_line(f"{type(error).__name__}: {words}" if words else type(error).__name__)

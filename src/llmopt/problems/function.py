@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problem import Description, Exemplar, Refusal
-from llmopt.problems.calling import FailedCallError, Processes, in_thread, too_long
+from llmopt.problems.calling import (
+    FailedCallError,
+    Processes,
+    awaited,
+    in_thread,
+    told,
+    too_long,
+)
 from llmopt.text import leaked_marker, one_line
 from llmopt.types import Item, Outcome, canonical
 
@@ -160,7 +167,7 @@ class FunctionProblem:
         except FailedCallError as error:
             return Outcome(item.id, None, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Outcome(item.id, None, reason=one_line(f"{type(error).__name__}: {error}"))
+            return Outcome(item.id, None, reason=told(error))
         if not math.isfinite(value):
             return Outcome(item.id, None, reason=f"the function gave {value}")
         return Outcome(item.id, self._inside(value), f"{value:.12g}")
@@ -172,7 +179,7 @@ class FunctionProblem:
         try:
             async with limit:
                 found = await in_thread(self.function, text)
-                return float(await found if inspect.isawaitable(found) else found)
+                return float(await awaited(found) if inspect.isawaitable(found) else found)
         except TimeoutError as error:
             if limit.expired():
                 raise FailedCallError(too_long(self.timeout)) from error

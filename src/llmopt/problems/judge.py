@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from llmopt.errors import ConfigError, DataError, TemplateError, TransientError, UnknownNameError
 from llmopt.metaprompt import compiled, shipped
+from llmopt.problems.answers.reading import normalize
 from llmopt.problems.metrics import Scored
-from llmopt.problems.reading import normalize
 from llmopt.text import one_line
 from llmopt.types import Call, Item, Message, canonical, digest
 

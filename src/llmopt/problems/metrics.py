@@ -29,9 +29,9 @@ from llmopt.problems.answers import (
     possible,
     same_answer,
 )
-from llmopt.problems.mentions import BOOLEAN_PAIRS
-from llmopt.problems.options import read_options, with_target
-from llmopt.problems.reading import normalize
+from llmopt.problems.answers.mentions import BOOLEAN_PAIRS
+from llmopt.problems.answers.options import read_options, with_target
+from llmopt.problems.answers.reading import normalize
 from llmopt.text import one_line
 
 if TYPE_CHECKING:

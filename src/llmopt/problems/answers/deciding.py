@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from llmopt.problems.reading import announced, refusals, sentences
+from llmopt.problems.answers.reading import announced, refusals, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.problems.mentions import Mention
-    from llmopt.problems.reading import Announced
+    from llmopt.problems.answers.mentions import Mention
+    from llmopt.problems.answers.reading import Announced
 
 _JOINED = re.compile(r"\W*\s(?:or|and|nor|vs\.?)\s+\W*|\W*[/|]\W*", re.IGNORECASE)
 _JOIN_LENGTH = 12  # characters between two alternatives of a list at most

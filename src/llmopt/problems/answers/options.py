@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from llmopt.problems.reading import clean, normalize
+from llmopt.problems.answers.reading import clean, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,14 +2,15 @@ r"""Reading the answer out of what a scorer LLM wrote, and comparing it with the
 
 The rules, in order (docs/answers.md has them with examples):
 
-1. The text is cleaned (:func:`~llmopt.problems.reading.clean`): no thoughts of a reasoning
+1. The text is cleaned (:func:`~llmopt.problems.answers.reading.clean`): no thoughts of a reasoning
    model, no Markdown, no LaTeX; cut before a further question that starts a line.
 2. An announced answer wins: the content of the last ``\boxed{}``, else what follows the last
    ``answer is``, ``Answer:``, ``####`` and the like or stands before ``is the correct answer``.
    After a colon it must come soon, because reasoning may follow a colon as well.
 3. Without an announcement a number is the bold one of the last line, else the last one; a
-   choice or boolean is what :mod:`~llmopt.problems.deciding` finds; a text is everything.
-   :mod:`~llmopt.problems.lists` and :mod:`~llmopt.problems.brackets` have rules of their own.
+   choice or boolean is what :mod:`~llmopt.problems.answers.deciding` finds; a text is everything.
+   :mod:`~llmopt.problems.answers.lists` and :mod:`~llmopt.problems.answers.brackets` have rules
+   of their own.
 
 What is negated (``not spam``), listed (``yes or no``), asked (``is it true?``) or part of a
 refusal (``I do not know whether it is true``) is no answer. Nothing is credited for a bare
@@ -22,19 +23,26 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from llmopt.problems.brackets import bracket_sequence, brackets_of, closes, closing_part
-from llmopt.problems.deciding import decide
-from llmopt.problems.lists import word_list, words_of
-from llmopt.problems.mentions import (
+from llmopt.problems.answers.brackets import bracket_sequence, brackets_of, closes, closing_part
+from llmopt.problems.answers.deciding import decide
+from llmopt.problems.answers.lists import word_list, words_of
+from llmopt.problems.answers.mentions import (
     BOOLEAN_PAIRS,
     as_choice,
     boolean_mentions,
     choice_mentions,
     whole_words,
 )
-from llmopt.problems.numbers import Found, find_numbers, round_to, show_number
-from llmopt.problems.options import with_target
-from llmopt.problems.reading import SENTENCE_END, announced, clean, normalize, refusals, spoken
+from llmopt.problems.answers.numbers import Found, find_numbers, round_to, show_number
+from llmopt.problems.answers.options import with_target
+from llmopt.problems.answers.reading import (
+    SENTENCE_END,
+    announced,
+    clean,
+    normalize,
+    refusals,
+    spoken,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
