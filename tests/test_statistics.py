@@ -33,7 +33,6 @@ counts = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.j
 pairs = st.lists(st.tuples(unit, unit), min_size=1, max_size=25)
 
 
-@settings(deadline=None)
 @given(counts, st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_wilson_equals_scipy(count: tuple[int, int], level: float) -> None:
     successes, n = count
@@ -42,7 +41,6 @@ def test_wilson_equals_scipy(count: tuple[int, int], level: float) -> None:
     assert wilson(successes, n, level).high == pytest.approx(reference.high, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(counts)
 def test_wilson_holds_the_share_and_stays_within_0_and_1(count: tuple[int, int]) -> None:
     successes, n = count
@@ -58,7 +56,6 @@ def test_wilson_refuses_what_is_no_share(successes: int, n: int, level: float) -
         wilson(successes, n, level)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_equals_scipy_binomial(only_first: int, only_second: int) -> None:
     n = only_first + only_second
@@ -81,7 +78,7 @@ def test_t_quantile_is_within_one_percent_of_scipy(level: float, freedom: int) -
     assert quantile(level, freedom) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), 0.01)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(unit, min_size=1, max_size=30), st.integers(0, 2**32 - 1))
 def test_bootstrap_is_seeded_ordered_and_within_the_scores(scores: list[float], seed: int) -> None:
     interval = bootstrap_mean(scores, draws=200, seed=seed)
@@ -143,7 +140,6 @@ def test_bootstrap_refuses_what_has_no_mean(
         bootstrap_mean(scores, weights, draws=draws)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_the_mid_p_counts_half_of_what_was_seen(only_first: int, only_second: int) -> None:
     """By scipy's binomial distribution; never above the exact value, which counts all of it."""
@@ -202,7 +198,7 @@ def test_many_differences_are_drawn_and_agree_with_scipy() -> None:
     assert certain.p_value == 1 / 10_001
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(pairs)
 def test_swapping_the_two_mirrors_the_difference(scores: list[tuple[float, float]]) -> None:
     first, second = (list(column) for column in zip(*scores, strict=True))
@@ -244,7 +240,6 @@ def test_holm_worked_example() -> None:
         holm([1.2])
 
 
-@settings(deadline=None)
 @given(st.lists(unit, min_size=1, max_size=8))
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
     adjusted = holm(p_values)
@@ -371,7 +366,7 @@ def test_the_clustered_bootstrap_is_scipys_over_sums_of_clusters() -> None:
     assert interval.high == pytest.approx(reference.high, abs=0.005)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(unit, min_size=2, max_size=25))
 def test_clusters_of_one_change_nothing(scores: list[float]) -> None:
     labels = [f"question {number}" for number in range(len(scores))]

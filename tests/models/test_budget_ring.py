@@ -206,7 +206,7 @@ def test_a_cap_is_a_positive_number(make: Callable[[], object]) -> None:
         make()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(bounds=st.lists(st.integers(1, 12), min_size=1, max_size=30), cap=st.integers(1, 12))
 def test_everybody_gets_an_answer(bounds: list[int], cap: int) -> None:
     """Whatever is reserved, each one who waits is let through or refused in the end."""

@@ -43,7 +43,7 @@ class Watching(ScriptedModel):
             self.inside -= 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(slots=st.integers(1, 9), seed=st.integers(), leavers=st.sets(st.integers(0, 59)))
 def test_never_more_than_allowed_and_never_frozen(slots: int, seed: int, leavers: set[int]) -> None:
     """Whatever fails or is cancelled, at most `slots` are inside, and every call ends."""

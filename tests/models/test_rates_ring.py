@@ -58,7 +58,7 @@ def most_in_a_minute(events: list[tuple[float, int]]) -> int:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     per_minute=st.integers(1, 400),
     slots=st.integers(1, 64),
@@ -88,7 +88,7 @@ def test_in_no_minute_more_requests(
     run_virtually(ask())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(per_minute=st.integers(1, 50_000), calls=st.integers(1, 80), seed=st.integers())
 def test_in_no_minute_many_more_tokens(per_minute: int, calls: int, seed: int) -> None:
     """More than the cap by the size of one call at most; a call larger than the cap passes."""

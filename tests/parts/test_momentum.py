@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError
 from llmopt.models.scripted import ScriptedModel
 from llmopt.parts.momentum import Importance, Only, Recency, Relevance
+from llmopt.parts.similarity import Lexical
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome
 
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.part import Select
+    from llmopt.parts.similarity import Unit
 
+WORDS = ["start", "starts", "now", "it", "", "!"]
 STORY = [("start", 0.2), ("start now", 0.9), ("sing aloud", 0.5), ("start it now", 0.4)]
 
 
@@ -74,18 +79,43 @@ def test_who_was_never_gone_on_from_is_not_remembered() -> None:
     assert not any("loser" in text for text in shown(Recency(99)))
 
 
-def test_all_that_was_tried_can_be_looked_through() -> None:
-    assert len(shown(Recency(99, among="all"))) == 7
-    assert shown(Recency(2, among="all")) == ["start loser 3", "start it now"]
-
-
 def test_a_partial_score_never_outranks_a_full_one() -> None:
     part = Entry(Candidate("lucky", 4), Evaluation((Outcome("i", 1.0),), 9))
-    past = trajectory().tell([part])
-    current = past.entry(Candidate("start it now").id)
+    out_of_it = entry("next", 0.1, 5, (part.candidate.id,))
+    past = trajectory().tell([part]).tell([out_of_it])
     draw = np.random.RandomState(0)
-    (group,) = asyncio.run(Importance(2, among="all")(past, (current,), draw))
-    assert [e.text for e in group] == ["start now", "start it now"]
+    (group,) = asyncio.run(Importance(2)(past, (out_of_it,), draw))
+    assert [e.text for e in group] == ["start now", "next"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS), st.floats(0, 1)), max_size=6
+    ),
+    st.integers(1, 4),
+    st.sampled_from(["words", "characters"]),
+)
+def test_who_is_shown_is_found_as_by_looking_at_all(
+    told: list[tuple[str, str, float]], k: int, unit: Unit
+) -> None:
+    """Step by step, each out of the last; and again from the end, where nothing is kept."""
+    texts = list(dict.fromkeys(f"{one} {other}" for one, other, _ in told))
+    past, last = Trajectory(), tuple[str, ...]()
+    made: list[Entry] = []
+    for step, text in enumerate(texts):
+        made.append(entry(text, told[step][2], step, last))
+        past, last = past.tell(made[-1:]), (made[-1].candidate.id,)
+        chosen, now = made[:-1], made[-1]
+        alike = asyncio.run(Lexical(unit)(now.text, [e.text for e in chosen]))
+        likeness = dict(zip((e.text for e in chosen), alike, strict=True))
+        for select, wanted in (
+            (Recency(k), chosen),
+            (Importance(k), sorted(chosen, key=lambda e: e.score)),
+            (Relevance(k, similarity=unit), sorted(chosen, key=lambda e: likeness[e.text])),
+        ):
+            for trajectory in (past, Trajectory().tell(past)):
+                (group,) = asyncio.run(select(trajectory, (now,), np.random.RandomState(0)))
+                assert list(group) == [*wanted, now][-k:]
 
 
 @dataclass(frozen=True)
@@ -124,7 +154,5 @@ def test_impossible_options_are_refused() -> None:
         Recency(0)
     with pytest.raises(ConfigError, match="ascending or descending"):
         Importance(order="random")  # type: ignore[arg-type] # what a configuration could say
-    with pytest.raises(ConfigError, match="chosen or all"):
-        Recency(among="some")  # type: ignore[arg-type] # as above
     with pytest.raises(ConfigError, match="a similarity is"):
         Relevance(similarity="relavance")

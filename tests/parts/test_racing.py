@@ -196,7 +196,7 @@ async def test_among_equals_the_earlier_goes_on() -> None:
     assert seen[0] == 100
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     field=st.integers(1, 40),
     items=st.integers(12, 200),

@@ -134,7 +134,7 @@ texts = st.text(
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.fixed_dictionaries({"text": texts, "label": texts}), min_size=1, max_size=5))
 def test_any_text_survives_every_text_format(tmp_path: Path, rows: list[dict[str, str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError, DataError
@@ -40,7 +40,6 @@ def test_fractions_are_the_decimals_that_were_written() -> None:
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [2, 1, 7]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), min_size=8, max_size=60),
     st.lists(st.integers(0, 30), min_size=60, max_size=60),
@@ -73,7 +72,6 @@ def test_seeds_differ() -> None:
     assert split(data, seed=1, stratify=False) != split(data, seed=2, stratify=False)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(10, 60), st.integers(10, 60))
 def test_every_prefix_of_every_part_has_the_classes_in_their_shares(
     seed: int, yes: int, no: int
@@ -160,7 +158,6 @@ def test_repetitions_inside_one_split_are_allowed() -> None:
     check_disjoint(Splits((Item("a", "x"), Item("b", "x")), (), (Item("c", "y"),)))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=1, max_size=30))
 def test_balanced_weights_make_the_mean_balanced_accuracy(pairs: list[tuple[str, bool]]) -> None:
     weighted = balance(items(*(target for target, _ in pairs)))

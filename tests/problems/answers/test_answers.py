@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.problems.answers import (
@@ -279,7 +279,6 @@ def test_contained_phrases_are_whole_words() -> None:
     assert not contains("4.5", "5")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_normalizing_twice_changes_nothing(text: str) -> None:
     assert normalize(normalize(text)) == normalize(text)
@@ -307,7 +306,6 @@ dressing = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(
     st.fractions(-(10**6), 10**6, max_denominator=100).filter(
         lambda f: f.denominator in (1, 4, 25)
@@ -321,7 +319,6 @@ def test_a_stated_number_is_read_whatever_it_wears(number: Fraction, form: str) 
     assert not is_correct(form.format(number.numerator + 1), str(number.numerator), "number")
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2), st.integers(0, 2), st.sampled_from([LETTERS, FEELINGS]), dressing)
 def test_a_stated_choice_is_read_whatever_it_wears(
     said: int, meant: int, choices: tuple[str, ...], form: str
@@ -331,14 +328,12 @@ def test_a_stated_choice_is_read_whatever_it_wears(
     assert verdict == (said == meant)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["true", "false", "Yes", "No", "valid", "invalid"]), dressing)
 def test_a_stated_boolean_is_read_whatever_it_wears(word: str, form: str) -> None:
     assert is_correct(form.format(word), word, "boolean")
     assert extract(form.format(word.upper()), "boolean") == word.lower()
 
 
-@settings(deadline=None)
 @given(
     st.text(st.sampled_from("ab10 .,-/$%()\n*_`{}\\=eE#:Qq½²٣é\u2019"), max_size=60),
     st.sampled_from(["number", "choice", "boolean", "text"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.problems.answers import AnswerKind, extract, is_correct
@@ -316,7 +316,6 @@ CASES: list[tuple[AnswerKind, tuple[str, ...] | None, tuple[str, ...]]] = [
 ]
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from(CASES), PROSE, SAYING, st.sampled_from(["", " ", "\n\n"]))
 def test_only_the_stated_answer_is_right_whatever_surrounds_it(
     data: st.DataObject,
