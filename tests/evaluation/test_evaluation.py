@@ -66,7 +66,7 @@ def failing(*numbers: int, error: type[Exception] = RefusedError) -> Callable[[C
 def unstable(*numbers: int) -> ScriptedModel:
     """Fail for questions of these numbers in a way that may pass; nothing is tried again."""
     made = model(failing(*numbers, error=TransientError))
-    made.traits = replace(made.traits)
+    made.traits = replace(made.traits, deadline=None)
     return made
 
 

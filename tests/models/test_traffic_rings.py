@@ -121,7 +121,7 @@ def watched(traffic: Traffic, seconds: float, *calls: Any) -> list[str]:
 
 def test_a_stall_says_what_is_waited_for() -> None:
     """Slots, pauses, the budget and the disk, each with how many calls."""
-    hanging = wrap(GatedModel(), account=Account(Limits()), gate=Gate(2))
+    hanging = wrap(GatedModel(), account=Account(Limits()), gate=Gate(2), deadline=None)
     traffic = Traffic()
     traffic.add(hanging)
     said = watched(traffic, 100, *(lambda n=n: hanging.complete(chat(f"{n}")) for n in range(5)))
@@ -132,7 +132,7 @@ def test_a_stall_says_what_is_waited_for() -> None:
     def busy(_call: Call) -> str:
         raise TransientError("come back later", 1000.0)
 
-    pausing = wrap(ScriptedModel(busy))
+    pausing = wrap(ScriptedModel(busy), deadline=None)
     traffic = Traffic()
     traffic.add(pausing)
     said = watched(traffic, 70, lambda: pausing.complete(chat("a")))
@@ -140,14 +140,14 @@ def test_a_stall_says_what_is_waited_for() -> None:
         "nothing was answered for 60 s: calls pausing before the next attempt (come back later): 1"
     ]
 
-    storing = wrap(ScriptedModel(lambda call: call.text), replies=Disk())
+    storing = wrap(ScriptedModel(lambda call: call.text), replies=Disk(), deadline=None)
     traffic = Traffic()
     traffic.add(storing)
     said = watched(traffic, 80, lambda: storing.complete(chat("a")))
     assert said == ["nothing was answered for 60 s: calls being stored: 1"]
 
     account = Account(Limits(calls=1))
-    tight = wrap(GatedModel(), account=account, gate=Gate(9))
+    tight = wrap(GatedModel(), account=account, gate=Gate(9), deadline=None)
     traffic = Traffic(account)
     traffic.add(tight)
     said = watched(traffic, 70, *(lambda n=n: tight.complete(chat(f"{n}")) for n in range(3)))
@@ -159,7 +159,7 @@ def test_a_stall_says_what_is_waited_for() -> None:
 
 def test_a_slow_model_and_an_idle_run_are_no_stall() -> None:
     """As long as something is answered, or nothing asked, the watchdog is silent."""
-    onion = wrap(ScriptedModel(lambda call: call.text, latency=50), gate=Gate(1))
+    onion = wrap(ScriptedModel(lambda call: call.text, latency=50), deadline=None, gate=Gate(1))
     traffic = Traffic()
     traffic.add(onion)
     assert (
