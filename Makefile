@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/
 PIP := $(RUN)python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check fix docs clean
+.PHONY: demo test check fix docs site clean
 
 demo: $(VENV)/.local            ## improve an instruction with a real model on this machine
 	$(RUN)llmopt demo
@@ -15,11 +15,12 @@ demo: $(VENV)/.local            ## improve an instruction with a real model on t
 test: $(VENV)/.dev              ## all tests, those on the real local model included
 	$(RUN)pytest $(ARGS)
 
-check: $(VENV)/.dev             ## format, lint, types, layers, and all tests without the local model
+check: $(VENV)/.dev             ## format, lint, types, layers, the site, and all tests without the local model
 	$(RUN)ruff format --check .
 	$(RUN)ruff check .
 	$(RUN)mypy
 	$(RUN)lint-imports
+	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict
 	$(RUN)pytest -m "not local_model"
 
 fix: $(VENV)/.dev               ## format, and mend what the linter can mend
@@ -29,8 +30,11 @@ fix: $(VENV)/.dev               ## format, and mend what the linter can mend
 docs: $(VENV)/.dev              ## write the generated parts of the documents anew
 	LLMOPT_REWRITE_DOCS=1 $(RUN)pytest -m "not local_model" tests/docs
 
+site: $(VENV)/.dev              ## build the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict
+
 clean:                          ## remove everything that these targets make
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A Debian without python3-venv cannot put pip into an environment; its own pip can.
 $(VENV)/bin/python:

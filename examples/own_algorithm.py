@@ -40,7 +40,7 @@ class Recent:
     ) -> tuple[tuple[Entry, ...], ...]:
         """Return one group; nothing here is drawn at random."""
         del current, rng
-        found = [entry for entry in trajectory if entry.evaluation.measured][-self.k :]
+        found = [entry for entry in trajectory.recent(self.k) if entry.evaluation.measured]
         return (tuple(sorted(found, key=lambda entry: entry.score)),)
 
 

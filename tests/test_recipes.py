@@ -21,7 +21,7 @@ from llmopt.config.reading import read
 from llmopt.config.settings import Settings
 from llmopt.config.tables import AlgorithmTable
 from llmopt.errors import ConfigError, MissingExtraError
-from llmopt.problems.regression import SETTINGS
+from llmopt.problems.spaces.regression import SETTINGS
 from llmopt.recipes import (
     FOLDER,
     Recipe,

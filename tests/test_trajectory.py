@@ -116,3 +116,35 @@ def test_changed_words_are_counted_from_the_last_parent() -> None:
     (found,) = step(1, "think twice", parents=("go", "think now"))
     assert trajectory.words_changed(found.candidate) == 1
     assert trajectory.words_changed(Candidate("go")) is None
+
+
+class Texts:
+    """All texts, and how often they were added."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        assert trajectory.entry(entry.candidate.id) == entry
+        self.texts.append(entry.text)
+
+
+def test_a_running_value_is_told_each_entry_once() -> None:
+    first = Trajectory().tell([entry("a", 0.5)])
+    kept = first.running("texts", Texts)
+    assert kept.texts == ["a"]
+    second = first.tell([entry("b", 0.9)]).tell([])
+    assert second.running("texts", Texts) is kept
+    assert kept.texts == ["a", "b"]
+    assert second.running("others", Texts) is not kept
+
+
+def test_an_older_or_another_line_begins_its_running_value_anew() -> None:
+    """And leaves what the newer one has."""
+    first = Trajectory().tell([entry("a", 0.5)])
+    second = first.tell([entry("b", 0.9)])
+    assert second.running("texts", Texts).texts == ["a", "b"]
+    assert first.running("texts", Texts).texts == ["a"]
+    other = first.tell([entry("c", 0.1)])
+    assert other.running("texts", Texts).texts == ["a", "c"]
+    assert second.tell([entry("d", 0.2)]).running("texts", Texts).texts == ["a", "b", "d"]

@@ -12,17 +12,23 @@ if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm as Algorithm
     from llmopt.algorithms.abo import abo as abo
     from llmopt.algorithms.ape import ape as ape
+    from llmopt.algorithms.cma_es import cma_es as cma_es
     from llmopt.algorithms.drpo import drpo as drpo
+    from llmopt.algorithms.evollm import evollm as evollm
     from llmopt.algorithms.evoprompt import evoprompt_de as evoprompt_de
     from llmopt.algorithms.evoprompt import evoprompt_ga as evoprompt_ga
     from llmopt.algorithms.expo import expo as expo
     from llmopt.algorithms.expo_es import expo_es as expo_es
     from llmopt.algorithms.gpo import gpo as gpo
+    from llmopt.algorithms.hill_climbing import hill_climbing as hill_climbing
+    from llmopt.algorithms.one_plus_one_es import one_plus_one_es as one_plus_one_es
     from llmopt.algorithms.opro import opro as opro
     from llmopt.algorithms.pe2 import pe2 as pe2
     from llmopt.algorithms.protegi import protegi as protegi
+    from llmopt.algorithms.random_search import random_search as random_search
     from llmopt.algorithms.sampling import sampling as sampling
     from llmopt.algorithms.sgdm import sgdm as sgdm
+    from llmopt.algorithms.two_opt import two_opt as two_opt
     from llmopt.api import optimize as optimize
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
@@ -66,14 +72,18 @@ _PUBLIC = {
     "Run": "llmopt.search.run:Run",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
+    "cma_es": "llmopt.algorithms.cma_es:cma_es",
     "drpo": "llmopt.algorithms.drpo:drpo",
     "evaluate": "llmopt.evaluation.evaluate:evaluate",
     "evaluate_async": "llmopt.evaluation.evaluate:evaluate_async",
+    "evollm": "llmopt.algorithms.evollm:evollm",
     "evoprompt_de": "llmopt.algorithms.evoprompt:evoprompt_de",
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
     "expo": "llmopt.algorithms.expo:expo",
     "expo_es": "llmopt.algorithms.expo_es:expo_es",
     "gpo": "llmopt.algorithms.gpo:gpo",
+    "hill_climbing": "llmopt.algorithms.hill_climbing:hill_climbing",
+    "one_plus_one_es": "llmopt.algorithms.one_plus_one_es:one_plus_one_es",
     "open_store": "llmopt.store:open_store",
     "opro": "llmopt.algorithms.opro:opro",
     "optimize": "llmopt.api:optimize",
@@ -81,8 +91,10 @@ _PUBLIC = {
     "pe2": "llmopt.algorithms.pe2:pe2",
     "prepare": "llmopt.api:prepare",
     "protegi": "llmopt.algorithms.protegi:protegi",
+    "random_search": "llmopt.algorithms.random_search:random_search",
     "sampling": "llmopt.algorithms.sampling:sampling",
     "sgdm": "llmopt.algorithms.sgdm:sgdm",
+    "two_opt": "llmopt.algorithms.two_opt:two_opt",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list, made from the table above

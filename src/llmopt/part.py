@@ -208,19 +208,39 @@ class Pace(Protocol):
 
 @dataclass(frozen=True)
 class Most:
-    """The most that a part asks and proposes in a step.
+    """The most that a part asks and proposes for a group of parents.
 
     Attributes:
         optimizer: Calls to the optimizer LLM.
         scorer: Calls to the scorer LLM.
         repeated: Answers of the scorer LLM that calls to the optimizer LLM hold, all together.
         proposed: Solutions proposed.
+        measured: Solutions measured on all training items, beside those proposed.
     """
 
     optimizer: int = 0
     scorer: int = 0
     repeated: int = 0
     proposed: int = 0
+    measured: int = 0
+
+    def __mul__(self, times: int) -> Most:
+        return Most(
+            self.optimizer * times,
+            self.scorer * times,
+            self.repeated * times,
+            self.proposed * times,
+            self.measured * times,
+        )
+
+    def __add__(self, other: Most) -> Most:
+        return Most(
+            self.optimizer + other.optimizer,
+            self.scorer + other.scorer,
+            self.repeated + other.repeated,
+            self.proposed + other.proposed,
+            self.measured + other.measured,
+        )
 
 
 @runtime_checkable
@@ -228,7 +248,7 @@ class Bounded(Protocol):
     """A part whose calls depend on what is replied, so that made-up replies show too few."""
 
     def most(self) -> Most:
-        """Return the most of a step."""
+        """Return the most for a group of parents, beside what any reply leads to."""
         ...
 
 

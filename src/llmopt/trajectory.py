@@ -5,14 +5,16 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from llmopt.text import word_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from llmopt.types import Candidate, Evaluation
+
+R = TypeVar("R", bound="Running")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class Entry:
         return self.evaluation.score
 
 
+class Running(Protocol):
+    """What entries come to; it is told each of them once, in their order."""
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Add an entry of a trajectory, which has its parents too."""
+        ...
+
+
 class _Log:
     """What a line of trajectories shares: appended to, never changed.
 
@@ -52,6 +62,7 @@ class _Log:
         self.position: dict[str, int] = {}
         self.misses: Counter[str] = Counter()
         self.leads: dict[tuple[int, str], int] = {}
+        self.running: dict[Hashable, tuple[int, Running]] = {}
 
     def append(self, entry: Entry) -> None:
         at = len(self.entries)
@@ -155,6 +166,29 @@ class Trajectory:
         """
         leads = self._log.leads.items()
         return tuple((step, self.entry(lead)) for (step, lead), at in leads if at < self._length)
+
+    def running(self, key: Hashable, begin: Callable[[], R]) -> R:
+        """Return what the entries come to, so that a part need not go through all of them.
+
+        It is kept. A trajectory that grew out of this one adds only what is new to it, so asking
+        for it costs what a step adds. An older trajectory begins anew.
+
+        Args:
+            key: What it is; equal keys stand for equal values of `begin`.
+            begin: Gives what no entries come to.
+
+        Returns:
+            A value to be read at once, for it goes on with the next step.
+        """
+        log = self._log
+        told, kept = log.running.get(key, (0, None))
+        if kept is None or told > self._length:
+            told, kept = 0, begin()
+        for position in range(told, self._length):
+            kept.add(log.entries[position], self)
+        if log.running.get(key, (0, None))[0] <= self._length:
+            log.running[key] = (self._length, kept)
+        return kept  # type: ignore[return-value] # of equal keys, equal kinds
 
     def words_changed(self, candidate: Candidate) -> int | None:
         """Return how many words a candidate differs in from its last parent; None: it has none."""

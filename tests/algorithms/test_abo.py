@@ -355,7 +355,7 @@ async def test_a9_the_non_elitist_mode_still_returns_the_best_state(tmp_path: Pa
 def test_a10_whoever_names_abo_says_which_layer_it_is() -> None:
     """In documents and code, it is ABO-style, or the paragraph names the layer or the file."""
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.md")]
-    files += [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    files += [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
     for path in files:
         text = path.read_text(encoding="utf-8")
         for paragraph in re.split(r"\n\s*\n|^#.*$", text, flags=re.MULTILINE):
@@ -366,6 +366,7 @@ def test_a10_whoever_names_abo_says_which_layer_it_is() -> None:
     for name in (
         "algorithms/abo.py",
         "parts/behaviour.py",
+        "parts/demonstrating.py",
         "parts/diagnosing.py",
         "parts/rounds.py",
         "parts/traces.py",

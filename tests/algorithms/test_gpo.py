@@ -347,6 +347,20 @@ def test_the_grids_are_the_paper_s() -> None:
             "bbh/object_counting",
             "bbh/word_sorting",
         }
+        if name.startswith("grid"):
+            assert {cell.settings.budget.calls for cell in sweep.cells} == {15800}
+            combinations = {
+                (
+                    options.get("momentum"),
+                    options.get("reflection"),
+                    options.get("control"),
+                    options.get("warmup"),
+                    options.get("refine"),
+                )
+                for cell in sweep.cells
+                for options in (cell.source["algorithm"],)
+            }
+            assert len(combinations) == variants
 
 
 async def test_g14_changed_words_can_be_read_afterwards(tmp_path: Path) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llmopt.algorithms import algorithm_named
+import llmopt
+from llmopt.algorithms import ALGORITHMS, algorithm_named
 from llmopt.algorithms.opro import opro
 from llmopt.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 METHODS = """
 from llmopt.algorithms.opro import opro
@@ -51,3 +50,17 @@ def test_a_function_that_cannot_be_called_so_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         algorithm_named(name, options)
+
+
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+def test_every_method_is_a_public_name(name: str) -> None:
+    assert getattr(llmopt, name.replace("-", "_")) is ALGORITHMS[name]
+    assert name.replace("-", "_") in llmopt.__all__
+
+
+def test_every_method_is_a_short_file() -> None:
+    """Under 100 lines, docstrings included: what is longer is a part."""
+    folder = Path(llmopt.__file__).with_name("algorithms")
+    for path in folder.glob("*.py"):
+        if path.name != "__init__.py":
+            assert len(path.read_text(encoding="utf-8").splitlines()) < 100, path.name

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
 from llmopt.algorithms import ALGORITHMS, explained
 from llmopt.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARTS = ("select", "reflect", "propose", "rate", "keep")
 
@@ -61,3 +66,34 @@ def test_of_every_method_it_is_said_where_it_comes_from_and_what_it_needs(name: 
     assert needs[0] in ("an optimizer LLM", "no optimizer LLM")
     assert len(needs) > 1
     assert len(said(name).splitlines()) > 10
+
+
+OWN = '''"""Ours: one solution at a time.
+
+Ours: all of it.
+"""
+from llmopt.algorithms.opro import opro
+
+def single(*, shown: int = 3):
+    """Return it.
+
+    Args:
+        shown: How many are shown.
+    """
+    return opro(shown=shown, samples=1)
+'''
+
+
+def test_a_method_of_the_users_own_is_explained_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the working directory, as ``llmopt run`` finds it."""
+    (tmp_path / "explained_method.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+    text = said("explained_method:single")
+    assert "Ours: one solution at a time." in text
+    assert "select   Best(k=3" in text
+    assert "shown = 3\n        How many are shown." in text
+    found = CliRunner().invoke(main, ["algorithms", "no_such_method:single"])
+    assert "put that folder into PYTHONPATH" in found.output

@@ -175,12 +175,15 @@ def test_a_run_from_python_gives_its_text(shell: Shell) -> None:
     ("words", "said"),
     [
         (("missing",), "missing"),
-        (("run", "--format", "yaml"), "a format is one of json, text, but got 'yaml'"),
+        (("run", "--format", "yaml"), "a format is one of dspy, items, json, "),
         (("run", "--rank", "0"), "a rank in 'run' is one of 1 to "),
         (("run", "--rank", "1", "--start"), "but got both"),
         (("run", "--input", "x"), "--prompt or --format json"),
         (("run", "--prompt", "--format", "json"), "leave one out"),
         (("run", "-o", "missing/best.txt"), "a file that can be written"),
+        (("run", "--input", "x", "--format", "dspy"), "--prompt or --format json or openai"),
+        (("run", "--to", "excel"), "is one of mlflow, wandb, but got 'excel'"),
+        (("run", "--to", "mlflow", "-o", "x"), "but got both"),
     ],
 )
 def test_bad_input_is_refused(shell: Shell, words: tuple[str, ...], said: str) -> None:

@@ -135,6 +135,7 @@ def test_a_recipe_that_is_a_sweep_can_be_run(project: Shell) -> None:
         "EvoLLM",
         "random search",
         "hill climbing",
+        "optimum",
     }
     assert json.loads(project.llmopt("sweep", *words).out) == json.loads(run.out)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
-import os
 import re
 import runpy
 import shlex
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 import pytest
+from documents import DOCUMENTS, ROOT, holds
 from pydantic_core import PydanticUndefined
 
 from llmopt.algorithms import ALGORITHMS, table
@@ -46,18 +46,12 @@ if TYPE_CHECKING:
 
     from llmopt.algorithm import Algorithm
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
-]
 NEEDS = ("", "local model", "key", "sweep")
 MINIMAL = {
     "problem": {"data": "tickets.csv", "input": "text", "target": "label"},
     "scorer": {"model": "local/smollm2-135m"},
 }
 NONE = "–"  # noqa: RUF001 - the dash that the tables show for no default
-REWRITE = bool(os.environ.get("LLMOPT_REWRITE_DOCS"))
 
 
 @dataclass(frozen=True)
@@ -167,7 +161,14 @@ def shown_by(
 
 def test_every_example_is_run_here() -> None:
     names = {path.name for path in (ROOT / "examples").glob("*.py")}
-    assert names == {"prompt.py", "function.py", "own_algorithm.py", "recombined.py"}
+    assert names == {
+        "prompt.py",
+        "function.py",
+        "regression.py",
+        "tours.py",
+        "own_algorithm.py",
+        "recombined.py",
+    }
 
 
 def test_the_prompt_example_runs(
@@ -190,6 +191,37 @@ def test_the_function_example_runs(
     value = re.search(r"^value: (.*)$", shown, re.MULTILINE)
     assert value
     assert float(value[1]) < 25, "better than every start"
+
+
+def test_the_regression_example_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pairs_of_a_script.py").write_text(
+        "def answer(call):\n    return f'<INS>w={call.sample % 8 + 10}, b=14</INS>'\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    shown = shown_by("regression.py", capsys, monkeypatch, "scripted/pairs_of_a_script:answer")
+    first, second = shown.splitlines()[::2]
+    assert re.fullmatch(r"language model: w=15, b=14, value .* \(target reached\)", first)
+    assert re.fullmatch(r"random search: w=.*, b=.*, value .*", second)
+
+
+def test_the_tours_example_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tours_of_a_script.py").write_text(
+        "def answer(call):\n"
+        "    turned = [*range(1, 10)][call.sample % 8 :] + [*range(1, 10)][: call.sample % 8]\n"
+        "    return f'<INS>{[0, *turned]}</INS>'\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    shown = shown_by("tours.py", capsys, monkeypatch, "scripted/tours_of_a_script:answer")
+    lengths = {line[:28].strip(): float(line[28:36]) for line in shown.splitlines()[:-1]}
+    assert lengths["language model"] <= lengths["best of the starts"]
+    assert lengths["farthest insertion"] >= lengths["shortest tour"]
+    assert lengths["shortest tour"] == min(lengths.values())
 
 
 def test_the_algorithm_example_runs(
@@ -233,7 +265,7 @@ async def test_an_example_of_an_algorithm_conforms(
 
 @pytest.mark.local_model
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("script", ["prompt.py", "function.py"])
+@pytest.mark.parametrize("script", ["prompt.py", "function.py", "regression.py", "tours.py"])
 def test_an_example_runs_on_the_local_model(
     script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +286,7 @@ def commands() -> list[Any]:
         if line.startswith(sign)
     ]
     found += [
-        (code, document.name)
+        (code, str(document.relative_to(ROOT)))
         for document in DOCUMENTS
         for code in re.findall(r"`((?:llmopt|make) [^`]*)`", prose(document))
     ]
@@ -322,7 +354,7 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", prose(document)):
         if link.startswith("https://"):
@@ -334,21 +366,6 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 # -- generated parts ------------------------------------------------------------------------
-
-
-def holds(document: str, name: str, body: str) -> None:
-    """Compare a generated part of a document, or write it."""
-    path = ROOT / document
-    text = path.read_text(encoding="utf-8")
-    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
-    before, found, rest = text.partition(begin)
-    part, ended, after = rest.partition(end)
-    assert found, f"{document} has a part {name}"
-    assert ended, f"{document} has a part {name}"
-    if REWRITE:
-        path.write_text(before + begin + body + end + after, encoding="utf-8")
-    else:
-        assert part == body, "run: make docs"
 
 
 def test_the_table_of_algorithms_is_the_registry() -> None:
@@ -418,7 +435,7 @@ def kind_of(annotation: Any) -> str:
     if NoneType in get_args(annotation):
         return kind_of(next(a for a in get_args(annotation) if a is not NoneType))
     if get_origin(annotation) is Literal:
-        *names, last = (f"`{name}`" for name in get_args(annotation))
+        *names, last = (f"`{name}`" if name else "empty" for name in get_args(annotation))
         return f"{', '.join(names)} or {last}"
     if get_origin(annotation) is list and get_origin(get_args(annotation)[0]) is Literal:
         return f"list of {', '.join(f'`{name}`' for name in get_args(get_args(annotation)[0]))}"

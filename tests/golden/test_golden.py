@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms.ape import ape
+from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.opro import opro
 from llmopt.errors import ConfigError
 from llmopt.model import Traits
@@ -213,10 +215,35 @@ async def test_what_a_gradient_leads_to_is_asked_for_in_reviewed_words(
     compare(f"{name}-{family}-prompt-told", [text for text in sent if f"\n{said}" in text][-1])
 
 
+FIRST: dict[str, Algorithm] = {
+    "ape-induced": ape(induced=1),
+    "evoprompt-de": evoprompt_de(),
+    "evoprompt-ga": evoprompt_ga(),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", FIRST)
+async def test_what_a_method_begins_with_reads_well(name: str, family: Family) -> None:
+    """Solutions inferred from examples, and other wordings of the starts."""
+    text, score = TRIED["prompt"][0]
+    outcomes = tuple(Outcome(str(i), float(s)) for i, s in enumerate(score))
+    start = Trajectory().tell([Entry(Candidate(text), Evaluation(outcomes, len(score)))])
+    compare(f"{name}-{family}-prompt-first", await metaprompt(FIRST[name], family, prompt(), start))
+
+
+def test_every_method_that_asks_has_reviewed_texts() -> None:
+    names = {name for name, _ in asking()}
+    left = {name for name, make in ALGORITHMS.items() if make().needs_model} - names
+    assert left == {"abo"}, "its texts are beside these, written by tests/algorithms/test_abo.py"
+    assert len(list((HERE / "abo").glob("*.txt"))) == 6
+
+
 def test_every_file_belongs_to_a_test() -> None:
     wanted = {f"{n}-{f}-{k}" for n, k in asking() for f in FAMILIES}
     wanted |= {f"opro-{f}-prompt-{v}" for f in FAMILIES for v in VARIANTS}
     wanted |= {f"{n}-{f}-prompt-demands" for n in ("ape", "opro") for f in FAMILIES}
     wanted |= {f"opro-{f}-function-nothing-tried" for f in FAMILIES}
+    wanted |= {f"{n}-{f}-prompt-first" for n in FIRST for f in FAMILIES}
     wanted |= {f"{n}-{f}-prompt-told" for n in ("pe2", "protegi") for f in FAMILIES}
     assert {path.stem for path in HERE.glob("*.txt")} == wanted

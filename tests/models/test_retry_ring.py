@@ -44,7 +44,7 @@ class Most(Random):
 
 
 def test_the_same_call_is_made_again_after_growing_pauses() -> None:
-    """The upper ends of the pauses double from half a second."""
+    """GPO, G16: nothing of it is lost. The upper ends of the pauses double from half a second."""
     model = Flaky(*(TransientError("busy") for _ in range(5)))
     retry = Retry(model, Most())
     call = chat("a")

@@ -13,7 +13,7 @@ import pytest
 from llmopt.errors import ConfigError, TemplateError, UnknownNameError
 from llmopt.models.scripted import ScriptedModel
 from llmopt.part import Brief
-from llmopt.parts.exponential import REQUEST, ExponentialWeights, Round, told
+from llmopt.parts.exponential import REQUEST, ExponentialWeights, Round, Told
 from llmopt.parts.propose import Generate
 from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
@@ -139,6 +139,10 @@ def test_one_wording_asks_for_no_others() -> None:
     asyncio.run(part(wordings=1)(brief(past, ScriptedModel(answer))))
     assert len(calls) == 1
     assert FIRST in calls[0].text
+
+
+def told(past: Trajectory, step: int) -> tuple[Round | None, ...]:
+    return tuple(past.running("rounds", Told).until(step))
 
 
 # -- rewards --------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import pytest
 from llmopt.errors import ConfigError
 from llmopt.models.scripted import ScriptedModel
 from llmopt.part import Brief
-from llmopt.parts.rewards import Beam, Overheard, Rewards
+from llmopt.parts.overhearing import Overheard
+from llmopt.parts.rewards import Beam, Rewards
 from llmopt.problems.judge import Judge
 from llmopt.problems.prompting import PromptProblem
 from llmopt.testing import scripted

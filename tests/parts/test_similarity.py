@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError, LostReplyError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.similarity import Embedded, Lexical, named_similarity
+from llmopt.parts.similarity import Embedded, Index, Lexical, named_similarity
 
 if TYPE_CHECKING:
     from llmopt.parts.similarity import Similarity, Unit
@@ -33,6 +33,18 @@ def test_a_likeness_is_a_share_and_the_same_both_ways(unit: Unit, one: str, othe
 @given(st.sampled_from(["words", "characters"]), st.text(max_size=40))
 def test_a_text_is_most_like_itself(unit: Unit, text: str) -> None:
     assert alike(Lexical(unit), text, text) == [pytest.approx(1)]
+
+
+@given(
+    st.sampled_from(["words", "characters"]),
+    st.text("aAb! ", max_size=12),
+    st.lists(st.text("aAb! ", max_size=12)),
+)
+def test_an_index_says_the_same_as_one_by_one(unit: Unit, text: str, others: list[str]) -> None:
+    index = Index(Lexical(unit))
+    for other in others:
+        index.add(other)
+    assert index.alike(text).tolist() == alike(Lexical(unit), text, *others)
 
 
 def test_common_words_make_texts_alike() -> None:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from llmopt.errors import DataError, MissingExtraError
-from llmopt.problems.datasets import from_rows, load
+from llmopt.problems.datasets import load
+from llmopt.problems.rows import from_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,9 +134,7 @@ texts = st.text(
 ).filter(str.strip)
 
 
-@settings(
-max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.fixed_dictionaries({"text": texts, "label": texts}), min_size=1, max_size=5))
 def test_any_text_survives_every_text_format(tmp_path: Path, rows: list[dict[str, str]]) -> None:
     expected = from_rows(rows, input="text", target="label")
@@ -242,9 +241,9 @@ def test_python_rows_need_plain_values(value: object) -> None:
         from_rows([ROWS[0], {"text": "a", "label": value}], input="text", target="label")
 
 
-def test_python_rows_are_mappings() -> None:
-    with pytest.raises(DataError, match="row 1: a row is a mapping, but got a tuple"):
-        from_rows([("a", "b")], input="text", target="label")  # type: ignore[list-item]
+def test_python_rows_are_mappings_or_pairs() -> None:
+    with pytest.raises(DataError, match="row 1: a row is a mapping, or a pair of input and tar"):
+        from_rows([("a", "b", "c")], input="text", target="label")
     with pytest.raises(DataError, match="at least one row"):
         from_rows([], input="text", target="label")
     with pytest.raises(DataError, match="two columns, but both"):

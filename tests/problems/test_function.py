@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -226,6 +227,10 @@ def test_a_function_that_fails_on_some_texts_does_not_stop_the_run(tmp_path: Pat
     assert "please" not in result.best.text
     assert result.steps == 4
     assert result.candidates > 4
+    (note,) = result.notes
+    assert re.fullmatch(r"\d+ of \d+ solutions could not be measured: .*\.", note)
+    assert re.search(r"\d x RuntimeError: no such word", note)
+    assert re.search(r"\d x the function gave nan", note)
 
 
 def test_a_function_that_always_fails_ends_in_a_result_that_says_so(tmp_path: Path) -> None:

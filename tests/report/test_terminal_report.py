@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
-from llmopt.report.progress import Download, Pace, View, clock, shown, spark
-from llmopt.report.tables import print_runs, visible
-from llmopt.search.progress import Progress
-from llmopt.store.protocol import RunInfo
+from llmopt.report.progress import Doing, Download, View, clock, shown
+from llmopt.report.progress.numbers import about, amount, pace, short, spark
+from llmopt.report.progress.pace import Pace
+from llmopt.report.progress.panel import Panel, folded
+from llmopt.report.tables import visible
+from llmopt.search.progress import Amount, Progress
 
 NASTY = "[red]x[/red] [/] \x1b[31mloud\x1b[0m \x07 \u202e"
 
@@ -57,30 +61,160 @@ def test_letters_and_symbols_stay(text: str) -> None:
     assert visible(text) == text
 
 
-def test_the_live_view_draws_every_phase() -> None:
-    """A phase that begins right after another is drawn: it may be silent for long."""
+PHASES = ("starts", "asking", "scoring", "checking", "validation", "test", "done")
+TEXTS = (
+    NASTY,
+    "",
+    "word " * 400,
+    "中文的提示词" * 100,
+    "👩\u200d👩\u200d👧 ❤\ufe0f 👍🏽 🇩🇪 " * 40,
+    "אנא ענה בזהירות " * 40,
+    "Z\u0334\u0321\u0327\u034e\u0324a" * 60,
+    "two\nlines\r\nand\ttabs\x00",
+)
+
+
+def state(**changes: Any) -> Progress:
+    """A run in the middle of everything."""
+    usual: dict[str, Any] = {
+        "phase": "scoring",
+        "step": 123,
+        "steps": 200,
+        "done": 1_234,
+        "planned": 98_765,
+        "ahead": 1_000_000,
+        "best": 0.5,
+        "best_text": "Answer.",
+        "validation": 0.25,
+        "curve": [n / 200 for n in range(123)],
+        "hits": 123_456,
+        "retries": 1_234,
+        "busy": 256,
+        "slots": 256,
+        "budget": (
+            Amount("calls", 98_765, 1_000_000),
+            Amount("tokens", 98_765_432, 1_000_000_000),
+            Amount("usd", 412.3, 500),
+            Amount("seconds", 45_296, 86_400),
+        ),
+    }
+    return Progress("a-run-with-a-name", **(usual | changes))
+
+
+def drawn(progress: Progress, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    panel = Panel(progress, Pace(), now=10.0, later=0.0)
+    return [line.plain for line in panel.lines(console)]
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_view_has_as_many_lines_whatever_happens(phase: str, text: str, width: int) -> None:
+    """A view that changes its height jumps, and a line that is too wide breaks it."""
+    for best in (None, 0.5, -1234.5):
+        for stall in ("", "nothing was answered for 60 s: " + "x" * 300):
+            made = drawn(state(phase=phase, best_text=text, best=best, stall=stall), width)
+            assert len(made) == 8
+            assert all(cell_len(line) < width for line in made)
+            assert not any(re.search(r"[\x00-\x1f\x7f\u202e]", line) for line in made)
+
+
+def test_a_run_at_work_at_80_columns() -> None:
+    """Everything that is asked for is there, and nothing is cut off."""
+    made = drawn(state())
+    assert made[0].endswith(" a-run-with-a-name  measuring new solutions")
+    assert made[1].endswith("  123 of 200")
+    assert made[2].endswith("  1,234 of 98,765")
+    assert made[3] == (
+        "  spent   98.8k/1M calls · 98.8M/1G tokens · $412.30/$500 · 12:34:56/24:00:00"
+    )
+    assert made[4] == "  calls   256 of 256 slots busy · 123,456 from the store · 1,234 asked again"
+    assert made[5].startswith("  best    50.0 % · ▁")
+    assert made[5].endswith("· 25.0 % on validation")
+    assert made[6] == "          Answer."
+
+
+def test_an_evaluation_has_neither_steps_nor_a_best() -> None:
+    made = drawn(Progress("evaluate-1", phase="evaluating", planned=10, done=5))
+    assert [line[:9].strip() for line in made[1:]] == ["items", "spent", "calls"]
+
+
+def test_a_cap_that_is_nearly_reached_is_coloured() -> None:
+    console = terminal()
+    panel = Panel(state(), Pace(), now=0.0, later=0.0)
+    console.print(panel.lines(console)[3])
+    assert "\x1b[33m$412.30" in written(console)  # 82 %
+
+
+@given(st.text(), st.integers(4, 60), st.integers(1, 3))
+def test_a_folded_text_fits_on_every_terminal(text: str, width: int, lines: int) -> None:
+    made = folded(text, width, lines)
+    assert len(made) == lines
+    assert all(cell_len(line) <= width for line in made)
+    assert all(line.isprintable() for line in made)
+
+
+def test_a_text_is_folded_between_words_where_it_has_some() -> None:
+    assert folded("one two three four", 9, 2) == ["one two", "three fo…"]
+    assert folded("a " + "中" * 20, 10, 2) == ["a 中中中中", "中中中中…"]
+    assert folded("one", 9, 2) == ["one", ""]
+
+
+def test_time_goes_on_between_two_tellings() -> None:
+    console = terminal()
+    panel = Panel(state(budget=(Amount("seconds", 60, None),)), Pace(), now=0.0, later=30.0)
+    assert panel.lines(console)[3].plain == "  spent   1:30"
+
+
+def test_the_live_view_draws_and_leaves_nothing_behind() -> None:
+    """It begins with the first telling, so that a download before it has the terminal."""
     console = terminal()
     with View(console) as view:
-        progress = Progress("mine", steps=2)
-        for phase in ("starts", "asking", "scoring", "validation", "test", "done"):
+        assert written(console) == ""
+        progress = Progress("mine", steps=2, warnings=["half is spent"])
+        for phase in PHASES:
             progress.phase, progress.step = phase, 1
             progress.best, progress.best_text = 0.5, NASTY
-            progress.planned = 0 if phase == "asking" else 10
             view(progress)
     said = written(console)
-    for words in ("measuring the starting", "asking for new", "choosing the winner", "testing on"):
-        assert words in said
+    assert "✓" in said
     assert "50.0 %" in said
+    assert "[mine] half is spent" in said
     assert "[red]x[/red] [/]" in said
     assert "\x1b[31m" not in said
     assert "\x07" not in said
-    assert "?" not in re.sub(r"\x1b\[\?", "", said)
+    assert said.endswith(("\x1b[2K", "\x1b[?25h"))
+
+
+@pytest.mark.parametrize(("variable", "value"), [("CI", "1"), ("TERM", "dumb")])
+def test_there_are_plain_lines_where_nothing_can_be_drawn(
+    variable: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    console = terminal()
+    with View(console) as view:
+        view(Progress("mine", phase="starts", planned=4))
+    assert written(console) == ""
+    assert capsys.readouterr().err == "[mine] measuring the starting solutions, 0/4 evaluations\n"
+
+
+def test_colours_are_left_out_where_they_are_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = terminal()
+    with View(console) as view:
+        view(state())
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", written(console))
 
 
 def test_plain_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
     """One when a phase begins, not one for every evaluation."""
     view = View(terminal(tty=False))
     progress = Progress("mine", phase="scoring", step=1, steps=2, planned=50)
+    progress.budget = (Amount("calls", 3, 50), Amount("seconds", 5, None))
     with view:
         for done in range(50):
             progress.done = done
@@ -89,31 +223,77 @@ def test_plain_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
         progress.best, progress.best_text = 0.5, NASTY
         view(progress)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "[mine] step 1/2, measuring new solutions, 0/50 evaluations"
+    assert lines[0] == (
+        "[mine] step 1/2, measuring new solutions, 0/50 evaluations, 3 of 50 calls, time 0:05"
+    )
     assert lines[1].endswith("best 50.0 %: [red]x[/red] [/] [31mloud [0m")
     assert len(lines) == 2
 
 
+def test_steps_that_take_no_time_have_no_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress("mine", steps=500)
+    with View(terminal(tty=False)) as view:
+        for step in range(1, 501):
+            for phase in ("asking", "scoring"):
+                progress.phase, progress.step = phase, step
+                view(progress)
+    assert len(capsys.readouterr().err.splitlines()) < 100
+
+
 def test_a_pace_is_told_once_it_is_known() -> None:
     """Ten a second, with a hundred to go."""
-    pace = Pace()
+    seen = Pace()
     progress = Progress("mine", phase="scoring", planned=100, ahead=20)
-    assert pace.words(progress) == []
+    assert seen.words(progress, 0.0) == ("", "")
     for second in range(5):
         progress.done = 10 * second
-        pace.saw(progress, float(second))
-    assert pace.words(progress) == ["10.0/s", "about 0:08 left"]
+        seen.saw(progress, float(second))
+    assert seen.words(progress, 4.0) == ("10.0/s", "about 0:08 left")
     progress.ahead = None
-    assert pace.words(progress) == ["10.0/s"]
+    assert seen.words(progress, 4.0) == ("10.0/s", "")
     progress.phase, progress.done = "validation", 10
-    pace.saw(progress, 5.0)
-    assert pace.words(progress) == ["10.0/s"]
+    seen.saw(progress, 5.0)
+    assert seen.words(progress, 5.0) == ("10.0/s", "")
+    # While nothing comes, the rate falls.
+    assert seen.words(progress, 50.5) == ("1.0/s", "")
 
 
 def test_numbers_are_written_for_people() -> None:
     assert [shown(0.5), shown(1.0), shown(-1234.5)] == ["50.0 %", "100.0 %", "-1234.5"]
     assert [clock(0.4), clock(75), clock(3_675)] == ["0:00", "1:15", "1:01:15"]
+    assert [about(8.4), about(63), about(3_675)] == ["about 0:08", "about 1:05", "about 1:01:00"]
+    assert [pace(24.13), pace(0.25)] == ["24.1/s", "15.0/min"]
+    assert [short(9_999), short(12_345), short(999_999)] == ["9,999", "12.3k", "1M"]
     assert [spark([0.5]), spark([0.5, 0.5]), spark([0.0, 0.5, 1.0])] == ["", "", "▁▅█"]
+    spent = [Amount("usd", 0.0123, 5), Amount("usd", 1.5, None), Amount("tokens", 5, 10)]
+    assert [amount(of) for of in spent] == ["$0.012/$5", "$1.50", "5/10 tokens"]
+
+
+@given(st.floats(0, 1e12))
+def test_a_short_count_is_short(count: float) -> None:
+    assert len(short(count)) <= 6
+
+
+def test_what_takes_long_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a line that turns on a terminal, as one that stays elsewhere, not at all when quiet."""
+    monkeypatch.setattr("llmopt.report.progress.waiting._PATIENCE", 0.0)
+    console = terminal()
+    with Doing("asking\x1b[31m it", console=console) as doing:
+        doing.begun.wait(10)
+    assert "asking [31m it  0:00" in written(console)
+    with Doing("asking", console=terminal(tty=False)) as doing:
+        doing.begun.wait(10)
+    with Doing("asking", quiet=True, console=console):
+        pass
+    assert capsys.readouterr().err == "asking …\n"
+
+
+def test_what_is_quick_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with Doing("asking", console=terminal(tty=False)):
+        pass
+    assert capsys.readouterr().err == ""
 
 
 def test_a_download_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,18 +309,6 @@ def test_a_download_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "fetching the local model (98 MB)\n"
     with Download(console):
         pass
+    with Download(terminal(tty=False), quiet=True) as download:
+        download("download", 1, 98_000_000)
     assert capsys.readouterr().err == ""
-
-
-def test_runs_are_listed() -> None:
-    console = terminal(tty=False)
-    print_runs(
-        console,
-        [
-            RunInfo("mine", "2026-01-02T03:04:05.678+00:00", "done", 5, 0.75),
-            RunInfo("new", "2026-01-02T03:04:05.678+00:00", "running", 0, None),
-        ],
-    )
-    lines = [line.split() for line in written(console).splitlines()]
-    assert lines[1] == ["mine", "2026-01-02", "03:04", "done", "4", "75.0", "%"]
-    assert lines[2] == ["new", "2026-01-02", "03:04", "running", "0", "-"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.search.journal import Step, _unpacked, steps
+from llmopt.search.journal import HeldOut, Step, _unpacked, steps
 from llmopt.store import open_store
 from llmopt.trajectory import Entry
-from llmopt.types import Candidate, Evaluation, Outcome, Rejected
+from llmopt.types import Candidate, Evaluation, Item, Outcome, Rejected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +48,21 @@ def test_a_step_survives_json(step: Step, best: float | None) -> None:
     packed = json.loads(json.dumps(step.packed(best)))
     assert _unpacked(packed) == step
     assert packed["best"] == best
+
+
+@given(
+    st.lists(st.builds(Item, st.text(), st.text(), st.text(), st.floats(0.01, 100)), max_size=4),
+    st.lists(st.tuples(st.text(), st.text(), st.lists(OUTCOMES, max_size=4)), max_size=3),
+)
+def test_what_was_tested_survives_json(
+    items: list[Item], answers: list[tuple[str, str, list[Outcome]]]
+) -> None:
+    found = HeldOut(
+        tuple(items),
+        "best",
+        tuple((label, text, Evaluation(tuple(found), 9)) for label, text, found in answers),
+    )
+    assert HeldOut.unpacked(json.loads(json.dumps(found.packed()))) == found
 
 
 def test_a_store_gives_the_steps_in_order_and_nothing_else(tmp_path: Path) -> None:

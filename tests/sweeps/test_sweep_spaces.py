@@ -57,7 +57,7 @@ def test_arguments_that_belong_together_are_one_axis(tmp_path: Path) -> None:
         "problem.arguments": [{"w": 15, "b": 14}, {"w": 3, "b": 5}],
         "problem.arguments.repetition": [0, 1],
     }
-    base = {"problem": {"function": "llmopt.problems.regression:linear_regression"}}
+    base = {"problem": {"function": "llmopt.problems.spaces.regression:linear_regression"}}
     variants = [{"label": "drawn", "algorithm.name": "random-search"}]
     sweep = made(tmp_path, base=base, grid=grid, variants=variants)
     assert [(cell.task, cell.seed) for cell in sweep.cells] == [
@@ -82,6 +82,18 @@ def test_arguments_that_belong_together_are_one_axis(tmp_path: Path) -> None:
         made(tmp_path, "problem.arguments.w=9", base=base, grid=grid, variants=variants)
 
 
+def test_a_repetition_of_the_data_draws_anew(tmp_path: Path) -> None:
+    """Random search would otherwise try the same points every time, and have no spread."""
+    repeated = {"problem.arguments.repetition": [0, 1, 2]}
+    base = {"problem": {"function": "llmopt.problems.spaces.regression:linear_regression"}}
+    variants = [{"label": "drawn", "algorithm.name": "random-search", "run.steps": 2}]
+    sweep = made(tmp_path, "run.seed=7", base=base, grid=repeated, variants=variants)
+    assert [cell.settings.run.seed for cell in sweep.cells] == [7, 8, 9]
+    assert [cell.seed for cell in sweep.cells] == ["7/0", "7/1", "7/2"]
+    crossed = made(tmp_path, base=base, grid={**repeated, "run.seed": [3, 4]}, variants=variants)
+    assert {cell.settings.run.seed for cell in crossed.cells} == {3, 4}
+
+
 def test_variants_do_not_change_the_task(tmp_path: Path) -> None:
     variants = [{"label": "other", "problem.arguments.dimensions": 5}]
     with pytest.raises(ConfigError, match=r"one of them changes problem\.arguments\.dimensions"):
@@ -94,16 +106,19 @@ def test_its_table_is_of_steps_tries_and_gaps(tmp_path: Path) -> None:
     assert [(line.task, line.variant) for line in found.lines] == [
         (task, variant)
         for task in ("dimensions=2", "dimensions=3")
-        for variant in ("model", "climbing", "drawn")
+        for variant in ("model", "climbing", "drawn", "optimum")
     ]
-    model, climbing, _ = found.lines[:3]
+    model, climbing, _, optimum = found.lines[:4]
+    assert (optimum.cells, optimum.solved, optimum.tried.mean) == (2, 2, 1)
+    assert optimum.best is not None
+    assert optimum.best.mean == 0
     assert (model.cells, model.tried.mean, climbing.tried.mean) == (2, 16, 32)
     assert all(cell.course and cell.course.optimum == 0 for cell in found.cells)
     assert {cell.start for cell in found.cells if cell.task == "dimensions=2"} == {-1018}
     assert [cell.calls for cell in found.cells if cell.variant != "model"] == [0] * 8
     data = json.loads(json.dumps(found.to_dict()))
     assert "rows" not in data
-    assert len(data["lines"]) == 6
+    assert len(data["lines"]) == 8
 
 
 def test_what_is_done_is_read_again(tmp_path: Path) -> None:
@@ -130,7 +145,7 @@ def test_plain_controls_are_lines_of_their_own(
     base = {**BASE, "problem": {"function": "with_controls:made"}}
     sweep = made(tmp_path, base=base, grid={"run.seed": [0, 1]})
     found = swept(sweep, tmp_path)
-    middle, corner = found.lines[3:]
+    middle, corner, _ = found.lines[3:]
     assert (middle.variant, middle.cells, middle.tried.mean) == ("middle", 2, 1)
     assert middle.best is not None
     assert corner.best is not None

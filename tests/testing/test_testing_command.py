@@ -62,6 +62,35 @@ def choosy():
     return replace(fine(), reflect=Choosy())
 
 
+class Nameless:
+    async def __call__(self, trajectory, current, rng):
+        return (trajectory.best(3),)
+
+
+def nameless():
+    return replace(fine(), select=Nameless())
+
+
+@dataclass(frozen=True)
+class Flat:
+    async def __call__(self, trajectory, current, rng):
+        return trajectory.best(3)
+
+
+def flat():
+    return replace(fine(), select=Flat())
+
+
+@dataclass(frozen=True)
+class Waiting:
+    def __call__(self, brief):
+        return Feedback()
+
+
+def waiting():
+    return replace(fine(), reflect=Waiting())
+
+
 class Mine:
     def __new__(cls):
         return fine()
@@ -118,6 +147,21 @@ def test_what_a_method_raises_is_said_with_its_place() -> None:
     assert code == 1
     assert "failed  asks_purely: KeyError: 'no such key'" in text
     assert "checked_methods.py, line " in text
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "why"),
+    [
+        ("nameless", "is_told_by_its_repr", "make each of them a frozen dataclass; but one prints"),
+        ("flat", "has_parts_of_their_kinds", "each a tuple of entries, such as ((first, second),)"),
+        ("waiting", "has_parts_of_their_kinds", "reflect is called with `async def __call__`"),
+    ],
+)
+def test_what_beginners_get_wrong_is_said_in_their_words(name: str, check: str, why: str) -> None:
+    code, text = said(f"checked_methods:{name}")
+    assert code == 1
+    (line,) = {line for line in text.splitlines() if f"failed  {check}" in line}
+    assert why in line
 
 
 @pytest.mark.parametrize(

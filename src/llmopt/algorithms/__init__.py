@@ -72,11 +72,7 @@ def algorithm_named(name: str, options: Mapping[str, Any] | None = None) -> Algo
         UnknownNameError: No such method.
         ConfigError: An option that the method does not have, or out of its range.
     """
-    make = ALGORITHMS.get(name) or _own(name)
-    try:
-        signature = inspect.signature(make)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{name} is a Python function, but got {make!r}: {error}") from error
+    make, signature = made_by(name), signature_of(name)
     known = signature.parameters
     for option in options or {}:
         if option not in known:
@@ -104,7 +100,10 @@ def _own(name: str) -> Callable[..., Algorithm]:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"the algorithm {name!r} cannot be imported: {error}") from error
+        raise ConfigError(
+            f"the algorithm {name!r} cannot be imported: {error}; start in the folder of its "
+            "module, or put that folder into PYTHONPATH"
+        ) from error
     if not callable(found):
         raise ConfigError(f"{name} is a function that returns an Algorithm, but got {found!r}")
     return found  # type: ignore[no-any-return] # what it returns is checked when it is made
@@ -112,17 +111,12 @@ def _own(name: str) -> Callable[..., Algorithm]:
 
 def families_of(name: str) -> tuple[str, ...]:
     """Return the families that a method can be asked to use; one empty name if it has no choice."""
-    make = ALGORITHMS.get(name) or _own(name)
-    return get_args(Family) if "family" in inspect.signature(make).parameters else ("",)
+    return get_args(Family) if "family" in signature_of(name).parameters else ("",)
 
 
 def table() -> list[dict[str, str]]:
     """Return the methods with their parts, a row each, for the README and the terminal."""
-    rows = []
-    for name, make in sorted(ALGORITHMS.items()):
-        parts = {kind: written(part) for kind, part in parts_of(make()).items()}
-        rows.append({"algorithm": name, "what": _about(make).splitlines()[0], **parts})
-    return rows
+    return [row(name) for name in sorted(ALGORITHMS)]
 
 
 def parts_of(algorithm: Algorithm) -> dict[str, object]:
@@ -145,14 +139,49 @@ def written(part: Any) -> str:
     return f"{type(part).__name__}({', '.join(shown)})"
 
 
+def made_by(name: str) -> Callable[..., Algorithm]:
+    """Return the function that makes a method: of one that ships, or of the user's own.
+
+    Raises:
+        UnknownNameError: No such method.
+        ConfigError: It cannot be imported.
+    """
+    return ALGORITHMS.get(name) or _own(name)
+
+
+def signature_of(name: str) -> inspect.Signature:
+    """Return which options a method has.
+
+    Raises:
+        UnknownNameError: No such method.
+        ConfigError: It cannot be imported, or does not say.
+    """
+    make = made_by(name)
+    try:
+        return inspect.signature(make)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} is a Python function, but got {make!r}: {error}") from error
+
+
+def row(name: str) -> dict[str, str]:
+    """Return a method with its parts, for the table.
+
+    Raises:
+        ConfigError: It needs options.
+    """
+    parts = {kind: written(part) for kind, part in parts_of(algorithm_named(name)).items()}
+    about = _about(made_by(name)).splitlines() or [""]
+    return {"algorithm": name, "what": about[0], **parts}
+
+
 def explained(name: str) -> dict[str, list[str] | str]:
-    """Return what is to be known of a method that ships, from its docstring and its parts.
+    """Return what is to be known of a method, from its docstring and its parts.
 
     Returns:
         ``paper``: its source; ``deviations``: what differs from it and what is ours; ``needs``:
         what it needs of the optimizer LLM and of the problem.
     """
-    make = ALGORITHMS[name]
+    make = made_by(name)
     text = " ".join(_about(make).partition("\n")[2].split())
     label = r"(?:^|(?<=\. ))(Source|Known deviations[^:]*|Ours[^:.]*): "
     before, *labelled = re.split(label, text)

@@ -15,18 +15,13 @@ which no candidate was measured blocks no step.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from llmopt.algorithm import Algorithm
 from llmopt.parts.behaviour import Behave
 from llmopt.parts.demonstrating import Demonstrate
 from llmopt.parts.diagnosing import Diagnose
 from llmopt.parts.momentum import Only
-from llmopt.parts.rounds import Accepted, OnDev, Shares
+from llmopt.parts.rounds import Accept, Accepted, OnDev, Shares
 from llmopt.parts.traces import Wording
-
-if TYPE_CHECKING:
-    from llmopt.parts.rounds import Accept
 
 
 def abo(
@@ -60,13 +55,12 @@ def abo(
         max_steps: Most behaviour steps of an instruction.
         exemplars: Work items shown when the first behaviour steps are written.
         initial_steps: First behaviour steps, one on each line; empty: they are written.
-        use_demo: Whether instructions have a verified demonstration; if not, a sentence tells
-            the scorer LLM to obey the steps (the ablation).
+        use_demo: Whether instructions have a verified demonstration (if not: the ablation).
         demo_pool: Training items that are kept for demonstrations.
         demo_retries: Demonstrations asked for, for each candidate, before it is refused.
         dev: Share of the other training items that candidates are measured on.
-        accept: What becomes current: a rewriting that is ``not_worse`` on dev, only a better one
-            (``strict``), or the best of the step ``always``.
+        accept: Which rewriting becomes current: ``not_worse`` on dev, better (``strict``), or the
+            best of the step ``always``.
         temperature: Of the optimizer LLM when it writes or rewrites steps.
         max_tokens: Of one reply of the optimizer LLM.
         target_template: The user's own words of the instruction; empty: those that ship.
@@ -81,30 +75,19 @@ def abo(
         TemplateError: A template cannot be used.
     """
     shares = Shares(demo_pool, dev)
-    shown = Demonstrate(
-        shares=shares,
-        retries=demo_retries,
-        asking=Wording("demonstrate", demonstrate_template),
-        max_tokens=max_tokens,
-    )
+    shown = Wording("demonstrate", demonstrate_template)
+    asking, telling = Wording("diagnose", diagnose_template), Wording("findings", findings_template)
     return Algorithm(
         name="abo",
         select=Only(),
-        reflect=Diagnose(
-            shares=shares,
-            batch=batch,
-            diagnosed=diagnosed,
-            asking=Wording("diagnose", diagnose_template),
-            telling=Wording("findings", findings_template),
-            max_tokens=max_tokens,
-        ),
+        reflect=Diagnose(shares, batch, diagnosed, asking, telling, max_tokens),
         propose=Behave(
             shares=shares,
             samples=candidates,
             max_steps=max_steps,
             exemplars=exemplars,
             initial=tuple(initial_steps.strip().splitlines()),
-            demonstrate=shown if use_demo else None,
+            demonstrate=Demonstrate(shares, demo_retries, shown, max_tokens) if use_demo else None,
             target=Wording("target", target_template),
             writing=Wording("write", write_template),
             rewriting=Wording("rewrite", rewrite_template),

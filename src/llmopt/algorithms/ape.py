@@ -13,12 +13,12 @@ starting solutions, and ``induced`` turns it on.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.inducing import Inferred
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
@@ -26,8 +26,6 @@ from llmopt.parts.select import EachOfBest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from llmopt.model import Family
 
 
 def ape(
@@ -37,7 +35,7 @@ def ape(
     exemplars: int = 0,
     induced: int = 0,
     temperature: float = 1.0,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
     stages: Sequence[int] = (),

@@ -15,19 +15,17 @@ retrieves for each query, the system role of the prompt, and the growth of the d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.rewards import Beam, Rewards
 from llmopt.parts.schedule import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from llmopt.model import Family
 
 
 def drpo(
@@ -38,7 +36,7 @@ def drpo(
     queries: int = 1,
     enough: float = 0.875,
     temperature: float = 0.2,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 1024,
     stages: Sequence[int] = (),

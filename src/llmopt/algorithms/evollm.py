@@ -11,7 +11,7 @@ block of numbers that cannot be read is replaced by the weighted mean of the bet
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.evolving import Generations, NextMean
@@ -21,7 +21,7 @@ from llmopt.parts.reflect import Nothing
 from llmopt.parts.schedule import Constant
 
 if TYPE_CHECKING:
-    from llmopt.model import Family
+    from llmopt.parts.propose import AnyFamily
 
 
 def evollm(
@@ -33,7 +33,7 @@ def evollm(
     resolution: int = 1000,
     block: int = 4,
     temperature: float = 1.0,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 64,
 ) -> Algorithm:

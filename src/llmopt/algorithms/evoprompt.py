@@ -13,12 +13,12 @@ iterations are 11 steps; parents of a pair differ; children of one step do not s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.keep import Elitist
 from llmopt.parts.population import DifferenceGroups, ReplaceIfBetter, Roulette
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Nothing
 from llmopt.parts.schedule import Constant
@@ -26,14 +26,12 @@ from llmopt.parts.schedule import Constant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.model import Family
-
 
 def evoprompt_ga(
     *,
     population: int = 10,
     temperature: float = 0.5,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
     stages: Sequence[int] = (),
@@ -74,7 +72,7 @@ def evoprompt_de(
     *,
     population: int = 10,
     temperature: float = 0.5,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
     stages: Sequence[int] = (),

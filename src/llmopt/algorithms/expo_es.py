@@ -7,12 +7,12 @@ from holds the best solution.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.exponential import ExponentialWeights
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
@@ -21,7 +21,6 @@ from llmopt.parts.select import Best
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.model import Family
     from llmopt.parts.similarity import Similarity
 
 
@@ -36,7 +35,7 @@ def expo_es(
     exemplars: int = 3,
     samples: int = 8,
     temperature: float = 1.0,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
     stages: Sequence[int] = (),

@@ -12,21 +12,20 @@ by frequency take the highest counts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
-from llmopt.parts.schedule import Constant, Linear
+from llmopt.parts.schedule import leading
 from llmopt.parts.select import Best
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.metaprompt import Order, Tag
-    from llmopt.model import Family
     from llmopt.parts.reflect import Choose
 
 
@@ -41,7 +40,7 @@ def opro(
     scores: int = 100,
     temperature: float = 1.0,
     temperature_end: float | None = None,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     tag: Tag = "INS",
     strict: bool = True,
@@ -58,9 +57,8 @@ def opro(
         order: Best last (``ascending``), best first, or ``random``.
         threshold: Solutions with a lower score (0..1) are not shown, but the best always is.
         exemplars: How many training examples are shown.
-        exemplars_by: How they are chosen: ``random``, ``constant``,
-            ``accumulative_most_frequent`` or ``current_most_frequent``; see
-            :class:`~llmopt.parts.reflect.Exemplars`.
+        exemplars_by: How they are chosen: ``random``, ``constant``, or by failures:
+            ``accumulative_most_frequent``, ``current_most_frequent``.
         samples: New solutions asked for in a step.
         scores: Steps of the shown score range (100 or 20); 0 hides the scores.
         temperature: Of the optimizer LLM.
@@ -73,16 +71,12 @@ def opro(
         max_tokens: Of one draw.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
-        share: Most calls a step may spend, as a share of measuring everything; below 1,
-            candidates race for them. Not with `stages`.
+        share: Most calls a step may spend, as a share of measuring everything; below 1: a race.
 
     Raises:
         ConfigError: An option is out of its range.
         TemplateError: The template cannot be used.
     """
-    heat = (
-        Constant(temperature) if temperature_end is None else Linear(temperature, temperature_end)
-    )
     return Algorithm(
         name="opro",
         select=Best(shown, order, threshold),
@@ -96,7 +90,7 @@ def opro(
             scores=scores,
             order=order,
             trajectory_first=trajectory_first,
-            temperature=heat,
+            temperature=leading(temperature, temperature_end),
             max_tokens=max_tokens,
         ),
         rate=rated(stages, keep, share),

@@ -15,12 +15,12 @@ all texts are in words of ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.gradients import Successors, TextualGradients
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import Lineages
@@ -29,7 +29,6 @@ from llmopt.parts.stepsize import StepSize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.model import Family
     from llmopt.parts.stepsize import Above
 
 
@@ -43,7 +42,7 @@ def pe2(
     above: Above = "record",
     scores: int = 100,
     temperature: float = 0.7,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
     stages: Sequence[int] = (),
@@ -87,7 +86,7 @@ def pe2(
         name="pe2",
         select=Lineages(history),
         reflect=TextualGradients(batches, errors, wording="pe2", temperature=0, max_tokens=1024),
-        propose=Successors(edit),
+        propose=Successors(edit, at_most=batches),
         rate=rated(stages, keep, share),
         keep=Elitist(parents),
     )

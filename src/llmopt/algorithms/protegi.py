@@ -13,18 +13,17 @@ errors is only reworded; all texts are in words of ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.bandits import selected_by
 from llmopt.parts.gradients import Successors, TextualGradients
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import EachOfBest
 
 if TYPE_CHECKING:
-    from llmopt.model import Family
     from llmopt.parts.bandits import Selection
 
 
@@ -41,7 +40,7 @@ def protegi(
     selection: Selection = "ucb",
     selection_calls: int = 2048,
     temperature: float = 1.0,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
 ) -> Algorithm:

@@ -6,11 +6,11 @@ shows the starting solutions only, so best-of-N of this is what a search must be
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
@@ -19,15 +19,13 @@ from llmopt.parts.select import Starts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.model import Family
-
 
 def sampling(
     *,
     samples: int = 8,
     exemplars: int = 3,
     temperature: float = 1.0,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
     stages: Sequence[int] = (),

@@ -9,21 +9,19 @@ changed words, 8 prompts a step, of which the best is gone on from, and three ex
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.critique import Summary, Together
 from llmopt.parts.keep import LatestBest
 from llmopt.parts.momentum import Only
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from llmopt.model import Family
 
 
 def sgdm(
@@ -32,7 +30,7 @@ def sgdm(
     samples: int = 8,
     scores: int = 100,
     temperature: float = 1.0,
-    family: Family | Literal["auto"] = "auto",
+    family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
     stages: Sequence[int] = (),

@@ -9,17 +9,20 @@ import click
 
 from llmopt.cli.algorithms import algorithms
 from llmopt.cli.check import check
+from llmopt.cli.compare import compare
 from llmopt.cli.demo import demo
 from llmopt.cli.evaluate import evaluate
 from llmopt.cli.export import export
 from llmopt.cli.init import init
 from llmopt.cli.judge_check import judge_check
+from llmopt.cli.mcp import mcp
 from llmopt.cli.models import models
-from llmopt.cli.options import INTERRUPTED
+from llmopt.cli.options import INTERRUPTED, with_common_options
 from llmopt.cli.recipes import recipes
+from llmopt.cli.report import report
 from llmopt.cli.resume import resume
 from llmopt.cli.run import run
-from llmopt.cli.runs import runs
+from llmopt.cli.runs import gc, runs
 from llmopt.cli.show import show
 from llmopt.cli.sweep import sweep
 from llmopt.cli.tasks import tasks
@@ -58,13 +61,17 @@ def main() -> None:
 for command in (
     algorithms,
     check,
+    compare,
     demo,
     evaluate,
     export,
+    gc,
     init,
     judge_check,
+    mcp,
     models,
     recipes,
+    report,
     resume,
     run,
     runs,
@@ -72,4 +79,4 @@ for command in (
     sweep,
     tasks,
 ):
-    main.add_command(command)
+    main.add_command(with_common_options(command))

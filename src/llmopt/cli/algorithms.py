@@ -20,17 +20,18 @@ KINDS = ("select", "reflect", "propose", "rate", "keep", "pace")
 @click.argument("name", required=False)
 @json_option
 def algorithms(name: str | None, *, as_json: bool) -> None:
-    """List the methods with their parts, or explain the one called NAME."""
-    from llmopt.algorithms import ALGORITHMS, explained, table
-    from llmopt.errors import UnknownNameError
+    """List the methods with their parts, or explain the one called NAME.
 
-    if name is not None and name not in ALGORITHMS:
-        raise UnknownNameError("an algorithm", name, ALGORITHMS)
-    rows: list[dict[str, Any]] = [dict(row) for row in table()]
+    One of your own is package.module:function.
+    """
+    from llmopt.algorithms import explained, row, table
+    from llmopt.cli.execute import see_own_modules
+
+    see_own_modules()
     if name is None:
-        _print(rows, as_json=as_json)
+        _print([dict(one) for one in table()], as_json=as_json)
         return
-    chosen = next(row for row in rows if row["algorithm"] == name)
+    chosen: dict[str, Any] = dict(row(name))
     chosen |= {"parts": _parts(name), **explained(name), "options": _options(name)}
     if as_json:
         print_json(chosen)
@@ -73,37 +74,43 @@ def _explain(out: Console, method: dict[str, Any]) -> None:
     out.print("\nOptions, for the table \\[algorithm] of a configuration:")
     for option in method["options"]:
         out.print(f"    {option['option']} = {_toml(option['default'])}", markup=False)
-        out.print(f"        {option['what']}", markup=False, soft_wrap=True)
+        if option["what"]:
+            out.print(f"        {option['what']}", markup=False, soft_wrap=True)
 
 
 def _parts(name: str) -> list[dict[str, str]]:
     """Return the parts of a method, each with the first sentence of its docstring."""
-    import inspect
-
-    from llmopt.algorithms import ALGORITHMS, parts_of, written
+    from llmopt.algorithms import algorithm_named, parts_of, written
 
     return [
         {
             "kind": kind,
             "part": written(part),
-            "what": _plain((inspect.getdoc(type(part)) or "").partition("\n\n")[0]),
+            "what": _plain(_said(type(part)).partition("\n\n")[0]),
         }
-        for kind, part in parts_of(ALGORITHMS[name]()).items()
+        for kind, part in parts_of(algorithm_named(name)).items()
     ]
+
+
+def _said(kind: type) -> str:
+    """Return the docstring of a class, without what a dataclass writes where it has none."""
+    import inspect
+
+    said = inspect.getdoc(kind) or ""
+    return "" if said.startswith(f"{kind.__name__}(") else said
 
 
 def _options(name: str) -> list[dict[str, Any]]:
     """Return the options of a method with their defaults, as its docstring explains them."""
     import inspect
 
-    from llmopt.algorithms import ALGORITHMS
+    from llmopt.algorithms import made_by, signature_of
 
-    make = ALGORITHMS[name]
-    _, _, text = (inspect.getdoc(make) or "").partition("Args:\n")
+    _, _, text = (inspect.getdoc(made_by(name)) or "").partition("Args:\n")
     said = dict(re.findall(r"^    (\w+): (.*(?:\n        .*)*)", text, re.MULTILINE))
     return [
         {"option": option, "default": parameter.default, "what": _plain(said.get(option, ""))}
-        for option, parameter in inspect.signature(make).parameters.items()
+        for option, parameter in signature_of(name).parameters.items()
     ]
 
 
@@ -117,4 +124,4 @@ def _toml(value: Any) -> str:
     """Return a default as a configuration would write it."""
     import json
 
-    return "(not set)" if value is None else json.dumps(value)
+    return "(not set)" if value is None else json.dumps(value, default=repr)

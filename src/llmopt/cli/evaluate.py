@@ -289,6 +289,8 @@ def _words(context: click.Context) -> tuple[str, ...]:
     words = ["evaluate"]
     for option in context.command.params:
         name = option.name or ""
+        if name not in context.params:  # such as -v, which changes nothing of what is done
+            continue
         value = context.params[name]
         plain = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
         if plain or name in ("store", "as_json", "quiet"):

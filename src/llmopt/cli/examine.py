@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.cli.examine_function import examined_function
 from llmopt.cli.findings import Findings, built, known_of, tried
+from llmopt.cli.options import doing
 from llmopt.errors import ModelError
 
 if TYPE_CHECKING:
@@ -74,22 +75,23 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
             known["judge"] = known_of(findings, "judge", judge, settings)
             if not offline:
                 known["judge"] = await _judged(findings, problem, judge, known["judge"])
-        findings.estimate = await estimate(
-            problem,
-            algorithm,
-            optimizer,
-            scorer,
-            steps=planned,
-            patience=run.patience,
-            target=run.target,
-            validate_every=run.validate_every,
-            validation_patience=run.validation_patience,
-            seed=run.seed,
-            finalists=run.finalists,
-            plain=[text for _, text in plain_controls(problem, options["controls"])],
-            control=control_of(algorithm) if SAMPLING in options["controls"] else None,
-            known=known,
-        )
+        with doing("estimating what a run will take"):
+            findings.estimate = await estimate(
+                problem,
+                algorithm,
+                optimizer,
+                scorer,
+                steps=planned,
+                patience=run.patience,
+                target=run.target,
+                validate_every=run.validate_every,
+                validation_patience=run.validation_patience,
+                seed=run.seed,
+                finalists=run.finalists,
+                plain=[text for _, text in plain_controls(problem, options["controls"])],
+                control=control_of(algorithm) if SAMPLING in options["controls"] else None,
+                known=known,
+            )
         _add_budget(findings, problem, settings, planned)
         findings.cautions += cautions(problem, scorer, first.text if first else "")
     finally:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import json_option, store_option
+from llmopt.cli.options import json_option, store_option, write
 
 if TYPE_CHECKING:
     from llmopt.problems.prompting import PromptProblem
@@ -17,19 +16,19 @@ if TYPE_CHECKING:
     from llmopt.trajectory import Entry
 
 
+_HELP = (
+    "text: the bare text; json: with the exact call around it; trajectory, items: CSV of all "
+    "solutions; promptfoo, dspy, langchain, openai: as these load it."
+)
+
+
 @click.command()
 @click.argument("run", metavar="RUN")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this file.")
 @click.option("--rank", type=int, metavar="N", help="1: the winner; then the best on train.")
 @click.option("--start", is_flag=True, help="The starting solution.")
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    metavar="NAME",
-    help="text: the bare text; json: with the exact call around it.",
-)
+@click.option("--format", "form", default="text", show_default=True, metavar="NAME", help=_HELP)
+@click.option("--to", "tracker", metavar="NAME", help="Log the run into mlflow or wandb instead.")
 @click.option("--prompt", is_flag=True, help="The exact full prompt as sent, for an input.")
 @click.option("--input", "text", metavar="TEXT", help="That input; default: one of the run's.")
 @store_option
@@ -41,6 +40,7 @@ def export(
     rank: int | None,
     start: bool,
     form: str,
+    tracker: str | None,
     prompt: bool,
     text: str | None,
     store: str | None,
@@ -51,14 +51,58 @@ def export(
     Nothing is added, not even a line end; only on a terminal control characters are spelled
     out. No model is called.
     """
-    from llmopt.errors import ConfigError, UnknownNameError
-    from llmopt.report.export import FORMATS, standing
     from llmopt.report.export import export as exported
+    from llmopt.report.export import standing
+    from llmopt.report.exports import FORMATS, TRACKERS
     from llmopt.store import open_store
 
     form = "json" if as_json else form
+    _check(form, tracker, output, rank=rank, start=start, prompt=prompt, text=text)
+    kept = open_store(store, new=store is None)
+    try:
+        found = standing(kept, run)
+        entry = found.start if start else _ranked(found, rank)
+        must = prompt or FORMATS[form].needs_problem
+        problem = _problem(kept, run, must=must) if must or form != "text" or tracker else None
+        made = exported(kept, found, entry, problem, text)
+        if tracker:
+            click.echo(TRACKERS[tracker](made))
+        elif prompt and made.export.example:
+            _write(made.export.example.call.text, output)
+        else:
+            _write(FORMATS[form].write(made), output)
+    finally:
+        kept.close()
+    if problem and problem.asking.again and FORMATS[form].one_call:
+        click.echo(
+            "Note: the scorer LLM was asked a second time, for the final answer alone; this "
+            "format has the first call. The format json has both.",
+            err=True,
+        )
+
+
+def _check(
+    form: str,
+    tracker: str | None,
+    output: Path | None,
+    *,
+    rank: int | None,
+    start: bool,
+    prompt: bool,
+    text: str | None,
+) -> None:
+    """Refuse options that do not go together."""
+    from llmopt.errors import ConfigError, UnknownNameError
+    from llmopt.report.exports import FORMATS, TRACKERS
+
     if form not in FORMATS:
         raise UnknownNameError("a format", form, FORMATS)
+    if tracker is not None and tracker not in TRACKERS:
+        raise UnknownNameError("what a run is logged into", tracker, TRACKERS)
+    if tracker and (output or prompt or form != "text"):
+        raise ConfigError(
+            f"a run is logged into {tracker} or written, but got both; leave --to or the others out"
+        )
     if start and rank is not None:
         raise ConfigError("a solution is the start or has a rank, but got both; leave one out")
     if prompt and form != "text":
@@ -66,20 +110,9 @@ def export(
             f"a prompt is written as it is sent, but got the format {form!r}; leave one out: "
             "the call is in the format json too"
         )
-    if text is not None and not prompt and form == "text":
-        raise ConfigError("an input is for --prompt or --format json, but got neither")
-    kept = open_store(store, new=store is None)
-    try:
-        found = standing(kept, run)
-        entry = found.start if start else _ranked(found, rank)
-        problem = _problem(kept, run, must=prompt) if prompt or form != "text" else None
-        made = exported(kept, found, entry, problem, text)
-    finally:
-        kept.close()
-    if prompt and made.example:
-        _write(made.example.call.text, output)
-    else:
-        _write(FORMATS[form](made), output)
+    if text is not None and not (prompt or FORMATS[form].takes_input):
+        takers = " or ".join(name for name, kind in FORMATS.items() if kind.takes_input)
+        raise ConfigError(f"an input is for --prompt or --format {takers}, but got neither")
 
 
 def _ranked(found: Standing, rank: int | None) -> Entry:
@@ -108,8 +141,8 @@ def _problem(store: Store, run: str, *, must: bool) -> PromptProblem | None:
             return made.built_prompts()
     if must:
         raise ConfigError(
-            f"prompts are laid out again for runs of instructions that were started from a "
-            f"configuration file, but {run!r} was not; call problem.call(…) in Python"
+            f"prompts and test cases are made again for runs of instructions that were started "
+            f"from a configuration file, but {run!r} was not; call problem.call(…) in Python"
         )
     return None
 
@@ -117,20 +150,14 @@ def _problem(store: Store, run: str, *, must: bool) -> PromptProblem | None:
 def _write(text: str, output: Path | None) -> None:
     """Write exactly this text: to a file, or to standard output."""
     from llmopt.errors import DataError
-    from llmopt.report.tables import visible
 
-    data = text.encode("utf-8", "surrogatepass")
-    if output is not None:
-        try:
-            output.write_bytes(data)
-        except OSError as error:
-            raise DataError(
-                f"an export goes to a file that can be written, but got {output}: "
-                f"{error.strerror}; choose another"
-            ) from error
-    elif sys.stdout.isatty():
-        click.echo(visible(text).removesuffix("\n"))
-    else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+    if output is None:
+        write(text, end="")
+        return
+    try:
+        output.write_bytes(text.encode("utf-8", "surrogatepass"))
+    except OSError as error:
+        raise DataError(
+            f"an export goes to a file that can be written, but got {output}: "
+            f"{error.strerror}; choose another"
+        ) from error

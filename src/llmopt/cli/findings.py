@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from llmopt.cli.options import doing, silenced
 from llmopt.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def built(named: NamedModel, *, offline: bool) -> Model:
     if offline and row:
         traits = Traits(completion=True, family=row.family, slots=8, deadline=None)
         return ScriptedModel(lambda call: call.text, traits=traits, identity=named.name)
-    with Download() as download:
+    with Download(quiet=silenced()) as download:
         return named.built(download)
 
 
@@ -140,10 +141,11 @@ async def tried(
         return known
     call = replace(call, max_tokens=min(call.max_tokens, most))
     try:
-        if known.alone:  # loading the weights is not the time of a call
-            await model.complete(replace(call, max_tokens=1, sample=1))
-        begin = time.perf_counter()
-        reply = await model.complete(call)
+        with doing(f"asking {model.identity}"):
+            if known.alone:  # loading the weights is not the time of a call
+                await model.complete(replace(call, max_tokens=1, sample=1))
+            begin = time.perf_counter()
+            reply = await model.complete(call)
     except ModelError as error:
         findings.failed("its answer", str(error), ModelError.exit_code)
         return known

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import console, json_option, print_json
+from llmopt.cli.options import console, doing, json_option, print_json
 
 if TYPE_CHECKING:
     from llmopt.model import Model
@@ -75,7 +75,8 @@ async def _probed(model: Model) -> tuple[Finding, ...]:
     from llmopt.models.probe import probe
 
     try:
-        return await probe(model)
+        with doing(f"asking {model.identity}"):
+            return await probe(model)
     finally:
         await model.close()
 

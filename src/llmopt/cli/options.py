@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,34 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from llmopt.report.progress import Doing
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+# Among what the contexts of a command know:
+_RESULTS = f"{__name__}.results"  # where a JSON document goes
+_SILENT = f"{__name__}.silent"  # that no progress is wanted
 
 store_option = click.option(
     "--store", metavar="FILE", help="Where runs are kept; default: in the user's data directory."
 )
+
+
+def _for_machines(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Keep standard output for the document: what a user's own code prints goes elsewhere."""
+    if value:
+        context.meta[_RESULTS] = sys.stdout
+        context.with_resource(contextlib.redirect_stdout(sys.stderr))
+    return value
+
+
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document on standard output."
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_for_machines,
+    help="Print one JSON document on standard output.",
 )
 set_option = click.option(
     "-o",
@@ -35,7 +56,66 @@ data_dir_option = click.option(
     metavar="FOLDER",
     help="Where a TASK's official files are; default: LLMOPT_DATA, or the Hugging Face hub.",
 )
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+
+
+def _silenced(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Note that no progress is wanted, for what a command calls."""
+    if value:
+        context.meta[_SILENT] = True
+    return value
+
+
+_QUIET = "Show no progress."
+quiet_option = click.option("-q", "--quiet", is_flag=True, callback=_silenced, help=_QUIET)
+
+
+def _talking(context: click.Context, _: click.Parameter, value: bool) -> None:
+    """Let the package's log be written while the command lasts."""
+    if value:
+        from llmopt.report.progress.log import logged
+
+        context.with_resource(logged())
+
+
+def with_common_options(command: click.Command) -> click.Command:
+    """Add ``-q`` and ``-v`` where they are not there yet, to the commands of a group, too."""
+    known = {parameter.name for parameter in command.params}
+    if "quiet" not in known:
+        command.params.append(
+            click.Option(
+                ["-q", "--quiet"],
+                is_flag=True,
+                expose_value=False,
+                callback=_silenced,
+                help=_QUIET,
+            )
+        )
+    if "verbose" not in known:
+        command.params.append(
+            click.Option(
+                ["-v", "--verbose"],
+                is_flag=True,
+                expose_value=False,
+                callback=_talking,
+                help="Say what each step brought, and why calls are asked again.",
+            )
+        )
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        with_common_options(part)
+    return command
+
+
+def doing(words: str) -> Doing:
+    """Return a context that says what the command is doing, if that takes long and it may."""
+    from llmopt.report.progress import Doing
+
+    return Doing(words, quiet=silenced())
+
+
+def silenced() -> bool:
+    """Return whether the command that is under way shall show no progress."""
+    context = click.get_current_context(silent=True)
+    return context is not None and _SILENT in context.meta
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,16 +135,23 @@ def console() -> Console:
     return made
 
 
-def write(text: str) -> None:
-    """Print a text of unknown origin: exactly where it is piped, made visible on a terminal."""
+def write(text: str, end: str = "\n") -> None:
+    """Print a text of unknown origin: exactly where it is piped, made visible on a terminal.
+
+    Args:
+        text: The text.
+        end: What follows it where it is piped; a terminal always gets one line end.
+    """
     from llmopt.report.tables import visible
 
-    if sys.stdout.isatty():
-        click.echo(visible(text))
+    context = click.get_current_context(silent=True)
+    out: Any = context.meta.get(_RESULTS, sys.stdout) if context else sys.stdout
+    if out.isatty():
+        click.echo(visible(text if end else text.removesuffix("\n")), file=out)
         return
-    sys.stdout.flush()  # what was printed before comes first
-    sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "surrogatepass"))
-    sys.stdout.buffer.flush()
+    out.flush()  # what was printed before comes first
+    out.buffer.write(f"{text}{end}".encode("utf-8", "surrogatepass"))
+    out.buffer.flush()
 
 
 def print_json(data: Any) -> None:

@@ -1,39 +1,224 @@
-"""``llmopt runs``."""
+"""``llmopt runs`` and what is done with stored runs: rename, tag, note, delete; ``llmopt gc``."""
 
 from __future__ import annotations
+
+import re
+from contextlib import closing
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from llmopt.cli.options import console, json_option, print_json, store_option
+from llmopt.store.protocol import LABEL, LONGEST_NAME, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from llmopt.store.protocol import RunInfo, Store
+
+_OF_SWEEP = 30  # characters of a sweep's name in the names of its cells
+_TAG = re.compile(r"[^\s,#]{1,40}")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--status", type=click.Choice(get_args(Status)), help="Only those that stand so.")
+@click.option("--algorithm", metavar="NAME", help="Only those of this method; evaluation; sweep.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="Only those with this tag.")
+@click.option("--since", metavar="WHEN", help="Only newer ones: 2026-01-31, 7d or 36h.")
+@click.option("--find", metavar="TEXT", help="Only those with it in name, note or configuration.")
+@store_option
+@json_option
+@click.pass_context
+def runs(
+    context: click.Context,
+    *,
+    status: str | None,
+    algorithm: str | None,
+    tags: tuple[str, ...],
+    since: str | None,
+    find: str | None,
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """List the runs in the store, newest first; or rename, tag, note or delete one."""
+    from llmopt.errors import ConfigError
+    from llmopt.report.listing import Wanted, listed, moment, print_runs
+
+    if context.invoked_subcommand:
+        if status or algorithm or tags or since or find or as_json:
+            raise ConfigError(
+                f"options of the list come without a command, but got {context.invoked_subcommand}"
+                " too; leave one out"
+            )
+        context.default_map = {context.invoked_subcommand: {"store": store}}
+        return
+    wanted = Wanted(
+        status or "", algorithm or "", tags, moment(since) if since else None, find or ""
+    )
+    with _opened(store) as kept:
+        found = listed(kept, wanted)
+    if as_json:
+        print_json([row.to_dict() for row in found])
+    elif found:
+        print_runs(console(), found)
+    elif wanted != Wanted():
+        click.echo("No run is so; llmopt runs lists all of them.", err=True)
+    else:
+        click.echo("No runs yet; llmopt demo makes one.", err=True)
+
+
+@runs.command()
+@click.argument("old")
+@click.argument("new")
+@store_option
+def rename(old: str, new: str, store: str | None) -> None:
+    """Give a run another name; what it has done and paid for goes with it."""
+    from llmopt.errors import ConfigError
+
+    with _opened(store) as kept:
+        sweep = _sweep_of(kept, old)
+        if sweep:
+            raise ConfigError(
+                f"a run gets another name unless a sweep finds it by that, but {old!r} belongs to "
+                f"the sweep {sweep!r}; note what it is instead: llmopt runs note {old} TEXT"
+            )
+        controls = list(_controls(kept, old))
+        kept.rename(old, new)
+        for number, control in enumerate(controls, 1):
+            kept.rename(control, _control(new, number))
+
+
+@runs.command()
+@click.argument("run")
+@click.argument("words", metavar="TAG…", nargs=-1, required=True)
+@click.option("--remove", is_flag=True, help="Take the tags away.")
+@store_option
+def tag(run: str, words: tuple[str, ...], *, remove: bool, store: str | None) -> None:
+    """Put tags on a run, by which the list can be filtered."""
+    from llmopt.errors import ConfigError
+
+    for word in words:
+        if not (_TAG.fullmatch(word) and word.isprintable()):
+            raise ConfigError(
+                f"a tag is one word of at most 40 characters without ',' and '#', but got {word!r}"
+            )
+    with _opened(store) as kept:
+        info = _info(kept, run)
+        tags = set(info.tags) - set(words) if remove else {*info.tags, *words}
+        kept.append(run, LABEL, {"tags": sorted(tags), "note": info.note})
+
+
+@runs.command()
+@click.argument("run")
+@click.argument("text")
+@store_option
+def note(run: str, text: str, store: str | None) -> None:
+    """Note a sentence about a run; an empty TEXT takes it away."""
+    with _opened(store) as kept:
+        info = _info(kept, run)
+        kept.append(run, LABEL, {"tags": list(info.tags), "note": text.strip()})
+
+
+@runs.command()
+@click.argument("names", metavar="RUN…", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+@json_option
+def delete(names: tuple[str, ...], *, yes: bool, store: str | None, as_json: bool) -> None:
+    """Delete runs for good, with the replies that no other run uses."""
+    with _opened(store) as kept:
+        doomed = [_info(kept, name) for name in dict.fromkeys(names)]
+        if not (yes or _agreed(doomed)):
+            click.echo("Nothing was deleted.", err=True)
+            return
+        deleted, replies, size = [], 0, 0
+        for info in doomed:
+            # The controls of a run are part of it: they were paid for by it.
+            for name in (*_controls(kept, info.name), info.name):
+                freed = kept.delete(name)
+                deleted.append(name)
+                replies, size = replies + freed.replies, size + freed.bytes
+    if as_json:
+        print_json({"deleted": deleted, "replies": replies, "bytes": size})
+    else:
+        click.echo(f"Deleted {', '.join(deleted)}, with {_freed(replies, size)}.", err=True)
 
 
 @click.command()
 @store_option
 @json_option
-def runs(store: str | None, as_json: bool) -> None:
-    """List the runs in the store, newest first."""
-    from llmopt.report.tables import print_runs
+def gc(store: str | None, as_json: bool) -> None:
+    """Remove stored replies that no run uses, and give free room back to the disk."""
+    with _opened(store) as kept:
+        freed = kept.collect()
+    if as_json:
+        print_json({"replies": freed.replies, "bytes": freed.bytes, "disk": freed.disk})
+    else:
+        click.echo(
+            f"Removed {_freed(freed.replies, freed.bytes)}; the store is now "
+            f"{freed.disk:,} bytes smaller.",
+            err=True,
+        )
+
+
+def _opened(store: str | None) -> AbstractContextManager[Store]:
     from llmopt.store import open_store
 
-    kept = open_store(store, new=store is None)
+    return closing(open_store(store, new=store is None))
+
+
+def _info(store: Store, run: str) -> RunInfo:
+    """Return the line about a run.
+
+    Raises:
+        StoreError: There is no such run.
+    """
+    store.config(run)  # it names the nearest run where there is none of that name
+    return next(info for info in store.runs() if info.name == run)
+
+
+def _agreed(doomed: list[RunInfo]) -> bool:
+    """Ask whether to delete."""
+    from llmopt.errors import ConfigError
+
+    for info in doomed:
+        click.echo(f"{info.name}: {info.status}, {max(0, info.steps - 1)} steps", err=True)
     try:
-        found = kept.runs()
-    finally:
-        kept.close()
-    if as_json:
-        print_json(
-            [
-                {
-                    "name": info.name,
-                    "created": info.created,
-                    "status": info.status,
-                    "steps": max(0, info.steps - 1),  # the starting solutions are no step
-                    "best": info.best,
-                }
-                for info in found
-            ]
+        return click.confirm(
+            "Delete this for good? Replies that nothing else uses would be paid for again.",
+            err=True,
         )
-    elif found:
-        print_runs(console(), found)
-    else:
-        click.echo("No runs yet; llmopt demo makes one.", err=True)
+    except click.Abort as error:
+        raise ConfigError(
+            "a deletion is confirmed, but nobody answers here; say so with --yes"
+        ) from error
+
+
+def _freed(replies: int, size: int) -> str:
+    return f"{replies:,} {'reply' if replies == 1 else 'replies'} of {size:,} bytes"
+
+
+def _sweep_of(store: Store, run: str) -> str:
+    """Return the sweep that a run is or is a cell of, or an empty text."""
+    for info in store.runs():
+        # The names of cells begin with that of their sweep, as far as it fits.
+        own = run == info.name or run.startswith(f"{info.name[:_OF_SWEEP]}.")
+        if own and "sweep" in store.config(info.name):
+            return info.name
+    return ""
+
+
+def _controls(store: Store, run: str) -> Iterator[str]:
+    """Yield the runs that are a run's controls, in order; see :mod:`llmopt.controls`."""
+    names = {info.name for info in store.runs()}
+    number = 1
+    while (name := _control(run, number)) in names:
+        if "Within(" in store.config(name).get("identity", {}).get("algorithm", ""):
+            yield name
+        number += 1
+
+
+def _control(run: str, number: int) -> str:
+    suffix = "-control" if number == 1 else f"-control-{number}"
+    return run[: LONGEST_NAME - len(suffix)] + suffix

@@ -20,6 +20,7 @@ from llmopt.config.tables import (
     RunTable,
     ScorerTable,
     Table,
+    start_of,
     text_of,
 )
 from llmopt.errors import ConfigError
@@ -31,6 +32,7 @@ from llmopt.problems.filters import Filters
 from llmopt.problems.guards import Invariants
 from llmopt.problems.named import problem_named
 from llmopt.problems.prompting import PromptProblem
+from llmopt.problems.rows import hub_rows
 from llmopt.problems.splits import Splits, mixed
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Settings(Table):
             )
         if scorer is None:
             raise ConfigError("the table 'scorer' is missing; its model follows the instructions")
-        texts = [*table.instructions, *(text_of(path) for path in table.instructions_from)]
+        texts = [*table.instructions, *(start_of(path) for path in table.instructions_from)]
         options: dict[str, Any] = {
             "instructions": texts or None,
             "task": table.task or None,
@@ -123,6 +125,16 @@ class Settings(Table):
                 table.benchmark,
                 data_dir=table.data_dir,
                 split=table.split,
+                sizes=table.sizes,
+                split_seed=table.split_seed,
+                **options,
+            )
+        if table.dataset:
+            rows = hub_rows(table.dataset, table.dataset_config, table.dataset_split)
+            return PromptProblem.from_rows(
+                rows,
+                input=table.input,
+                target=table.target,
                 sizes=table.sizes,
                 split_seed=table.split_seed,
                 **options,

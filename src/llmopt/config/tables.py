@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmopt.algorithms import ALGORITHMS, algorithm_named
+from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.errors import ConfigError, DataError
 from llmopt.models.registry import NamedModel
 from llmopt.options import Control
 from llmopt.problems.judge import Judge
+from llmopt.problems.signatures import saved_instruction
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class ProblemTable(Table):
     benchmark: str = ""
     data_dir: Path | None = None
     split: Paper = ""
+    dataset: str = ""
+    dataset_config: str = ""
+    dataset_split: str = "train"
     data: Path | None = None
     train: Path | None = None
     validation: Path | None = None
@@ -96,6 +99,7 @@ class ProblemTable(Table):
             raise ConfigError("[problem.arguments] go with problem.function; set it too")
         named = {
             "problem.benchmark, one of the papers' tasks": self.benchmark,
+            "problem.dataset, which is split": self.dataset,
             "problem.data, which is split": self.data,
             "problem.train, .validation and .test": self.train or self.validation or self.test,
         }
@@ -104,10 +108,14 @@ class ProblemTable(Table):
             raise ConfigError(
                 f"the data are either {', or '.join(found)}, but got both; leave one out"
             )
-        if not (self.benchmark or self.data or self.train):
+        if not (self.benchmark or self.dataset or self.data or self.train):
             raise ConfigError(
                 "a problem needs data: set problem.data, or problem.train and .test, or "
-                "problem.benchmark; or set problem.function"
+                "problem.benchmark, or problem.dataset; or set problem.function"
+            )
+        if not self.dataset and {"dataset_config", "dataset_split"} & self.model_fields_set:
+            raise ConfigError(
+                "problem.dataset_config and .dataset_split go with problem.dataset; set it too"
             )
         if not self.benchmark and (self.data_dir or self.split):
             raise ConfigError("problem.data_dir and .split go with problem.benchmark; set it too")
@@ -180,10 +188,12 @@ class AlgorithmTable(BaseModel):
     def built(self) -> Algorithm:
         """Return the algorithm; it checks the ranges of its own options."""
         options = dict(self.__pydantic_extra__ or {})
-        if self.name in ALGORITHMS:
-            for option, parameter in inspect.signature(ALGORITHMS[self.name]).parameters.items():
-                if option in options:
-                    _check_option(option, options[option], str(parameter.annotation))
+        for option, parameter in signature_of(self.name).parameters.items():
+            if option in options:
+                kind = parameter.annotation
+                named = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+                if self.name in ALGORITHMS or named in _OPTION_KINDS:
+                    _check_option(option, options[option], named)
         if self.template_from:
             options["template"] = text_of(self.template_from)
         return algorithm_named(self.name, options)
@@ -238,6 +248,11 @@ def text_of(path: Path) -> str:
         raise DataError(
             f"a prompt is a readable UTF-8 file, but got {path}: {why(error)}"
         ) from error
+
+
+def start_of(path: Path) -> str:
+    """Return the starting instruction in a file: its text, or what a JSON file has saved."""
+    return saved_instruction(path) if path.suffix == ".json" else text_of(path)
 
 
 def why(error: OSError | UnicodeDecodeError) -> str:

@@ -134,7 +134,7 @@ async def checked(
         for record in kept.records(name):
             if record.kind == UNSTORED:
                 traffic.remember(record.data)
-        watch = Watch(Progress(name, phase="evaluating"), traffic, listen)
+        watch = Watch(Progress(name, phase="judging"), traffic, listen)
         asking = _Asking(judge.bound(wrapped))
         scoring = Scoring(asking, None, models.evaluations, 1.0, watch.observed)
         return await _done(asking, scoring, rows, store=kept, watch=watch, traffic=traffic)

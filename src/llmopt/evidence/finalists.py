@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from llmopt.types import Evaluation
 
 _FEW = 20  # fewer validation items than this are too few to choose on
+_REASONS = 3  # told of those for which solutions could not be measured
 _SAME_ANSWER = 0.9  # a winner that answers one thing more often than this is pointed out
 
 
@@ -68,12 +69,22 @@ def monotony(problem: Problem, evaluation: Evaluation | None) -> list[str]:
     return [f"The winner {said} on {share:.0%} of the items, whatever the input."]
 
 
-def unmeasured(start: Entry, tested: dict[str, Evaluation]) -> list[str]:
-    """Say what could not be measured: the start on train, answers on test."""
+def unmeasured(trajectory: Trajectory, tested: dict[str, Evaluation]) -> list[str]:
+    """Say what could not be measured: the start and other solutions on train, answers on test."""
     notes = []
+    start = next(iter(trajectory))
     if start.evaluation.score is None:
         reason = next((o.reason for o in start.evaluation.outcomes if o.reason), "no reason known")
         notes.append(f"The starting solution could not be measured on train: {reason}.")
+    failed = [e for e in trajectory if e.evaluation.outcomes and not e.evaluation.measured]
+    if failed and failed != [start]:
+        reasons = Counter(e.evaluation.outcomes[0].reason or "no reason known" for e in failed)
+        told = [f"{count} x {reason}" for reason, count in reasons.most_common(_REASONS)]
+        more = ["…"] if len(reasons) > _REASONS else []
+        notes.append(
+            f"{len(failed)} of {len(trajectory)} solutions could not be measured: "
+            f"{', '.join(told + more)}."
+        )
     missing = sum(e.planned - e.measured for e in tested.values())
     if missing:
         words = (

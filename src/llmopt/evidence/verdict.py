@@ -259,7 +259,7 @@ async def decide(
     notes = [
         *on_choosing(problem),
         *monotony(problem, winner or held.get(best.candidate.id)),
-        *unmeasured(start, tested),
+        *unmeasured(trajectory, tested),
         *missing,
     ]
     test = _held(tested, start, best, level, groups)

@@ -39,12 +39,12 @@ def price_of(model: Model) -> Price | None:
     if isinstance(model, LocalModel | ReplayModel | ScriptedModel):
         return Price(0.0, 0.0)
     if isinstance(model, OpenAIModel):
-        return _listed(model.model, model.identity.partition(f"/{model.model}@")[2])
+        return list_price(model.model, model.identity.partition(f"/{model.model}@")[2])
     return None
 
 
-def _listed(name: str, url: str) -> Price | None:
-    """Return the list price of the model `name` at the API `url`, or None."""
+def list_price(name: str, url: str) -> Price | None:
+    """Return the list price of the model `name` at the API `url`; None: it is not in the table."""
     try:
         from genai_prices import Usage, calc_price
     except ModuleNotFoundError:

@@ -13,7 +13,7 @@ from llmopt.errors import ConfigError
 from llmopt.part import Most, Proposed, all_of
 from llmopt.parts.demonstrating import Demonstrate, call_of
 from llmopt.parts.diagnosing import ATTEMPTS, SHOWN, Diagnosis, steps_now
-from llmopt.parts.rounds import Shares, state
+from llmopt.parts.rounds import Shares, Tried
 from llmopt.parts.traces import (
     Demonstration,
     Lines,
@@ -144,11 +144,13 @@ class Behave:
             drafts = await all_of(
                 self._rewritten(brief, steps, number, draw) for draw in range(self.samples)
             )
-        seen = {state(entry) for entry in brief.trajectory}
+        tried = brief.trajectory.running("behaviour steps", Tried).steps
+        seen: set[Lines] = set()
         for at, draft in enumerate(drafts):
             if not isinstance(draft.steps, Refusal):
+                known = draft.steps in tried or draft.steps in seen
                 drafts[at] = draft.checked(
-                    "steps already tried" if draft.steps in seen else self._too_many(draft.steps)
+                    "steps already tried" if known else self._too_many(draft.steps)
                 )
                 seen.add(draft.steps)
         return tuple(await all_of(self._finished(brief, draft) for draft in drafts))

@@ -7,13 +7,14 @@ in the same words and with the same number of the draw, so it comes from the sto
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.metaprompt import Shown, filled
-from llmopt.part import Embedding, Feedback, Particular, all_of, generator
+from llmopt.part import Bounded, Embedding, Feedback, Most, Particular, all_of, generator
+from llmopt.parts.momentum import Past
 from llmopt.parts.pace import check_batch, epoch_steps
+from llmopt.parts.reflect import Exemplars
 from llmopt.problem import Refusal
 from llmopt.text import between
 from llmopt.trajectory import Entry
@@ -22,9 +23,12 @@ from llmopt.types import Call, Candidate, Evaluation, Message, digest
 if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.part import Brief, Reflect
-    from llmopt.parts.momentum import Memory
+    from llmopt.parts.momentum import Memory, Momentum, Retrieval
     from llmopt.problem import Problem
+    from llmopt.trajectory import Trajectory
     from llmopt.types import Item
+
+Reflection = Past | Literal["none", "current"]
 
 _UNREAD = "(no answer could be read)"
 _BUCKETS = 100
@@ -55,6 +59,10 @@ class Together:
         """Return the same with the embedding model."""
         bound = (p.bound(model) if isinstance(p, Embedding) else p for p in self.parts)
         return replace(self, parts=tuple(bound))
+
+    def most(self) -> Most:
+        """Return the most calls of a step that depend on what is replied."""
+        return sum((part.most() for part in self.parts if isinstance(part, Bounded)), Most())
 
     async def __call__(self, brief: Brief) -> Feedback:
         """Return what all say."""
@@ -107,6 +115,10 @@ class Critique:
         if isinstance(self.memory, Embedding):
             return replace(self, memory=self.memory.bound(model))
         return self
+
+    def most(self) -> Most:
+        """Return the calls of a step beside the critique: one that merges it with earlier ones."""
+        return Most(optimizer=int(isinstance(self.memory, Merged)))
 
     async def __call__(self, brief: Brief) -> Feedback:
         """Return the critique of the current solution, with earlier ones as the memory says."""
@@ -189,16 +201,26 @@ class Summary:
     def __post_init__(self) -> None:
         _check_tokens(self.max_tokens)
 
+    def most(self) -> Most:
+        """Return the calls of a step: one summary is asked for, and measured."""
+        return Most(optimizer=1, measured=1)
+
     async def __call__(self, brief: Brief) -> Feedback:
         """Return the summary; the current solution itself where there is nothing before it."""
         if not brief.current:
             return Feedback()
-        line = [*(entry for _, entry in brief.trajectory.led()), brief.current[0]]
-        summary, calls = line[0], tuple[str, ...]()
-        for before, entry in pairwise(line):
+        models = [m.identity for m in (brief.model, brief.scorer) if m]
+        past = brief.trajectory.running((repr(self), brief.seed, *models), _Summed)
+        line, done, summary = [*past.line, brief.current[0]], past.done, past.summary
+        calls = tuple[str, ...]()
+        for at in range(done, len(line)):
+            if at == len(line) - 1 and summary:  # what this step finds out is not kept
+                past.keep(at, summary)
             calls = ()
-            if entry.candidate.id not in (before.candidate.id, summary.candidate.id):
-                summary, key = await self._merged(brief, summary, entry)
+            if summary is None:
+                summary = line[at]
+            elif line[at].candidate.id not in (line[at - 1].candidate.id, summary.candidate.id):
+                summary, key = await self._merged(brief, summary, line[at])
                 calls = (key,)
         return Feedback(calls=calls, summary=summary)
 
@@ -228,6 +250,61 @@ class Summary:
         outcomes = await all_of(problem.measure(parsed, item, brief.scorer) for item in items)
         evaluation = Evaluation(tuple(outcomes), len(items))
         return (before if evaluation.score is None else Entry(made, evaluation)), key
+
+
+def reflected(
+    exemplars: int, momentum: Momentum, reflection: Reflection, past: Retrieval, batch: int
+) -> Reflect:
+    """Return what GPO's options say beside the scores.
+
+    Args:
+        exemplars: Training examples shown, the same in all steps.
+        momentum: Where it is ``summary``, the summary.
+        reflection: ``none``, the ``current`` solution's critique alone, or with earlier ones: a
+            :data:`~llmopt.parts.momentum.Past`.
+        past: How earlier critiques are chosen.
+        batch: See :class:`Critique`.
+
+    Raises:
+        UnknownNameError: There is no such reflection.
+    """
+    known = ("none", "current", *get_args(Past))
+    if reflection not in known:
+        raise UnknownNameError("reflection", reflection, known)
+    parts: list[Reflect] = [Exemplars(exemplars, "constant")]
+    if momentum == "summary":
+        parts.append(Summary())
+    if reflection != "none":
+        memory = Merged() if reflection == "summary" else past.named(reflection)
+        parts.append(Critique(batch, memory))
+    return Together(tuple(parts)) if len(parts) > 1 else parts[0]
+
+
+class _Summed:
+    """Whom the search went on from, step by step, and a summary of the first of them.
+
+    Attributes:
+        line: All of them.
+        done: How many of them the summary is of.
+        summary: The summary; None of nobody.
+    """
+
+    def __init__(self) -> None:
+        self.line: list[Entry] = []
+        self.done, self.summary = 0, None  # type: int, Entry | None
+        self._last = (0, "")
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Add the one that an entry was made out of, once for each step."""
+        candidate = entry.candidate
+        if candidate.parents and self._last != (candidate.step, candidate.parents[-1]):
+            self._last = (candidate.step, candidate.parents[-1])
+            self.line.append(trajectory.entry(candidate.parents[-1]))
+
+    def keep(self, done: int, summary: Entry) -> None:
+        """Keep a summary, so that the next step need not ask for it again."""
+        if done > self.done:
+            self.done, self.summary = done, summary
 
 
 async def _answer(brief: Brief, text: str, most: int) -> tuple[str, str]:

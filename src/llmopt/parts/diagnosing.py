@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from llmopt.errors import ConfigError
 from llmopt.part import Feedback, Most, all_of
 from llmopt.parts.demonstrating import STEADY, call_of
+from llmopt.parts.overhearing import Overheard
 from llmopt.parts.rounds import Shares, blocked, state
 from llmopt.parts.traces import Finding, Lines, Trace, Wording, read_diagnosis, voted
 
 if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.part import Brief
-    from llmopt.types import Call, Item, Reply
+    from llmopt.types import Item
 
 ATTEMPTS = 2
 """How often an unreadable reply is asked for."""
@@ -116,9 +117,9 @@ class Diagnose:
         batch = [work[int(at)] for at in drawn]
 
         async def run(item: Item) -> tuple[float | None, str]:
-            overheard = _Overheard(scorer)
+            overheard = Overheard(scorer)
             outcome = await brief.problem.measure(brief.current[0].text, item, overheard)
-            return outcome.score, overheard.first
+            return outcome.score, next(filter(None, overheard.replies), "")
 
         found = await all_of(run(item) for item in batch)
         return [
@@ -151,24 +152,6 @@ class Diagnose:
                 number, expected = read
                 return number, replace(seen, expected=expected), tuple(keys)
         return None, seen, tuple(keys)
-
-
-class _Overheard:
-    """The scorer LLM, with the first of its replies kept."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self.identity, self.traits = model.identity, model.traits
-        self.first = ""
-
-    async def complete(self, call: Call) -> Reply:
-        """Answer as the model does."""
-        reply = await self._model.complete(call)
-        self.first = self.first or reply.text
-        return reply
-
-    async def close(self) -> None:
-        """Leave the model open: it belongs to the run."""
 
 
 def steps_now(brief: Brief) -> Lines:

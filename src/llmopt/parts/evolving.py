@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from llmopt.errors import ConfigError
 from llmopt.metaprompt import MetaPrompt, Sections, Shown
 from llmopt.part import Proposed, all_of
 from llmopt.parts.numeric import Around, Fresh, check_sigma, needs_points
-from llmopt.parts.propose import Generate
+from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.schedule import Constant
 from llmopt.problem import Description, Refusal
 from llmopt.trajectory import rank
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.model import Family, Model
+    from llmopt.model import Model
     from llmopt.part import Brief
     from llmopt.parts.schedule import Schedule
     from llmopt.problem import Problem
@@ -113,7 +113,7 @@ class NextMean:
     sigma: float = 0.05
     resolution: int = 1000
     block: int = 4
-    family: Family | Literal["auto"] = "auto"
+    family: AnyFamily = "auto"
     template: str = ""
     temperature: Schedule = field(default_factory=lambda: Constant(1.0))
     max_tokens: int = 64

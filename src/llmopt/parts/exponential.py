@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -108,14 +109,13 @@ class ExponentialWeights:
             self._wordings(brief, text, noun)
             for text, noun in ((description.task, "task description"), (request, "request"))
         )
-        rounds = told(brief.trajectory, brief.step)
-        number = await self._arm(brief, tasks, requests, rounds)
+        number = await self._arm(brief, tasks, requests)
         said = replace(
             description,
             task=tasks[number // len(requests)],
             request=requests[number % len(requests)],
         )
-        parents = await self._shown(brief, rounds)
+        parents = await self._shown(brief)
         found = await self.generate(replace(brief, description=said, parents=parents))
         # The other wordings are the whole step's; its first proposal carries their calls.
         return tuple(
@@ -151,13 +151,7 @@ class ExponentialWeights:
             family = preferred  # type: ignore[assignment] # a model's own family
         return MetaPrompt(family, "expo-rewording", self.rewording)
 
-    async def _arm(
-        self,
-        brief: Brief,
-        tasks: Sequence[str],
-        requests: Sequence[str],
-        rounds: Sequence[Round | None],
-    ) -> int:
+    async def _arm(self, brief: Brief, tasks: Sequence[str], requests: Sequence[str]) -> int:
         """Draw the arm of this round; earlier rounds are drawn again to know theirs."""
         arms = len(tasks) * len(requests)
         if arms == 1:
@@ -166,32 +160,37 @@ class ExponentialWeights:
         ones = [np.ones_like(kernel) for kernel in alike]
         # The embedding of a pair is both embeddings one after the other.
         kernel = (np.kron(alike[0], ones[1]) + np.kron(ones[0], alike[1])) / 2
-        total, pulls, rewards = (np.zeros(arms) for _ in range(3))
-        for number, told_round in enumerate(rounds, 1):
-            arm = self._drawn(total, brief.seed, number, "wording")
+        key = (repr(self), brief.seed, tuple(tasks), tuple(requests))
+        past = brief.trajectory.running(key, lambda: _Pulled(arms))
+        for number, told_round in past.untold(brief.step):
+            arm = self._drawn(past.total, brief.seed, number, "wording")
             if told_round is not None:
-                pulls[arm] += 1
-                rewards[arm] += told_round.reward
-                seen = np.flatnonzero(pulls)
-                means = told_round.scaled(rewards[seen] / pulls[seen])
-                weights, mean = self._fitted(kernel[np.ix_(seen, seen)], means, pulls[seen])
-                total += mean + kernel[:, seen] @ weights
-        return self._drawn(total, brief.seed, brief.step, "wording")
+                past.pulls[arm] += 1
+                past.rewards[arm] += told_round.reward
+                seen = np.flatnonzero(past.pulls)
+                pulls = past.pulls[seen]
+                means = told_round.scaled(past.rewards[seen] / pulls)
+                weights, mean = self._fitted(kernel[np.ix_(seen, seen)], means, pulls)
+                past.total += mean + kernel[:, seen] @ weights
+        return self._drawn(past.total, brief.seed, brief.step, "wording")
 
-    async def _shown(self, brief: Brief, rounds: Sequence[Round | None]) -> tuple[Entry, ...]:
+    async def _shown(self, brief: Brief) -> tuple[Entry, ...]:
         """Draw the past solutions to show: those selected, or the best with random others."""
-        entries = [entry for entry in brief.trajectory if entry.evaluation.score is not None]
+        told = brief.trajectory.running("rounds", Told)
         size = len(brief.parents)
-        if self.sequences == 1 or size < 2 or len(entries) <= size:  # noqa: PLR2004 - one is best
+        if self.sequences == 1 or size < 2 or len(told.scored) <= size:  # noqa: PLR2004 - one is best
             return brief.parents
         rng = brief.rng("sequences")
         best = brief.trajectory.best(1)[0]
-        others = [entry for entry in entries if entry is not best]
         lists = [brief.parents]
         for _ in range(self.sequences - 1):
-            drawn = [others[int(at)] for at in rng.permutation(len(others))[: size - 1]]
-            lists.append(tuple(sorted((*drawn, best), key=rank)))
-        past = [r for r in rounds if r is not None and r.shown][-_WINDOW:]
+            drawn = {best.candidate.id: best}
+            while len(drawn) < size:
+                one = told.scored[int(rng.randint(len(told.scored)))]
+                drawn[one.candidate.id] = one
+            lists.append(tuple(sorted(drawn.values(), key=rank)))
+        latest = (r for r in reversed(told.until(brief.step)) if r is not None and r.shown)
+        past = list(islice(latest, _WINDOW))[::-1]
         if not past:
             return lists[int(rng.choice(len(lists)))]
         texts = ["\n".join(entry.text for entry in shown) for shown in lists]
@@ -262,27 +261,76 @@ class Round:
         return scaled
 
 
-def told(trajectory: Trajectory, step: int) -> tuple[Round | None, ...]:
-    """Return what each step before `step` brought; None where nothing of it could be measured."""
-    by_step: dict[int, list[Entry]] = {}
-    for entry in trajectory:
-        by_step.setdefault(entry.candidate.step, []).append(entry)
-    low, high = math.inf, -math.inf
-    rounds: list[Round | None] = []
-    for number in range(step):
-        found = by_step.get(number, [])
-        scores = [entry.score for entry in found if entry.evaluation.score is not None]
-        low, high = min([low, *scores]), max([high, *scores])
-        if number == 0:
-            continue
-        reward = sum(scores) / len(scores) if scores else low
-        if (found and not scores) or not math.isfinite(low):
-            rounds.append(None)
-            continue
-        parents = found[0].candidate.parents if found else ()
-        shown = "\n".join(trajectory.entry(parent).text for parent in parents)
-        rounds.append(Round(reward, low, high, shown))
-    return tuple(rounds)
+class Told:
+    """What each step brought, entry by entry.
+
+    Attributes:
+        scored: All entries that have a score.
+        cuts: How often rounds were taken back, because a step was told that had brought nothing.
+    """
+
+    def __init__(self) -> None:
+        self.scored: list[Entry] = []
+        self.cuts = 0
+        self._rounds: list[Round | None] = []
+        self._low, self._high = math.inf, -math.inf
+        self._step = 0
+        self._scores: list[float] = []
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Add an entry to the round of its step."""
+        step = entry.candidate.step
+        if step != self._step:
+            if len(self._rounds) >= step:
+                self.cuts += 1
+                del self._rounds[step - 1 :]
+            self.until(step)
+            self._rounds.append(None)
+            self._step, self._scores = step, []
+            parents = entry.candidate.parents
+            self._shown = "\n".join(trajectory.entry(parent).text for parent in parents)
+        if entry.evaluation.score is None:
+            return
+        self.scored.append(entry)
+        self._scores.append(entry.score)
+        self._low, self._high = min(self._low, entry.score), max(self._high, entry.score)
+        if step:
+            reward = sum(self._scores) / len(self._scores)
+            self._rounds[step - 1] = Round(reward, self._low, self._high, self._shown)
+
+    def until(self, step: int) -> list[Round | None]:
+        """Return what each step before `step` brought; None where nothing could be measured."""
+        nothing = Round(self._low, self._low, self._high) if math.isfinite(self._low) else None
+        self._rounds += [nothing] * (step - 1 - len(self._rounds))
+        return self._rounds[: step - 1]
+
+
+class _Pulled(Told):
+    """What the bandit over wordings has learnt.
+
+    Attributes:
+        total: The summed estimates of each arm.
+        pulls: How often each was drawn.
+        rewards: What it brought, summed up.
+    """
+
+    def __init__(self, arms: int) -> None:
+        super().__init__()
+        self._arms, self._known = arms, (0, 0)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.total, self.pulls, self.rewards = (np.zeros(self._arms) for _ in range(3))
+        self._known = (0, self.cuts)
+
+    def untold(self, step: int) -> list[tuple[int, Round | None]]:
+        """Return the rounds before `step` that were not learnt from, with their numbers."""
+        done, cuts = self._known
+        if cuts != self.cuts or done > step - 1:
+            self._forget()
+            done = 0
+        self._known = (step - 1, self.cuts)
+        return list(enumerate(self.until(step)[done:], done + 1))
 
 
 def _usable(found: str | Refusal, text: str) -> str:

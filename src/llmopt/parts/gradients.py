@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import filled
-from llmopt.part import Feedback, Proposed, all_of
+from llmopt.part import Feedback, Most, Proposed, all_of
 from llmopt.parts.propose import Generate
 from llmopt.problem import Refusal
 from llmopt.trajectory import Entry
@@ -213,6 +213,10 @@ class Successors:
         self.edit.check(model)
         if self.paraphrase:
             self.paraphrase.check(model)
+
+    def most(self) -> Most:
+        """Return the calls that are made because a first edit changed too much."""
+        return self.edit.most() * self.at_most
 
     async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
         """Return each edit with its new wordings, then those of the current solution."""

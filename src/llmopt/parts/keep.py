@@ -6,13 +6,16 @@ What survives follows from the trajectory alone, so a resumed run goes on from t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.trajectory import rank
 
 if TYPE_CHECKING:
+    from llmopt.part import Keep
     from llmopt.trajectory import Entry, Trajectory
+
+Current = Literal["latest_best", "never_chosen", "best"]
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,19 @@ class NeverChosen:
 
 def _best_first(trajectory: Trajectory) -> tuple[Entry, ...]:
     return tuple(sorted(trajectory.latest(), key=rank))[::-1]
+
+
+def going_on_from(current: str) -> Keep:
+    """Return who is the current solution, by name.
+
+    Raises:
+        UnknownNameError: It is no :data:`Current`.
+    """
+    known: dict[str, Keep] = {
+        "latest_best": LatestBest(),
+        "never_chosen": NeverChosen(),
+        "best": Elitist(),
+    }
+    if current not in known:
+        raise UnknownNameError("the current prompt", current, known)
+    return known[current]

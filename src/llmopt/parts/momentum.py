@@ -1,30 +1,34 @@
 """Which past solutions are shown beside the current one: GPO's momentum.
 
 The past is who was *chosen*: the solutions that the search went on from, step by step (GPO,
-section 2), or all that was tried. Each way of choosing also chooses among past critiques.
+section 2). Each way of choosing also chooses among past critiques.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import insort
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
 
-from llmopt.errors import ConfigError
-from llmopt.parts.similarity import Embedded, named_similarity
+from llmopt.errors import ConfigError, UnknownNameError
+from llmopt.parts.similarity import Embedded, Index, Lexical, named_similarity
 from llmopt.trajectory import rank
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
 
     from llmopt.model import Model
+    from llmopt.part import Select
     from llmopt.parts.similarity import Similarity
     from llmopt.trajectory import Entry, Trajectory
 
-Among = Literal["chosen", "all"]
 Turn = Literal["ascending", "descending"]
+Past = Literal["recency", "relevance", "importance", "summary"]
+Momentum = Past | Literal["none"]
 
 
 class Memory(Protocol):
@@ -69,21 +73,16 @@ class _Retrieval(ABC):
         k: How many are shown, the current one included; 1 or more.
         order: What comes nearest to being newest, best or most alike stands last and the current
             one after it (``ascending``), or all the other way round (``descending``).
-        among: Whether those are looked through that the search went on from (``chosen``), or
-            ``all`` that were tried and measured.
     """
 
     k: int = 3
     order: Turn = "ascending"
-    among: Among = "chosen"
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ConfigError(f"the number of solutions shown is 1 or more, but got {self.k}")
         if self.order not in get_args(Turn):
             raise ConfigError(f"an order is ascending or descending, but got {self.order!r}")
-        if self.among not in get_args(Among):
-            raise ConfigError(f"past solutions are chosen or all, but got {self.among!r}")
 
     @abstractmethod
     async def _ranked(self, texts: Sequence[str], worth: Sequence[float], about: str) -> list[int]:
@@ -105,18 +104,58 @@ class _Retrieval(ABC):
         del rng
         if not current:
             return ((),)
-        now = current[0]
-        found = trajectory if self.among == "all" else (entry for _, entry in trajectory.led())
-        past = list({e.candidate.id: e for e in found if e.evaluation.score is not None}.values())
-        past = [entry for entry in past if entry.candidate.id != now.candidate.id]
-        # Places, because no partial score outranks a full one.
-        places = sorted(range(len(past)), key=lambda at: rank(past[at]))
-        worth = {at: float(place) for place, at in enumerate(places)}
-        picked = await self.pick(
-            self.k - 1, [e.text for e in past], [worth[at] for at in range(len(past))], now.text
-        )
-        group = [past[at] for at in picked]
-        return ((*group, now) if self.order == "ascending" else (now, *group),)
+        past = trajectory.running("chosen", Chosen)
+        group = await self._past(past, current[0], trajectory)
+        if self.order == "ascending":
+            return ((*group, current[0]),)
+        return ((current[0], *reversed(group)),)
+
+    @abstractmethod
+    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
+        """Return the `k` - 1 past solutions to show, the current one left out, nearest last."""
+
+
+class Chosen:
+    """Who the search went on from, each once, in the order of time.
+
+    Attributes:
+        entries: Those that have a score.
+        ranked: Their ranks with their places in `entries`, the worst first; of equals the older.
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.ranked: list[tuple[tuple[bool, int, float], int]] = []
+        self._known: set[str] = set()
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Add the one that an entry was made out of: its last parent."""
+        lead = entry.candidate.parents[-1] if entry.candidate.parents else None
+        if lead is None or lead in self._known:
+            return
+        self._known.add(lead)
+        chosen = trajectory.entry(lead)
+        if chosen.evaluation.score is not None:
+            insort(self.ranked, (rank(chosen), len(self.entries)))
+            self.entries.append(chosen)
+
+
+class _Compared(Chosen):
+    """The same, ready to be compared with a text."""
+
+    def __init__(self, lexical: Lexical) -> None:
+        super().__init__()
+        self.index = Index(lexical)
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        super().add(entry, trajectory)
+        for chosen in self.entries[len(self.index) :]:
+            self.index.add(chosen.text)
+
+
+def _nearest_last(nearest_first: Iterable[Entry], now: Entry, n: int) -> list[Entry]:
+    others = (entry for entry in nearest_first if entry.candidate.id != now.candidate.id)
+    return list(islice(others, n))[::-1]
 
 
 @dataclass(frozen=True)
@@ -127,6 +166,10 @@ class Recency(_Retrieval):
         del worth, about
         return list(range(len(texts)))
 
+    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
+        del trajectory
+        return _nearest_last(reversed(past.entries), now, self.k - 1)
+
 
 @dataclass(frozen=True)
 class Importance(_Retrieval):
@@ -135,6 +178,11 @@ class Importance(_Retrieval):
     async def _ranked(self, texts: Sequence[str], worth: Sequence[float], about: str) -> list[int]:
         del about
         return sorted(range(len(texts)), key=lambda at: worth[at])
+
+    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
+        del trajectory
+        best_first = (past.entries[at] for _, at in reversed(past.ranked))
+        return _nearest_last(best_first, now, self.k - 1)
 
 
 @dataclass(frozen=True)
@@ -171,6 +219,15 @@ class Relevance(_Retrieval):
         alike = await self._similarity()(about, texts)
         return sorted(range(len(texts)), key=lambda at: alike[at])
 
+    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
+        similarity = self._similarity()
+        if isinstance(similarity, Lexical):
+            past = trajectory.running(("chosen", similarity), lambda: _Compared(similarity))
+            ranked = past.index.ranked(now.text)
+        else:
+            ranked = await self._ranked([entry.text for entry in past.entries], (), now.text)
+        return _nearest_last((past.entries[at] for at in reversed(ranked)), now, self.k - 1)
+
     def _similarity(self) -> Similarity:
         if not isinstance(self.similarity, str):
             return self.similarity
@@ -184,3 +241,37 @@ class Relevance(_Retrieval):
                 "or call Algorithm.bound"
             )
         return Embedded(self.model)
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The ways of choosing among past solutions, by their names and all with the same options.
+
+    Attributes:
+        k: See :class:`Recency`.
+        order: Likewise.
+        similarity: See :class:`Relevance`.
+    """
+
+    k: int = 3
+    order: Turn = "ascending"
+    similarity: str | Similarity = "words"
+
+    def named(self, name: str) -> Recency | Relevance | Importance | None:
+        """Return the way of a name; None where it names something else."""
+        if name == "recency":
+            return Recency(self.k, self.order)
+        if name == "relevance":
+            return Relevance(self.k, self.order, self.similarity)
+        return Importance(self.k, self.order) if name == "importance" else None
+
+    def select(self, momentum: str) -> Select:
+        """Return the part that shows past solutions; a summary is a reflection's own.
+
+        Raises:
+            UnknownNameError: It is no :data:`Momentum`.
+        """
+        known = ("none", *get_args(Past))
+        if momentum not in known:
+            raise UnknownNameError("momentum", momentum, known)
+        return self.named(momentum) or Only()

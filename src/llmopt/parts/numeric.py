@@ -21,6 +21,7 @@ import numpy as np
 from llmopt.errors import ConfigError
 from llmopt.part import Proposed
 from llmopt.problem import Drawn, Neighbourly, Vectors
+from llmopt.trajectory import rank
 from llmopt.types import Candidate
 
 if TYPE_CHECKING:
@@ -143,14 +144,54 @@ class OneFifth(_Alone):
 
     def step_size(self, trajectory: Trajectory, around: Around) -> float:
         """Return the standard deviation of the next step, as a share of each range."""
-        succeeded = {entry.candidate.step for entry in _line(trajectory)}
         smallest = around.spacing / 2 / float(np.max(around.ranges))
         damping = math.sqrt(len(around.ranges) + 1)
-        sigma = self.sigma
-        for step in range(1, trajectory.steps):
-            sigma *= math.exp(((step in succeeded) - _SUCCESSES) / damping)
-            sigma = min(1.0, max(smallest, sigma))
-        return sigma
+        past = trajectory.running((self, smallest, damping), lambda: _Successes(self.sigma))
+
+        def after(sigma: float, success: bool) -> float:
+            sigma *= math.exp((success - _SUCCESSES) / damping)
+            return min(1.0, max(smallest, sigma))
+
+        return past.sigma(trajectory.steps, after)
+
+
+class _Successes:
+    """Which steps led to the best solution, and the step size that follows from them."""
+
+    def __init__(self, first: float) -> None:
+        self._first = first
+        self._best: Entry | None = None
+        self._succeeded: set[int] = set()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._sigma, self._done = self._first, 0
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Add an entry, which is a success if it is at least as good as the best."""
+        if entry.evaluation.score is None or (self._best and rank(entry) < rank(self._best)):
+            return
+        candidate = entry.candidate
+        parent = candidate.parents[-1] if candidate.parents else None
+        if self._best is None or parent != self._best.candidate.id:
+            line = [entry]
+            while line[-1].candidate.parents:
+                line.append(trajectory.entry(line[-1].candidate.parents[-1]))
+            self._succeeded = {one.candidate.step for one in line}
+            self._forget()
+        self._succeeded.add(candidate.step)
+        if candidate.step <= self._done:
+            self._forget()
+        self._best = entry
+
+    def sigma(self, steps: int, after: Callable[[float, bool], float]) -> float:
+        """Return the step size after so many steps, the starting solutions counted as one."""
+        if steps <= self._done:
+            self._forget()
+        for step in range(self._done + 1, steps):
+            self._sigma = after(self._sigma, step in self._succeeded)
+        self._done = max(0, steps - 1)
+        return self._sigma
 
 
 @dataclass(frozen=True)
@@ -317,14 +358,6 @@ def _entry(trajectory: Trajectory, text: str) -> Entry | None:
     """Return the entry of a text, or None while it is untried."""
     candidate = Candidate(text)
     return trajectory.entry(candidate.id) if trajectory.knows(candidate) else None
-
-
-def _line(trajectory: Trajectory) -> list[Entry]:
-    """Return the best entry, the one that it was made of, and so on, without the start."""
-    found = list(trajectory.best(1))
-    while found and found[-1].candidate.parents:
-        found.append(trajectory.entry(found[-1].candidate.parents[-1]))
-    return [entry for entry in found if entry.candidate.step]
 
 
 def _descent(trajectory: Trajectory) -> list[Entry]:

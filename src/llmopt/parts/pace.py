@@ -33,6 +33,11 @@ class Epochs:
         return self.epochs * epoch_steps(len(problem.items("train")), self.batch)
 
 
+def paced(epochs: int, batch: int) -> Epochs | None:
+    """Return the pace of so many epochs; 0 of them leave the steps to the run."""
+    return Epochs(epochs, batch) if epochs else None
+
+
 def epoch_steps(items: int, batch: int) -> int:
     """Return the steps of an epoch: whole batches, and a rest of at least half a batch.
 

@@ -104,22 +104,42 @@ class ReplaceIfBetter:
 
     def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
         """Return who holds a place, best first."""
-        held: list[Entry] = []
-        place: dict[str, int] = {}  # of everybody who ever held one
-        scored = [entry for entry in trajectory if entry.evaluation.score is not None]
-        starts = [entry for entry in scored if entry.candidate.step == 0]
-        starts.sort(key=rank, reverse=True)  # stable: of equals, the one that was given first
-        for entry in (*starts, *(entry for entry in scored if entry.candidate.step > 0)):
-            candidate = entry.candidate
-            if len(held) < self.population:
-                place[candidate.id] = len(held)
-                held.append(entry)
-            elif candidate.parents and candidate.parents[0] in place:
-                at = place[candidate.parents[0]]
-                if rank(entry) > rank(held[at]):
-                    place[candidate.id] = at
-                    held[at] = entry
+        held = trajectory.running(self, lambda: _Places(self.population)).held
         return tuple(sorted(held, key=rank, reverse=True))
+
+
+class _Places:
+    """The places of a population, entry by entry.
+
+    Attributes:
+        held: Who holds them, in the order of the places.
+    """
+
+    def __init__(self, population: int) -> None:
+        self.held: list[Entry] = []
+        self._population = population
+        self._starts: list[Entry] = []
+        self._place: dict[str, int] = {}  # of everybody who ever held one
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Let an entry compete."""
+        del trajectory
+        candidate = entry.candidate
+        if entry.evaluation.score is None:
+            return
+        if candidate.step == 0:  # starts are told first
+            self._starts.append(entry)
+            # Stable: of equals, the one that was given first.
+            self.held = sorted(self._starts, key=rank, reverse=True)[: self._population]
+            self._place = {holder.candidate.id: at for at, holder in enumerate(self.held)}
+        elif len(self.held) < self._population:
+            self._place[candidate.id] = len(self.held)
+            self.held.append(entry)
+        elif candidate.parents and candidate.parents[0] in self._place:
+            at = self._place[candidate.parents[0]]
+            if rank(entry) > rank(self.held[at]):
+                self._place[candidate.id] = at
+                self.held[at] = entry
 
 
 def _check(population: int, least: int, why: str) -> None:

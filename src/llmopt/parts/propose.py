@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import MetaPrompt, Refine, Sections, Shown
-from llmopt.part import Proposed, all_of
+from llmopt.model import Family
+from llmopt.part import Most, Proposed, all_of
 from llmopt.parts.schedule import Constant
 from llmopt.problem import Refusal
 from llmopt.text import word_distance
 
 if TYPE_CHECKING:
     from llmopt.metaprompt import Order, Tag
-    from llmopt.model import Family, Model
+    from llmopt.model import Model
     from llmopt.part import Brief
     from llmopt.parts.schedule import Schedule
     from llmopt.parts.stepsize import StepSize
     from llmopt.trajectory import Entry
+
+AnyFamily = Family | Literal["auto"]
+"""A meta-prompt family, or the one that suits the optimizer LLM."""
 
 _HOTTEST = 2  # what providers take
 
@@ -46,7 +50,7 @@ class Generate:
     """
 
     samples: int = 8
-    family: Family | Literal["auto"] = "auto"
+    family: AnyFamily = "auto"
     wording: str = "opro"
     template: str = ""
     tag: Tag = "INS"
@@ -95,6 +99,11 @@ class Generate:
                 f"the meta-prompt family {self.family!r} needs a chat model, but got "
                 f"{model.identity}; choose the family 'continuation'"
             )
+
+    def most(self) -> Most:
+        """Return the calls that are made because a first reply changed too much."""
+        again = self.step_size is not None and self.step_size.above == "again"
+        return Most(optimizer=self.samples if again else 0)
 
     async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
         """Ask `samples` times with the same meta-prompt."""

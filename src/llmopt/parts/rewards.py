@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import filled
 from llmopt.part import Feedback, all_of
+from llmopt.parts.overhearing import Overheard
 from llmopt.problem import Remarked
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.part import Brief
     from llmopt.trajectory import Entry, Trajectory
-    from llmopt.types import Call, Item, Reply
+    from llmopt.types import Item
 
 
 @dataclass(frozen=True)
@@ -104,25 +105,3 @@ class Rewards:
             "score": problem.show(score, 100),
             "remarks": remarks.strip(),
         }
-
-
-class Overheard:
-    """A model that keeps what it replies.
-
-    Attributes:
-        replies: The texts, in order.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self.identity, self.traits = model.identity, model.traits
-        self.replies: list[str] = []
-
-    async def complete(self, call: Call) -> Reply:
-        """Answer as the model does."""
-        reply = await self._model.complete(call)
-        self.replies.append(reply.text)
-        return reply
-
-    async def close(self) -> None:
-        """Leave the model open: it belongs to the run."""

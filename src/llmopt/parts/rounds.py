@@ -17,7 +17,7 @@ from llmopt.trajectory import rank
 from llmopt.types import Evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from llmopt.part import Measure
     from llmopt.problem import Problem
@@ -174,24 +174,18 @@ class Accepted:
 
     def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
         """Return the current state."""
-        accepted = [found.best for found in self.rounds(trajectory) if found.accepted]
-        return (accepted[-1],) if accepted else trajectory.best(1)
+        current = self._history(trajectory).now()
+        return (current,) if current else trajectory.best(1)
 
     def rounds(self, trajectory: Trajectory) -> tuple[Round, ...]:
         """Return the history: every step of the search that measured a state, in order."""
-        states = [entry for entry in trajectory if state(entry)]
-        current: Entry | None = None
-        found = []
-        for step, group in groupby(states, key=lambda entry: entry.candidate.step):
-            tried = tuple(group)
-            best = max(tried, key=rank)  # the first of equals
-            taken = current is None or self._takes(best, current)
-            blamed = _blamed(state(current), tried) if current else None
-            found.append(Round(step, tried, best, taken, blamed))
-            current = best if taken else current
-        return tuple(found)
+        return self._history(trajectory).rounds()
 
-    def _takes(self, new: Entry, old: Entry) -> bool:
+    def _history(self, trajectory: Trajectory) -> _History:
+        return trajectory.running(self, lambda: _History(self.takes))
+
+    def takes(self, new: Entry, old: Entry) -> bool:
+        """Whether a new state is accepted in the place of the current one."""
         if self.accept == "always":
             return True
         return rank(new) > rank(old) or (self.accept == "not_worse" and rank(new) == rank(old))
@@ -204,12 +198,70 @@ def state(entry: Entry) -> Lines:
     return steps_of(entry.text)
 
 
+class _History:
+    """The rounds of a search, entry by entry."""
+
+    def __init__(self, takes: Callable[[Entry, Entry], bool]) -> None:
+        self._takes = takes
+        self._closed: list[Round] = []
+        self._current: Entry | None = None
+        self._tried: list[Entry] = []
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Add an entry to the round of its step."""
+        del trajectory
+        if not state(entry):
+            return
+        if self._tried and self._tried[-1].candidate.step != entry.candidate.step:
+            self._closed.append(self._last())
+            self._current, self._tried = self.now(), []
+        self._tried.append(entry)
+
+    def now(self) -> Entry | None:
+        """Return the state that was accepted last."""
+        last = self._last() if self._tried else None
+        return last.best if last and last.accepted else self._current
+
+    def rounds(self) -> tuple[Round, ...]:
+        """Return all rounds."""
+        return (*self._closed, *((self._last(),) if self._tried else ()))
+
+    def _last(self) -> Round:
+        current, tried = self._current, tuple(self._tried)
+        best = max(tried, key=rank)  # the first of equals
+        taken = current is None or self._takes(best, current)
+        blamed = _blamed(state(current), tried) if current else None
+        return Round(tried[0].candidate.step, tried, best, taken, blamed)
+
+
+class Tried:
+    """The steps of all states of a search.
+
+    Attributes:
+        steps: Of each state, all of its steps.
+    """
+
+    def __init__(self) -> None:
+        self.steps: set[Lines] = set()
+
+    def add(self, entry: Entry, trajectory: Trajectory) -> None:
+        """Add the steps of an entry; an entry that is no state has none."""
+        del trajectory
+        self.steps.add(state(entry))
+
+
 def blocked(trajectory: Trajectory, current: Entry) -> frozenset[int]:
     """Return the steps of the current state whose rewriting was measured and not accepted.
 
     A round of which no candidate was measured blocks nothing: of it, nothing is known.
     """
-    later = [e for e in trajectory if e.candidate.step > current.candidate.step and state(e)]
+    size = 16
+    while size < len(trajectory) and trajectory.recent(size)[0].candidate.step > (
+        current.candidate.step
+    ):
+        size *= 4
+    tried = trajectory.recent(size)
+    later = [e for e in tried if e.candidate.step > current.candidate.step and state(e)]
     rounds = groupby(later, key=lambda entry: entry.candidate.step)
     blamed = (_blamed(state(current), tuple(group)) for _, group in rounds)
     return frozenset(step for step in blamed if step is not None)

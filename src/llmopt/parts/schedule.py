@@ -40,3 +40,8 @@ class Linear:
     def __call__(self, step: int, steps: int) -> float:
         """Return the number for this step."""
         return self.start + min(1.0, (step - 1) / max(1, steps)) * (self.end - self.start)
+
+
+def leading(start: float, end: float | None) -> Schedule:
+    """Return the schedule from one number towards another, or of one alone (None)."""
+    return Constant(start) if end is None else Linear(start, end)

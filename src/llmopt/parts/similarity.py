@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+import numpy as np
 
 from llmopt.errors import ConfigError, LostReplyError
 from llmopt.part import all_of
@@ -15,6 +18,8 @@ from llmopt.types import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from llmopt.model import Model
 
@@ -51,15 +56,57 @@ class Lexical:
 
     async def __call__(self, text: str, others: Sequence[str]) -> Sequence[float]:
         """Return the cosines."""
-        one = self._counts(text)
-        return [_cosine(one, self._counts(other)) for other in others]
+        one = self.counts(text)
+        return [_cosine(one, self.counts(other)) for other in others]
 
-    def _counts(self, text: str) -> Counter[str]:
+    def counts(self, text: str) -> Counter[str]:
+        """Return how often each thing occurs in a text."""
         low = text.lower()
         if self.unit == "words":
             return Counter(re.findall(r"\w+", low))
         flat = f" {' '.join(low.split())} "
         return Counter(flat[at : at + _GRAM] for at in range(max(1, len(flat) - _GRAM + 1)))
+
+
+class Index:
+    """Texts that are compared with one text after another, without being read again.
+
+    Args:
+        lexical: How they are compared.
+    """
+
+    def __init__(self, lexical: Lexical) -> None:
+        self._lexical = lexical
+        self._squares = array("d")
+        self._found: dict[str, tuple[array[int], array[float]]] = {}  # where, and how often
+
+    def __len__(self) -> int:
+        return len(self._squares)
+
+    def add(self, text: str) -> None:
+        """Add a text."""
+        counts = self._lexical.counts(text)
+        for thing, count in counts.items():
+            places, times = self._found.setdefault(thing, (array("q"), array("d")))
+            places.append(len(self))
+            times.append(count)
+        self._squares.append(sum(count * count for count in counts.values()))
+
+    def alike(self, text: str) -> NDArray[np.float64]:
+        """Return what :class:`Lexical` says of the text and each of those added, in order."""
+        one = self._lexical.counts(text)
+        product = np.zeros(len(self))
+        for thing in one.keys() & self._found.keys():
+            places, times = self._found[thing]
+            product[np.frombuffer(places, np.int64)] += one[thing] * np.frombuffer(times)
+        size = np.sqrt(sum(w * w for w in one.values()) * np.array(self._squares))
+        nothing = 0.0 if one else (np.array(self._squares) == 0).astype(np.float64)
+        return np.where(size > 0, product / np.maximum(size, 1), nothing)
+
+    def ranked(self, text: str) -> list[int]:
+        """Return the places of all texts, the most alike last; of equals the newer."""
+        found: list[int] = np.argsort(self.alike(text), kind="stable").tolist()
+        return found
 
 
 @dataclass(frozen=True)

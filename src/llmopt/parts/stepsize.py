@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 
 Shape = Literal["fixed", "linear", "cosine"]
+Control = Shape | Literal["none"]
 Counting = Literal["paper", "code"]
 Above = Literal["record", "refuse", "again"]
 
@@ -95,3 +96,18 @@ class StepSize:
             max(1, round(self.floor * self.words)),
             warmup=math.ceil(round(self.warmup * steps, 9)),
         )
+
+
+def limited(  # noqa: PLR0917 - the options of a method, in their order
+    control: Control, words: int, floor: float, warmup: float, counting: Counting, above: Above
+) -> StepSize | None:
+    """Return the limit that a method's options ask for; with the control ``none``, no limit.
+
+    Raises:
+        ConfigError: An option is out of its range.
+    """
+    if control == "none":
+        return None
+    if control not in get_args(Shape):
+        raise UnknownNameError("the control of the step size", control, ("none", *get_args(Shape)))
+    return StepSize(control, words, floor, warmup, counting, above)

@@ -1,4 +1,4 @@
-"""The user's data as items: CSV, TSV, JSON, JSON Lines, Parquet, or Python rows.
+"""The user's data files as items: CSV, TSV, JSON, JSON Lines, Parquet, promptfoo's YAML.
 
 Whatever cannot be used is refused with the file, the place and the column, before anything is
 paid. A value stays the text it is in the file: no guessing of types, no rounding.
@@ -11,7 +11,6 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, time
@@ -25,7 +24,7 @@ from llmopt.errors import DataError, MissingExtraError, nearest
 from llmopt.types import Item, canonical, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _FIELD_LIMIT = 1 << 30  # characters of one CSV cell; the csv module's own limit is 131,072
 
@@ -50,13 +49,15 @@ def load(path: str | Path, *, input: str, target: str) -> tuple[Item, ...]:  # n
     array of objects (``examples`` and ``data`` are preferred over other keys). JSON Lines has
     one object a line. Text is strict UTF-8, with or without byte order mark. Numbers become
     text as they are written in the file, booleans become ``true`` and ``false``. Blank lines
-    are skipped. Parquet needs the extra ``parquet``.
+    are skipped. Parquet needs the extra ``parquet``. YAML is a promptfoo configuration, whose test
+    cases are rows (see :mod:`~llmopt.problems.promptfoo`), and needs the extra ``promptfoo``.
 
     An item's id is the first 12 hex digits of its content's digest, followed by ``-2``, ``-3``
     … for further rows of the same content; it does not depend on the order of the rows.
 
     Args:
-        path: The file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.ndjson`` or ``.parquet``.
+        path: The file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.ndjson``, ``.parquet`` or
+            ``.yaml``.
         input: Name of the column with what the scorer LLM is given.
         target: Name of the column with the expected answer.
 
@@ -64,7 +65,7 @@ def load(path: str | Path, *, input: str, target: str) -> tuple[Item, ...]:  # n
         DataError: The file cannot be read or used; the message names file, place and column.
         MissingExtraError: The file is Parquet and pyarrow is not installed.
     """
-    return _items(records(path), str(Path(path).expanduser()), input, target)
+    return items_of(records(path), str(Path(path).expanduser()), input, target)
 
 
 def records(path: str | Path) -> Iterator[Record]:
@@ -89,29 +90,17 @@ def records(path: str | Path) -> Iterator[Record]:
     return read(path)
 
 
-def from_rows(
-    rows: Iterable[Mapping[str, object]],
-    *,
-    input: str,  # noqa: A002  # as in load
-    target: str,
-) -> tuple[Item, ...]:
-    """Turn Python rows, for example a list of dicts, into items.
-
-    Text stays as it is; numbers, dates and times become what ``str`` makes of them, booleans
-    become ``true`` and ``false``. Ids are those of :func:`load`.
-
-    Raises:
-        DataError: A row cannot be used; the message names its number (from 1) and the column.
-    """
-    return _items(_python_records(rows), "the rows", input, target)
-
-
-def _items(
+def items_of(
     records: Iterator[Record],
     source: str,
     input_column: str,
     target_column: str,
 ) -> tuple[Item, ...]:
+    """Return rows as items; `source` is what messages call all rows.
+
+    Raises:
+        DataError: A row cannot be used; the message names its place and the column.
+    """
     if input_column == target_column:
         raise DataError(f"input and target are two columns, but both are {input_column!r}")
     seen: Counter[str] = Counter()
@@ -193,8 +182,12 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"a data file is readable, but {str(path)!r} is not: {error.strerror}")
 
 
-def _read_text(path: Path) -> str:
-    """Return the file's text without byte order mark; line ends stay as they are."""
+def read_text(path: Path) -> str:
+    """Return the file's text without byte order mark; line ends stay as they are.
+
+    Raises:
+        DataError: It cannot be read, is no UTF-8, has a NUL character or nothing but blanks.
+    """
     raw = _read_bytes(path)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: text is UTF-8, but the file is UTF-16; save it as UTF-8")
@@ -245,7 +238,7 @@ def read_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         DataError: The file cannot be read; the message names the line.
     """
-    text = _read_text(path)
+    text = read_text(path)
     # The limit belongs to the whole process, so it is put back before any row is handed out.
     former = csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -307,7 +300,7 @@ def read_jsonl(path: Path) -> Iterator[Record]:
         DataError: The file cannot be read; the message names the line.
     """
     # Only \n ends a line: JSON strings may hold the other characters that splitlines() cuts at.
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         place = f"{path}, line {number}"
@@ -326,11 +319,15 @@ def read_json(path: Path) -> Iterator[Record]:
     Raises:
         DataError: The file cannot be read; the message names the line.
     """
+    from llmopt.problems.promptfoo import is_promptfoo, test_cases  # as in _read_yaml
 
     def locate(line: int, column: int) -> str:
         return f"{path}, line {line}, column {column}" if line else str(path)
 
-    data = _decode(_read_text(path), locate)
+    data = _decode(read_text(path), locate)
+    if is_promptfoo(data):
+        yield from test_cases(data, path)
+        return
     if isinstance(data, dict):
         data = _only_array(path, data)
     if not isinstance(data, list):
@@ -383,11 +380,10 @@ def _read_parquet(path: Path) -> Iterator[Record]:
             yield Record(f"{path}, record {number}", row)
 
 
-def _python_records(rows: Iterable[Mapping[str, object]]) -> Iterator[Record]:
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, Mapping):
-            raise DataError(f"row {number}: a row is a mapping, but got a {type(row).__name__}")
-        yield Record(f"row {number}", row)
+def _read_yaml(path: Path) -> Iterator[Record]:
+    from llmopt.problems.promptfoo import read_yaml  # it reads its test cases with this module
+
+    return read_yaml(path)
 
 
 _READERS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
@@ -397,4 +393,6 @@ _READERS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
     ".parquet": _read_parquet,
+    ".yaml": _read_yaml,
+    ".yml": _read_yaml,
 }

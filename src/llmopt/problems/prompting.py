@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from llmopt.errors import ConfigError, DataError
 from llmopt.problem import Description, Exemplar, Refusal
 from llmopt.problems.asking import Asking
-from llmopt.problems.datasets import from_rows, load
+from llmopt.problems.datasets import load
 from llmopt.problems.filters import Filters
 from llmopt.problems.guards import Invariants, Leaks
 from llmopt.problems.judge import Judge
@@ -24,13 +24,15 @@ from llmopt.problems.metrics import (
     default_metric,
     metric_named,
 )
+from llmopt.problems.rows import Rows, from_rows
+from llmopt.problems.signatures import instruction_of
 from llmopt.problems.splits import Splits, balance, check_disjoint, split
 from llmopt.problems.tasks import load_task
 from llmopt.text import one_line
 from llmopt.types import Call, Item, Outcome, canonical, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from llmopt.model import Model
     from llmopt.problem import SplitName
@@ -101,7 +103,7 @@ class PromptProblem:
     @classmethod
     def from_rows(
         cls,
-        rows: Iterable[Mapping[str, object]],
+        rows: Rows,
         *,
         input: str = "input",  # noqa: A002 - the user's word for the key
         target: str = "target",
@@ -109,7 +111,7 @@ class PromptProblem:
         split_seed: int = 0,
         **options: object,
     ) -> Self:
-        """Take a list of mappings; otherwise as :meth:`from_file`."""
+        """Take Python data, see :func:`~llmopt.problems.rows.from_rows`; else as from_file."""
         items = from_rows(rows, input=input, target=target)
         return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
 
@@ -147,7 +149,7 @@ class PromptProblem:
         cls,
         splits: Splits,
         *,
-        instructions: Sequence[str] | str = ("Let's solve the problem.",),
+        instructions: object = ("Let's solve the problem.",),
         task: str = "",
         metric: str | Metric = "auto",
         choices: Sequence[str] = (),
@@ -168,7 +170,7 @@ class PromptProblem:
                 may be measured on the first train items only, so a sorted file wants
                 :func:`~llmopt.problems.splits.mixed` first.
             instructions: Starting instructions; the first is the one to beat. An empty text
-                is allowed.
+                is allowed. Each may be a DSPy signature or module as well.
             task: What the task is; derived from the answers where it is empty.
             metric: A name (exact, choice, number, boolean, contains, ``pattern:REGEX``,
                 ``package.module:function``), a metric, or "auto" for what the targets suggest.
@@ -199,7 +201,8 @@ class PromptProblem:
             )
         if balanced:
             splits = Splits(*(balance(s) for s in (splits.train, splits.validation, splits.test)))
-        starts = (instructions,) if isinstance(instructions, str) else tuple(instructions)
+        several = instructions if isinstance(instructions, list | tuple) else (instructions,)
+        starts = tuple(instruction_of(one) for one in several)
         if not starts:
             raise ConfigError("starting instructions are one or more, but got none")
         problem = cls(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Bounded
+from llmopt.part import Bounded, generator
 from llmopt.problems.judge import Judge
 from llmopt.problems.splits import Splits
 from llmopt.rehearsal.work import Judging, Phase, Plan, Sizes, Work, bytes_of, more
@@ -182,9 +182,12 @@ class _Rehearsal:
         if not self._new:
             self._told = self._told.tell(())
             return Phase(work, aside, proposed)
+        current = self._algorithm.keep(self._told)
+        lot = generator(self._seed, step, "select")
+        groups = await self._algorithm.select(self._told, current, lot)
         for part in (self._algorithm.reflect, self._algorithm.propose):
             if isinstance(part, Bounded):
-                most = part.most()
+                most = part.most() * len(groups)
                 work, aside = self._with(work, aside, most)
                 proposed = max(proposed, most.proposed)
         made = [Candidate(f"{step} {n} ".ljust(self._length, "x"), step) for n in range(proposed)]
@@ -194,14 +197,15 @@ class _Rehearsal:
         """Add calls that depend on replies; each is as long as the longest, and a solution."""
         size = self._length + max((bytes_of(call.text) for call in self._calls), default=0)
         tokens = max((call.max_tokens for call in self._calls), default=0)
-        one = self._sizes.one(self._length, self._shown.items("train")[0])
+        items = self._shown.items("train")
+        one = self._sizes.one(self._length, items[0])
         asked = Work(
             most.optimizer,
             most.optimizer * size,
             most.optimizer * tokens,
             most.repeated * one.most,
         )
-        times = most.scorer
+        times = most.scorer + most.measured * len(items)
         return work + asked, aside + Work(
             times * one.calls, times * one.size, times * one.most, times * one.returned
         )

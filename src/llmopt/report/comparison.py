@@ -25,11 +25,13 @@ def print_comparison(console: Console, found: Comparison) -> None:
     from rich.text import Text
 
     def say(text: str, style: str = "") -> None:
-        # Never wrapped by us: a terminal does it itself, and a file keeps whole lines.
-        console.print(Text(visible(text), style=style), soft_wrap=True)
+        # Sentences break between words on a terminal; a file keeps whole lines.
+        console.print(Text(visible(text), style=style), soft_wrap=not console.is_terminal)
 
     for number, row in enumerate(found.rows, 1):
-        say(f"[{number}] {row.text or '(empty)'}", "bold")
+        # Not wrapped by us, so that it can be copied as it is.
+        text = Text(visible(f"[{number}] {row.text or '(empty)'}"), style="bold")
+        console.print(text, soft_wrap=True)
     console.print()
     console.print(_table(found))
     console.print()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _CLOSE = 1e-9  # relative; what is nearer than this to the optimum is the optimum
 _FAR = 100.0  # share of the optimum, from which on a gap has two digits that mean something
+_LONG = 1000  # from which on a deviation is written with an exponent, for which two digits do
 _STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
@@ -291,6 +292,11 @@ def notes(lines: Sequence[Line]) -> list[str]:
             f"level gap: the gap when as many solutions were tried as by {lines[0].variant}, on "
             "the same task and seed; or at the end, where a search tried fewer."
         )
+    if any(line.solved is None for line in lines):
+        found.append(
+            "-: it is not known how good a solution can be. A function may say it (best); of "
+            "tours with more than 20 nodes, pip install 'llmopt[exact]' proves it."
+        )
     if any(line.cells == 1 for line in lines):
         found.append("One search says nothing about the spread.")
     return found
@@ -337,7 +343,8 @@ def _by_step(points: Sequence[Point], sign: int) -> Any:
 
 
 def _value(best: Spread, sign: int) -> str:
-    more = "" if best.sd is None else f" ± {best.sd:.3g}"
+    digits = 3 if best.sd is None or best.sd < _LONG else 2
+    more = "" if best.sd is None else f" ± {best.sd:.{digits}g}"
     return f"{sign * best.mean:.4g}{more}"
 
 

@@ -7,26 +7,28 @@ the call that the store kept.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.report.tables import visible
 from llmopt.search.journal import EVALUATION, steps
 from llmopt.trajectory import Trajectory
 from llmopt.types import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from llmopt.problem import SplitName
     from llmopt.problems.prompting import PromptProblem
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Entry
     from llmopt.types import Call
+
+
+SCHEMA = 1
+"""The form of an export; it grows by one when something in it changes its meaning."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,32 @@ class Export:
     example: Example | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the export as plain data for JSON."""
-        data = asdict(self)
+        """Return the export as plain data for JSON; docs/schemas/export.json is its schema."""
+        data = {"schema": SCHEMA, **asdict(self)}
         if self.example:
             again = self.example.again
             data["example"]["call"] = _sendable(self.example.call)
             data["example"]["again"] = _sendable(again) if again else None
         return data
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a format may draw on.
+
+    Attributes:
+        export: The solution.
+        standing: The solutions of its run.
+        store: Where the run is kept.
+        problem: What was optimized; None where it is not at hand, or no prompts are sent.
+        text: An input of the user's own; None: none was given.
+    """
+
+    export: Export
+    standing: Standing
+    store: Store
+    problem: PromptProblem | None
+    text: str | None
 
 
 def standing(store: Store, run: str) -> Standing:
@@ -125,10 +146,16 @@ def standing(store: Store, run: str) -> Standing:
     trajectory = Trajectory()
     for step in steps(store, run):
         trajectory = trajectory.tell(step.entries)
-    if EVALUATION in store.config(run):
+    config = store.config(run)
+    if EVALUATION in config:
         raise ConfigError(
             f"solutions are taken from a run that searched for them, but {run!r} is an "
             "evaluation; its instructions are those that it was given"
+        )
+    if "sweep" in config:
+        raise ConfigError(
+            f"solutions are taken from one run, but {run!r} is a sweep; name one of its cells, "
+            "which llmopt runs lists"
         )
     if not len(trajectory):
         raise ConfigError(
@@ -148,7 +175,7 @@ def standing(store: Store, run: str) -> Standing:
 
 def export(
     store: Store, found: Standing, entry: Entry, problem: PromptProblem | None, text: str | None
-) -> Export:
+) -> Material:
     """Return a solution with everything that is needed to use it elsewhere.
 
     Args:
@@ -159,7 +186,7 @@ def export(
         text: An input of the user's own for the example; None: one that the run has sent.
     """
     identity = store.config(found.run)["identity"]
-    return Export(
+    made = Export(
         run=found.run,
         step=entry.candidate.step,
         instruction=entry.text,
@@ -169,6 +196,7 @@ def export(
         held_out=_held_out(found, entry),
         example=None if problem is None else _example(store, identity, entry, problem, text),
     )
+    return Material(made, found, store, problem, text)
 
 
 def _held_out(found: Standing, entry: Entry) -> dict[str, Any] | None:
@@ -226,18 +254,3 @@ def _sendable(call: Call) -> dict[str, Any]:
 def _standing_in(scorer: str, traits: Traits) -> ScriptedModel:
     """Return what stands for the scorer LLM where a call is made but not sent."""
     return ScriptedModel(lambda _: "", traits=traits, identity=scorer)
-
-
-def _text(found: Export) -> str:
-    return found.instruction
-
-
-def _json(found: Export) -> str:
-    # Half a surrogate pair is no UTF-8, but has an escape in JSON, as have control characters.
-    return (
-        visible(json.dumps(found.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)) + "\n"
-    )
-
-
-FORMATS: dict[str, Callable[[Export], str]] = {"text": _text, "json": _json}
-"""How a solution can be written, by name: one function from the export to the whole file."""

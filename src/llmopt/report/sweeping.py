@@ -12,8 +12,6 @@ from llmopt.report.tables import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.console import Console
-
     from llmopt.report.sweeps import Done
     from llmopt.search.progress import Progress
 
@@ -42,7 +40,7 @@ class SweepView:
     def cell(self, number: int, label: str) -> Iterator[Callable[[Progress], None]]:
         """Say that a cell begins, and show its run."""
         say(f"[{self._sweep}] cell {number} of {self._total}: {visible(label)}")
-        with View(None if self._live else _lines()) as view:
+        with View(live=self._live) as view:
             yield view
 
     def ends(self, number: int, label: str, found: Done, bought: int) -> None:
@@ -60,7 +58,7 @@ class SweepView:
         later = f", about {clock(rest)} for the other {self._left}" if self._left else ""
         say(
             f"[{self._sweep}] cell {number} of {self._total} done: {visible(label)}: "
-            f"{_gain(found)}, {found.steps} steps, "
+            f"{_gain(found)}, {found.steps} step{'' if found.steps == 1 else 's'}, "
             f"{found.calls:,} calls used ({bought:,} bought by all cells){later}"
         )
 
@@ -71,10 +69,3 @@ def _gain(found: Done) -> str:
         return f"{shown(found.start)} -> {shown(found.score)} on test"
     sign = 1 if found.course.higher_is_better else -1
     return f"{sign * found.start:.6g} -> {sign * found.score:.6g}"
-
-
-def _lines() -> Console:
-    """Return a console on which nothing is drawn."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, force_interactive=False, force_jupyter=False)

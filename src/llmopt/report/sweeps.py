@@ -11,9 +11,9 @@ import csv
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from llmopt.report.convergence import Converged
+from llmopt.report.convergence import Converged, Course
 from llmopt.report.tables import visible
 from llmopt.statistics import Difference, holm, paired_difference
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from llmopt.report.convergence import Course
+CELL = "cell"
+"""Kind of the records of a sweep's journal that say what a cell found."""
 
 LEVEL = 0.95
 _FEW_SEEDS = 5
@@ -76,6 +77,17 @@ class Done:
         total = sum(weight for _, _, weight in self.test)
         return sum(score * weight for _, score, weight in self.test) / total
 
+    @classmethod
+    def plain(cls, data: dict[str, Any]) -> Self:
+        """Rebuild a cell from what ``asdict`` made of it, also by way of JSON."""
+        course = data.get("course")
+        given = {
+            "test": tuple((item, score, weight) for item, score, weight in data["test"]),
+            "course": Course.plain(course) if course else None,
+            "controls": tuple((name, score) for name, score in data.get("controls", ())),
+        }
+        return cls(**{**data, **given})
+
 
 @dataclass(frozen=True)
 class Row:
@@ -124,14 +136,19 @@ class Row:
 
 
 def courses_of(cells: Sequence[Done]) -> tuple[Converged, ...]:
-    """Return how searches converged, and after them the plain controls as searches of one try."""
+    """Return how searches converged; after them, as searches of one try, what is known without.
+
+    These are the plain controls of each task and seed, and the optimum where it is known.
+    """
     searched = [(c, c.course) for c in cells if c.course]
+    best = [(cell, course, ("optimum", course.optimum)) for cell, course in searched]
+    plain = [(cell, course, told) for cell, course in searched for told in cell.controls]
     known = {
         (cell.task, cell.seed, name): replace(
             course, path=((0, 1, score),), steps=0, tried=1, starts=0
         )
-        for cell, course in searched
-        for name, score in cell.controls
+        for cell, course, (name, score) in (*plain, *best)
+        if score is not None
     }
     return (
         *(Converged(cell.variant, cell.task, cell.seed, course) for cell, course in searched),

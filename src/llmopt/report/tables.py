@@ -9,7 +9,7 @@ from llmopt.report.progress import clock, shown
 from llmopt.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from llmopt.evidence.verdict import Line, Point, Result, Score
     from llmopt.models.layers.traffic import Stretch
     from llmopt.statistics import Difference
-    from llmopt.store.protocol import RunInfo
     from llmopt.trajectory import Trajectory
     from llmopt.types import Usage
 
@@ -42,8 +41,12 @@ def print_result(console: Console, result: Result) -> None:
     from rich.text import Text
 
     def say(text: str, style: str = "") -> None:
-        # Never wrapped by us: a terminal does it itself, and a file keeps whole lines.
-        console.print(Text(visible(text), style=style), soft_wrap=True)
+        # Sentences break between words on a terminal; a file keeps whole lines.
+        console.print(Text(visible(text), style=style), soft_wrap=not console.is_terminal)
+
+    def quote(text: str) -> None:
+        # Not wrapped by us, so that it can be copied as it is.
+        console.print(Text(visible(text) or "(empty)", style="bold"), soft_wrap=True)
 
     same = result.best.text == result.start.text
     lines = [line for line in result.lines if not (same and line.label == "best")]
@@ -52,7 +55,7 @@ def print_result(console: Console, result: Result) -> None:
             continue  # a plain control says in its label what it is
         still = same and line.label == "start"
         say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
-        say(line.text or "(empty)", "bold")
+        quote(line.text)
     console.print()
     console.print(_scores(lines, result.level))
     if len(result.comparisons) > 1:
@@ -218,20 +221,6 @@ def print_curve(console: Console, curve: Sequence[Point]) -> None:
         words = (_cell(point.train), _cell(point.validation))
         table.add_row(str(point.step), point.candidate[:8], *words)
     console.print()
-    console.print(table)
-
-
-def print_runs(console: Console, runs: Iterable[RunInfo]) -> None:
-    """Print a line about every run, newest first."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("run", "created (UTC)", "status", "steps", "best on train"):
-        table.add_column(name)
-    for run in runs:
-        best = "-" if run.best is None else shown(run.best)
-        steps = str(max(0, run.steps - 1))  # the starting solutions are no step
-        table.add_row(run.name, run.created[:16].replace("T", " "), run.status, steps, best)
     console.print(table)
 
 

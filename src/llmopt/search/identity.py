@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import StoreError
@@ -51,7 +53,8 @@ def register(
         "seed": str(seed),
     }
     if all(info.name != name for info in store.runs()):
-        store.create(name, {"identity": identity, "source": source or {}})
+        versions = {"llmopt": version("llmopt"), "python": platform.python_version()}
+        store.create(name, {"identity": identity, "source": source or {}, "versions": versions})
         return
     known = store.config(name)["identity"]
     changed = sorted(k for k in known.keys() | identity.keys() if known.get(k) != identity.get(k))

@@ -1,13 +1,13 @@
-"""Told steps and validations as records of the journal, and the journal as told steps."""
+"""Told steps, validations and tests as records of the journal, and the journal as told steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from llmopt.trajectory import Entry
-from llmopt.types import Candidate, Evaluation, Outcome, Rejected
+from llmopt.types import Candidate, Evaluation, Item, Outcome, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +23,9 @@ value: the words of the command that repeats it), and kind of the records with w
 
 VALIDATION = "validation"
 """Kind of the records with a point of the overfitting curve; it follows the step it is about."""
+
+TESTED = "tested"
+"""Kind of the records with the held-out answers behind a result; it comes before the result."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,42 @@ class Validation:
     def packed(self) -> dict[str, Any]:
         """Return the point as JSON data."""
         return {"step": self.step, "candidate": self.candidate, **_packed(self.evaluation)}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the held-out items say, item by item.
+
+    Attributes:
+        items: The test items.
+        best: Id of the winner.
+        answers: Label, text and evaluation of each solution that was tested: the winner first,
+            then the start and the controls; a start that won is there once.
+    """
+
+    items: tuple[Item, ...]
+    best: str
+    answers: tuple[tuple[str, str, Evaluation], ...]
+
+    def packed(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "items": [[i.id, i.input, i.target, i.weight] for i in self.items],
+            "best": self.best,
+            "answers": [
+                {"label": label, "text": text, **_packed(evaluation)}
+                for label, text, evaluation in self.answers
+            ],
+        }
+
+    @classmethod
+    def unpacked(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from what :meth:`packed` gave."""
+        return cls(
+            tuple(Item(*item) for item in data["items"]),
+            data["best"],
+            tuple((a["label"], a["text"], _evaluation(a)) for a in data["answers"]),
+        )
 
 
 def steps(

@@ -9,6 +9,26 @@ if TYPE_CHECKING:
     from llmopt.types import Usage
 
 
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What was spent of one thing that a budget can cap.
+
+    Attributes:
+        of: "calls", "tokens", "usd" or "seconds".
+        used: How much, by this run, also before it was resumed.
+        cap: How much there may be at most; None: as much as it takes.
+    """
+
+    of: str
+    used: float
+    cap: float | None
+
+    @property
+    def share(self) -> float:
+        """The share of the cap that is used; 0 where there is no cap."""
+        return self.used / self.cap if self.cap else 0.0
+
+
 @dataclass
 class Progress:
     """What a run is doing right now; the same object all along, changed as it goes on.
@@ -16,8 +36,8 @@ class Progress:
     Attributes:
         run: Name of the run.
         phase: "starts", "asking", "scoring", "checking" (a point of the overfitting curve),
-            "validation", "test", "done"; of an evaluation, which has no steps, "evaluating"
-            and "done".
+            "validation", "test", "done"; of an evaluation, which has no steps, "evaluating" or
+            "judging", and "done".
         step: The step being done; 0 for the starting solutions.
         steps: Steps planned.
         done: Evaluations done in this phase.
@@ -28,6 +48,7 @@ class Progress:
         validation: The last point of the overfitting curve on validation, as `best`, or None.
         candidates: Solutions measured so far.
         spent: What was used so far, by role, by this run, also before it was resumed.
+        budget: The same over all roles, against the caps; dollars where there are any.
         curve: The best score after each step.
         hits: Replies that came from the store since it was started or resumed.
         retries: Attempts beyond the first ones since it was started or resumed.
@@ -49,6 +70,7 @@ class Progress:
     validation: float | None = None
     candidates: int = 0
     spent: dict[str, Usage] = field(default_factory=dict)
+    budget: tuple[Amount, ...] = ()
     curve: list[float] = field(default_factory=list)
     hits: int = 0
     retries: int = 0

@@ -20,7 +20,7 @@ from llmopt.evidence.verdict import BUDGET, Evidence, Result, decide, final_call
 from llmopt.models.layers.traffic import Traffic
 from llmopt.problem import calls_each
 from llmopt.search.curve import Curve
-from llmopt.search.journal import VALIDATION, Step, Validation, steps
+from llmopt.search.journal import TESTED, VALIDATION, HeldOut, Step, Validation, steps
 from llmopt.search.progress import Progress, silent
 from llmopt.search.scoring import Scoring
 from llmopt.search.stop import Stop
@@ -175,10 +175,10 @@ class Run:
         entries = [Entry(c, e) for c, e in zip(asked.candidates, full, strict=True)]
         told = self.trajectory.tell(entries)
         best = told.best(1)
-        number = self.trajectory.steps
-        step = Step(number, tuple(entries), asked.rejected, asked.calls)
+        step = Step(self.trajectory.steps, tuple(entries), asked.rejected, asked.calls)
         self.store.append(self.name, "step", step.packed(best[0].score if best else None))
         self._took(told, entries, asked.rejected)
+        self._watch.told(step)
 
     async def validate(self) -> None:
         """Measure the last step's best on validation and journal it, where the curve wants it.
@@ -295,6 +295,7 @@ class Run:
             evidence=self.evidence,
         )
         self.choice = choice
+        self._test_told(choice)
         found = Result(
             run=self.name,
             algorithm=self.algorithm.name,
@@ -353,6 +354,16 @@ class Run:
                 best_text=best[0].text,
                 candidates=len(told),
             )
+
+    def _test_told(self, choice: Choice) -> None:
+        """Journal the held-out answers behind a choice, so that runs can be compared."""
+        if choice.winner is None:
+            return
+        texts = {line.label: line.text for line in choice.lines}
+        tested = (("best", choice.winner), *choice.others)
+        answers = tuple((label, texts[label], evaluation) for label, evaluation in tested)
+        found = HeldOut(self.problem.items("test"), choice.best.candidate.id, answers)
+        self.store.append(self.name, TESTED, found.packed())
 
     def _validated(self, found: Validation) -> None:
         self.curve.took(found)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+from llmopt.search.progress import Amount
+from llmopt.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from llmopt.models.layers.budget import Account
     from llmopt.models.layers.traffic import Traffic
+    from llmopt.search.journal import Step
     from llmopt.search.progress import Progress
     from llmopt.types import Outcome
 
@@ -55,9 +61,27 @@ class Watch:
         self.progress.done += 1
         self._look()
 
+    def told(self, step: Step) -> None:
+        """Log what a step brought, for those who want to read more than the progress."""
+        if not _log.isEnabledFor(logging.INFO):
+            return
+        refused = Counter(one_line(r.reason) for r in step.rejected).most_common()
+        why = f" ({', '.join(f'{reason}: {n}' for reason, n in refused)})" if refused else ""
+        _log.info(
+            "%s: step %d of %d: %d new, %d refused%s; %d solutions measured so far",
+            self.progress.run,
+            step.number,
+            self.progress.steps,
+            len(step.entries),
+            len(step.rejected),
+            why,
+            self.progress.candidates,
+        )
+
     def _look(self) -> None:
         """Tell the progress, with what the rings do now."""
         progress, traffic = self.progress, self._traffic
+        progress.budget = _amounts(traffic.account)
         progress.hits, progress.retries = traffic.hits, traffic.retries
         progress.busy, progress.slots = traffic.busy, traffic.slots
         self.listen(progress)
@@ -76,3 +100,15 @@ class Watch:
             _log.warning("%s: %s", self.progress.run, words)
         self.progress.stall = words
         self._look()
+
+
+def _amounts(account: Account) -> tuple[Amount, ...]:
+    """Return what was spent against each cap; dollars only where they are known or capped."""
+    spent, caps = account.spent, account.limits
+    dollars = (Amount("usd", spent.usd, caps.usd),) if spent.usd or caps.usd else ()
+    return (
+        Amount("calls", spent.calls, caps.calls),
+        Amount("tokens", spent.tokens, caps.tokens),
+        *dollars,
+        Amount("seconds", spent.seconds, caps.seconds),
+    )

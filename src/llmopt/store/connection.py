@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APPLICATION = 0x6C6C6D6F
 """SQLite's ``application_id`` of our files: the letters "llmo"."""
 
-VERSION = 1
+VERSION = 2
 """SQLite's ``user_version`` of our files: raised whenever the tables change."""
 
 PATIENCE = 60.0
@@ -26,7 +26,8 @@ TABLES = """
 CREATE TABLE runs (
     name TEXT PRIMARY KEY,
     created TEXT NOT NULL,
-    seconds REAL NOT NULL DEFAULT 0
+    seconds REAL NOT NULL DEFAULT 0,
+    untraced TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE journal (
     run TEXT NOT NULL,
@@ -51,7 +52,24 @@ CREATE TABLE replies (
     reply TEXT NOT NULL
 );
 CREATE INDEX replies_spent ON replies (run, role, input_tokens, output_tokens, estimated);
+CREATE TABLE uses (
+    key TEXT NOT NULL,
+    run TEXT NOT NULL,
+    PRIMARY KEY (key, run)
+) WITHOUT ROWID;
 """
+"""``uses`` has a row for each reply that a run found and another one had paid for. ``untraced`` is
+empty, or the time before which what a run found was not noted."""
+
+_UPGRADE = (
+    "ALTER TABLE runs ADD COLUMN untraced TEXT NOT NULL DEFAULT ''",
+    "UPDATE runs SET untraced = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')",
+    """CREATE TABLE uses (
+        key TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (key, run)
+    ) WITHOUT ROWID""",
+    "PRAGMA user_version = 2",
+)
+"""What makes a file of version 1 one of version 2."""
 
 BROKEN = (sqlite3.Error, UnicodeDecodeError)
 """What the use of a connection raises: SQLite's errors about a damaged file may quote bytes of
@@ -136,12 +154,26 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
             f"a store is a SQLite file made by llmopt, but got {path}, which is another "
             "program's; name another file with --store"
         )
-    if version != VERSION:
+    if version == VERSION - 1 and version:
+        _upgrade(connection)
+    elif version != VERSION:
         raise StoreError(
             f"the store {path} is of version {VERSION}, which this llmopt writes, but got version "
             f"{version}; use the llmopt that wrote it, or name another file with --store"
         )
     return bool(mode == "wal")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a file of the version before up to date, unless another process has done so."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA user_version").fetchone() == (VERSION - 1,):
+            for statement in _UPGRADE:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+    finally:
+        rollback(connection)
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:

@@ -31,6 +31,10 @@ STATUS = "status"
 STEP = "step"
 """Kind of the records that :attr:`RunInfo.steps` counts."""
 
+LABEL = "label"
+"""Kind of the records that say what the user calls a run: data ``{"tags": [...], "note": "..."}``,
+of which the last one holds."""
+
 LONGEST_NAME = 64
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -61,6 +65,8 @@ class RunInfo:
             that no living process claims is ``interrupted``.
         steps: How many records of kind ``step`` it has.
         best: ``data["best"]`` of the last record that has a number there, or None.
+        tags: The words of its last label record, sorted.
+        note: The sentence of its last label record.
     """
 
     name: str
@@ -68,6 +74,24 @@ class RunInfo:
     status: Status
     steps: int
     best: float | None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What was removed from a store.
+
+    Attributes:
+        replies: How many replies.
+        bytes: Size of their calls and texts.
+        disk: Bytes that the storage gave back to the disk; what is removed without it is room
+            for new replies.
+    """
+
+    replies: int
+    bytes: int
+    disk: int = 0
 
 
 class Store(Protocol):
@@ -110,7 +134,8 @@ class Store(Protocol):
     def replies(self, run: str) -> Replies:
         """Return the replies of all runs; what is put through it is paid for by `run`.
 
-        A second reply under a stored key is dropped without an error: the first stays.
+        A second reply under a stored key is dropped without an error: the first stays. What is
+        found through it, or dropped, is used by `run`: see :meth:`delete`.
         """
         ...
 
@@ -144,6 +169,34 @@ class Store(Protocol):
         """Remove a run that has neither steps nor replies, so that a false start leaves nothing.
 
         Any other run stays as it is, and a run that does not exist is none to remove.
+        """
+        ...
+
+    def rename(self, run: str, name: str) -> None:
+        """Give a run another name; its journal, replies and time go with it.
+
+        Raises:
+            StoreError: The new name is taken or breaks the rule of :func:`check_name`, or one of
+                the two is claimed.
+        """
+        ...
+
+    def delete(self, run: str) -> Freed:
+        """Remove a run, and the replies it paid for that no other run uses.
+
+        A run uses a reply that it paid for, that it found through :meth:`replies`, or whose key
+        is in the list ``calls`` of one of its step records.
+
+        Raises:
+            StoreError: The run is claimed.
+        """
+        ...
+
+    def collect(self) -> Freed:
+        """Remove the replies that no run uses, and give what room there is back to the disk.
+
+        Raises:
+            StoreError: A run is claimed, here or in another process.
         """
         ...
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 
 from llmopt.errors import StoreError, nearest
 from llmopt.store.claim import holding, is_held
 from llmopt.store.connection import BROKEN, connect, encoded, failure, open_file
-from llmopt.store.protocol import CONFIG, STATUS, STEP, Record, RunInfo, check_name, free_name
+from llmopt.store.protocol import (
+    CONFIG,
+    LABEL,
+    STATUS,
+    STEP,
+    Freed,
+    Record,
+    RunInfo,
+    check_name,
+    free_name,
+)
+from llmopt.store.tidying import collected, deleted, renamed, shrunk
 from llmopt.store.writer import Row, Writer
 from llmopt.types import Call, Reply, Role, Usage, canonical, to_json
 
@@ -31,9 +44,10 @@ _RUNS = f"""
 SELECT name, created,
     (SELECT count(*) FROM journal WHERE run = name AND kind = '{STEP}'),
     (SELECT json FROM journal WHERE run = name AND kind = '{STATUS}' ORDER BY seq DESC LIMIT 1),
-    (SELECT best FROM journal WHERE run = name AND best IS NOT NULL ORDER BY seq DESC LIMIT 1)
+    (SELECT best FROM journal WHERE run = name AND best IS NOT NULL ORDER BY seq DESC LIMIT 1),
+    (SELECT json FROM journal WHERE run = name AND kind = '{LABEL}' ORDER BY seq DESC LIMIT 1)
 FROM runs ORDER BY created DESC, rowid DESC
-"""  # noqa: S608 - two constants of ours
+"""  # noqa: S608 - constants of ours
 
 _APPEND = """
 INSERT INTO journal (run, seq, kind, best, json)
@@ -47,6 +61,17 @@ DELETE FROM runs WHERE name = ?
     AND NOT EXISTS (SELECT 1 FROM journal WHERE run = ? AND kind = '{STEP}')
     AND NOT EXISTS (SELECT 1 FROM replies WHERE run = ?)
 """  # noqa: S608 - a constant of ours
+
+_FOUND = """
+SELECT reply, run = ? OR EXISTS (SELECT 1 FROM uses WHERE uses.key = replies.key AND uses.run = ?)
+FROM replies WHERE key = ?
+"""
+
+_USE = "INSERT OR IGNORE INTO uses (key, run) VALUES (?, ?)"
+
+_USE_STORED = """
+INSERT OR IGNORE INTO uses (key, run) SELECT key, ? FROM replies WHERE key = ? AND run != ?
+"""
 
 _SPENT = """
 SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated)
@@ -111,11 +136,12 @@ class SqliteStore:
     def runs(self) -> tuple[RunInfo, ...]:
         """See the protocol."""
         infos = []
-        for name, created, steps, last, best in self._rows(_RUNS):
+        for name, created, steps, last, best, label in self._rows(_RUNS):
             status = "running" if last is None else self._decoded(last, _status)
             if status == "running" and not is_held(self._path, name):
                 status = "interrupted"
-            infos.append(RunInfo(name, created, status, steps, best))
+            tags, note = self._decoded(label or "{}", _label)
+            infos.append(RunInfo(name, created, status, steps, best, tags, note))
         return tuple(infos)
 
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
@@ -144,10 +170,16 @@ class SqliteStore:
         call, reply = rows[0]
         return self._decoded(call, Call.from_json), self._decoded(reply, Reply.from_json)
 
-    def reply(self, key: str) -> Reply | None:
-        """Return the stored reply, or None."""
-        rows = self._rows("SELECT reply FROM replies WHERE key = ?", (key,))
-        return self._decoded(rows[0][0], Reply.from_json) if rows else None
+    def reply(self, key: str, run: str) -> Reply | None:
+        """Return the stored reply, or None; note that the run uses what another one paid for."""
+        rows = self._rows(_FOUND, (run, run, key))
+        if not rows:
+            return None
+        text, noted = rows[0]
+        if not noted:
+            # Nobody waits for this: a step is told later than what it found, in the same queue.
+            self._writer.later(lambda writing: writing.execute(_USE, (key, run)))
+        return self._decoded(text, Reply.from_json)
 
     async def add_reply(self, run: str, key: str, model: str, call: Call, reply: Reply) -> None:
         """Store a reply that the run paid for; durable when it returns."""
@@ -198,8 +230,31 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(_EMPTY, (run, run, run)).rowcount:
                 connection.execute("DELETE FROM journal WHERE run = ?", (run,))
+                connection.execute("DELETE FROM uses WHERE run = ?", (run,))
 
         self._writer.do(work)
+
+    def rename(self, run: str, name: str) -> None:
+        """See the protocol."""
+        self._check_known(run)
+        self._check_idle("a run gets another name", run, check_name(name))
+        with self.claim(run), self.claim(name) if name != run else nullcontext():
+            if not self._writer.do(lambda writing: renamed(writing, run, name)):
+                self._raise_unknown(run)
+
+    def delete(self, run: str) -> Freed:
+        """See the protocol."""
+        self._check_known(run)
+        self._check_idle("a run is deleted", run)
+        with self.claim(run):
+            freed = self._writer.do(lambda connection: deleted(connection, run))
+        return freed or self._raise_unknown(run)
+
+    def collect(self) -> Freed:
+        """See the protocol."""
+        self._check_idle("unused replies are removed", *self._names())
+        freed = self._writer.do(collected)
+        return replace(freed, disk=self._writer.alone(shrunk))
 
     def close(self) -> None:
         """See the protocol."""
@@ -241,6 +296,15 @@ class SqliteStore:
         if not self._rows("SELECT 1 FROM runs WHERE name = ?", (run,)):
             self._raise_unknown(run)
 
+    def _check_idle(self, what: str, *runs: str) -> None:
+        """Refuse what another process would not expect; a claim alone says it less plainly."""
+        busy = [run for run in runs if is_held(self._path, run)]
+        if busy:
+            raise StoreError(
+                f"{what} while no process works on it, but one is at work on {busy[0]!r}; wait "
+                "for it, or stop it: it can be resumed"
+            )
+
     def _raise_unknown(self, run: str) -> NoReturn:
         hint = nearest(run, self._names()) or "; 'llmopt runs' lists the names"
         raise StoreError(f"a run is one that {self._path} holds, but got {run!r}{hint}")
@@ -255,7 +319,7 @@ class SqliteReplies:
 
     def get(self, key: str) -> Reply | None:
         """Return the stored reply, whichever run paid for it, or None."""
-        return self._store.reply(key)
+        return self._store.reply(key, self._run)
 
     async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
         """Store a reply; when this returns, it is on the disk.
@@ -271,11 +335,17 @@ def _insert_replies(connection: sqlite3.Connection, rows: list[Row]) -> None:
     # event loop gives up the interpreter.
     places = ", ".join([_REPLY_ROW] * len(rows))
     sql = f"INSERT INTO replies VALUES {places} ON CONFLICT (key) DO NOTHING"  # noqa: S608 - question marks only
-    connection.execute(sql, [value for row in rows for value in row])
+    stored = connection.execute(sql, [value for row in rows for value in row]).rowcount
+    if stored < len(rows):  # some were there: their keys are used by these runs as well
+        connection.executemany(_USE_STORED, [(row[1], row[0], row[1]) for row in rows])
 
 
 def _same(data: dict[str, Any]) -> dict[str, Any]:
     return data
+
+
+def _label(data: dict[str, Any]) -> tuple[tuple[str, ...], str]:
+    return tuple(data.get("tags", ())), data.get("note", "")
 
 
 def _status(data: dict[str, Any]) -> Status:

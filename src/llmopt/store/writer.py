@@ -45,6 +45,7 @@ class _Job(Generic[T]):
 
     work: Callable[[sqlite3.Connection], T]
     future: Future[T] = field(default_factory=Future)
+    alone: bool = False
 
 
 class Writer:
@@ -97,6 +98,27 @@ class Writer:
         self._submit(job)
         return job.future.result()
 
+    def later(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Do work with the next commit; nobody waits for it, and everything later comes after it.
+
+        Args:
+            work: As in :meth:`do`.
+
+        Raises:
+            StoreError: The writer is closed.
+        """
+        self._submit(_Job(work))
+
+    def alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` returns for the connection outside of any transaction.
+
+        Raises:
+            StoreError: As `work`, or the storage refused it.
+        """
+        job = _Job(work, alone=True)
+        self._submit(job)
+        return job.future.result()
+
     def close(self) -> None:
         """Write what was handed in, end the thread and close the connection."""
         with self._lock:
@@ -134,7 +156,8 @@ class Writer:
     def _commit(self, batch: list[_Added | _Job[Any]]) -> None:
         """Write a batch in one transaction, then tell everybody who waits for it."""
         added = [one for one in batch if isinstance(one, _Added)]
-        jobs = [one for one in batch if isinstance(one, _Job)]
+        jobs = [one for one in batch if isinstance(one, _Job) and not one.alone]
+        alone = [one for one in batch if isinstance(one, _Job) and one.alone]
         error: Exception | None = None
         outcomes: list[tuple[_Job[Any], Any]] = []
         try:
@@ -156,6 +179,15 @@ class Writer:
         for job in jobs if error is not None else ():
             if not job.future.done():
                 job.future.set_exception(error)
+        for job in alone:
+            self._do_alone(job)
+
+    def _do_alone(self, job: _Job[Any]) -> None:
+        """Do work that no transaction may surround."""
+        try:
+            job.future.set_result(job.work(self._connection))
+        except BROKEN as broken:
+            job.future.set_exception(failure(self._path, broken))
 
     def _transaction(
         self, added: list[_Added], jobs: list[_Job[Any]]

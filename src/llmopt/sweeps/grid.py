@@ -334,7 +334,19 @@ class _Grid:
         others = [str(told[key]) for key in SEEDS[1:] if key in told]
         seed = "/".join((str(made.run.seed), *others))
         name = _cell_name(sweep, (label, chosen | changes), (variant, task, seed))
-        return Cell(name, variant or made.algorithm.name, task, seed, made)
+        return Cell(name, variant or made.algorithm.name, task, seed, _drawing_anew(made, chosen))
+
+
+def _drawing_anew(made: Settings, chosen: Mapping[str, Any]) -> Settings:
+    """Return settings with another seed for each repetition of a problem's data.
+
+    Else random search, which does not look at them, would try the same in every repetition.
+    """
+    given = [chosen[key] for key in SEEDS if key.startswith(_ARGUMENT) and key in chosen]
+    if "run.seed" in chosen or not all(isinstance(value, int) for value in given):
+        return made
+    run = made.run.model_copy(update={"seed": made.run.seed + sum(given)})
+    return made.model_copy(update={"run": run})
 
 
 def is_task(key: str) -> bool:

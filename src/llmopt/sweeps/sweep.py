@@ -24,10 +24,10 @@ from llmopt.models.layers.meter import Meter
 from llmopt.models.local import LocalModel
 from llmopt.problem import Controlled
 from llmopt.problems.prompting import PromptProblem
-from llmopt.report.convergence import Converged, Course, Line, course_of, lines_of
+from llmopt.report.convergence import Converged, Line, course_of, lines_of
 from llmopt.report.progress import Download
 from llmopt.report.sweeping import SweepView
-from llmopt.report.sweeps import Done, Row, courses_of, summarized
+from llmopt.report.sweeps import CELL, Done, Row, courses_of, summarized
 from llmopt.search.journal import UNSTORED
 from llmopt.store import open_store
 from llmopt.types import Evaluation, digest
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from llmopt.store.protocol import Store
     from llmopt.sweeps.grid import Cell, Sweep
     from llmopt.types import Call, Reply, Role
-
-CELL = "cell"
-"""Kind of the records of a sweep's journal that say what a cell found."""
 
 _HARMLESS = ("concurrency", "price", "requests_per_minute", "tokens_per_minute")
 _SHOWN = 3  # keys that a message names
@@ -113,9 +110,10 @@ async def run_sweep(
             kept = store
         stack.enter_context(kept.claim(sweep.name))
         _register(kept, sweep)
-        # A sweep that fails at its first call leaves nothing behind.
-        stack.callback(kept.discard, sweep.name)
-        pool = _Pool(kept.replies(sweep.name))
+        # A sweep that fails at its first call leaves nothing behind; one without models has
+        # cells, but no replies.
+        stack.callback(lambda: None if finished(kept, sweep) else kept.discard(sweep.name))
+        pool = _Pool(kept.replies(sweep.name), quiet=not progress)
         stack.push_async_callback(pool.close)
         for cell in sweep.cells:
             _check(cell, pool, jobs)
@@ -163,12 +161,7 @@ def finished(store: Store, sweep: Sweep) -> dict[str, Done]:
     found: dict[str, Done] = {}
     for record in store.records(sweep.name):
         if record.kind == CELL and record.data["cell"] in names:
-            data = dict(record.data)
-            data["test"] = tuple((item, score, weight) for item, score, weight in data["test"])
-            course = data.get("course")
-            data["course"] = Course.plain(course) if course else None
-            data["controls"] = tuple((name, score) for name, score in data.get("controls", ()))
-            found[data["cell"]] = Done(**data)
+            found[record.data["cell"]] = Done.plain(record.data)
     return found
 
 
@@ -322,8 +315,9 @@ def _models(cell: Cell, pool: _Pool) -> dict[Role, Model]:
 class _Pool:
     """The models of a sweep, each built once; a reply is bought once for all cells."""
 
-    def __init__(self, replies: Replies) -> None:
+    def __init__(self, replies: Replies, *, quiet: bool) -> None:
         self._replies = replies
+        self._quiet = quiet
         self._models: dict[NamedModel, Cache] = {}
         self._gates: dict[str, Gate] = {}
         self._meters: list[Meter] = []
@@ -338,7 +332,7 @@ class _Pool:
         """Return the model that a table names; `most` calls are in flight, from all cells."""
         named = table.named()
         if named not in self._models:
-            with Download() as download:
+            with Download(quiet=self._quiet) as download:
                 built = named.built(download)
             self.local |= isinstance(built, LocalModel)
             meter = Meter(built)

@@ -13,6 +13,8 @@ Each check raises AssertionError with what was broken.
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from copy import copy
 from dataclasses import replace
@@ -23,11 +25,13 @@ import numpy as np
 from llmopt.api import prepare
 from llmopt.errors import RefusedError
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import generator
 from llmopt.problem import Drawn
 from llmopt.search.journal import steps
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.types import digest
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation, Outcome, digest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,23 +41,62 @@ if TYPE_CHECKING:
     from llmopt.evidence.verdict import Result
     from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
-    from llmopt.trajectory import Trajectory
-    from llmopt.types import Call, Item, Outcome
+    from llmopt.types import Call, Item
 
     Check = Callable[[Algorithm, Problem, Path], Awaitable[None]]
 
 STEPS = 4
 
 
+async def has_parts_of_their_kinds(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """Parts are called as their kinds are, and give what these give (llmopt.part)."""
+    for kind in ("select", "reflect", "propose", "rate"):
+        part = getattr(algorithm, kind)
+        called = part if inspect.isfunction(part) else type(part).__call__
+        _demand(inspect.iscoroutinefunction(called), f"{kind} is called with `async def __call__`")
+    del folder
+    outcomes = tuple(Outcome(item.id, 0.5) for item in problem.items("train"))
+    starts = [Candidate(text) for text in problem.starts]
+    trajectory = Trajectory().tell(Entry(c, Evaluation(outcomes, len(outcomes))) for c in starts)
+    current = algorithm.keep(trajectory)
+    _demand(_entries(current), f"keep gives a tuple of entries, and not {_kind(current)}")
+    groups = await algorithm.select(trajectory, current, generator(3, trajectory.steps, "select"))
+    _demand(
+        isinstance(groups, tuple) and groups and all(_entries(group) for group in groups),
+        "select gives a tuple of groups, each a tuple of entries, such as ((first, second),), and "
+        f"not {_kind(groups)}",
+    )
+
+
+async def is_told_by_its_repr(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """What it prints is its whole configuration, the same in every process: runs go by it.
+
+    A frozen dataclass does so; an object that prints its address does not, and no run with it
+    could be resumed.
+    """
+    del problem, folder
+    found = re.search(r"[\w.<>]+ at 0x[0-9a-f]+", repr(algorithm), re.IGNORECASE)
+    _demand(
+        not found,
+        "its parts print their options, so make each of them a frozen dataclass; but one prints "
+        f"{found[0] if found else ''}",
+    )
+
+
 async def asks_purely(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
-    """Asking twice gives the same, and leaves the caller's global random state alone (O21)."""
+    """Asking twice gives the same, and leaves the caller's global random state alone (O21).
+
+    Nor does it matter whether the trajectory was asked about while it grew.
+    """
     trajectory = await _grown(algorithm, problem, folder)
     before = repr(np.random.get_state())  # noqa: NPY002 - the global state is the point
     first = await _asked(algorithm, problem, trajectory, 7)
     again = await _asked(algorithm, problem, trajectory, 7)
     other = await _asked(algorithm, problem, trajectory, 8)
+    anew = await _asked(algorithm, problem, _retold(trajectory), 7)
     after = repr(np.random.get_state())  # noqa: NPY002 - as above
     _demand(first == again, "asking twice with one seed gives the same")
+    _demand(first == anew, "what was asked before changes nothing")
     if algorithm.needs_model:
         _demand(set(first.calls).isdisjoint(other.calls), "another seed draws anew")
     else:
@@ -172,6 +215,8 @@ async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path
 
 
 CHECKS: tuple[Check, ...] = (
+    has_parts_of_their_kinds,
+    is_told_by_its_repr,
     asks_purely,
     proposes_candidates,
     shows_training_items_only,
@@ -314,6 +359,24 @@ async def _grown(algorithm: Algorithm, problem: Problem, folder: Path) -> Trajec
         for _ in range(3):
             await run.step()
         return run.trajectory
+
+
+def _entries(found: object) -> bool:
+    return isinstance(found, tuple) and all(isinstance(one, Entry) for one in found)
+
+
+def _kind(found: object) -> str:
+    """Return the type of what was found, and of what is in it."""
+    inner = f" of {_kind(found[0])}" if isinstance(found, (tuple, list)) and found else ""
+    return f"{type(found).__name__}{inner}"
+
+
+def _retold(trajectory: Trajectory) -> Trajectory:
+    """Return an equal trajectory that nothing was asked about."""
+    told = Trajectory()
+    for step in range(trajectory.steps):
+        told = told.tell([entry for entry in trajectory if entry.candidate.step == step])
+    return told
 
 
 def _outcome(result: Result) -> tuple[object, ...]:

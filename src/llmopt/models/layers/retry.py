@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from llmopt.model import Model
     from llmopt.types import Call, Reply
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # who wants the messages configures logging
 
 _FIRST_PAUSE = 0.5  # seconds; the upper end of the first pause, doubled each time
 _LONGEST_PAUSE = 30.0
@@ -108,6 +112,7 @@ class Retry(Ring):
                 raise self._given_up(
                     faults, f"the next attempt, in {pause:.1f} s, is past the deadline"
                 )
+            _log.info("asked again in %.1f s (%d failed): %s", pause, len(faults), faults[-1])
             if not await self._paused(pause):
                 raise self._given_up(faults, "another call was refused for good")
             self.retries += 1

@@ -12,7 +12,7 @@ A check raises AssertionError where the store breaks the contract.
 
 from __future__ import annotations
 
-from llmopt.testing.stores import journals, processes, replies
+from llmopt.testing.stores import journals, processes, replies, tidying
 from llmopt.testing.stores.demands import (
     MODEL,
     Check,
@@ -48,6 +48,13 @@ CHECKS: tuple[Check, ...] = (
     replies.usage_is_summed_by_run_and_role,
     journals.seconds_add_up,
     journals.only_an_empty_run_is_discarded,
+    tidying.the_last_label_holds,
+    tidying.a_renamed_run_keeps_what_it_has,
+    tidying.a_rename_is_refused_where_it_would_harm,
+    tidying.a_deleted_run_leaves_what_others_use,
+    tidying.what_no_run_uses_is_collected,
+    tidying.a_use_follows_a_renamed_run,
+    tidying.a_run_at_work_is_left_alone,
     processes.replies_come_from_several_event_loops,
     processes.what_was_handed_in_is_stored_by_close,
     processes.a_run_is_claimed_by_one_at_a_time,

@@ -1,0 +1,81 @@
+"""``llmopt report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmopt.cli.options import json_option, print_json, store_option
+
+if TYPE_CHECKING:
+    from llmopt.problem import Problem
+    from llmopt.store.protocol import Store
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file; default: RUN.html. One that is there is written anew.",
+)
+@store_option
+@json_option
+def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -> None:
+    """Make one HTML page of a run or a sweep, to be looked at and handed on.
+
+    The page is a single file that loads nothing from anywhere. No model is called.
+    """
+    from llmopt.errors import DataError
+    from llmopt.report.page import page
+    from llmopt.report.record import record
+    from llmopt.store import open_store
+
+    kept = open_store(store, new=store is None)
+    try:
+        problem, why = problem_of(kept, run)
+        found = record(kept, run, problem)
+    finally:
+        kept.close()
+    if why:
+        found = found | {"missing": [*found.get("missing", ()), why]}
+    path = output or Path(f"{run}.html")
+    data = page(found).encode("utf-8")
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise DataError(
+            f"a page goes to a file that can be written, but got {path}: {error.strerror}; "
+            "name another one with -o"
+        ) from error
+    if as_json:
+        print_json({"page": str(path), "bytes": len(data)})
+    else:
+        click.echo(f"{path} ({len(data) / 1000:,.0f} kB): open it in a browser.")
+
+
+def problem_of(store: Store, run: str) -> tuple[Problem | None, str]:
+    """Build a run's problem again from its configuration.
+
+    Returns:
+        The problem, and an empty text; or None, and why it cannot be built any more. A run that
+        was not started from a configuration has neither.
+
+    Raises:
+        StoreError: The store has no such run.
+    """
+    from llmopt.cli.execute import see_own_modules
+    from llmopt.config.reading import settings
+    from llmopt.errors import InputError
+
+    source = store.config(run).get("source")
+    if not source:
+        return None, ""
+    see_own_modules()
+    try:
+        return settings(source, f"the run {run!r}", Path("/")).built_problem(), ""
+    except InputError as error:
+        return None, f"what follows from the problem, which cannot be built any more: {error}"

@@ -1,0 +1,1 @@
+"""Problems of points and tours: what OPRO calls mathematical optimization."""

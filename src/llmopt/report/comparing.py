@@ -1,0 +1,371 @@
+"""Runs beside each other: what each found and spent, and how the winners differ.
+
+The winners are compared on the held-out items that the runs have in common, item by item, as
+their journals have kept the answers. Nothing is asked and nothing is measured.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from llmopt.errors import ConfigError
+from llmopt.evidence.comparison import points
+from llmopt.evidence.verdict import LEVEL, Score, score_of
+from llmopt.evidence.versus import difference_of
+from llmopt.report.caveats import caveats
+from llmopt.report.told import told_run
+from llmopt.report.wording import Change, changes
+from llmopt.statistics import Difference, Interval, holm
+from llmopt.trajectory import Trajectory
+from llmopt.types import Evaluation, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.report.told import Told
+    from llmopt.store.protocol import RunInfo, Store
+
+_TWO = 2  # runs are compared from here on
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run, and how its winner does against that of the first run.
+
+    Attributes:
+        run: Its name.
+        created: ISO 8601, UTC.
+        status: How it stands.
+        algorithm: The method, or its representation where the run has no result yet.
+        optimizer: Identity of the optimizer LLM.
+        scorer: Identity of the scorer LLM; empty where there is none.
+        task: The task as it was told, or what the function is said to be.
+        seed: Of the run.
+        steps: Steps done, not counting the starting solutions.
+        candidates: Solutions measured.
+        evaluations: Answers measured on train items, for all of them together.
+        usage: What was used, by role.
+        seconds: Wall time.
+        caps: What it might spend, by name: calls, tokens, usd, seconds.
+        start: Text of the starting solution.
+        best: Text of the winner; the best on train while there is no result.
+        train: Score of the winner on train, in the problem's own direction, as the next two.
+        validation: On validation items.
+        test: On held-out items.
+        verdict: What the run says of itself; empty while there is no result.
+        curve: The best score on train after each step, in the problem's own direction.
+        common: Held-out items measured for its winner and for the first run's; None where one
+            of the two has kept no answers to held-out items.
+        difference: Its winner minus the first run's on these items; above 0 it is better,
+            whatever the direction. None for the first run, and where nothing is common.
+        corrected: The p-value of `difference` after Holm's correction, where more than one run
+            is compared with the first.
+        wording: How the first run's winner becomes this one's; empty for the first run.
+    """
+
+    run: str
+    created: str
+    status: str
+    algorithm: str
+    optimizer: str
+    scorer: str
+    task: str
+    seed: str
+    steps: int
+    candidates: int
+    evaluations: int
+    usage: dict[str, Usage]
+    seconds: float
+    caps: dict[str, float]
+    start: str
+    best: str
+    train: Score | None
+    validation: Score | None
+    test: Score | None
+    verdict: str
+    curve: tuple[float, ...]
+    common: int | None = None
+    difference: Difference | None = None
+    corrected: float | None = None
+    wording: tuple[Change, ...] = ()
+
+    @property
+    def calls(self) -> int:
+        """Calls used, over all roles."""
+        return sum(used.calls for used in self.usage.values())
+
+    @property
+    def tokens(self) -> int:
+        """Tokens used, over all roles."""
+        return sum(used.tokens for used in self.usage.values())
+
+    @property
+    def p_value(self) -> float:
+        """The p-value that decides: the corrected one where there is one."""
+        if self.corrected is not None:
+            return self.corrected
+        return 1.0 if self.difference is None else self.difference.p_value
+
+    @property
+    def word(self) -> str:
+        """What its winner is, compared with the first run's."""
+        if self.difference is None:
+            return "not comparable"
+        if self.p_value >= 1 - LEVEL:
+            return "not distinguishable"
+        return "better" if self.difference.mean > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class ChangedItem:
+    """A held-out item on which some winner scored otherwise than the first run's.
+
+    Attributes:
+        item: Id of the item.
+        input: What the scorer LLM was given.
+        target: The expected answer.
+        scores: One per run, in the problem's own direction; None: unmeasured, or not its item.
+        answers: One per run: what was read from the reply; None: nothing could be.
+    """
+
+    item: str
+    input: str
+    target: str
+    scores: tuple[float | None, ...]
+    answers: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Two or more runs beside each other.
+
+    Attributes:
+        runs: In the order given; the others are compared with the first.
+        shares: Whether all scores are shares of 1, which are shown per cent.
+        higher_is_better: The problem's own direction.
+        changed: The items that the differences come from, in the order of the first run.
+        verdict: In a sentence.
+        warnings: Why the figures may not mean what they seem to: sentences.
+    """
+
+    runs: tuple[Compared, ...]
+    shares: bool
+    higher_is_better: bool
+    changed: tuple[ChangedItem, ...]
+    verdict: str
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain data for JSON."""
+        data = asdict(self)
+        for plain, found in zip(data["runs"], self.runs, strict=True):
+            plain |= {"calls": found.calls, "tokens": found.tokens, "word": found.word}
+        return data
+
+
+def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
+    """Put runs beside each other, and compare the winner of each with the first run's.
+
+    Args:
+        store: Where they are kept.
+        names: Two or more different runs.
+
+    Raises:
+        ConfigError: There are fewer than two, one comes twice, is an evaluation or a sweep, has
+            measured nothing, or higher scores are better in one and worse in another.
+        StoreError: The store has no such run, or cannot be read.
+    """
+    if len(names) < _TWO or len(set(names)) < len(names):
+        raise ConfigError(
+            f"a comparison is of two or more different runs, but got {', '.join(names) or 'none'}; "
+            "name them one after the other"
+        )
+    told = [told_run(store, name) for name in names]
+    upward = _direction(told)
+    infos = {info.name: info for info in store.runs()}
+    rows = [_row(store, one, infos[one.run], upward=upward) for one in told]
+    first = told[0]
+    pairs = [_paired(first, other) for other in told[1:]]
+    rows[1:] = [
+        replace(
+            row,
+            common=None if pair is None else len(pair[0].outcomes),
+            difference=pair and difference_of(*pair, LEVEL, _groups(first)),
+            wording=changes(rows[0].best, row.best),
+        )
+        for row, pair in zip(rows[1:], pairs, strict=True)
+    ]
+    found = _corrected(rows)
+    shares = all("problem function" not in one.identity for one in told)
+    changed = _changed(told, sign=1 if upward else -1)
+    return RunComparison(
+        found,
+        shares,
+        upward,
+        changed,
+        verdict=_sentence(found) if shares else _values(found, upward=upward),
+        warnings=tuple(caveats(told, found)),
+    )
+
+
+def _direction(told: Sequence[Told]) -> bool:
+    """Return whether higher scores are better, which must be so in all runs or in none."""
+    upward = {one.identity.get("problem minimize") != "True" for one in told}
+    if len(upward) > 1:
+        raise ConfigError(
+            "compared runs agree on whether higher scores are better, but got runs that raise and "
+            "runs that lower them; compare those that solve the same problem"
+        )
+    return upward.pop()
+
+
+def _row(store: Store, told: Told, info: RunInfo, *, upward: bool) -> Compared:
+    """Return what a run says of itself."""
+    trajectory, curve = Trajectory(), []
+    for step in told.steps:
+        trajectory = trajectory.tell(step.entries)
+        top = trajectory.best(1)
+        if top and top[0].score is not None:
+            curve.append(top[0].score if upward else -top[0].score)
+    start, best = next(iter(trajectory)), trajectory.best(1)
+    text = (best[0] if best else start).text
+    lines: dict[str, dict[str, Any]] = {}
+    usage = {str(role): used for role, used in store.spent(told.run).items()}
+    if told.result:
+        text = told.result["best"]["text"]
+        lines = {line["label"]: line for line in told.result["lines"]}
+        usage = {role: Usage(**used) for role, used in told.result["usage"].items()}
+    winner = next((entry for entry in trajectory if entry.text == text), start)
+    found = lines.get("best", {})
+    source = told.config.get("source") or {}
+    identity = told.identity
+    return Compared(
+        run=told.run,
+        created=info.created,
+        status=info.status,
+        algorithm=told.result["algorithm"] if told.result else _method(identity["algorithm"]),
+        optimizer=identity["optimizer"],
+        scorer=identity["scorer"],
+        task=identity.get("problem task") or identity.get("problem describe") or "",
+        seed=identity["seed"],
+        steps=len(told.steps) - 1,
+        candidates=len(trajectory),
+        evaluations=sum(len(entry.evaluation.outcomes) for entry in trajectory),
+        usage=usage,
+        seconds=store.seconds(told.run),
+        caps={cap: most for cap, most in source.get("budget", {}).items() if most is not None},
+        start=start.text,
+        best=text,
+        train=score_of(winner.evaluation, higher_is_better=upward),
+        validation=_score(found.get("validation")),
+        test=_score(found.get("test")),
+        verdict=told.result["verdict"] if told.result else "",
+        curve=tuple(curve),
+    )
+
+
+def _score(plain: dict[str, Any] | None) -> Score | None:
+    """Rebuild a score from a result's plain data."""
+    if plain is None:
+        return None
+    return Score(plain["mean"], Interval(**plain["interval"]), plain["n"])
+
+
+def _method(algorithm: str) -> str:
+    """Return the name in an algorithm's representation."""
+    found = re.search(r"name='([^']*)'", algorithm)
+    return found[1] if found else algorithm
+
+
+def _paired(first: Told, other: Told) -> tuple[Evaluation, Evaluation] | None:
+    """Return what both winners got on the items that were measured for both, in one order.
+
+    None where one of the two has kept no answers.
+    """
+    if first.tested is None or other.tested is None:
+        return None
+    one, two = first.answers, other.answers
+    both = [i for i in one if i in two and None not in (one[i].score, two[i].score)]
+    return (
+        Evaluation(tuple(one[item] for item in both), len(both)),
+        Evaluation(tuple(two[item] for item in both), len(both)),
+    )
+
+
+def _groups(told: Told) -> dict[str, str]:
+    """Return which group each test item belongs to: those of one input are one question."""
+    items = told.tested.items if told.tested else ()
+    return {item.id: " ".join(item.input.casefold().split()) or item.id for item in items}
+
+
+def _corrected(rows: Sequence[Compared]) -> tuple[Compared, ...]:
+    """Correct the p-values where more than one run is compared with the first."""
+    values = [row.difference.p_value for row in rows if row.difference]
+    if len(values) < _TWO:
+        return tuple(rows)
+    adjusted = iter(holm(values))
+    return tuple(replace(r, corrected=next(adjusted)) if r.difference else r for r in rows)
+
+
+def _changed(told: Sequence[Told], *, sign: int) -> tuple[ChangedItem, ...]:
+    """Return the first run's items on which the winners of others scored otherwise."""
+    columns = [one.answers for one in told]
+    found = []
+    for item, before in columns[0].items():
+        here = [column.get(item) for column in columns]
+        scores = {o.score for o in here if o is not None and o.score is not None}
+        if before.score is not None and len(scores) > 1:
+            found.append(
+                ChangedItem(
+                    item.id,
+                    item.input,
+                    item.target,
+                    tuple(None if not o or o.score is None else sign * o.score for o in here),
+                    tuple(o.answer if o else None for o in here),
+                )
+            )
+    return tuple(found)
+
+
+def _values(rows: Sequence[Compared], *, upward: bool) -> str:
+    """Return in words what searches found that hold nothing out."""
+    found = [
+        f"[{number}] {'nothing' if row.train is None else f'{row.train.mean:.6g}'}"
+        for number, row in enumerate(rows, 1)
+    ]
+    better = "higher" if upward else "lower"
+    return (
+        f"Nothing is held out, so nothing is tested. Best values: {', '.join(found)}; {better} is "
+        "better."
+    )
+
+
+def _sentence(rows: Sequence[Compared]) -> str:
+    """Return in words what the rows say, each against the first."""
+    if len(rows) > _TWO:
+        words: dict[str, list[str]] = {}
+        for number, row in enumerate(rows[1:], 2):
+            words.setdefault(row.word, []).append(f"[{number}]")
+        kinds = ("better", "worse", "not distinguishable", "not comparable")
+        said = "; ".join(f"{kind}: {', '.join(words[kind])}" for kind in kinds if kind in words)
+        several = sum(row.difference is not None for row in rows)
+        corrected = f", corrected for {several} comparisons" if several > 1 else ""
+        return f"Against the winner of [1]{corrected}: {said}."
+    found = rows[1].difference
+    if found is None:
+        return (
+            "The winners cannot be compared: there are no held-out items on which both were "
+            "measured."
+        )
+    if rows[0].best == rows[1].best and not found.wins + found.losses:
+        return f"Both runs ended with the same text, which got the same on {found.n} items."
+    than = "from" if rows[1].word == "not distinguishable" else "than"
+    said = (
+        f"The winner of [2] is {rows[1].word} {than} that of [1] on {found.n} common held-out "
+        f"items ({points(found.mean, shares=True)})."
+    )
+    if rows[1].word == "not distinguishable" and found.needed and found.needed > found.n:
+        said += f" About {found.needed:,} items would show a difference of this size."
+    return said

@@ -1,0 +1,133 @@
+"""Where the winner answers otherwise than the start: item by item, with what was said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmopt.report.outputs import outputs
+from llmopt.types import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llmopt.problem import Problem
+    from llmopt.search.journal import HeldOut
+    from llmopt.store.protocol import Store
+    from llmopt.trajectory import Trajectory
+    from llmopt.types import Evaluation, Outcome
+
+
+def items_of(
+    store: Store,
+    identity: Mapping[str, str],
+    problem: Problem | None,
+    *,
+    trajectory: Trajectory,
+    tested: HeldOut | None,
+    winner: str,
+    upward: bool,
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the items by split, and what is missing in them, in sentences.
+
+    A split, ``test`` or ``train``, is ``{"both_right", "both_wrong", "fixed", "broken",
+    "rows"}``: four counts, and the items on which the start or the winner fell short of the full
+    score. A row is ``{"id", "input", "target", "kind", "before", "after"}``, where ``kind`` is one
+    of the last three counts' names, ``better`` and ``worse`` included in fixed and broken, and
+    each side is ``{"score", "answer", "output"}``. An output is what the scorer LLM said.
+
+    Args:
+        store: Where the replies are.
+        identity: Of the run, from its configuration.
+        problem: What was optimized, or None.
+        trajectory: The search.
+        tested: The held-out answers, if they were journaled.
+        winner: Its text.
+        upward: Whether higher scores are better in the problem's own direction.
+    """
+    start = next(iter(trajectory), None)
+    if start is None or not identity.get("scorer"):
+        return {}, []
+    missing = []
+    found: dict[str, Any] = {}
+    sides = {text: evaluation for _, text, evaluation in tested.answers} if tested else {}
+    if tested and start.text in sides and winner in sides:
+        pairs = _paired(sides[start.text], sides[winner])
+        made = _Rows(store, identity, problem, {item.id: item for item in tested.items}, upward)
+        found["test"] = made.split(pairs, start.text, winner)
+    elif problem is None or problem.items("test"):
+        missing.append("The run has kept no answers to held-out items, so none are shown.")
+    best = next((entry for entry in trajectory if entry.text == winner), None)
+    if best is not None:
+        items = {item.id: item for item in problem.items("train")} if problem else {}
+        made = _Rows(store, identity, problem, items, upward)
+        found["train"] = made.split(_paired(start.evaluation, best.evaluation), start.text, winner)
+        if problem is None:
+            missing.append(
+                "The inputs of training items and the models' whole answers are not shown: they "
+                "follow from the problem, which is not at hand."
+            )
+    return found, missing
+
+
+class _Rows:
+    """Makes the rows of a split."""
+
+    def __init__(
+        self,
+        store: Store,
+        identity: Mapping[str, str],
+        problem: Problem | None,
+        items: Mapping[str, Item],
+        upward: bool,
+    ) -> None:
+        self._store, self._identity, self._problem = store, identity, problem
+        self._items, self._facing = items, 1 if upward else -1
+
+    def split(
+        self, pairs: Sequence[tuple[Outcome, Outcome]], start: str, winner: str
+    ) -> dict[str, Any]:
+        """Return a split of :func:`items_of`."""
+        kinds = [_kind(before, after) for before, after in pairs]
+        counts = {k: kinds.count(k) for k in ("both_right", "both_wrong", "fixed", "broken")}
+        shown = [(*p, k) for p, k in zip(pairs, kinds, strict=True) if k not in ("", "both_right")]
+        items = [self._items.get(b.item, Item(b.item)) for b, _, _ in shown]
+        said = self._said([(t, i) for i in items for t in (start, winner)])
+        rows = [
+            {
+                "id": item.id,
+                "input": item.input,
+                "target": item.target,
+                "kind": kind,
+                "before": self._side(before, said[2 * n]),
+                "after": self._side(after, said[2 * n + 1]),
+            }
+            for n, (item, (before, after, kind)) in enumerate(zip(items, shown, strict=True))
+        ]
+        return {**counts, "rows": rows}
+
+    def _said(self, asked: list[tuple[str, Item]]) -> list[str | None]:
+        if self._problem is None:
+            return [None] * len(asked)
+        return outputs(self._store, self._problem, self._identity, asked)
+
+    def _side(self, outcome: Outcome, output: str | None) -> dict[str, Any]:
+        score = outcome.score
+        return {
+            "score": None if score is None else self._facing * score,
+            "answer": outcome.answer,
+            "output": output,
+        }
+
+
+def _paired(first: Evaluation, second: Evaluation) -> list[tuple[Outcome, Outcome]]:
+    """Return the outcomes of two on the items that both were measured on."""
+    other = {outcome.item: outcome for outcome in second.outcomes}
+    return [(o, other[o.item]) for o in first.outcomes if o.item in other]
+
+
+def _kind(before: Outcome, after: Outcome) -> str:
+    if before.score is None or after.score is None:
+        return ""
+    if before.score != after.score:
+        return "fixed" if after.score > before.score else "broken"
+    return "both_right" if before.score >= 1 else "both_wrong"

@@ -1,0 +1,97 @@
+"""How a run is done again: its configuration as TOML, and the command lines."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def again(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what to say and what to type, in order."""
+    name = record["run"]
+    if record["kind"] != "run":
+        lines = [{"say": "A cell of the sweep, looked at closer:", "label": "Command"}]
+        return [
+            line | {"code": "llmopt show CELL\nllmopt report CELL -o cell.html"} for line in lines
+        ]
+    if not record["config"]:
+        return [
+            {
+                "say": "The run was started from Python. Called again with the same problem, "
+                "models and name, it goes on from what is stored and pays for nothing twice:",
+                "code": f'llmopt.optimize(problem, algorithm="{record["algorithm"] or "opro"}", '
+                f'name="{name}")',
+                "label": "Python",
+            },
+            _look(name),
+        ]
+    return [
+        {
+            "say": "This is the whole configuration; saved as run.toml, it gives the same run. "
+            "Paths are those of the machine that ran it.",
+            "code": toml(record["config"]),
+            "label": "Configuration",
+        },
+        {
+            "say": "The same search with models that answer anew, and a recording of all replies:",
+            "code": "llmopt run run.toml --name again --record replies.jsonl",
+            "label": "Command that records",
+        },
+        {
+            "say": "From that recording, to the last digit and without any model:",
+            "code": "llmopt run run.toml --name replayed " + _replaying(record["config"]),
+            "label": "Command that replays",
+        },
+        _look(name),
+    ]
+
+
+def _look(name: str) -> dict[str, str]:
+    return {
+        "say": "On the machine that ran it:",
+        "code": f"llmopt show {name}\nllmopt show {name} --step 1\nllmopt export {name}",
+        "label": "Commands that show it",
+    }
+
+
+def _replaying(config: Mapping[str, Any]) -> str:
+    """Return the options that put a recording in the place of every model."""
+    roles = [role for role in ("scorer", "optimizer", "judge") if role in config]
+    return " ".join(f"-o {role}.model=replay/replies.jsonl" for role in roles)
+
+
+def toml(config: Mapping[str, Any]) -> str:
+    """Return plain tables as TOML that reads back equal; values that are None are left out."""
+    blocks: list[str] = []
+    for table, values in config.items():
+        blocks.append("\n".join([f"[{_key(table)}]", *_pairs(values)]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _text(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(_pairs(value)) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(part) for part in value) + "]"
+    if isinstance(value, str):
+        return _text(value)
+    return json.dumps(value)
+
+
+def _text(value: str) -> str:
+    # TOML has JSON's escapes, but no pairs of surrogates; DEL is to be escaped, too.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

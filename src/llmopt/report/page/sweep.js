@@ -1,0 +1,89 @@
+// A sweep: its table, a curve for each method, and the searches it consists of.
+
+const SHAPES = ["M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", "M-4,-4h8v8h-8z", "M0,-5l5,9h-10z", "M0,-5l5,5l-5,5l-5,-5z", "M-5,-4h10l-5,9z"];
+const DASHES = ["", "7 4", "2 3", "9 3 2 3", "4 2"];
+
+function drawSweep(sweep) {
+  const shares = sweep.measure.shares;
+  part("table").replaceChildren(sweep.rows.length ? comparedTable(sweep) : sweep.lines.length ? linesTable(sweep) : make("p", {}, "Nothing is finished yet."),
+    ...sweep.notes.map((note) => make("p", { class: "remark" }, note)));
+  const tasks = [...new Set(sweep.points.map((p) => p.task))];
+  part("convergence").replaceChildren(...tasks.map((task) => convergence(sweep.points.filter((p) => p.task === task), task, shares)));
+  part("cells").replaceChildren(cellsTable(sweep, shares));
+}
+
+function tableOf(caption, heads, rows) {
+  const table = make("table", {}, make("caption", {}, caption),
+    make("thead", {}, make("tr", {}, heads.map(([name, number]) => make("th", { scope: "col", class: number ? "number" : null }, name)))),
+    make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell, n) =>
+      make(n ? "td" : "th", { scope: n ? null : "row", class: heads[n][1] ? "number" : null }, cell ?? "–"))))));
+  return make("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: 0 }, table);
+}
+
+const percent = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(1) + " %");
+const signed = (value) => (value > 0 ? "+" : "") + (100 * value).toFixed(1);
+
+function comparedTable(sweep) {
+  const heads = [["variant", 0], ["task", 0], ["held out", 1], ["± sd", 1], ["difference", 1], ["p (Holm)", 1], ["it is", 0], ["won–lost", 1], ["mean rank", 1], ["start", 1], ["calls", 1]];
+  return tableOf("Winners on held-out items, compared with the first variant", heads, sweep.rows.map((row) => [
+    row.variant, row.task, percent(row.mean), row.spread === null ? "–" : (100 * row.spread).toFixed(1),
+    row.difference === null ? "–" : `${signed(row.difference)} [${signed(row.difference_low)}, ${signed(row.difference_high)}]`,
+    row.adjusted === null ? "–" : row.adjusted < 1e-4 ? "< 0.0001" : row.adjusted.toFixed(4),
+    row.difference === null ? "–" : row.words, row.difference === null ? "–" : `${row.won}–${row.lost}`,
+    row.rank.toFixed(2), percent(row.start), grouped(Math.round(row.calls))]));
+}
+
+function linesTable(sweep) {
+  const sign = sweep.measure.higher_is_better ? 1 : -1;
+  const heads = [["variant", 0], ["task", 0], ["searches", 1], ["reached the optimum", 1], ["steps to it", 1], ["tried", 1], ["gap", 1], ["level gap", 1], ["best value", 1]];
+  const spread = (value, sd, digits) => (value === null ? "–" : value.toFixed(digits) + (sd === null ? "" : ` ± ${sd.toFixed(digits)}`));
+  const said = "How the searches converged: means over the repetitions, ± standard deviation. Gap: how far the best is from the optimum, in % of it; level gap: the same when as many solutions were tried as by the first variant.";
+  return tableOf(said, heads, sweep.lines.map((line) => [
+    line.variant, line.task || "–", line.cells, line.solved === null ? "–" : `${line.solved} of ${line.cells}`,
+    spread(line.steps, line.steps_sd, 1), spread(line.tried, line.tried_sd, 1), percent(line.gap), percent(line.level_gap), line.best === null ? "–" : amount(sign * line.best)]));
+}
+
+function cellsTable(sweep, shares) {
+  const heads = [["run", 0], ["variant", 0], ["task", 0], ["seed", 1], ["start", 1], [shares ? "held out" : "best", 1], ["steps", 1], ["calls", 1], ["why it ended", 0]];
+  return tableOf("Every finished search, by the name of its run", heads, sweep.cells.map((cell) => [
+    cellName(cell.cell), cell.variant, cell.task || "–", cell.seed, amount(cell.start, shares), amount(cell.score, shares),
+    cell.steps, grouped(cell.calls), cell.stopped]));
+}
+
+// A page of the run may stand beside this one, as `llmopt report RUN` names it.
+const cellName = (name) => make("a", { href: encodeURIComponent(name) + ".html" }, name);
+
+function convergence(points, task, shares) {
+  const variants = [...new Set(points.map((p) => p.variant))];
+  const keys = make("ul", { class: "legend" }, variants.map((variant, n) => make("li", {},
+    draw("svg", { viewBox: "0 0 34 14", class: `series series-${n % 5} long`, "aria-hidden": "true" },
+      draw("path", { class: "line", "stroke-dasharray": DASHES[n % 5], d: "M0,7H34" }), draw("path", { class: "mark", d: SHAPES[n % 5], transform: "translate(17,7)" })), variant)));
+  return make("figure", { class: "drawing full" }, task ? make("figcaption", {}, make("strong", {}, task)) : null, keys,
+    fitted({ class: "chart" }, (width) => curves(points, variants, task, shares, width)));
+}
+
+function curves(points, variants, task, shares, width) {
+  const [height, box] = [320, { left: 62, right: width - 14, top: 22, bottom: 270 }];
+  const last = Math.max(1, ...points.map((p) => p.step));
+  const x = (step) => box.left + (step / last) * (box.right - box.left);
+  const low = (p) => p.mean - (p.sd ?? 0);
+  const high = (p) => p.mean + (p.sd ?? 0);
+  const straight = scaled(points.flatMap((p) => [low(p), p.mean, high(p)]), box.bottom, box.top, shares);
+  const bent = scaled(points.flatMap((p) => [p.mean, high(p)]), box.bottom, box.top, shares);
+  const y = bent.log ? bent : straight;
+  const at = (step, value) => `${x(step).toFixed(1)},${Math.min(box.bottom, Math.max(box.top, y.at(value))).toFixed(1)}`;
+  const told = `Best so far by step${task ? `, ${task}` : ""}: ` + variants.map((v) =>
+    `${v} ends at ${amount(points.filter((p) => p.variant === v).at(-1).mean, shares)}`).join("; ");
+  const drawn = variants.map((variant, n) => {
+    const mine = points.filter((p) => p.variant === variant);
+    // On a logarithmic axis a standard deviation downwards may have no place.
+    const band = [...mine.map((p) => at(p.step, high(p))), ...[...mine].reverse().map((p) => at(p.step, y.log ? p.mean : low(p)))];
+    return draw("g", { class: `series series-${n % 5}` },
+      draw("path", { class: "band", d: `M${band.join("L")}Z` }),
+      draw("path", { class: "line", "stroke-dasharray": DASHES[n % 5], d: "M" + mine.map((p) => at(p.step, p.mean)).join("L") }),
+      mine.map((p) => draw("path", { class: "mark", d: SHAPES[n % 5], transform: `translate(${at(p.step, p.mean)})` })));
+  });
+  const name = shares ? "best score on train" : y.log ? "best value (logarithmic)" : "best value";
+  return draw("svg", { class: "convergence", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": told },
+    frame(box, x, y, last, shares, name), drawn);
+}

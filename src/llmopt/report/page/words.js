@@ -1,0 +1,85 @@
+// What was changed between two texts, word by word.
+
+const MOST_CELLS = 6e6; // of the table of the longest common sequence; beyond, all is new
+
+// Words and single signs, each with the white space behind it.
+const wordsOf = (text) => text.match(/^\s+|(?:[\p{L}\p{M}\p{N}_]+|[^\s\p{L}\p{M}\p{N}_])\s*/gu) ?? [];
+
+// Returns pairs of -1, 0 or 1 (taken out, kept, put in) and a piece of text, in order.
+function wordDiff(before, after) {
+  const [old, now] = [wordsOf(before), wordsOf(after)];
+  const same = (i, j) => old[i].trim() === now[j].trim();
+  let head = 0;
+  while (head < old.length && head < now.length && same(head, head)) head++;
+  let tail = 0;
+  while (tail < old.length - head && tail < now.length - head
+    && same(old.length - 1 - tail, now.length - 1 - tail)) tail++;
+  const [n, m] = [old.length - head - tail, now.length - head - tail];
+  const pieces = now.slice(0, head).map((word) => [0, word]);
+  if (n * m > MOST_CELLS) {
+    pieces.push(...old.slice(head, head + n).map((w) => [-1, w]));
+    pieces.push(...now.slice(head, head + m).map((w) => [1, w]));
+  } else {
+    pieces.push(...common(n, m, (i, j) => same(head + i, head + j))
+      .map(([kind, at]) => [kind, kind < 0 ? old[head + at] : now[head + at]]));
+  }
+  pieces.push(...now.slice(now.length - tail).map((word) => [0, word]));
+  return merged(pieces);
+}
+
+// Returns the steps through two sequences that share as much as can be, what goes out first.
+function common(n, m, same) {
+  const width = m + 1;
+  const best = new Uint16Array((n + 1) * width);
+  for (let i = n - 1; i >= 0; i--) {
+    for (let j = m - 1; j >= 0; j--) {
+      best[i * width + j] = same(i, j)
+        ? best[(i + 1) * width + j + 1] + 1
+        : Math.max(best[(i + 1) * width + j], best[i * width + j + 1]);
+    }
+  }
+  const found = [];
+  let [i, j] = [0, 0];
+  while (i < n || j < m) {
+    if (i < n && j < m && same(i, j)) {
+      found.push([0, j]);
+      i++;
+      j++;
+    } else if (i < n && (j === m || best[(i + 1) * width + j] >= best[i * width + j + 1])) {
+      found.push([-1, i++]);
+    } else {
+      found.push([1, j++]);
+    }
+  }
+  return found;
+}
+
+function merged(pieces) {
+  const found = [];
+  for (const [kind, text] of pieces) {
+    const last = found.at(-1);
+    if (last && last[0] === kind) last[1] += text;
+    else found.push([kind, text]);
+  }
+  return found;
+}
+
+// The two texts as one, with what went out struck through and what came in underlined.
+function diffed(before, after) {
+  const names = { "-1": "del", 0: "span", 1: "ins" };
+  const pieces = wordDiff(before, after).flatMap(([kind, text]) => {
+    const bare = kind ? text.trimEnd() : text;
+    return [make(names[kind], {}, bare), text.slice(bare.length) || (kind < 0 ? " " : "")];
+  });
+  return make("blockquote", { class: "prose diff", dir: "auto" }, pieces);
+}
+
+// The change of the solution, below the two texts.
+function drawDiff(core) {
+  const host = part("diff");
+  if (!host || core.figure || core.start === null || core.start === core.best) return;
+  const [start, best] = [core.candidates[core.start], core.candidates[core.best]];
+  const changed = onDemand("Word by word", () => diffed(start.text, best.text), { class: "change" });
+  changed.open = true;
+  host.replaceChildren(changed);
+}

@@ -1,0 +1,257 @@
+"""A run as one plain document: what a page shows, what is compared, what is handed on.
+
+The document is JSON-able and has the number of its form in ``schema``. Scores in it are in the
+problem's own direction. It is made of the journal and the replies alone; the problem, where it is
+at hand, adds what they do not hold: training items, whole answers, and the plane or the points
+that a figure needs.
+
+    schema, kind             1; "run" or "sweep"
+    run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
+    function, noun, task     whether a Python function was optimized; what one solution is called
+    measure                  {"higher_is_better", "shares"}: shares are of 1, shown per cent
+    verdict, notes, stopped  sentences; ``finished`` says whether there is a result
+    start, best              {"id", "text"}
+    lines, comparisons, …    as :class:`~llmopt.evidence.verdict.Result` has them
+    steps                    [{"step", "candidates", "rejected", "calls", "best"}]
+    prompts                  meta-prompts; a call names its own by position
+    items                    answers of start and winner, by split, where they differ or are wrong
+    usage, prices            by role; a price is in US dollars per million tokens, None: not known
+    config, identity         as given; what makes the run this run
+    optimum                  the best score there can be, or None where that is not known
+    figure                   the plane of two numbers, or the points of tours; None: no figure
+    missing                  what the document cannot tell, and why: sentences
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmopt.errors import ConfigError
+from llmopt.evidence.verdict import LEVEL, score_of
+from llmopt.models.prices import list_price
+from llmopt.problem import optimum_of
+from llmopt.report.figures import figure_of
+from llmopt.report.items import items_of
+from llmopt.report.listing import algorithm_of
+from llmopt.report.steps import calls_and_steps
+from llmopt.report.swept import SWEEP, swept
+from llmopt.search.curve import curve_of
+from llmopt.search.journal import EVALUATION, TESTED, HeldOut, Validation, steps
+from llmopt.trajectory import Trajectory
+from llmopt.types import Candidate
+
+if TYPE_CHECKING:
+    from llmopt.problem import Problem
+    from llmopt.search.journal import Step
+    from llmopt.store.protocol import Store
+
+_FREE = ("local/", "replay/", "scripted/")
+
+SCHEMA = 1
+"""The form of the document; it grows by one when something in it changes its meaning."""
+
+
+def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, Any]:
+    """Return a run, or a sweep, as one document.
+
+    Args:
+        store: Where it is kept.
+        run: Its name.
+        problem: What was optimized, built again; one that is not the run's is not used. None:
+            the document does without what only the problem knows, and says so.
+
+    Raises:
+        StoreError: The store has no such run, or cannot be read.
+        ConfigError: It is an evaluation of given instructions.
+    """
+    config = store.config(run)
+    if EVALUATION in config:
+        raise ConfigError(
+            f"a page shows a run or a sweep, but {run!r} is an evaluation; "
+            f"llmopt show {run} says what it found"
+        )
+    info = next(info for info in store.runs() if info.name == run)
+    head = {
+        "schema": SCHEMA,
+        "kind": SWEEP if SWEEP in config else "run",
+        "run": run,
+        "created": info.created,
+        "status": info.status,
+        "tags": list(info.tags),
+        "note": info.note,
+        "algorithm": "" if SWEEP in config else algorithm_of(config),
+        "config": config.get("source") or {},
+        "identity": config["identity"],
+        "versions": config.get("versions") or {},
+        "seconds": store.seconds(run),
+    }
+    if SWEEP in config:
+        return head | swept(store, run)
+    return head | _run(store, run, config, problem)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a journal says."""
+
+    steps: list[Step]
+    validations: list[Validation]
+    tested: HeldOut | None
+    result: dict[str, Any] | None
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """All steps, told."""
+        made = Trajectory()
+        for step in self.steps:
+            made = made.tell(step.entries)
+        return made
+
+
+def _told(store: Store, run: str) -> _Told:
+    validations: list[Validation] = []
+    told = list(steps(store, run, validated=validations.append))
+    tested, result = None, None
+    for found in store.records(run):  # the last ones: a run that went on has several
+        if found.kind == TESTED:
+            tested = HeldOut.unpacked(found.data)
+        elif found.kind == "result":
+            result = found.data
+    return _Told(told, validations, tested, result)
+
+
+def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None) -> dict[str, Any]:
+    told, identity = _told(store, run), config["identity"]
+    missing: list[str] = []
+    changed = [] if problem is None else _changed(problem, identity)
+    if changed:
+        missing.append(
+            f"The problem is not the run's any more ({', '.join(changed)} differs), so only what "
+            "the run itself has kept is shown."
+        )
+        problem = None
+    upward = identity.get("problem minimize") != "True"
+    result, trajectory = told.result, told.trajectory
+    best = trajectory.best(1)
+    winner = result["best"]["text"] if result else best[0].text if best else ""
+    made, prompts = calls_and_steps(store, told.steps, trajectory, upward=upward)
+    missing += _unkept(made)
+    items, why = items_of(
+        store,
+        identity,
+        problem,
+        trajectory=trajectory,
+        tested=told.tested,
+        winner=winner,
+        upward=upward,
+    )
+    curve = curve_of(((s.number, s.entries) for s in told.steps), told.validations)
+    function = "problem function" in identity
+    usage = result["usage"] if result else _spent(store, run)
+    return {
+        "function": function,
+        "noun": _noun(identity, problem),
+        "task": identity.get("problem task") or identity.get("problem describe") or "",
+        "measure": {"higher_is_better": upward, "shares": not function},
+        "finished": result is not None,
+        **(_found(result) if result else _so_far(trajectory, upward=upward)),
+        "curve": [asdict(point) for point in curve.points(higher_is_better=upward)],
+        "steps": made,
+        "prompts": prompts,
+        "items": items,
+        "optimum": _optimum(problem, upward=upward),
+        "figure": None if problem is None else figure_of(problem, trajectory),
+        "usage": usage,
+        "prices": {role: price_of(role, config, identity) for role in usage},
+        "missing": missing + why,
+    }
+
+
+def _spent(store: Store, run: str) -> dict[str, Any]:
+    return {role: asdict(used) for role, used in store.spent(run).items() if used.calls}
+
+
+def price_of(
+    role: str, config: dict[str, Any], identity: dict[str, str]
+) -> dict[str, Any] | None:
+    """Return what a role's model costs in US dollars per million tokens, and who says so."""
+    tables = config.get("source") or {}
+    # Without a table of its own, the optimizer LLM is the scorer's model.
+    table = tables.get(role) or (tables.get("scorer") if role == "optimizer" else None) or {}
+    given = table.get("price")
+    if given:
+        return {**given, "by": "configuration"}
+    name = identity.get(role) or identity.get(f"problem {role}") or ""
+    if name.startswith(_FREE):
+        return {"input": 0.0, "output": 0.0, "by": "runs here"}
+    model, _, url = name.partition("/")[2].rpartition("@")
+    listed = list_price(model, url) if url else None
+    return {"input": listed.input, "output": listed.output, "by": "list"} if listed else None
+
+
+def _unkept(made: list[dict[str, Any]]) -> list[str]:
+    """Say so where replies that the journal names are not in the store."""
+    lost = sum(call["prompt"] is None for step in made for call in step["calls"])
+    return [f"{lost} calls to the optimizer LLM are not in the store."] if lost else []
+
+
+def _changed(problem: Problem, identity: dict[str, str]) -> list[str]:
+    """Return the names of what differs between a problem and that of a run."""
+    now = problem.fingerprint
+    return sorted(k for k, v in now.items() if identity.get(f"problem {k}", v) != v)
+
+
+def _optimum(problem: Problem | None, *, upward: bool) -> float | None:
+    """Return the best score there can be, where it is known, in the problem's own direction."""
+    found = None if problem is None else optimum_of(problem)
+    return found if found is None or upward else -found
+
+
+def _noun(identity: dict[str, str], problem: Problem | None) -> str:
+    if problem is not None:
+        return problem.description.noun
+    known = {"prompt": "instruction", "points": "tour", "space": "point"}
+    return next((noun for key, noun in known.items() if f"problem {key}" in identity), "text")
+
+
+_KEPT = (
+    *("verdict", "notes", "stopped", "lines", "comparisons", "test", "level"),
+    *("finalists", "optimism", "rejected", "stretch"),
+)
+
+
+def _found(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run found."""
+    ends = {
+        end: {"id": Candidate(result[end]["text"]).id, "text": result[end]["text"]}
+        for end in ("start", "best")
+    }
+    return {key: result.get(key) for key in _KEPT} | ends
+
+
+def _so_far(trajectory: Trajectory, *, upward: bool) -> dict[str, Any]:
+    """Return what a run has found that has not come to its end."""
+    start, best = next(iter(trajectory), None), trajectory.best(1)
+    named = {"start": start, "best": best[0] if best else start}
+    lines = []
+    for label, entry in named.items():
+        if entry is not None:
+            score = score_of(entry.evaluation, higher_is_better=upward)
+            train = asdict(score) if score else None
+            line = {"label": label, "text": entry.text, "train": train}
+            lines.append(line | {"validation": None, "test": None})
+    ends = {
+        end: {"id": entry.candidate.id, "text": entry.text} if entry else None
+        for end, entry in named.items()
+    }
+    return {
+        **dict.fromkeys(_KEPT),
+        "verdict": "Not finished: nothing is tested yet.",
+        "notes": [],
+        "stopped": "",
+        "lines": lines,
+        "comparisons": [],
+        "level": LEVEL,
+        **ends,
+    }

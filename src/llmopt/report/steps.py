@@ -1,0 +1,133 @@
+"""Steps as plain data: each candidate with its scores and lineage, and what was asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.search.journal import Step
+    from llmopt.store.protocol import Store
+    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.types import Call
+
+_DIGITS = 6  # after the point, of a score on one item
+
+
+def calls_and_steps(
+    store: Store, steps: Sequence[Step], trajectory: Trajectory, *, upward: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Return the steps of a run, and the meta-prompts that their calls sent.
+
+    A step is ``{"step", "candidates", "rejected", "calls", "best"}``. A candidate has ``id``,
+    ``text``, ``parents``, ``score``, ``measured``, ``planned``, ``words_changed``, ``outcomes``
+    (see :func:`outcomes`) and ``made_by``: the position of the call in its step whose reply has
+    the text in it, or None. A call has ``key``, ``prompt`` (a position in the meta-prompts; None:
+    the store does not have it), ``reply``, ``reasoning``, ``finish`` and ``tokens`` in and out.
+
+    Args:
+        store: Where the replies are.
+        steps: The steps as told.
+        trajectory: All of them.
+        upward: Whether higher scores are better in the problem's own direction.
+    """
+    order = item_order(trajectory)
+    prompts: dict[tuple[str, str], int] = {}
+    made: list[dict[str, Any]] = []
+    for step in steps:
+        calls = [_call(store, key, prompts) for key in step.calls]
+        said = [" ".join((call["reply"] or "").split()) for call in calls]
+        best = _best(step, made[-1]["best"] if made else None, upward=upward)
+        made.append(
+            {
+                "step": step.number,
+                "candidates": [
+                    _candidate(entry, trajectory, said, order, upward=upward)
+                    for entry in step.entries
+                ],
+                "rejected": [{"text": r.text, "reason": r.reason} for r in step.rejected],
+                "calls": calls,
+                "best": best,
+            }
+        )
+    return made, [{"text": text, "how": how} for text, how in prompts]
+
+
+def _best(step: Step, before: float | None, *, upward: bool) -> float | None:
+    """Return the best full score up to a step; partial ones count while there is no full one."""
+    whole = [e.score for e in step.entries if e.evaluation.score is not None]
+    full = [e.score for e in step.entries if not e.evaluation.partial and e.evaluation.measured]
+    facing = 1 if upward else -1
+    known = [facing * score for score in full or whole] + ([] if before is None else [before])
+    if not known:
+        return None
+    return max(known) if upward else min(known)
+
+
+def item_order(trajectory: Trajectory) -> dict[str, int]:
+    """Return the position of each train item: in the order in which they were first measured."""
+    order: dict[str, int] = {}
+    for entry in trajectory:
+        for outcome in entry.evaluation.outcomes:
+            order.setdefault(outcome.item, len(order))
+    return order
+
+
+def outcomes(entry: Entry, order: dict[str, int], *, upward: bool) -> str | list[float | None]:
+    """Return what a candidate got item by item, in short.
+
+    A text where all scores are 0 or 1: one of ``1``, ``0``, ``-`` (unmeasured) for each item;
+    otherwise a list of scores. Items at the end that were not tried are left out.
+    """
+    found: list[float | None] = [None] * len(order)
+    for outcome in entry.evaluation.outcomes:
+        found[order[outcome.item]] = outcome.score
+    while found and found[-1] is None:
+        found.pop()
+    if all(score in (None, 0, 1) for score in found):
+        return "".join("-" if score is None else str(int(score)) for score in found)
+    facing = 1 if upward else -1
+    return [None if score is None else round(facing * score, _DIGITS) for score in found]
+
+
+def _candidate(
+    entry: Entry, trajectory: Trajectory, said: list[str], order: dict[str, int], *, upward: bool
+) -> dict[str, Any]:
+    score, evaluation = entry.evaluation.score, entry.evaluation
+    text = " ".join(entry.text.split())
+    made_by = next((n for n, reply in enumerate(said) if text and text in reply), None)
+    reasons = sorted({o.reason for o in evaluation.outcomes if o.reason})
+    return {
+        "id": entry.candidate.id,
+        "text": entry.text,
+        "parents": list(entry.candidate.parents),
+        "score": score if score is None or upward else -score,
+        "measured": evaluation.measured,
+        "planned": evaluation.planned,
+        "words_changed": trajectory.words_changed(entry.candidate),
+        "made_by": made_by,
+        "outcomes": outcomes(entry, order, upward=upward) if len(order) > 1 else "",
+        **({"unmeasured": reasons} if reasons else {}),
+    }
+
+
+def _call(store: Store, key: str, prompts: dict[tuple[str, str], int]) -> dict[str, Any]:
+    kept = store.exchange(key)
+    if kept is None:
+        return {"key": key, "prompt": None, "reply": None, "reasoning": "", "finish": ""}
+    call, reply = kept
+    return {
+        "key": key,
+        "prompt": prompts.setdefault((call.text, _how(call)), len(prompts)),
+        "reply": reply.text,
+        "reasoning": reply.reasoning,
+        "finish": reply.finish,
+        "tokens": [reply.usage.input_tokens, reply.usage.output_tokens],
+    }
+
+
+def _how(call: Call) -> str:
+    """Return how a call was sent, in words."""
+    kind = "chat" if call.prompt is None else "raw completion"
+    return f"{kind}, temperature {call.temperature:g}, at most {call.max_tokens} tokens"

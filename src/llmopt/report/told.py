@@ -1,0 +1,87 @@
+"""What the journal of a run says, for those who put runs beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from llmopt.errors import ConfigError
+from llmopt.search.journal import EVALUATION, TESTED, HeldOut, steps
+
+if TYPE_CHECKING:
+    from llmopt.search.journal import Step
+    from llmopt.store.protocol import Store
+    from llmopt.types import Item, Outcome
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the journal of a run says.
+
+    Attributes:
+        run: Its name.
+        config: Its configuration.
+        steps: Its steps.
+        tested: The held-out answers, if it has kept them.
+        result: What it found, as plain data, if it has come to an end.
+    """
+
+    run: str
+    config: dict[str, Any]
+    steps: tuple[Step, ...]
+    tested: HeldOut | None
+    result: dict[str, Any] | None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What makes the run this run."""
+        found: dict[str, str] = self.config["identity"]
+        return found
+
+    @cached_property
+    def items(self) -> dict[str, Item]:
+        """The held-out items by id, without their weights, which depend on the split."""
+        return (
+            {item.id: replace(item, weight=1.0) for item in self.tested.items}
+            if self.tested
+            else {}
+        )
+
+    @cached_property
+    def answers(self) -> dict[Item, Outcome]:
+        """What the winner got on each held-out item; nothing where that was not kept.
+
+        Items of two runs are the same where id, input and target are.
+        """
+        found = self.tested.answers[0][2].outcomes if self.tested else ()
+        return {self.items[o.item]: o for o in found if o.item in self.items}
+
+
+def told_run(store: Store, run: str) -> Told:
+    """Read the journal of a run that searched.
+
+    Raises:
+        ConfigError: It is an evaluation or a sweep, or has measured nothing yet.
+        StoreError: The store has no such run, or cannot be read.
+    """
+    config = store.config(run)
+    kind = "an evaluation" if EVALUATION in config else "a sweep" if "sweep" in config else ""
+    if kind:
+        instead = "llmopt show" if EVALUATION in config else "llmopt sweep"
+        raise ConfigError(
+            f"a comparison is of runs that searched, but {run!r} is {kind}; {instead} has its table"
+        )
+    found = tuple(steps(store, run))
+    if not found:
+        raise ConfigError(
+            f"a comparison is of runs that have measured something, but {run!r} has not; go on "
+            f"with: llmopt resume {run}"
+        )
+    tested, result = None, None
+    for record in store.records(run):  # the last ones: a run that went on has several
+        if record.kind == TESTED:
+            tested = HeldOut.unpacked(record.data)
+        elif record.kind == "result":
+            result = record.data
+    return Told(run, config, found, tested, result)

@@ -1,0 +1,1 @@
+"""Runs in a browser, live while they progress: read-only, and for this machine alone by default."""

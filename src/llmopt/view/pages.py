@@ -1,0 +1,197 @@
+"""What a browser gets: the list, the page of a run with what keeps it live, a comparison.
+
+Texts of models and users are escaped by the templates. Each page lets exactly its own style and
+its own script work, by their hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, get_args
+
+from llmopt.report.page import asset, page, spelled
+from llmopt.report.page.numbers import amount, chance, counted, points
+from llmopt.report.page.pack import packed
+from llmopt.report.progress import clock
+from llmopt.store.protocol import Status
+from llmopt.view.rows import ORDERS, PAGE, Asked, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jinja2 import Environment
+
+    from llmopt.evidence.verdict import Score
+    from llmopt.report.comparing import Compared, RunComparison
+    from llmopt.view.news import News
+
+_SHARED = ("keep.js", "news.js")  # of every page that is live
+_LISTING = ("base.js",)  # of the report's page, for the list
+_COMPARED = ("base.js", "chart.js", "sweep.js")  # for curves
+_MOST_ITEMS = 200  # of those that differ between runs; the command prints all of them
+_POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_SCRIPT = re.compile(r"<script>(.*)</script>", re.DOTALL)
+_SIGNS = {
+    "better": ("good", "▲"),
+    "worse": ("bad", "▼"),
+    "not distinguishable": ("even", "◆"),
+    "no gain": ("even", "◆"),
+}
+
+
+def listing(rows: Rows, asked: Asked) -> str:
+    """Return the list of runs."""
+    return _made(
+        "runs.html",
+        scripts=(*(asset(name) for name in _LISTING), *map(_own, (*_SHARED, "runs.js"))),
+        title="Runs · llmopt",
+        rows=rows,
+        asked=asked,
+        orders=ORDERS,
+        states=get_args(Status),
+        more=asked.most + PAGE,
+        signs=_SIGNS,
+    )
+
+
+def run_page(record: Mapping[str, Any], news: News | None) -> str:
+    """Return the page of a run or a sweep, with a bar on top, and a script that keeps it live.
+
+    Args:
+        record: What :func:`llmopt.report.record.record` gives.
+        news: How the run stood before that was read.
+    """
+    made = page(record, live=True)
+    style, script = _STYLE.search(made), _SCRIPT.search(made[made.rindex("<script>") :])
+    assert style  # noqa: S101 - the report's page has both
+    assert script  # noqa: S101 - as above
+    more = "\n".join(map(_own, (*_SHARED, "run.js")))
+    # In the room of the page's own script, so that parts can be drawn again.
+    room = script[1].removesuffix("})();\n") + more + "\n})();\n"
+    whole = style[1] + _own("view.css")
+    made = made.replace(_hash(style[1]), _hash(whole)).replace(_hash(script[1]), _hash(room))
+    made = made.replace(style[0], f"<style>{whole}</style>")
+    made = made.replace(script[0], f"<script>{room}</script>")
+    bar = _environment().get_template("bar.html").render(record=record, news=news)
+    return made.replace("</a>\n<header", f"</a>\n{bar}\n<header", 1)
+
+
+def comparison(found: RunComparison) -> str:
+    """Return a page with runs beside each other."""
+    names = [f"[{n}] {row.run}" for n, row in enumerate(found.runs, 1)]
+    curves = [
+        {"task": "", "variant": name, "step": step, "mean": score, "sd": None}
+        for name, row in zip(names, found.runs, strict=True)
+        for step, score in enumerate(row.curve)
+    ]
+    several = any(row.corrected is not None for row in found.runs)
+    return _made(
+        "compare.html",
+        scripts=(*map(asset, _COMPARED), *map(_own, (*_SHARED, "compare.js"))),
+        title=f"{' and '.join(row.run for row in found.runs)} compared · llmopt",
+        found=found,
+        names=names,
+        curves=packed({"points": curves, "shares": found.shares}),
+        columns=[
+            name
+            for name in ("train", "validation", "test")
+            if any(getattr(row, name) is not None for row in found.runs)
+        ],
+        tested=any(row.difference for row in found.runs),
+        methods=sorted({row.difference.method for row in found.runs if row.difference}),
+        several=several,
+        changed=found.changed[:_MOST_ITEMS],
+        scored=lambda score: _scored(score, share=found.shares),
+        shown=lambda value: amount(value, share=found.shares),
+        points=lambda value: points(value, share=found.shares),
+        worth=lambda score: _worth(score, share=found.shares),
+        chance=chance,
+        counted=counted,
+        clock=clock,
+        caps=_caps,
+        signs=_SIGNS,
+    )
+
+
+def message(title: str, sentences: tuple[str, ...], link: str = "") -> str:
+    """Return a page that says why there is no other; `link` is the name of a run to go to."""
+    return _made("message.html", title=title, sentences=sentences, link=link)
+
+
+def policy_of(html: str) -> str:
+    """Return the content security policy of a page."""
+    found = _POLICY.search(html)
+    assert found  # noqa: S101 - every page of ours has one
+    return found[1]
+
+
+def _scored(score: Score | None, *, share: bool) -> dict[str, str] | None:
+    if score is None:
+        return None
+    low, high = (amount(end, share=share) for end in (score.interval.low, score.interval.high))
+    spread = f"{low} to {high}, n = {score.n:,}" if score.n > 1 else ""
+    return {"mean": amount(score.mean, share=share), "interval": spread}
+
+
+def _worth(score: float | None, *, share: bool) -> tuple[str, str]:
+    """Return the class and the words for what a winner got on an item."""
+    if score is None:
+        return "even", "not measured"
+    if share and score in (0, 1):
+        return ("good", "right") if score else ("bad", "wrong")
+    return "even", amount(score, share=share)
+
+
+def _caps(row: Compared) -> str:
+    return ", ".join(f"{most:,g} {cap}" for cap, most in row.caps.items()) or "none"
+
+
+def _made(name: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
+    """Fill a template; every text in `values` is escaped there."""
+    from markupsafe import Markup
+
+    body = "\n".join(scripts)
+    script = f'(() => {{\n"use strict";\n{body}\n}})();\n' if body else ""
+    style = asset("page.css") + _own("view.css")
+    allowed = f" script-src '{_hash(script)}'; connect-src 'self';" if script else ""
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}';{allowed} base-uri 'none'; "
+        "form-action 'self'"
+    )
+    return _environment().get_template(name).render(
+        **values,
+        version=version("llmopt"),
+        policy=Markup(policy),  # noqa: S704 - our own words and two hashes
+        style=Markup(style),  # noqa: S704 - our own files
+        script=Markup(script),  # noqa: S704 - our own files
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("llmopt", "view"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=spelled,
+    )
+
+
+@cache
+def _own(name: str) -> str:
+    return files("llmopt.view").joinpath(name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    made = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return f"sha256-{made}"

@@ -1,0 +1,122 @@
+"""What a store holds, as pages: made when asked for, and kept until the run changes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from llmopt.errors import LlmoptError
+from llmopt.report.comparing import compared_runs
+from llmopt.report.listing import algorithm_of
+from llmopt.report.record import record
+from llmopt.view import pages
+from llmopt.view.news import Looks
+from llmopt.view.rows import Asked, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llmopt.problem import Problem
+    from llmopt.store.protocol import Store
+    from llmopt.view.news import News
+
+    Finding = Callable[[Store, str], tuple[Problem | None, str]]
+
+_KEPT = 8  # pages kept; one may have 2 MB
+
+
+class Shelf:
+    """Pages of a store. Nothing is written, and all methods may be called from any thread."""
+
+    def __init__(self, store: Store, problem_of: Finding) -> None:
+        """Read from a store.
+
+        Args:
+            store: Where the runs are kept; the caller closes it.
+            problem_of: Builds a run's problem again: it, and why it cannot be built.
+        """
+        self.store = store
+        self._problem_of = problem_of
+        self._looks = Looks(store)
+        self._reading = Reading(store)
+        self._problems: dict[tuple[str, str], tuple[Problem | None, str]] = {}
+        self._made: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._one = threading.Lock()
+
+    def news(self) -> dict[str, News]:
+        """Return how every run stands.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return self._looks.look()
+
+    def names(self) -> list[str]:
+        """Return the names of all runs, newest first."""
+        return [info.name for info in self.store.runs()]
+
+    def kind(self, run: str) -> str:
+        """Return "sweep", "evaluation", or the name of a run's method.
+
+        Raises:
+            StoreError: There is no such run.
+        """
+        return algorithm_of(self.store.config(run))
+
+    def list(self, asked: Asked) -> str:
+        """Return the page with the list of runs."""
+        with self._one:
+            return pages.listing(self._reading.rows(asked), asked)
+
+    def run(self, run: str) -> str:
+        """Return the page of a run or a sweep.
+
+        Raises:
+            StoreError: There is no such run.
+            ConfigError: It is an evaluation.
+        """
+        with self._one:
+            # The version is older than what is read after it, so nothing new is missed.
+            news = self.news().get(run)
+            key = (run, json.dumps(news.to_dict()) if news else "")
+            if key not in self._made:
+                made = pages.run_page(self._document(run), news)
+                self._made = OrderedDict((k, v) for k, v in self._made.items() if k[0] != run)
+                self._made[key] = made
+                while len(self._made) > _KEPT:
+                    self._made.popitem(last=False)
+            return self._made[key]
+
+    def document(self, run: str) -> dict[str, Any]:
+        """Return a run or a sweep as plain data.
+
+        Raises:
+            StoreError: There is no such run.
+            ConfigError: It is an evaluation.
+        """
+        with self._one:
+            return self._document(run)
+
+    def compared(self, names: Sequence[str]) -> str:
+        """Return the page that puts runs beside each other.
+
+        Raises:
+            StoreError: There is no such run.
+            ConfigError: They cannot be compared.
+        """
+        with self._one:
+            return pages.comparison(compared_runs(self.store, names))
+
+    def _document(self, run: str) -> dict[str, Any]:
+        created = {info.name: info.created for info in self.store.runs()}.get(run, "")
+        key = (run, created)
+        if key not in self._problems and created:
+            try:
+                self._problems[key] = self._problem_of(self.store, run)
+            except LlmoptError as error:  # the page goes without it, and says so
+                self._problems[key] = (None, f"what follows from the problem: {error}")
+        problem, why = self._problems.get(key, (None, ""))
+        found = record(self.store, run, problem)
+        return found | {"missing": [*found.get("missing", ()), why]} if why else found

@@ -1,0 +1,93 @@
+"""What `llmopt check` foretells holds for every method that ships, and for GPO's variants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms.ape import ape
+from llmopt.algorithms.gpo import gpo
+from llmopt.algorithms.pe2 import pe2
+from llmopt.api import prepare
+from llmopt.errors import ConfigError
+from llmopt.models.scripted import ScriptedModel
+from llmopt.rehearsal.estimate import Known, estimate
+from llmopt.testing import scripted
+from llmopt.types import Call, Role, digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llmopt.algorithm import Algorithm
+    from llmopt.problems.prompting import PromptProblem
+
+ROLES: tuple[Role, ...] = ("optimizer", "scorer")
+VARIANTS: dict[str, Algorithm] = {
+    "gpo with summaries": gpo(momentum="summary", reflection="summary"),
+    "gpo with reflection": gpo(reflection="recency"),
+    "gpo asking again": gpo(above="again", words=1),
+    "pe2 asking again": pe2(above="again", words=1),
+    "ape with induction": ape(induced=6),
+}
+
+
+def problem_for(algorithm: Algorithm) -> PromptProblem | None:
+    for task in (scripted.problem(), scripted.stepwise()):
+        try:
+            algorithm.check(task, scripted.model())
+        except ConfigError:
+            continue
+        return task
+    return None
+
+
+METHODS = {name: make() for name, make in ALGORITHMS.items()} | VARIANTS
+FITTING = [name for name, made in METHODS.items() if made.needs_model and problem_for(made)]
+
+
+def readable(call: Call) -> str:
+    """Answer so that whatever is asked for can be used: critiques and summaries too."""
+    said = scripted.answer(call)
+    if call.role == "optimizer" and call.temperature == 0 and "Step" not in said:
+        return f"<TEXT>Answer {digest(call.text)[:6]} slowly.</TEXT>"
+    return said
+
+
+@pytest.mark.parametrize("answer", [scripted.answer, readable], ids=["as usual", "readable"])
+@pytest.mark.parametrize("name", FITTING)
+async def test_what_a_method_takes_lies_within_its_estimate(
+    name: str, answer: Any, tmp_path: Path
+) -> None:
+    """SGDM's summaries are asked for and measured, which no proposal says."""
+    made: Counter[Role] = Counter()
+
+    def counted(call: Call) -> str:
+        made[call.role] += 1
+        return str(answer(call))
+
+    model = ScriptedModel(counted, identity="scripted/counted")
+    algorithm = METHODS[name]
+    task = problem_for(algorithm)
+    assert task
+    task = replace(task, scorer=model)
+    foretold = await estimate(
+        task, algorithm, model, model, known={role: Known() for role in ROLES}, steps=4
+    )
+    options: dict[str, Any] = {"store": tmp_path / "s.sqlite", "steps": 4, "controls": ()}
+    async with prepare(task, algorithm=algorithm, optimizer=model, **options) as run:
+        await run.optimize()
+    for role in ROLES:
+        low, high = (
+            sum(phase.of(role).calls for phase in (plan.starts, *plan.steps, plan.final))
+            for plan in (foretold.low, foretold.high)
+        )
+        assert low <= made[role] <= high, role
+
+
+def test_no_method_for_prompts_is_left_out() -> None:
+    left = {name for name in METHODS if METHODS[name].needs_model} - set(FITTING)
+    assert left == {"evollm"}, "it is for numbers, whose evaluations are not foretold"

@@ -1,0 +1,68 @@
+"""The meta-prompts of regression and tours are reviewed; see test_golden.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llmopt.algorithms.evollm import evollm
+from llmopt.algorithms.opro import opro
+from llmopt.model import Traits
+from llmopt.models.scripted import ScriptedModel
+from llmopt.problems.spaces.landscapes import landscape
+from llmopt.problems.spaces.regression import linear_regression
+from llmopt.problems.spaces.tsp import tsp
+from llmopt.trajectory import Entry, Trajectory
+from llmopt.types import Candidate, Evaluation
+
+if TYPE_CHECKING:
+    from llmopt.algorithm import Algorithm
+    from llmopt.model import Family
+    from llmopt.problems.function import FunctionProblem
+    from llmopt.types import Call
+
+FOLDER = Path(__file__).parent / "numbers"
+FAMILIES: tuple[Family, ...] = ("chat", "brackets", "continuation")
+SHOWN: dict[str, tuple[Algorithm, FunctionProblem]] = {
+    "regression": (opro(), linear_regression()),
+    "regression-as-published": (opro(), linear_regression(decimals=0)),
+    "tours": (opro(shown=10), tsp(10)),
+    "rosenbrock": (opro(), landscape("rosenbrock")),
+    "evollm-regression": (evollm(resolution=100), linear_regression()),
+}
+
+
+async def started(problem: FunctionProblem) -> Trajectory:
+    """Return what a run knows when it has measured the starts."""
+    entries = []
+    for text in problem.starts:
+        outcomes = [await problem.measure(text, item, None) for item in problem.items("train")]
+        entries.append(Entry(Candidate(text), Evaluation(tuple(outcomes), len(outcomes))))
+    return Trajectory().tell(entries)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", SHOWN)
+async def test_the_first_meta_prompt_is_the_reviewed_one(name: str, family: Family) -> None:
+    method, problem = SHOWN[name]
+    sent: list[str] = []
+
+    def answer(call: Call) -> str:
+        sent.append(call.text)
+        return ""
+
+    model = ScriptedModel(answer, traits=Traits(completion=True, family=family))
+    await method.ask(problem, await started(problem), model, 0, 4)
+    path = FOLDER / f"{name}-{family}.txt"
+    if os.environ.get("LLMOPT_GOLDEN") == "write":
+        path.write_text(sent[0] + "\n", encoding="utf-8")
+    assert path.is_file(), f"{path.name} is not written yet; see the top of test_golden.py"
+    assert sent[0] + "\n" == path.read_text(encoding="utf-8")
+
+
+def test_every_file_belongs_to_a_test() -> None:
+    wanted = {f"{name}-{family}" for name in SHOWN for family in FAMILIES}
+    assert {path.stem for path in FOLDER.glob("*.txt")} == wanted
