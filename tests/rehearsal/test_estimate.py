@@ -263,6 +263,19 @@ def test_dollars_and_seconds_limit_what_a_budget_buys() -> None:
     assert found.steps_within(Limits(seconds=15.1))[1] == 0
 
 
+@pytest.mark.parametrize("every", [0, 2])
+def test_many_steps_are_estimated_by_the_last_that_are_gone_through(
+    monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    task, algorithm, more = problem(), opro(samples=4, shown=2), {"validate_every": every}
+    whole = estimated(task, algorithm, steps=12, **more)
+    monkeypatch.setattr("llmopt.rehearsal.rehearse._STEPS", 6)
+    short = estimated(task, algorithm, steps=12, **more)
+    assert len(short.high.steps) == 12
+    assert short.most("scorer").calls == whole.most("scorer").calls
+    assert short.least("optimizer").calls == whole.least("optimizer").calls
+
+
 def test_an_unknown_price_is_unknown_and_never_zero() -> None:
     known: dict[Role, Known] = {"optimizer": Known(None), "scorer": Known(Price(0, 0))}
     found = estimated(problem(), opro(), known=known)

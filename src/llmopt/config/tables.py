@@ -204,7 +204,7 @@ class RunTable(Table):
 
     name: str | None = None
     seed: int = 0
-    steps: int = Field(default=10, ge=0)
+    steps: int = Field(default=10, ge=0, le=1_000_000)
     patience: int = Field(default=0, ge=0)
     target: float | None = None
     validate_every: int = Field(default=0, ge=0)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmopt.types import Call
 
 _STARTS, _NEW = 0.9998, 0.9999  # made-up scores: what is new is better, and nothing is perfect
+_STEPS = 1_000  # steps gone through; more than these are like the last of them
 _MARGIN = 0.1  # by which a race can take more than the two rehearsed ones; simulated: 0.06
 
 
@@ -132,10 +133,12 @@ class _Rehearsal:
         entries = [Candidate(text) for text in shown]
         self._told = _told(self._problem, Trajectory(), entries, _STARTS if self._new else 1.0)
         phases = []
-        for _ in range(done):
+        for _ in range(min(done, _STEPS)):
             checked = self._checked(every)
             phase = await self._step(steps)
             phases.append(replace(phase, scorer=checked + phase.scorer))
+        like = phases[-max(1, every) :]  # one of these has the point of the overfitting curve
+        phases += [like[n % len(like)] for n in range(done - len(phases))]
         checked = self._checked(every)
         final = self._final(finalists)
         return Plan(Phase(scorer=work), tuple(phases), Phase(scorer=checked + final))
