@@ -425,6 +425,17 @@ def test_few_differences_leave_an_interval_that_is_no_point(wins: int, losses: i
     assert interval.high == pytest.approx(gained - lost + half)
 
 
+@pytest.mark.parametrize("wins", range(5))
+def test_few_differences_of_unequal_weight_leave_an_interval_around_the_mean(wins: int) -> None:
+    """Also where a rare class weighs more, as in balanced accuracy, or questions are repeated."""
+    first, second = [0.0] * 100, [1.0] * wins + [0.0] * (100 - wins)
+    weighted = paired_difference(first, second, [6.7] * 5 + [0.7] * 95)
+    clustered = paired_difference(first, second, clusters=[min(90, n) for n in range(100)])
+    for found in (weighted, clustered):
+        assert found.interval.low < found.mean < found.interval.high
+        assert (found.interval.low > 0) <= (found.p_value < 0.05)
+
+
 def test_what_is_needed_is_what_the_plan_says_for_such_items() -> None:
     first, second = [0.0] * 12 + [1.0] * 88, [1.0] * 8 + [0.0] * 6 + [1.0] * 86
     found = paired_difference(first, second)

@@ -191,9 +191,7 @@ def note_unstored(store: Store, run: str, traffic: Traffic) -> None:
 
 def wait(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _in_a_loop():
         return asyncio.run(work)
     found: list[T] = []
     failed: list[BaseException] = []
@@ -210,3 +208,12 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
     if failed:
         raise failed[0]
     return found[0]
+
+
+def _in_a_loop() -> bool:
+    """Return whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -105,6 +105,12 @@ def test_a_deleted_run_leaves_what_the_other_uses(two: Shell) -> None:
     assert "Removed 0 replies" in two.llmopt("gc").err
 
 
+def test_a_run_and_its_control_may_both_be_named(two: Shell) -> None:
+    said = two.llmopt("runs", "delete", "one", "one-control", "--yes", "--json")
+    assert said.data["deleted"] == ["one-control", "one"]
+    assert set(listed(two)) == {"two", "two-control"}
+
+
 def test_a_deletion_is_asked_for(shell: Shell) -> None:
     """No is no; where nobody answers, it is refused."""
     shell.llmopt("run", "run.toml", "-q", "--name", "one")

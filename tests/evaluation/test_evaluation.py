@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llmopt import Asking, FunctionProblem, evaluate, evaluate_async, optimize
 from llmopt.errors import BudgetError, ConfigError, RefusedError, StepFailedError, TransientError
-from llmopt.evidence.comparison import compare, differing
+from llmopt.evidence.comparison import compare, differing, sentence
 from llmopt.models.layers.budget import Limits, Price
 from llmopt.models.scripted import ScriptedModel
 from llmopt.statistics import bootstrap_mean, holm, paired_difference, wilson
@@ -412,3 +412,17 @@ def test_progress_is_told_to_whoever_listens() -> None:
     )
     assert told[0] == ("evaluating", 0, 60)
     assert told[-1] == ("done", 60, 60)
+
+
+def test_more_items_are_asked_for_only_where_they_are_more() -> None:
+    """Four of four won is not enough to tell, but four would not be more."""
+    rows = compare({t: [Outcome(f"{n}", s) for n in range(4)] for t, s in (("a", 0), ("b", 1))}, 1)
+    said = sentence(rows, "test", shares=True)
+    assert said == "[2] is not distinguishable from [1] on 4 test items (+100.0 points)."
+
+
+def test_only_comparisons_that_were_made_are_counted() -> None:
+    scores = {"a": 0.0, "b": 1.0, "c": None}
+    rows = compare({t: [Outcome(f"{n}", s) for n in range(9)] for t, s in scores.items()}, 1)
+    said = sentence(rows, "test", shares=True)
+    assert said == "Against [1]: better: [2]; not comparable: [3]."

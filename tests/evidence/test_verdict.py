@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.errors import BudgetError
-from llmopt.evidence.verdict import Choice, Evidence, decide, final_calls
+from llmopt.evidence.verdict import Choice, Evidence, decide, final_calls, score_of
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
 from llmopt.statistics import holm
@@ -409,3 +409,17 @@ async def test_a_question_that_is_asked_several_times_counts_as_one() -> None:
     wide, narrow = (c.test.difference.interval for c in (often, once) if c.test)
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
     assert often.test.difference.method.endswith("over 15 groups")
+
+
+@pytest.mark.parametrize("right", [1.0, 0.0])
+def test_a_score_that_all_items_share_is_not_certain(right: float) -> None:
+    """Where classes weigh unequally or questions are repeated, as much as where they do not."""
+    plain = [Outcome(f"{n}", right) for n in range(20)]
+    weighted = [replace(o, weight=2.0 if n < 5 else 0.5) for n, o in enumerate(plain)]
+    widths = []
+    for outcomes, groups in ((plain, {}), (plain, {"0": "one", "1": "one"}), (weighted, {})):
+        found = score_of(Evaluation(tuple(outcomes), 20), higher_is_better=True, groups=groups)
+        assert found is not None
+        assert (found.mean, found.n) == (right, 20)
+        widths.append(found.interval.high - found.interval.low)
+    assert 0.1 < widths[0] < widths[1] < widths[2] < 0.3

@@ -196,6 +196,18 @@ def test_a_run_without_a_result_is_shown_with_its_best_on_train(where: Path) -> 
     assert "[2] has no result yet: its best on train stands for its winner." in found.warnings
 
 
+def test_a_run_that_was_interrupted_after_its_result_is_not_said_to_have_ended_early(
+    where: Path,
+) -> None:
+    run(where, "one")
+    run(where, "two", seed=1)
+    with closing(open_store(where)) as store:
+        store.append("two", "status", {"status": "interrupted"})
+    said = " ".join(compared(where, "one", "two").warnings)
+    assert "ended early" not in said
+    assert "[2] went on after its result" in said
+
+
 def test_a_run_that_kept_no_answers_says_how_to_get_them(where: Path) -> None:
     run(where, "one")
     with closing(open_store(where)) as store:

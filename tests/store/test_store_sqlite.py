@@ -127,6 +127,21 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> 
         assert freed.disk > 0
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -float("inf"), "lone \ud800"])
+def test_what_a_step_has_beside_its_calls_hinders_no_deletion(
+    tmp_path: Path, score: float | str
+) -> None:
+    """A problem of the user's own may give any number; its run is tidied like others."""
+    with closing(open_store(filled(tmp_path / "store.sqlite", 2))) as store:
+        store.create("other", {})
+        key = call_number(1).key(MODEL)
+        store.append("other", "step", {"calls": [key], "score": score, "said": "NaN, Infinity"})
+        assert store.delete("tickets").replies == 1
+        assert store.exchange(key)
+        store.delete("other")
+        assert store.collect().replies == 1
+
+
 def test_a_file_gives_its_room_back(tmp_path: Path) -> None:
     path = filled(tmp_path / "store.sqlite", 400)
     with closing(open_store(path)) as store:

@@ -26,6 +26,7 @@ from llmopt.cli.runs import gc, runs
 from llmopt.cli.show import show
 from llmopt.cli.sweep import sweep
 from llmopt.cli.tasks import tasks
+from llmopt.cli.view import view
 from llmopt.errors import LlmoptError
 
 
@@ -78,5 +79,6 @@ for command in (
     show,
     sweep,
     tasks,
+    view,
 ):
     main.add_command(with_common_options(command))

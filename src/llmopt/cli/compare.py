@@ -62,7 +62,8 @@ def _print(out: Console, found: RunComparison) -> None:
     if methods:
         several = any(row.corrected is not None for row in found.runs)
         corrected = ", corrected by Holm for the number of runs" if several else ""
-        _say(out, f"p: {', '.join(methods)}{corrected}.", "dim")
+        alone = " Each interval stands for itself." if several else ""
+        _say(out, f"p: {', '.join(methods)}{corrected}.{alone}", "dim")
     for warning in found.warnings:
         _say(out, f"Warning: {warning}", "yellow")
     if found.changed:

@@ -56,7 +56,7 @@ def export(
     from llmopt.report.exports import FORMATS, TRACKERS
     from llmopt.store import open_store
 
-    form = "json" if as_json else form
+    form = _form(form, as_json=as_json)
     _check(form, tracker, output, rank=rank, start=start, prompt=prompt, text=text)
     kept = open_store(store, new=store is None)
     try:
@@ -79,6 +79,20 @@ def export(
             "format has the first call. The format json has both.",
             err=True,
         )
+
+
+def _form(form: str, *, as_json: bool) -> str:
+    """Return the format that two options name; one may be left out."""
+    from llmopt.errors import ConfigError
+
+    if not as_json:
+        return form
+    given = click.get_current_context().get_parameter_source("form")
+    if form != "json" and given is not click.core.ParameterSource.DEFAULT:
+        raise ConfigError(
+            f"an export has one format, but got --json and --format {form}; leave one out"
+        )
+    return "json"
 
 
 def _check(

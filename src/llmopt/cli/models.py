@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 @click.pass_context
 def models(context: click.Context, *, as_json: bool) -> None:
     """List the models that can be named, and whether their keys and weights are there."""
-    if context.invoked_subcommand is not None:
-        return
+    from llmopt.errors import ConfigError
     from llmopt.models.registry import known_models
+
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise ConfigError(
+                f"options of the list come without a command, but got {context.invoked_subcommand}"
+                f" too; write: llmopt models {context.invoked_subcommand} NAME --json"
+            )
+        return
 
     rows = known_models()
     if as_json:

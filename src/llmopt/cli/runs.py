@@ -133,12 +133,12 @@ def delete(names: tuple[str, ...], *, yes: bool, store: str | None, as_json: boo
             click.echo("Nothing was deleted.", err=True)
             return
         deleted, replies, size = [], 0, 0
-        for info in doomed:
-            # The controls of a run are part of it: they were paid for by it.
-            for name in (*_controls(kept, info.name), info.name):
-                freed = kept.delete(name)
-                deleted.append(name)
-                replies, size = replies + freed.replies, size + freed.bytes
+        # The controls of a run are part of it: they were paid for by it.
+        whole = [name for info in doomed for name in (*_controls(kept, info.name), info.name)]
+        for name in dict.fromkeys(whole):
+            freed = kept.delete(name)
+            deleted.append(name)
+            replies, size = replies + freed.replies, size + freed.bytes
     if as_json:
         print_json({"deleted": deleted, "replies": replies, "bytes": size})
     else:

@@ -46,7 +46,9 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
                 f"llmopt show shows runs, but {run!r} is a sweep; show one of its cells, which "
                 "llmopt runs lists, or give the llmopt sweep command again for the table"
             )
-        if EVALUATION in config and step is None:
+        if EVALUATION in config:
+            if step is not None:
+                raise ConfigError(f"a run has steps, but {run!r} is an evaluation; leave --step out")
             _show_evaluation(kept, run, as_json=as_json, where=store)
             return
         found_on: list[Validation] = []

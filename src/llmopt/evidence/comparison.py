@@ -190,7 +190,9 @@ def sentence(rows: Sequence[Row], part: str, *, shares: bool) -> str:
             words.setdefault(kind, []).append(f"[{number}]")
         kinds = ("better", "worse", "not distinguishable", "not comparable")
         said = "; ".join(f"{kind}: {', '.join(words[kind])}" for kind in kinds if kind in words)
-        return f"Against [1], corrected for {len(rows) - 1} comparisons: {said}."
+        several = sum(row.difference is not None for row in rows)
+        corrected = f", corrected for {several} comparisons" if several > 1 else ""
+        return f"Against [1]{corrected}: {said}."
     row = rows[1]
     if row.difference is None:
         return f"[2] cannot be compared with [1]: no {where} were measured for both."
@@ -199,8 +201,9 @@ def sentence(rows: Sequence[Row], part: str, *, shares: bool) -> str:
         f"[2] is {row.word} {than} [1] on {row.difference.n} {where} "
         f"({points(row.difference.mean, shares)})."
     )
-    if row.word == "not distinguishable" and row.difference.needed:
-        said += f" About {row.difference.needed:,} items would show a difference of this size."
+    needed = row.difference.needed
+    if row.word == "not distinguishable" and needed and needed > row.difference.n:
+        said += f" About {needed:,} items would show a difference of this size."
     return said
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import BudgetError
 from llmopt.evidence.finalists import finalists_of, monotony, on_choosing, standing, unmeasured
 from llmopt.evidence.versus import START, Versus, compared, difference_of, sentence
-from llmopt.statistics import Difference, Interval, bootstrap_mean, wilson
+from llmopt.statistics import Difference, Interval, alike, bootstrap_mean, wilson
 from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation, Usage
 
@@ -349,9 +349,11 @@ def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str
         if o.score is not None
     ]
     scores, weights, clusters = zip(*known, strict=True)
-    single = len(set(clusters)) == len(clusters)
-    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and single:
+    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and len(set(clusters)) == len(scores):
         interval = wilson(sum(scores), len(scores), level)
+    elif len(scores) > 1 and set(scores) in ({0.0}, {1.0}):  # nothing to draw from
+        n = alike(weights, clusters)
+        interval = wilson(scores[0] * n, n, level)
     elif len(scores) > 1:
         interval = bootstrap_mean(scores, weights, level, clusters=clusters)
     else:  # one value of a function has no spread to speak of

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmopt.evidence.verdict import BUDGET
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -45,8 +47,13 @@ def caveats(told: Sequence[Told], rows: Sequence[Compared]) -> Iterator[str]:
     for number, (one, row) in enumerate(zip(told, rows, strict=True), 1):
         if one.result is None:
             yield f"[{number}] has no result yet: its best on train stands for its winner."
-        elif row.status not in ("done", "running"):
+        elif row.status == "budget" and one.result["stopped"].startswith(BUDGET):
             yield f"[{number}] was ended early: {one.result['stopped']}."
+        elif row.status != "done":
+            yield (
+                f"[{number}] went on after its result, or is not done with it: the result may be "
+                "of fewer steps than are shown."
+            )
     yield from _effort(rows)
 
 

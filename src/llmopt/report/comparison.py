@@ -38,7 +38,8 @@ def print_comparison(console: Console, found: Comparison) -> None:
     say(found.verdict, "bold")
     methods = sorted({row.difference.method for row in found.rows if row.difference})
     if methods:
-        corrected = "; corrected: by Holm" if len(found.rows) > 2 else ""  # noqa: PLR2004
+        many = len(found.rows) > 2  # noqa: PLR2004 - only then is there anything to correct
+        corrected = "; corrected: by Holm, and each interval stands for itself" if many else ""
         say(f"p: {', '.join(methods)}{corrected}.", "dim")
     for note in found.notes:
         say(f"Note: {note}", "yellow")

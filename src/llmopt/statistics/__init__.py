@@ -5,7 +5,7 @@ the `seed` argument alone, through ``numpy.random.RandomState``, whose streams a
 same arguments give the same figures on every machine and with every numpy.
 """
 
-from llmopt.statistics.intervals import Interval, bootstrap_mean, wilson
+from llmopt.statistics.intervals import Interval, alike, bootstrap_mean, wilson
 from llmopt.statistics.paired import (
     Difference,
     holm,
@@ -18,6 +18,7 @@ from llmopt.statistics.planning import items_needed, lead_p_value
 __all__ = [
     "Difference",
     "Interval",
+    "alike",
     "bootstrap_mean",
     "holm",
     "items_needed",

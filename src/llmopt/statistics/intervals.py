@@ -109,6 +109,17 @@ def bootstrap_mean(
     return Interval(float(low), float(high))
 
 
+def alike(weights: Sequence[float], clusters: Sequence[Hashable]) -> int:
+    """Return how many independent items of equal weight say as much as these (Kish 1965).
+
+    Args:
+        weights: At least one, above 0.
+        clusters: The cluster of each.
+    """
+    sums = summed(grouped(clusters, len(weights)), np.asarray(weights, dtype=np.float64))
+    return round(float(sums.sum() ** 2 / (sums**2).sum()))
+
+
 def grouped(clusters: Sequence[Hashable], n: int) -> NDArray[np.intp]:
     """Return the number of each item's cluster, counted from 0 in the order of appearance.
 

@@ -121,9 +121,10 @@ def paired_difference(
     else from seeded draws with the observed one counted among them, so that it is
     never 0.
 
-    The interval is the bootstrap's. Where fewer than 5 right or wrong answers differ it has
-    next to nothing to draw from; there it is the adjusted Wald interval of Bonett and Price
-    (2012), which never is a single point.
+    The interval is the bootstrap's. Where right or wrong answers differ in fewer than 5 clusters
+    it has next to nothing to draw from; there it is the adjusted Wald interval of Bonett and
+    Price (2012), which never is a single point. Where clusters weigh unequally, the two answers
+    that it adds weigh as much as the heaviest one.
 
     Args:
         first: Scores of the first, at least one, finite.
@@ -154,8 +155,9 @@ def paired_difference(
     else:
         p_value, method = _sign_flips(summed(group, change * shares), draws, seed)
         method += "" if single else f" over {group.max() + 1:,} groups"
-    if binary and single and wins + losses < _FEW_DIFFER:
-        interval = _bonett_price(losses, wins, n, level)
+    sums = summed(group, change * shares)
+    if binary and int((np.abs(sums) > _NOTHING).sum()) < _FEW_DIFFER:
+        interval = _bonett_price(sums, summed(group, shares), level)
     else:
         interval = bootstrap_mean(
             change.tolist(), shares.tolist(), level, draws, seed, clusters=group.tolist()
@@ -173,11 +175,20 @@ def paired_difference(
     )
 
 
-def _bonett_price(only_first: int, only_second: int, n: int, level: float) -> Interval:
-    """Return the interval of a difference of two paired shares, with a success added to each."""
-    gained, lost = (only_second + 1) / (n + 2), (only_first + 1) / (n + 2)
-    centre = gained - lost
-    half = quantile(level) * math.sqrt((gained + lost - centre**2) / (n + 2))
+def _bonett_price(sums: Floats, shares: Floats, level: float) -> Interval:
+    """Return the interval of a difference of two paired shares, with a success added to each.
+
+    Args:
+        sums: Weighted differences, one per cluster.
+        shares: Weight of each cluster; the two that are added weigh as much as the largest.
+        level: Confidence level.
+    """
+    largest = float(shares.max())
+    total = float(shares.sum()) + 2 * largest
+    centre = float(sums.sum()) / total
+    # The two that are added, a gain and a loss, cancel in the sum and count in its spread.
+    square = float(((sums - centre * shares) ** 2).sum()) + 2 * largest**2 * (1 + centre**2)
+    half = quantile(level) * math.sqrt(square) / total
     return Interval(max(-1.0, centre - half), min(1.0, centre + half))
 
 

@@ -10,6 +10,9 @@ from llmopt.store.protocol import STEP, Freed, check_name
 if TYPE_CHECKING:
     import sqlite3
 
+# Python writes numbers that are not finite as words, over which SQLite would stop.
+_PLAIN = "replace(replace(replace(journal.json, '-Infinity', '0'), 'Infinity', '0'), 'NaN', '0')"
+
 # A run uses what it paid for, what was noted when it found it, and the calls of its steps.
 # Of a run that is older than those notes, everything that was there with it may be used.
 _UNUSED = f"""
@@ -17,7 +20,7 @@ CREATE TEMP TABLE unused AS SELECT key FROM replies WHERE %s
     AND NOT EXISTS (SELECT 1 FROM uses WHERE uses.key = replies.key
         AND uses.run IN (SELECT name FROM runs))
     AND NOT EXISTS (SELECT 1 FROM runs WHERE untraced > replies.created)
-    AND key NOT IN (SELECT value FROM journal, json_each(journal.json, '$.calls')
+    AND key NOT IN (SELECT value FROM journal, json_each({_PLAIN}, '$.calls')
         WHERE kind = '{STEP}')
 """  # noqa: S608 - a constant of ours
 

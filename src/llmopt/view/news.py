@@ -136,6 +136,10 @@ class Waiting:
             self._pending[name] = news
             self._some.set()
 
+    def begin(self) -> None:
+        """Let the first news be told, even if there are none."""
+        self._some.set()
+
     async def get(self) -> dict[str, News | None]:
         """Wait until there is news, and take it."""
         await self._some.wait()
@@ -158,6 +162,7 @@ class Watch:
         self._pause = pause
         self._waiting: set[Waiting] = set()
         self._known: dict[str, News] = {}
+        self._looked = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -173,14 +178,15 @@ class Watch:
         try:
             if self._task is None:
                 self._task = asyncio.create_task(self._looking())
-            else:
+            elif self._looked:
                 for name, news in self._known.items():
                     waiting.put(name, news)
+                waiting.begin()
             yield waiting
         finally:
             self._waiting.discard(waiting)
             if not self._waiting and self._task is not None:
-                task, self._task, self._known = self._task, None, {}
+                task, self._task, self._known, self._looked = self._task, None, {}, False
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
@@ -196,8 +202,11 @@ class Watch:
     def _tell(self, found: dict[str, News]) -> None:
         gone = [name for name in self._known if name not in found]
         changed = {name: news for name, news in found.items() if self._known.get(name) != news}
-        self._known = found
+        first = not self._looked
+        self._known, self._looked = found, True
         for waiting in self._waiting:
+            if first:
+                waiting.begin()
             for name, news in changed.items():
                 waiting.put(name, news)
             for name in gone:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import quote
 
 from llmopt.report.page import asset, page, spelled
 from llmopt.report.page.numbers import amount, chance, counted, points
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jinja2 import Environment
+    from markupsafe import Markup
 
     from llmopt.evidence.verdict import Score
     from llmopt.report.comparing import Compared, RunComparison
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 _SHARED = ("keep.js", "news.js")  # of every page that is live
 _LISTING = ("base.js",)  # of the report's page, for the list
 _COMPARED = ("base.js", "chart.js", "sweep.js")  # for curves
+_FIRST_ITEMS = 12  # of the items that differ between runs; the others are folded
 _MOST_ITEMS = 200  # of those that differ between runs; the command prints all of them
+_MARKS = re.compile("</?span[^>]*>")
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _SCRIPT = re.compile(r"<script>(.*)</script>", re.DOTALL)
@@ -107,6 +111,7 @@ def comparison(found: RunComparison) -> str:
         methods=sorted({row.difference.method for row in found.runs if row.difference}),
         several=several,
         changed=found.changed[:_MOST_ITEMS],
+        first=_FIRST_ITEMS,
         scored=lambda score: _scored(score, share=found.shares),
         shown=lambda value: amount(value, share=found.shares),
         points=lambda value: points(value, share=found.shares),
@@ -164,12 +169,16 @@ def _made(name: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
         f"default-src 'none'; style-src '{_hash(style)}';{allowed} base-uri 'none'; "
         "form-action 'self'"
     )
-    return _environment().get_template(name).render(
-        **values,
-        version=version("llmopt"),
-        policy=Markup(policy),  # noqa: S704 - our own words and two hashes
-        style=Markup(style),  # noqa: S704 - our own files
-        script=Markup(script),  # noqa: S704 - our own files
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            **values,
+            version=version("llmopt"),
+            policy=Markup(policy),  # noqa: S704 - our own words and two hashes
+            style=Markup(style),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704 - our own files
+        )
     )
 
 
@@ -177,7 +186,7 @@ def _made(name: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-    return Environment(
+    made = Environment(
         loader=PackageLoader("llmopt", "view"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
@@ -185,6 +194,21 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=spelled,
     )
+    made.filters |= {"attribute": _attribute, "quoted": _quoted}
+    return made
+
+
+def _attribute(text: str) -> Markup:
+    """Return a text for an attribute: there, no element can mark what is spelled out."""
+    from markupsafe import Markup, escape
+
+    # Escaping leaves what is escaped already, and then the only elements are those marks.
+    return Markup(_MARKS.sub("", escape(spelled(text))))  # noqa: S704 - escaped
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a part of an address."""
+    return quote(text, safe="", errors="surrogatepass")
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.errors import StoreError
@@ -46,7 +46,7 @@ class Asked:
         most: How many rows at most.
     """
 
-    wanted: Wanted = Wanted()
+    wanted: Wanted = field(default_factory=Wanted)
     order: str = "new"
     most: int = PAGE
 
@@ -79,10 +79,10 @@ class Row:
         seconds: Wall time.
         start: Score of the start, as words; empty where there is none.
         best: Score of the winner, or of the best so far, as words.
-        held_out: Whether these two are on held-out items; the best on train otherwise.
+        measured: On what these two were measured; empty for values of a function.
         word: What the winner is, compared with the start; empty where nothing was tested.
-        cost: Dollars as words; empty where a price is not known.
-        used: Calls and tokens as words.
+        cost: What was spent as words: dollars, or calls where a price is not known.
+        used: The rest of it: calls and tokens, or tokens.
         time: Wall time as words; empty where it is not known yet.
     """
 
@@ -92,7 +92,7 @@ class Row:
     seconds: float = 0.0
     start: str = ""
     best: str = ""
-    held_out: bool = False
+    measured: str = ""
     word: str = ""
     cost: str = ""
     used: str = ""
@@ -205,6 +205,7 @@ class Reading:
             row,
             start="" if starts.score is None else amount(sign * starts.score, share=share),
             best="" if best is None else amount(sign * best, share=share),
+            measured=_measured(share=share, tested=False),
         )
 
 
@@ -217,6 +218,10 @@ def _measure(config: Mapping[str, Any]) -> tuple[bool, int]:
     identity = config["identity"]
     sign = -1 if identity.get("problem minimize") == "True" else 1
     return "problem function" not in identity, sign
+
+
+def _measured(*, share: bool, tested: bool) -> str:
+    return "" if not share else "held out" if tested else "on train"
 
 
 def _found(row: Row, result: Mapping[str, Any], config: Mapping[str, Any]) -> Row:
@@ -233,7 +238,9 @@ def _found(row: Row, result: Mapping[str, Any], config: Mapping[str, Any]) -> Ro
     word = against["word"] if against else ""
     if result["start"]["text"] == result["best"]["text"]:
         word = "no gain"
-    return replace(row, start=said[0], best=said[1], held_out=tested, word=word)
+    return replace(
+        row, start=said[0], best=said[1], measured=_measured(share=share, tested=tested), word=word
+    )
 
 
 def _spent(row: Row, usage: Mapping[str, Any], config: dict[str, Any]) -> Row:
@@ -244,6 +251,7 @@ def _spent(row: Row, usage: Mapping[str, Any], config: dict[str, Any]) -> Row:
     identity = config.get("identity", {})
     dollars = [cost(price_of(role, config, identity), used) for role, used in paid.items()]
     known = [usd for usd in dollars if usd is not None]
-    said = f"${sum(known):,.4f}" if known and len(known) == len(dollars) and sum(known) else ""
-    used = f"{counted(calls, 'call')}, {counted(tokens, 'token')}" if calls else ""
-    return replace(row, calls=calls, cost=said, used=used)
+    words = [counted(calls, "call"), counted(tokens, "token")] if calls else []
+    if known and len(known) == len(dollars) and sum(known):
+        words.insert(0, f"${sum(known):,.4f}")
+    return replace(row, calls=calls, cost="".join(words[:1]), used=", ".join(words[1:]))

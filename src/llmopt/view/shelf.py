@@ -65,7 +65,7 @@ class Shelf:
         """
         return algorithm_of(self.store.config(run))
 
-    def list(self, asked: Asked) -> str:
+    def listing(self, asked: Asked) -> str:
         """Return the page with the list of runs."""
         with self._one:
             return pages.listing(self._reading.rows(asked), asked)

@@ -234,7 +234,11 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
         "comparisons": [_versus(v, reach, share=share) for v in found],
         "comparisons_caption": (
             f"The winner against the others on the same held-out items, {level:g} % intervals"
-            + (f"; p-values corrected for {len(found)} comparisons (Holm)" if found[1:] else "")
+            + (
+                f"; p-values corrected for {len(found)} comparisons (Holm), intervals not"
+                if found[1:]
+                else ""
+            )
         ),
         "remarks": list(_remarks(record, same=same)),
     }
