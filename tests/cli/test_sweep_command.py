@@ -176,3 +176,18 @@ def test_a_small_ablation_runs(project: Shell) -> None:
         "order=random",
     ]
     assert len(said.data["cells"]) == 6
+
+
+def test_a_cell_is_continued_by_its_sweep_alone(project: Shell) -> None:
+    """As a run of its own it would find what other cells have bought, and so do more."""
+    project.llmopt("sweep", "orders.toml", "-q")
+    cell = next(run for run in project.runs() if run.startswith("orders."))
+    said = project.llmopt("resume", cell, "-o", "run.steps=60")
+    assert (said.code, said.out) == (2, "")
+    assert f"{cell!r} is a cell of the sweep 'orders'" in said.err
+
+
+def test_seconds_are_no_equal_budget(project: Shell) -> None:
+    said = project.llmopt("sweep", "orders.toml", "-o", "budget.seconds=60")
+    assert said.code == 2
+    assert "budget.seconds is no equal budget" in said.err

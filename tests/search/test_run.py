@@ -99,8 +99,10 @@ async def test_who_evaluates_elsewhere_tells_plain_numbers(tmp_path: Path) -> No
 async def test_what_cannot_be_told_leaves_no_trace(tmp_path: Path, given: list[float]) -> None:
     async with opened(tmp_path) as run:
         asked = await run.ask()
-        with pytest.raises(ValueError, match=r"shorter|finite"):
-            run.tell(asked, given)
+        measured = Evaluation(tuple(Outcome(str(n), score) for n, score in enumerate(given)), 2)
+        for told in (given, [measured]):
+            with pytest.raises(ValueError, match=r"shorter|finite"):
+                run.tell(asked, told)
         assert run.trajectory.steps == 0
         run.tell(asked, [0.5, 0.5])
     assert len(journal(tmp_path)) == 1

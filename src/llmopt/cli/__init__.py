@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -29,11 +32,16 @@ from llmopt.cli.tasks import tasks
 from llmopt.cli.view import view
 from llmopt.errors import LlmoptError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
 
 class _Group(click.Group):
     """Turns the errors of the house into one message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A text that the terminal's or the pipe's encoding does not have is spelled out.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except LlmoptError as error:
@@ -47,6 +55,18 @@ class _Group(click.Group):
 
             say("Interrupted.")
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            from llmopt.report.progress import say
+
+            say(
+                "Error: what is written needs room on the disk, but got: "
+                f"{error.strerror}; make room, and give the command again"
+            )
+            # Python itself would fail at its end with what is still to be written.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(LlmoptError.exit_code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -24,12 +24,18 @@ def configured(config: str, data_dir: str | None, overrides: Sequence[str]) -> t
         ConfigError: There is no such thing, or a key or a value cannot be used.
         DataError: The data folder is none.
     """
-    from llmopt.config.reading import read
+    from llmopt.config.reading import read, tables
+    from llmopt.errors import ConfigError
     from llmopt.recipes import recipe_or_file
 
     if _is_task(config):
         return _of_task(config, data_dir, overrides), config
     path = recipe_or_file(config)
+    if "base" in tables(path):
+        raise ConfigError(
+            f"a configuration describes one run, but {config} is a sweep of runs; start it with: "
+            f"llmopt sweep {config}"
+        )
     if data_dir:
         overrides = (*overrides, f"problem.data_dir={json.dumps(data_dir)}")
     return read(path, overrides), path.stem

@@ -189,21 +189,15 @@ def _base(asked: _Asked, store: Store) -> dict[str, Any]:
     from llmopt.config.reading import absolute, tables
     from llmopt.errors import ConfigError
     from llmopt.recipes import recipe_or_file
-    from llmopt.search.journal import EVALUATION
+    from llmopt.report.export import standing
 
     if asked.config:
         path = recipe_or_file(asked.config)
         found = absolute(tables(path), path.parent)
         kept: tuple[str, ...] = ("problem", "scorer", "judge", "run", "budget")
     elif asked.runs:
-        config = store.config(asked.runs[0])
-        kind = "an evaluation" if EVALUATION in config else "a sweep" if "sweep" in config else ""
-        if kind:
-            raise ConfigError(
-                f"solutions are taken from a run that searched for them, but {asked.runs[0]!r} is "
-                f"{kind}; name a run, which llmopt runs lists"
-            )
-        found = config["source"]
+        standing(store, asked.runs[0])  # it refuses what is no run
+        found = store.config(asked.runs[0])["source"]
         if not found and not (asked.scorer and asked.data):
             raise ConfigError(
                 f"data and model are known of runs that were started from a configuration file, "

@@ -38,11 +38,14 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
     from llmopt.rehearsal.cautions import cautions
     from llmopt.rehearsal.estimate import estimate
     from llmopt.rehearsal.rehearse import first_step
+    from llmopt.store.protocol import check_name
 
     findings = Findings()
     problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]
     run = settings.run
+    if run.name:
+        check_name(run.name)
     models = {
         role: built(table.named(), offline=offline) for role, table in settings.models().items()
     }

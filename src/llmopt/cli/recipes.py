@@ -20,12 +20,15 @@ def recipes(name: str | None, *, as_json: bool) -> None:
     rows = described()
     if name is not None and all(row.name != name for row in rows):
         raise UnknownNameError("a recipe", name, [row.name for row in rows])
-    if as_json:
-        chosen = [asdict(row) for row in rows if name in (None, row.name)]
-        print_json(chosen if name is None else chosen[0])
-        return
     if name is not None:
-        click.echo((FOLDER / f"{name}.toml").read_text(encoding="utf-8"), nl=False)
+        file = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+        if as_json:
+            print_json({**next(asdict(row) for row in rows if row.name == name), "file": file})
+        else:
+            click.echo(file, nl=False)
+        return
+    if as_json:
+        print_json([asdict(row) for row in rows])
         return
     out = console()
     for row in rows:

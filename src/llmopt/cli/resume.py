@@ -46,6 +46,11 @@ def resume(
             f"llmopt resume continues runs, but {run!r} is a sweep; the llmopt sweep command that "
             "began it goes on"
         )
+    if "cell" in config:
+        raise ConfigError(
+            f"llmopt resume continues runs, but {run!r} is a cell of the sweep {config['cell']!r}, "
+            "and its budget is that of all cells; the llmopt sweep command that began it goes on"
+        )
     source = config["source"]
     if not source:
         raise ConfigError(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from llmopt.store.protocol import RunInfo, Store
 
-_OF_SWEEP = 30  # characters of a sweep's name in the names of its cells
 _TAG = re.compile(r"[^\s,#]{1,40}")
 
 
@@ -26,7 +25,9 @@ _TAG = re.compile(r"[^\s,#]{1,40}")
 @click.option("--algorithm", metavar="NAME", help="Only those of this method; evaluation; sweep.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="Only those with this tag.")
 @click.option("--since", metavar="WHEN", help="Only newer ones: 2026-01-31, 7d or 36h.")
-@click.option("--find", metavar="TEXT", help="Only those with it in name, note or configuration.")
+@click.option(
+    "--find", metavar="TEXT", help="Only those with it in name, tags, note or configuration."
+)
 @store_option
 @json_option
 @click.pass_context
@@ -72,10 +73,13 @@ def runs(
 @click.argument("old")
 @click.argument("new")
 @store_option
-def rename(old: str, new: str, store: str | None) -> None:
+@json_option
+def rename(old: str, new: str, store: str | None, *, as_json: bool) -> None:
     """Give a run another name; what it has done and paid for goes with it."""
     from llmopt.errors import ConfigError
 
+    if old == new:
+        raise ConfigError(f"the new name of a run is not taken, but got {new!r}, which is its name")
     with _opened(store) as kept:
         sweep = _sweep_of(kept, old)
         if sweep:
@@ -84,9 +88,18 @@ def rename(old: str, new: str, store: str | None) -> None:
                 f"the sweep {sweep!r}; note what it is instead: llmopt runs note {old} TEXT"
             )
         controls = list(_controls(kept, old))
+        wanted = {_control(new, number) for number in range(1, len(controls) + 1)}
+        taken = sorted(wanted & {info.name for info in kept.runs()} - set(controls))
+        if taken:
+            raise ConfigError(
+                f"the controls of a run are renamed with it, but {taken[0]!r} is another run's "
+                "name; choose another"
+            )
         kept.rename(old, new)
         for number, control in enumerate(controls, 1):
             kept.rename(control, _control(new, number))
+        if as_json:
+            _print_one(kept, new)
 
 
 @runs.command()
@@ -94,7 +107,10 @@ def rename(old: str, new: str, store: str | None) -> None:
 @click.argument("words", metavar="TAG…", nargs=-1, required=True)
 @click.option("--remove", is_flag=True, help="Take the tags away.")
 @store_option
-def tag(run: str, words: tuple[str, ...], *, remove: bool, store: str | None) -> None:
+@json_option
+def tag(
+    run: str, words: tuple[str, ...], *, remove: bool, store: str | None, as_json: bool
+) -> None:
     """Put tags on a run, by which the list can be filtered."""
     from llmopt.errors import ConfigError
 
@@ -107,17 +123,22 @@ def tag(run: str, words: tuple[str, ...], *, remove: bool, store: str | None) ->
         info = _info(kept, run)
         tags = set(info.tags) - set(words) if remove else {*info.tags, *words}
         kept.append(run, LABEL, {"tags": sorted(tags), "note": info.note})
+        if as_json:
+            _print_one(kept, run)
 
 
 @runs.command()
 @click.argument("run")
 @click.argument("text")
 @store_option
-def note(run: str, text: str, store: str | None) -> None:
+@json_option
+def note(run: str, text: str, store: str | None, *, as_json: bool) -> None:
     """Note a sentence about a run; an empty TEXT takes it away."""
     with _opened(store) as kept:
         info = _info(kept, run)
         kept.append(run, LABEL, {"tags": list(info.tags), "note": text.strip()})
+        if as_json:
+            _print_one(kept, run)
 
 
 @runs.command()
@@ -131,6 +152,8 @@ def delete(names: tuple[str, ...], *, yes: bool, store: str | None, as_json: boo
         doomed = [_info(kept, name) for name in dict.fromkeys(names)]
         if not (yes or _agreed(doomed)):
             click.echo("Nothing was deleted.", err=True)
+            if as_json:
+                print_json({"deleted": [], "replies": 0, "bytes": 0})
             return
         deleted, replies, size = [], 0, 0
         # The controls of a run are part of it: they were paid for by it.
@@ -168,6 +191,13 @@ def _opened(store: str | None) -> AbstractContextManager[Store]:
     return closing(open_store(store, new=store is None))
 
 
+def _print_one(store: Store, run: str) -> None:
+    """Print a run as it is in the list, as JSON."""
+    from llmopt.report.listing import listed
+
+    print_json(next(row.to_dict() for row in listed(store) if row.info.name == run))
+
+
 def _info(store: Store, run: str) -> RunInfo:
     """Return the line about a run.
 
@@ -190,6 +220,9 @@ def _agreed(doomed: list[RunInfo]) -> bool:
             err=True,
         )
     except click.Abort as error:
+        click.echo(err=True)  # the question ends without one
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         raise ConfigError(
             "a deletion is confirmed, but nobody answers here; say so with --yes"
         ) from error
@@ -201,12 +234,8 @@ def _freed(replies: int, size: int) -> str:
 
 def _sweep_of(store: Store, run: str) -> str:
     """Return the sweep that a run is or is a cell of, or an empty text."""
-    for info in store.runs():
-        # The names of cells begin with that of their sweep, as far as it fits.
-        own = run == info.name or run.startswith(f"{info.name[:_OF_SWEEP]}.")
-        if own and "sweep" in store.config(info.name):
-            return info.name
-    return ""
+    config = store.config(run)
+    return run if "sweep" in config else str(config.get("cell", ""))
 
 
 def _controls(store: Store, run: str) -> Iterator[str]:

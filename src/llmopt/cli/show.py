@@ -48,7 +48,9 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
             )
         if EVALUATION in config:
             if step is not None:
-                raise ConfigError(f"a run has steps, but {run!r} is an evaluation; leave --step out")
+                raise ConfigError(
+                    f"a run has steps, but {run!r} is an evaluation; leave --step out"
+                )
             _show_evaluation(kept, run, as_json=as_json, where=store)
             return
         found_on: list[Validation] = []

@@ -160,6 +160,8 @@ def _complaint(detail: dict[str, Any]) -> str:
     rule = detail["msg"].removeprefix("Input should be ").partition(", unable to")[0]
     if detail["type"] in ("model_type", "model_attributes_type"):
         rule = "a table"
+    elif detail["type"] == "tuple_type":  # as a TOML file has it
+        rule = "a valid list"
     return f"the key {key!r} is {rule}, but got {detail['input']!r}"
 
 

@@ -87,6 +87,11 @@ class Settings(Table):
             )
         if scorer is None:
             raise ConfigError("the table 'scorer' is missing; its model follows the instructions")
+        aim = self.run.target
+        if aim is not None and not 0 <= aim <= 1:
+            raise ConfigError(
+                f"run.target is a score from 0 to 1, but got {aim:g}; 0.95 stands for 95 %"
+            )
         texts = [*table.instructions, *(start_of(path) for path in table.instructions_from)]
         options: dict[str, Any] = {
             "instructions": texts or None,

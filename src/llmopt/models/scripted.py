@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from llmopt.errors import RefusedError
 from llmopt.model import Traits
 from llmopt.models.wire import estimate
 from llmopt.types import Call, Reply
@@ -47,7 +48,11 @@ class ScriptedModel:
         self.calls += 1
         if self._latency > 0:
             await asyncio.sleep(self._latency)
-        text = self._answer(call)
+        text: object = self._answer(call)
+        if not isinstance(text, str):  # a function named in a configuration is checked by nobody
+            raise RefusedError(
+                f"the function of a scripted model returns a text, but gave {text!r:.100}"
+            )
         return Reply(text=text, usage=estimate(call, text))
 
     async def close(self) -> None:

@@ -172,9 +172,7 @@ def _spent(store: Store, run: str) -> dict[str, Any]:
     return {role: asdict(used) for role, used in store.spent(run).items() if used.calls}
 
 
-def price_of(
-    role: str, config: dict[str, Any], identity: dict[str, str]
-) -> dict[str, Any] | None:
+def price_of(role: str, config: dict[str, Any], identity: dict[str, str]) -> dict[str, Any] | None:
     """Return what a role's model costs in US dollars per million tokens, and who says so."""
     tables = config.get("source") or {}
     # Without a table of its own, the optimizer LLM is the scorer's model.

@@ -165,13 +165,13 @@ class Run:
                 finite; nothing is journaled.
             StoreError: The step cannot be stored.
         """
-        for given in evaluations:
-            if not isinstance(given, Evaluation) and not math.isfinite(given):
-                raise ValueError(f"a score is a finite number, but got {given}")
         full = [
             e if isinstance(e, Evaluation) else Evaluation((Outcome("told", float(e)),), 1)
             for e in evaluations
         ]
+        for outcome in (outcome for evaluation in full for outcome in evaluation.outcomes):
+            if outcome.score is not None and not math.isfinite(outcome.score):
+                raise ValueError(f"a score is a finite number, but got {outcome.score}")
         entries = [Entry(c, e) for c, e in zip(asked.candidates, full, strict=True)]
         told = self.trajectory.tell(entries)
         best = told.best(1)
@@ -213,6 +213,7 @@ class Run:
             self.tell(asked, await self.evaluate(asked.candidates))
         finally:
             self.traffic.end_step()
+        self._note_time()
 
     # -- the whole run --------------------------------------------------------------------
 
@@ -257,11 +258,16 @@ class Run:
             status = "interrupted"
             raise
         finally:
-            self.store.add_seconds(self.name, time.monotonic() - self._began)
-            self._began = time.monotonic()
+            self._note_time()
             self.store.append(self.name, "status", {"status": status})
         self._watch.say(phase="done")
         return result
+
+    def _note_time(self) -> None:
+        """Store the time since the last note, so that a killed process loses one step's at most."""
+        now = time.monotonic()
+        self.store.add_seconds(self.name, now - self._began)
+        self._began = now
 
     async def _search(self) -> str:
         """Do steps until the run stops, and return why it did."""

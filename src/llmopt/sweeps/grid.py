@@ -167,8 +167,13 @@ def sweep_of(
     # each cell would use up a part of its budget, so those of the base are for single runs.
     _set(base, "evidence.controls", [])
     chosen = _slug(name or data.get("name") or usual, _NAME)
-    grid = _Grid(where, base, axes, variants, plain)
-    return Sweep(chosen, tuple(grid.cells(chosen)))
+    cells = tuple(_Grid(where, base, axes, variants, plain).cells(chosen))
+    if any(cell.settings.budget.seconds for cell in cells):
+        raise ConfigError(
+            f"{where}: budget.seconds is no equal budget, because cells share replies and those "
+            f"take no time; take it out of the base and cap {' or '.join(_CAPS)}"
+        )
+    return Sweep(chosen, cells)
 
 
 def _ships(path: Path) -> bool:

@@ -127,7 +127,7 @@ async def run_sweep(
             async def one(number: int, cell: Cell) -> None:
                 shown = view.cell(number, cell.label) if view else contextlib.nullcontext()
                 with shown as listen:
-                    found = await _ran(cell, kept, pool, listen)
+                    found = await _ran(sweep.name, cell, kept, pool, listen)
                 kept.append(sweep.name, CELL, asdict(found))
                 done[cell.name] = found
                 if view:
@@ -187,7 +187,7 @@ async def _each(
 
 
 async def _ran(
-    cell: Cell, store: Store, pool: _Pool, listen: Callable[[Progress], None] | None
+    sweep: str, cell: Cell, store: Store, pool: _Pool, listen: Callable[[Progress], None] | None
 ) -> Done:
     """Do a cell, or what is left of it."""
     problem, options = cell.settings.built_problem(), cell.settings.options()
@@ -196,7 +196,7 @@ async def _ran(
         "optimizer": models.get("optimizer"),
         "rates": {},  # they are kept by the pool, for all cells together
         "name": cell.name,
-        "store": cast("Store", _Charged(store)),
+        "store": cast("Store", _Charged(store, sweep)),
         "progress": listen or False,
         "source": cell.source,
     }
@@ -357,8 +357,12 @@ class _Charged:
     through the rings that charge it.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, sweep: str) -> None:
+        self._store, self._sweep = store, sweep
+
+    def create(self, run: str, config: dict[str, Any]) -> None:
+        """Create a run that says whose cell it is: alone it would find other cells' replies."""
+        self._store.create(run, {**config, "cell": self._sweep})
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
