@@ -122,6 +122,17 @@ def test_a_recipe_as_json_has_its_file(shell: Shell) -> None:
     assert shell.llmopt("recipes", "demo", "--json").data["file"] == file
 
 
+@pytest.mark.parametrize("table", ["nowhere/table.csv", ".", "run.toml/table.csv"])
+def test_a_table_that_cannot_be_written_is_refused_before_the_sweep(
+    shell: Shell, table: str
+) -> None:
+    shell.write("seeds.toml", SWEEP)
+    said = shell.llmopt("sweep", "seeds.toml", "--csv", table)
+    assert (said.code, said.out) == (2, "")
+    assert f"a file that can be written, but got {table!r}" in said.err
+    assert shell.runs() == []
+
+
 def test_what_is_no_run_is_called_by_its_kind(shell: Shell) -> None:
     """Neither a sweep nor an evaluation is said to be a run that was started from Python."""
     shell.write("seeds.toml", SWEEP)

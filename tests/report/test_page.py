@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import HOSTILE, document, hostile, large
 
-from llmopt.report.page import SCRIPTS, asset, page, spelled
+from llmopt.report.page import SCRIPTS, Served, asset, page, spelled
 from llmopt.report.page.again import toml
 from llmopt.report.page.pack import chunks
 
@@ -104,7 +104,7 @@ def test_the_policy_allows_the_page_s_own_style_and_script_and_nothing_else() ->
         assert allowed[1] == f"sha256-{made}"
     assert "unsafe" not in policy
     assert "connect-src" not in policy
-    assert "connect-src 'self'" in page(hostile(), live=True)
+    assert "connect-src 'self'" in page(hostile(), Served("<p>bar</p>", "", ""))
 
 
 def test_a_page_names_nothing_to_load() -> None:

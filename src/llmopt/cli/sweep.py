@@ -105,11 +105,17 @@ def _check_file(table: str) -> None:
     """Refuse a file that cannot be written before anything is paid."""
     from llmopt.errors import ConfigError
 
-    if not Path(table).absolute().parent.is_dir() or Path(table).is_dir():
+    path = Path(table)
+    there = path.exists()
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
         raise ConfigError(
-            f"the table is written to a file in a folder that exists, but got {table!r}; "
+            f"the table goes to a file that can be written, but got {table!r}: {error.strerror}; "
             "name another"
-        )
+        ) from error
+    if not there:
+        path.unlink()
 
 
 def _print_costs(found: Swept, store: str | None) -> None:

@@ -6,8 +6,6 @@ its own script work, by their hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from functools import cache
 from importlib.metadata import version
@@ -15,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote
 
-from llmopt.report.page import asset, page, spelled
+from llmopt.report.page import Served, asset, hash_of, in_room, page, spelled
 from llmopt.report.page.numbers import amount, chance, counted, points
 from llmopt.report.page.pack import packed
 from llmopt.report.progress import clock
@@ -39,8 +37,6 @@ _FIRST_ITEMS = 12  # of the items that differ between runs; the others are folde
 _MOST_ITEMS = 200  # of those that differ between runs; the command prints all of them
 _MARKS = re.compile("</?span[^>]*>")
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
-_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-_SCRIPT = re.compile(r"<script>(.*)</script>", re.DOTALL)
 _SIGNS = {
     "better": ("good", "▲"),
     "worse": ("bad", "▼"),
@@ -71,19 +67,9 @@ def run_page(record: Mapping[str, Any], news: News | None) -> str:
         record: What :func:`llmopt.report.record.record` gives.
         news: How the run stood before that was read.
     """
-    made = page(record, live=True)
-    style, script = _STYLE.search(made), _SCRIPT.search(made[made.rindex("<script>") :])
-    assert style  # noqa: S101 - the report's page has both
-    assert script  # noqa: S101 - as above
-    more = "\n".join(map(_own, (*_SHARED, "run.js")))
-    # In the room of the page's own script, so that parts can be drawn again.
-    room = script[1].removesuffix("})();\n") + more + "\n})();\n"
-    whole = style[1] + _own("view.css")
-    made = made.replace(_hash(style[1]), _hash(whole)).replace(_hash(script[1]), _hash(room))
-    made = made.replace(style[0], f"<style>{whole}</style>")
-    made = made.replace(script[0], f"<script>{room}</script>")
     bar = _environment().get_template("bar.html").render(record=record, news=news)
-    return made.replace("</a>\n<header", f"</a>\n{bar}\n<header", 1)
+    script = "\n".join(map(_own, (*_SHARED, "run.js")))
+    return page(record, Served(bar, _own("view.css"), script))
 
 
 def comparison(found: RunComparison) -> str:
@@ -161,12 +147,11 @@ def _made(name: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
     """Fill a template; every text in `values` is escaped there."""
     from markupsafe import Markup
 
-    body = "\n".join(scripts)
-    script = f'(() => {{\n"use strict";\n{body}\n}})();\n' if body else ""
+    script = in_room(*scripts) if scripts else ""
     style = asset("page.css") + _own("view.css")
-    allowed = f" script-src '{_hash(script)}'; connect-src 'self';" if script else ""
+    allowed = f" script-src '{hash_of(script)}'; connect-src 'self';" if script else ""
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}';{allowed} base-uri 'none'; "
+        f"default-src 'none'; style-src '{hash_of(style)}';{allowed} base-uri 'none'; "
         "form-action 'self'"
     )
     return (
@@ -214,8 +199,3 @@ def _quoted(text: str) -> str:
 @cache
 def _own(name: str) -> str:
     return files("llmopt.view").joinpath(name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    made = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-    return f"sha256-{made}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -33,12 +34,27 @@ _MARKS = re.compile("[\u061c\u200e\u200f]")
 _SPELLED = re.compile(r"(\\u[0-9a-f]{4})")
 
 
-def page(record: Mapping[str, Any], *, live: bool = False) -> str:
+@dataclass(frozen=True)
+class Served:
+    """What a page has more of when it comes from a server, which it may then ask for news.
+
+    Attributes:
+        bar: Safe HTML above the page.
+        style: CSS after the page's own.
+        script: Put into the room of the page's own script, behind it.
+    """
+
+    bar: str
+    style: str
+    script: str
+
+
+def page(record: Mapping[str, Any], served: Served | None = None) -> str:
     """Return the page of a run or a sweep.
 
     Args:
         record: What :func:`llmopt.report.record.record` gives.
-        live: Whether the page may ask the server that it comes from for more.
+        served: What it has more of when a server shows it; None: it is a file of its own.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     from markupsafe import Markup
@@ -53,15 +69,17 @@ def page(record: Mapping[str, Any], *, live: bool = False) -> str:
         finalize=spelled,
     )
     data, cut = chunks(record)
-    style, script = asset("page.css"), _script()
-    connect = " connect-src 'self';" if live else ""
+    style = asset("page.css") + (served.style if served else "")
+    script = in_room(*map(asset, SCRIPTS), *([served.script] if served else []))
+    connect = " connect-src 'self';" if served else ""
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}';{connect} "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src '{hash_of(style)}'; script-src '{hash_of(script)}';"
+        f"{connect} base-uri 'none'; form-action 'none'"
     )
     return made.get_template("template.html").render(
         **summary(record, cut),
         record=record,
+        bar=Markup(served.bar if served else ""),  # noqa: S704 - as Served demands
         policy=Markup(policy),  # noqa: S704 - our own words and two hashes
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own files
@@ -89,13 +107,13 @@ def asset(name: str) -> str:
     return files("llmopt.report.page").joinpath(name).read_text("utf-8")
 
 
-@cache
-def _script() -> str:
-    """Return the page's script: its files in a room of their own."""
-    body = "\n".join(asset(name) for name in SCRIPTS)
+def in_room(*scripts: str) -> str:
+    """Return scripts as one, in a room of their own."""
+    body = "\n".join(scripts)
     return f'(() => {{\n"use strict";\n{body}\n}})();\n'
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """Return a text's hash as a page's policy names it."""
     made = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return f"sha256-{made}"

@@ -55,8 +55,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         "costs": list(cost_sentences(record)) if run else [],
         "setup": list(setup_groups(record)),
         "again": again(record),
-        "footer": f"Made by llmopt {version('llmopt')} from the run's own journal. "
-        "This file loads nothing from anywhere.",
+        "footer": f"Made by llmopt {version('llmopt')} from the run's own journal.",
     }
     head = [("solution", made["titles"]["solution"]), ("evidence", made["titles"]["evidence"])]
     shown = [
