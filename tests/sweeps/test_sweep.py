@@ -504,3 +504,10 @@ def test_the_table_as_csv(tmp_path: Path) -> None:
     assert float(lines[1]["mean"]) == fmean(c.score for c in cells if c.variant == "b")
     assert float(lines[1]["adjusted"]) == rows[1].adjusted
     assert lines[0]["difference"] == ""
+
+
+def test_cells_that_did_no_step_are_pointed_out(folder: Path) -> None:
+    """A budget that buys no step compares nothing but the start with itself."""
+    found = swept(made({"grid": ORDERS, "budget": {"calls": 150}}, folder), folder)
+    assert {cell.steps for cell in found.cells} == {0}
+    assert "4 of 4 cells did no step" in "\n".join(notes(found.rows, found.cells))

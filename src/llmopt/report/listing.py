@@ -150,7 +150,7 @@ def print_runs(console: Console, runs: Iterable[Listed]) -> None:
     for row in rows:
         info = row.info
         best = "-" if info.best is None else shown(info.best)
-        words = " ".join((*(f"#{tag}" for tag in info.tags), info.note))
+        words = " ".join((*(f"#{tag}" for tag in info.tags), *info.note.split()))
         table.add_row(
             info.name,
             info.created[:16].replace("T", " "),

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+OUT_OF_BUDGET = "budget used"
+"""Why a cell stopped that had used its budget."""
+
 CELL = "cell"
 """Kind of the records of a sweep's journal that say what a cell found."""
 
@@ -344,6 +347,12 @@ def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
                 if seeds > 1
                 else "with one seed nothing is known of it."
             )
+        )
+    idle = sum(not cell.steps and cell.stopped == OUT_OF_BUDGET for cell in cells)
+    if idle:
+        found.append(
+            f"{idle} of {len(cells)} cells did no step, for their budget does not buy one; "
+            "llmopt sweep FILE --list says what cells may use."
         )
     if 1 < seeds < _FEW_SEEDS:
         found.append(f"A standard deviation of {seeds} values is itself uncertain.")

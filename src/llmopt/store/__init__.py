@@ -39,6 +39,8 @@ def open_store(where: str | Path | None = None, *, new: bool = True) -> SqliteSt
         )
     if not new and not path.exists():
         raise StoreError(f"a store is a file that exists, but there is no {path}; check the path")
+    if not new and not path.stat().st_size:
+        raise StoreError(f"a store is a file with runs, but {path} is empty; check the path")
     return SqliteStore(path)
 
 

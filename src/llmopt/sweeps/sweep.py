@@ -27,7 +27,7 @@ from llmopt.problems.prompting import PromptProblem
 from llmopt.report.convergence import Converged, Line, course_of, lines_of
 from llmopt.report.progress import Download
 from llmopt.report.sweeping import SweepView
-from llmopt.report.sweeps import CELL, Done, Row, courses_of, summarized
+from llmopt.report.sweeps import CELL, OUT_OF_BUDGET, Done, Row, courses_of, summarized
 from llmopt.search.journal import UNSTORED
 from llmopt.store import open_store
 from llmopt.types import Evaluation, digest
@@ -223,7 +223,7 @@ async def _ran(
         start=result.test.start.mean if result.test else course.begin,
         best=result.best.text,
         verdict=result.verdict,
-        stopped="budget used" if result.out_of_budget else result.stopped,
+        stopped=OUT_OF_BUDGET if result.out_of_budget else result.stopped,
         steps=result.steps,
         candidates=result.candidates,
         calls=calls,
