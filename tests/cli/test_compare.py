@@ -46,6 +46,18 @@ def test_the_document_has_everything(two: Shell) -> None:
     assert found["warnings"]
 
 
+def test_a_page_is_one_file_that_asks_nobody(two: Shell) -> None:
+    said = two.llmopt("compare", "one", "two", "-o", "page.html")
+    assert (said.code, said.out.startswith("page.html (")) == (0, True)
+    page = (two.folder / "page.html").read_text("utf-8")
+    assert "connect-src" not in page
+    assert 'href="/' not in page
+    assert "EventSource" not in page
+    assert "Paired test" in page
+    refused = two.llmopt("compare", "one", "two", "-o", "missing/page.html")
+    assert (refused.code, "name another one with -o" in refused.err) == (2, True)
+
+
 def test_nothing_is_asked_and_nothing_is_written(two: Shell) -> None:
     before = two.llmopt("runs", "--json").data
     two.llmopt("compare", "one", "two")

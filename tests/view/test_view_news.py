@@ -198,5 +198,5 @@ async def test_a_server_that_ends_lets_its_readers_go(tmp_path: Path) -> None:
         await client.start_server()
         answer = await client.get("/events")
         await client.server.close()
-        assert await answer.content.read() == b": nothing new\n\n"
+        assert (await answer.content.read()).endswith(b"\n\n")
         await client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -27,9 +28,17 @@ _SMALL = 0.0001
 
 @click.command()
 @click.argument("runs", metavar="RUN RUN …", nargs=-1)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write a page to show to others into this file.",
+)
 @store_option
 @json_option
-def compare(runs: tuple[str, ...], store: str | None, *, as_json: bool) -> None:
+def compare(
+    runs: tuple[str, ...], *, output: Path | None, store: str | None, as_json: bool
+) -> None:
     """Put two or more runs beside each other, and compare their winners with the first one's.
 
     The winners are compared on the held-out items that the runs have in common, as the answers
@@ -40,7 +49,12 @@ def compare(runs: tuple[str, ...], store: str | None, *, as_json: bool) -> None:
 
     with closing(open_store(store, new=store is None)) as kept, doing("reading the runs"):
         found = compared_runs(kept, runs)
-    if as_json:
+    if output is not None:
+        from llmopt.cli.report import write_page
+        from llmopt.view.pages import comparison
+
+        write_page(output, comparison(found, alone=True), as_json=as_json)
+    elif as_json:
         print_json(found.to_dict())
     else:
         _print(console(), found)

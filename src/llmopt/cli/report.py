@@ -29,7 +29,6 @@ def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -
 
     The page is a single file that loads nothing from anywhere. No model is called.
     """
-    from llmopt.errors import DataError
     from llmopt.report.page import page
     from llmopt.report.record import record
     from llmopt.store import open_store
@@ -43,7 +42,18 @@ def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -
     if why:
         found = found | {"missing": [*found.get("missing", ()), why]}
     path = output or Path(f"{run}.html")
-    data = page(found).encode("utf-8")
+    write_page(path, page(found), as_json=as_json)
+
+
+def write_page(path: Path, html: str, *, as_json: bool) -> None:
+    """Write a page into a file, and say so.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    from llmopt.errors import DataError
+
+    data = html.encode("utf-8")
     try:
         path.write_bytes(data)
     except OSError as error:

@@ -1,9 +1,4 @@
-// The curves of the compared runs, drawn by what draws those of a sweep; live while one goes on.
-
-async function curved() {
-  const core = await chunk("core");
-  document.getElementById("curves").replaceChildren(convergence(core.points, "", core.shares));
-}
+// A comparison is drawn again while one of its runs goes on.
 
 const names = new Set(new URLSearchParams(location.search).getAll("run"));
 const redraw = paced(async () => {
@@ -24,4 +19,3 @@ listen("/events", (run, news) => {
   stood.set(run, news.version);
   return "";
 });
-curved().then(() => { document.body.dataset.drawn = "yes"; });

@@ -72,8 +72,13 @@ def run_page(record: Mapping[str, Any], news: News | None) -> str:
     return page(record, Served(bar, _own("view.css"), script))
 
 
-def comparison(found: RunComparison) -> str:
-    """Return a page with runs beside each other."""
+def comparison(found: RunComparison, *, alone: bool = False) -> str:
+    """Return a page with runs beside each other.
+
+    Args:
+        found: The runs.
+        alone: Whether it is a file of its own, which links to nothing and asks no server.
+    """
     names = [f"[{n}] {row.run}" for n, row in enumerate(found.runs, 1)]
     curves = [
         {"task": "", "variant": name, "step": step, "mean": score, "sd": None}
@@ -83,7 +88,11 @@ def comparison(found: RunComparison) -> str:
     several = any(row.corrected is not None for row in found.runs)
     return _made(
         "compare.html",
-        scripts=(*map(asset, _COMPARED), *map(_own, (*_SHARED, "compare.js"))),
+        scripts=(
+            *map(asset, _COMPARED),
+            *map(_own, ("curves.js",) if alone else (*_SHARED, "curves.js", "compare.js")),
+        ),
+        alone=alone,
         title=f"{' and '.join(row.run for row in found.runs)} compared · llmopt",
         found=found,
         names=names,
@@ -143,22 +152,25 @@ def _caps(row: Compared) -> str:
     return ", ".join(f"{most:,g} {cap}" for cap, most in row.caps.items()) or "none"
 
 
-def _made(name: str, scripts: tuple[str, ...] = (), **values: Any) -> str:
+def _made(name: str, scripts: tuple[str, ...] = (), *, alone: bool = False, **values: Any) -> str:
     """Fill a template; every text in `values` is escaped there."""
     from markupsafe import Markup
 
     script = in_room(*scripts) if scripts else ""
     style = asset("page.css") + _own("view.css")
-    allowed = f" script-src '{hash_of(script)}'; connect-src 'self';" if script else ""
+    allowed = f" script-src '{hash_of(script)}';" if script else ""
+    asked = " connect-src 'self';" if script and not alone else ""
+    sent = "'none'" if alone else "'self'"
     policy = (
-        f"default-src 'none'; style-src '{hash_of(style)}';{allowed} base-uri 'none'; "
-        "form-action 'self'"
+        f"default-src 'none'; style-src '{hash_of(style)}';{allowed}{asked} base-uri 'none'; "
+        f"form-action {sent}"
     )
     return (
         _environment()
         .get_template(name)
         .render(
             **values,
+            alone=alone,
             version=version("llmopt"),
             policy=Markup(policy),  # noqa: S704 - our own words and two hashes
             style=Markup(style),  # noqa: S704 - our own files
