@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import llmopt
+from llmopt.evidence.comparison import Differing
 from llmopt.evidence.verdict import Score
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.spaces.regression import linear_regression
-from llmopt.report.comparing import ChangedItem, Compared, RunComparison
+from llmopt.report.comparing import Compared, RunComparison
 from llmopt.report.listing import Listed
 from llmopt.report.wording import Change
 from llmopt.statistics import Difference, Interval
@@ -126,5 +127,5 @@ def hostile_comparison(text: str) -> RunComparison:
     kinds: tuple[Any, ...] = ("same", "out", "in")
     wording = tuple(Change(kind, text) for kind in kinds)
     other = replace(row, run=f"{text}2", difference=difference, corrected=0.03, wording=wording)
-    items = tuple(ChangedItem(text, text, text, (1.0, 0.0), (text, text)) for _ in range(20))
+    items = tuple(Differing(text, text, text, (1.0, 0.0), (text, text)) for _ in range(20))
     return RunComparison((row, other), True, True, items, text, (text,))

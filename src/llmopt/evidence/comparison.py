@@ -63,14 +63,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Differing:
-    """An item on which some instruction scored otherwise than the first.
+    """An item on which some instruction, or some run's winner, scored otherwise than the first.
 
     Attributes:
         item: Id of the item.
         input: What the scorer LLM was given.
         target: The expected answer.
-        scores: One per instruction: the mean over its answers; None: unmeasured.
-        answers: One per instruction: the answer it gave most often; None: none was readable.
+        scores: One each, in the problem's own direction: the mean over its answers; None: it was
+            not measured.
+        answers: One each: the answer it gave most often; None: none was readable.
     """
 
     item: str

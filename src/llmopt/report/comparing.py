@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.evidence.comparison import points
+from llmopt.evidence.comparison import Differing, points
 from llmopt.evidence.verdict import LEVEL, Score, score_of
 from llmopt.evidence.versus import difference_of
 from llmopt.report.caveats import caveats
@@ -119,25 +119,6 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class ChangedItem:
-    """A held-out item on which some winner scored otherwise than the first run's.
-
-    Attributes:
-        item: Id of the item.
-        input: What the scorer LLM was given.
-        target: The expected answer.
-        scores: One per run, in the problem's own direction; None: unmeasured, or not its item.
-        answers: One per run: what was read from the reply; None: nothing could be.
-    """
-
-    item: str
-    input: str
-    target: str
-    scores: tuple[float | None, ...]
-    answers: tuple[str | None, ...]
-
-
-@dataclass(frozen=True)
 class RunComparison:
     """Two or more runs beside each other.
 
@@ -153,7 +134,7 @@ class RunComparison:
     runs: tuple[Compared, ...]
     shares: bool
     higher_is_better: bool
-    changed: tuple[ChangedItem, ...]
+    changed: tuple[Differing, ...]
     verdict: str
     warnings: tuple[str, ...]
 
@@ -309,7 +290,7 @@ def _corrected(rows: Sequence[Compared]) -> tuple[Compared, ...]:
     return tuple(replace(r, corrected=next(adjusted)) if r.difference else r for r in rows)
 
 
-def _changed(told: Sequence[Told], *, sign: int) -> tuple[ChangedItem, ...]:
+def _changed(told: Sequence[Told], *, sign: int) -> tuple[Differing, ...]:
     """Return the first run's items on which the winners of others scored otherwise."""
     columns = [one.answers for one in told]
     found = []
@@ -318,7 +299,7 @@ def _changed(told: Sequence[Told], *, sign: int) -> tuple[ChangedItem, ...]:
         scores = {o.score for o in here if o is not None and o.score is not None}
         if before.score is not None and len(scores) > 1:
             found.append(
-                ChangedItem(
+                Differing(
                     item.id,
                     item.input,
                     item.target,
