@@ -24,7 +24,7 @@ that a figure needs.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
@@ -36,15 +36,15 @@ from llmopt.report.items import items_of
 from llmopt.report.listing import algorithm_of
 from llmopt.report.steps import calls_and_steps
 from llmopt.report.swept import SWEEP, swept
+from llmopt.report.told import told
 from llmopt.search.curve import curve_of
-from llmopt.search.journal import EVALUATION, TESTED, HeldOut, Validation, steps
-from llmopt.trajectory import Trajectory
+from llmopt.search.journal import EVALUATION
 from llmopt.types import Candidate
 
 if TYPE_CHECKING:
     from llmopt.problem import Problem
-    from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
+    from llmopt.trajectory import Trajectory
 
 _FREE = ("local/", "replay/", "scripted/")
 
@@ -91,38 +91,8 @@ def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, 
     return head | _run(store, run, config, problem)
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What a journal says."""
-
-    steps: list[Step]
-    validations: list[Validation]
-    tested: HeldOut | None
-    result: dict[str, Any] | None
-
-    @property
-    def trajectory(self) -> Trajectory:
-        """All steps, told."""
-        made = Trajectory()
-        for step in self.steps:
-            made = made.tell(step.entries)
-        return made
-
-
-def _told(store: Store, run: str) -> _Told:
-    validations: list[Validation] = []
-    told = list(steps(store, run, validated=validations.append))
-    tested, result = None, None
-    for found in store.records(run):  # the last ones: a run that went on has several
-        if found.kind == TESTED:
-            tested = HeldOut.unpacked(found.data)
-        elif found.kind == "result":
-            result = found.data
-    return _Told(told, validations, tested, result)
-
-
 def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None) -> dict[str, Any]:
-    told, identity = _told(store, run), config["identity"]
+    journal, identity = told(store, run), config["identity"]
     missing: list[str] = []
     changed = [] if problem is None else _changed(problem, identity)
     if changed:
@@ -132,21 +102,21 @@ def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None
         )
         problem = None
     upward = identity.get("problem minimize") != "True"
-    result, trajectory = told.result, told.trajectory
+    result, trajectory = journal.result, journal.trajectory
     best = trajectory.best(1)
     winner = result["best"]["text"] if result else best[0].text if best else ""
-    made, prompts = calls_and_steps(store, told.steps, trajectory, upward=upward)
+    made, prompts = calls_and_steps(store, journal.steps, trajectory, upward=upward)
     missing += _unkept(made)
     items, why = items_of(
         store,
         identity,
         problem,
         trajectory=trajectory,
-        tested=told.tested,
+        tested=journal.tested,
         winner=winner,
         upward=upward,
     )
-    curve = curve_of(((s.number, s.entries) for s in told.steps), told.validations)
+    curve = curve_of(((s.number, s.entries) for s in journal.steps), journal.validations)
     function = "problem function" in identity
     usage = result["usage"] if result else _spent(store, run)
     return {

@@ -1,4 +1,4 @@
-"""What the journal of a run says, for those who put runs beside each other."""
+"""What the journal of a run says, for those who show runs or put them beside each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.search.journal import EVALUATION, TESTED, HeldOut, steps
+from llmopt.search.journal import EVALUATION, TESTED, HeldOut, Validation, steps
+from llmopt.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from llmopt.search.journal import Step
@@ -23,6 +24,7 @@ class Told:
         run: Its name.
         config: Its configuration.
         steps: Its steps.
+        validations: The points of its overfitting curve.
         tested: The held-out answers, if it has kept them.
         result: What it found, as plain data, if it has come to an end.
     """
@@ -30,6 +32,7 @@ class Told:
     run: str
     config: dict[str, Any]
     steps: tuple[Step, ...]
+    validations: tuple[Validation, ...]
     tested: HeldOut | None
     result: dict[str, Any] | None
 
@@ -38,6 +41,14 @@ class Told:
         """What makes the run this run."""
         found: dict[str, str] = self.config["identity"]
         return found
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """All steps, told."""
+        made = Trajectory()
+        for step in self.steps:
+            made = made.tell(step.entries)
+        return made
 
     @cached_property
     def items(self) -> dict[str, Item]:
@@ -58,8 +69,25 @@ class Told:
         return {self.items[o.item]: o for o in found if o.item in self.items}
 
 
+def told(store: Store, run: str) -> Told:
+    """Read the journal of a run, as far as it has come.
+
+    Raises:
+        StoreError: The store has no such run, or cannot be read.
+    """
+    validations: list[Validation] = []
+    found = tuple(steps(store, run, validated=validations.append))
+    tested, result = None, None
+    for record in store.records(run):  # the last ones: a run that went on has several
+        if record.kind == TESTED:
+            tested = HeldOut.unpacked(record.data)
+        elif record.kind == "result":
+            result = record.data
+    return Told(run, store.config(run), found, tuple(validations), tested, result)
+
+
 def told_run(store: Store, run: str) -> Told:
-    """Read the journal of a run that searched.
+    """Read the journal of a run that is compared with others.
 
     Raises:
         ConfigError: It is an evaluation or a sweep, or has measured nothing yet.
@@ -72,16 +100,10 @@ def told_run(store: Store, run: str) -> Told:
         raise ConfigError(
             f"a comparison is of runs that searched, but {run!r} is {kind}; {instead} has its table"
         )
-    found = tuple(steps(store, run))
-    if not found:
+    found = told(store, run)
+    if not found.steps:
         raise ConfigError(
             f"a comparison is of runs that have measured something, but {run!r} has not; go on "
             f"with: llmopt resume {run}"
         )
-    tested, result = None, None
-    for record in store.records(run):  # the last ones: a run that went on has several
-        if record.kind == TESTED:
-            tested = HeldOut.unpacked(record.data)
-        elif record.kind == "result":
-            result = record.data
-    return Told(run, config, found, tested, result)
+    return found
