@@ -4,7 +4,8 @@
 
 An OPRO run of 5 steps x 8 candidates x 64 items, with the store on disk, against a mock server
 with 50 ms a reply, at 64 and at 256 in flight; then the floor, which makes the same number of
-calls in the same waves with bare aiohttp and does nothing with the replies. Wall time is
+calls in the same waves with bare aiohttp and does nothing with the replies. The run has no
+controls: "sampling" would search again, in small waves that the floor would have to repeat. Wall time is
 compared as a ratio within one round, processor time is per call.
 
 The last row draws the latency from a log-normal distribution (p99 = 10 x median). How busy the
@@ -105,7 +106,12 @@ async def ours(url: str, slots: int, store: Path) -> tuple[float, float, int]:
     model = OpenAIModel("mock", base_url=url)
     began, cpu = time.perf_counter(), time.process_time()
     result = await optimize_async(
-        problem(model), steps=STEPS, concurrency=slots, store=store, progress=False
+        problem(model),
+        steps=STEPS,
+        concurrency=slots,
+        store=store,
+        progress=False,
+        controls=(),
     )
     spent = (time.perf_counter() - began, time.process_time() - cpu)
     await model.close()
