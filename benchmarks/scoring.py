@@ -5,8 +5,8 @@
 An OPRO run of 5 steps x 8 candidates x 64 items, with the store on disk, against a mock server
 with 50 ms a reply, at 64 and at 256 in flight; then the floor, which makes the same number of
 calls in the same waves with bare aiohttp and does nothing with the replies. The run has no
-controls: "sampling" would search again, in small waves that the floor would have to repeat. Wall time is
-compared as a ratio within one round, processor time is per call.
+controls: "sampling" would search again, in small waves that the floor would have to repeat.
+Wall time is compared as a ratio within one round, processor time is per call.
 
 The last row draws the latency from a log-normal distribution (p99 = 10 x median). How busy the
 slots were is what the server saw: requests in work over slots, from the first request of a

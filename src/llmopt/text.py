@@ -50,6 +50,11 @@ def word_distance(old: str, new: str) -> int:
     return int(row[-1])
 
 
+def folded(text: str) -> str:
+    """Return what texts have in common that differ in case and white space only."""
+    return " ".join(text.casefold().split())
+
+
 def one_line(text: str, width: int = 100) -> str:
     """Return `text` on one line of at most `width` characters, control characters as spaces.
 

@@ -17,6 +17,7 @@ from llmopt.errors import BudgetError, ConfigError, RefusedError, StepFailedErro
 from llmopt.evidence.comparison import compare, differing, sentence
 from llmopt.models.layers.budget import Limits, Price
 from llmopt.models.scripted import ScriptedModel
+from llmopt.problems.prompting import PromptProblem
 from llmopt.statistics import bootstrap_mean, holm, paired_difference, wilson
 from llmopt.store import open_store
 from llmopt.testing import scripted
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.evidence.comparison import Comparison
-    from llmopt.problems.prompting import PromptProblem
     from llmopt.search.progress import Progress
     from llmopt.types import Call
 
@@ -171,7 +171,7 @@ def test_only_what_is_measured_counts(pairs: list[tuple[float | None, float | No
         text: [Outcome(str(n), pair[at]) for n, pair in enumerate(pairs)]
         for at, text in enumerate(("a", "b"))
     }
-    rows = compare(found, 1)
+    rows = compare(found, 1, groups={})
     for at, row in enumerate(rows):
         known = [score for pair in pairs if (score := pair[at]) is not None]
         assert (row.measured, row.planned) == (len(known), len(pairs))
@@ -184,7 +184,7 @@ def test_only_what_is_measured_counts(pairs: list[tuple[float | None, float | No
     if difference:
         assert difference.mean == pytest.approx(sum(b - a for a, b in both) / len(both))
         assert difference.wins - difference.losses == sum(b - a for a, b in both)
-    swapped = compare({"b": found["b"], "a": found["a"]}, 1)[1].difference
+    swapped = compare({"b": found["b"], "a": found["a"]}, 1, groups={})[1].difference
     assert (swapped is None) == (difference is None)
     if swapped and difference:
         assert swapped.mean == pytest.approx(-difference.mean)
@@ -231,6 +231,21 @@ def test_items_are_the_clusters() -> None:
     assert difference.p_value == pytest.approx(clustered.p_value)
 
 
+def test_rows_with_equal_inputs_are_one_question() -> None:
+    """As in the verdict of a run: twelve rows of four questions do not make twelve."""
+    rows = [
+        {"input": f"Question {n % 4}?", "target": "no" if n % 4 == 3 else "yes"} for n in range(12)
+    ]
+    repeated = PromptProblem.from_rows(rows, sizes=(6, 0, 6), task="Answer.")
+    often = model(lambda call: "no" if "Answer" in call.text else "yes")
+    found = done(often, problem=repeated, part="all", texts=("Answer.", "Think twice."))
+    first, second = ([outcome.score or 0.0 for outcome in row.outcomes] for row in found.rows)
+    items = [*repeated.items("train"), *repeated.items("test")]
+    expected = paired_difference(first, second, clusters=[item.input for item in items])
+    assert found.rows[1].difference == expected
+    assert expected.p_value > paired_difference(first, second).p_value
+
+
 def test_the_first_answer_is_the_only_one_of_an_evaluation_with_one() -> None:
     """More samples are paid for beyond those that are stored."""
     one, more = model(drawn), model(drawn)
@@ -241,7 +256,7 @@ def test_the_first_answer_is_the_only_one_of_an_evaluation_with_one() -> None:
 
 def test_an_item_with_some_answers_missing_counts_with_the_others() -> None:
     outcomes = [Outcome("a", 1.0), Outcome("a", None), Outcome("b", None), Outcome("b", None)]
-    (row,) = compare({"x": outcomes}, 2)
+    (row,) = compare({"x": outcomes}, 2, groups={})
     assert row.score is not None
     assert (row.score.mean, row.score.n, row.measured, row.planned) == (1.0, 1, 1, 4)
     assert differing((row,), scripted.problem().items("test")[:2], 2) == ()
@@ -416,13 +431,17 @@ def test_progress_is_told_to_whoever_listens() -> None:
 
 def test_more_items_are_asked_for_only_where_they_are_more() -> None:
     """Four of four won is not enough to tell, but four would not be more."""
-    rows = compare({t: [Outcome(f"{n}", s) for n in range(4)] for t, s in (("a", 0), ("b", 1))}, 1)
+    rows = compare(
+        {t: [Outcome(f"{n}", s) for n in range(4)] for t, s in (("a", 0), ("b", 1))}, 1, groups={}
+    )
     said = sentence(rows, "test", shares=True)
     assert said == "[2] is not distinguishable from [1] on 4 test items (+100.0 points)."
 
 
 def test_only_comparisons_that_were_made_are_counted() -> None:
     scores = {"a": 0.0, "b": 1.0, "c": None}
-    rows = compare({t: [Outcome(f"{n}", s) for n in range(9)] for t, s in scores.items()}, 1)
+    rows = compare(
+        {t: [Outcome(f"{n}", s) for n in range(9)] for t, s in scores.items()}, 1, groups={}
+    )
     said = sentence(rows, "test", shares=True)
     assert said == "Against [1]: better: [2]; not comparable: [3]."

@@ -410,6 +410,20 @@ def test_an_item_is_one_observation_however_many_seeds_measured_it() -> None:
     assert once.difference == paired_difference(before, after)
 
 
+def test_items_of_one_question_are_one_observation() -> None:
+    """Rows with equal inputs are resampled together, as in the verdict of a run."""
+    before, after = [0.0] * 12, [1.0] * 6 + [0.0] * 6
+    groups = {str(n): f"question {n // 3}" for n in range(12)}
+    cells = [cell("a", 0, before), cell("b", 0, after)]
+    shared = [Done(**{**vars(done), "groups": groups}) for done in cells]
+    apart, together = summarized(cells)[1].difference, summarized(shared)[1].difference
+    assert apart
+    assert together
+    assert together.mean == apart.mean
+    assert together == paired_difference(before, after, clusters=list(groups.values()))
+    assert together.p_value > apart.p_value, "four questions say less than twelve"
+
+
 def test_p_values_are_corrected_for_the_number_of_variants() -> None:
     base = [0.0] * 20
     cells = [

@@ -139,9 +139,11 @@ def _unknown(made: Estimate, caps: dict[str, Any]) -> str:
 
 
 def _data(problem: PromptProblem) -> str:
+    from llmopt.text import folded
+
     splits = problem.splits
     items = (*splits.train, *splits.validation, *splits.test)
-    twice = len(items) - len({" ".join(item.input.casefold().split()) for item in items})
+    twice = len(items) - len({folded(item.input) for item in items})
     repeated = f", {_count(twice, 'repeated input')} kept on one side" if twice else ""
     return (
         f"{len(items):,} rows: {len(splits.train):,} train, {len(splits.validation):,} "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.api import calm_collector, note_unstored, wait
 from llmopt.errors import BudgetError, ConfigError, StoreError
 from llmopt.evidence.comparison import Comparison, are_shares, compare, differing, sentence
+from llmopt.evidence.versus import groups_of
 from llmopt.models.layers.ring import Ring
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
@@ -266,6 +267,7 @@ class _Evaluating:
         rows = compare(
             {text: found[at * size : (at + 1) * size] for at, text in enumerate(plan.texts)},
             plan.samples,
+            groups=groups_of(plan.items),
             higher_is_better=upward,
         )
         doubled = self.traffic.doubled()

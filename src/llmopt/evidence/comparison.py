@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.evidence.verdict import LEVEL, Score, score_of
-from llmopt.statistics import Difference, holm, paired_difference
+from llmopt.evidence.versus import difference_of
+from llmopt.statistics import Difference, holm
 from llmopt.types import Evaluation, Outcome
 
 if TYPE_CHECKING:
@@ -123,7 +124,11 @@ class Comparison:
 
 
 def compare(
-    found: Mapping[str, Sequence[Outcome]], samples: int, *, higher_is_better: bool = True
+    found: Mapping[str, Sequence[Outcome]],
+    samples: int,
+    *,
+    groups: Mapping[str, str],
+    higher_is_better: bool = True,
 ) -> tuple[Row, ...]:
     """Score each instruction, and compare each with the first.
 
@@ -131,6 +136,7 @@ def compare(
         found: For each instruction one outcome per answer: the same items in the same order,
             `samples` of each in a row. Scores are as they are inside: higher is better.
         samples: Answers to each item, 1 or more.
+        groups: Which group each item belongs to, by its id; see :func:`difference_of`.
         higher_is_better: Direction in which scores are shown.
     """
     rows: list[Row] = []
@@ -140,10 +146,10 @@ def compare(
         rows.append(
             Row(
                 text=text,
-                score=score_of(items, higher_is_better=higher_is_better),
+                score=score_of(items, higher_is_better=higher_is_better, groups=groups),
                 measured=sum(outcome.score is not None for outcome in outcomes),
                 planned=len(outcomes),
-                difference=None if first is None else _difference(first, items),
+                difference=None if first is None else difference_of(first, items, LEVEL, groups),
                 corrected=None,
                 outcomes=tuple(outcomes),
             )
@@ -232,19 +238,6 @@ def _by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:
         mean = sum(scores) / len(scores) if scores else None
         found.append(Outcome(answers[0].item, mean, weight=answers[0].weight))
     return Evaluation(tuple(found), len(found))
-
-
-def _difference(first: Evaluation, second: Evaluation) -> Difference | None:
-    """Compare two on the items that were measured for both; None where there are none."""
-    both = [
-        (before.score, after.score, before.weight)
-        for before, after in zip(first.outcomes, second.outcomes, strict=True)
-        if before.score is not None and after.score is not None
-    ]
-    if not both:
-        return None
-    befores, afters, weights = zip(*both, strict=True)
-    return paired_difference(befores, afters, weights, LEVEL)
 
 
 def _corrected(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import BudgetError
 from llmopt.evidence.finalists import finalists_of, monotony, on_choosing, standing, unmeasured
-from llmopt.evidence.versus import START, Versus, compared, difference_of, sentence
+from llmopt.evidence.versus import START, Versus, compared, difference_of, groups_of, sentence
 from llmopt.statistics import Difference, Interval, alike, bootstrap_mean, wilson
 from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation, Usage
@@ -233,7 +233,7 @@ async def decide(
         BudgetError: A spending limit is reached before the winner and the start are tested.
     """
     evidence, start = evidence or Evidence(), next(iter(trajectory))
-    level, groups = evidence.level, groups_of(problem)
+    level, groups = evidence.level, groups_of(problem.items("test"))
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
     best = max(entries, key=lambda e: standing(held.get(e.candidate.id), e, start))
@@ -303,14 +303,6 @@ def without(labels: Sequence[str], why: str) -> str:
     names = ", ".join(f'"{label}"' for label in labels)
     what = "control is" if len(labels) == 1 else "controls are"
     return f"The {what} missing: {names}; {why}."
-
-
-def groups_of(problem: Problem) -> dict[str, str]:
-    """Return which group each test item belongs to: those of one input are one question."""
-    return {
-        item.id: " ".join(item.input.casefold().split()) or item.id
-        for item in problem.items("test")
-    }
 
 
 def final_calls(problem: Problem, finalists: int) -> int:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.statistics import Difference, holm, paired_difference
+from llmopt.text import folded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llmopt.types import Evaluation
+    from llmopt.types import Evaluation, Item
 
 Word = Literal["better", "worse", "not distinguishable"]
 START = "start"
@@ -66,10 +67,10 @@ def difference_of(
     """Compare two on the items that were measured for both; None where there are none.
 
     Items of one group are one question that was asked several times, and are resampled
-    together.
+    together; an item that is in no group is its own.
     """
     pairs = [
-        (f.score, s.score, f.weight, groups[f.item])
+        (f.score, s.score, f.weight, groups.get(f.item, f.item))
         for f, s in zip(first.outcomes, second.outcomes, strict=True)
         if f.score is not None and s.score is not None
     ]
@@ -77,6 +78,11 @@ def difference_of(
         return None
     before, after, weights, clusters = zip(*pairs, strict=True)
     return paired_difference(before, after, weights, level, clusters=clusters)
+
+
+def groups_of(items: Sequence[Item]) -> dict[str, str]:
+    """Return which group each item belongs to, by its id: those of one input are one question."""
+    return {item.id: folded(item.input) or item.id for item in items}
 
 
 def sentence(found: Sequence[Versus], *, tested: bool, same: bool) -> str:

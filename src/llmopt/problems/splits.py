@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmopt.errors import ConfigError, DataError
-from llmopt.text import one_line
+from llmopt.text import folded, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,8 +113,8 @@ def without_repeats(splits: Splits) -> Splits:
     seen: set[str] = set()
     parts: list[tuple[Item, ...]] = []
     for part in (splits.train, splits.validation, splits.test):
-        parts.append(tuple(item for item in part if _key(item.input) not in seen))
-        seen.update(_key(item.input) for item in part)
+        parts.append(tuple(item for item in part if folded(item.input) not in seen))
+        seen.update(folded(item.input) for item in part)
     return Splits(*parts)
 
 
@@ -134,7 +134,7 @@ def check_disjoint(
     parts = (splits.train, splits.validation, splits.test)
     for name, part in zip(names, parts, strict=True):
         for item in part:
-            first = owner.setdefault(_key(item.input), name)
+            first = owner.setdefault(folded(item.input), name)
             if first != name:
                 raise DataError(
                     f"an input is in one split only, but {first} and {name} both have "
@@ -149,9 +149,9 @@ def balance(items: Sequence[Item]) -> tuple[Item, ...]:
     items gets the weight ``N / (K * n)`` where ``K`` is the number of classes: all classes
     count the same, and the mean weight is 1. Balance each split on its own.
     """
-    counts = Counter(_key(item.target) for item in items)
+    counts = Counter(folded(item.target) for item in items)
     return tuple(
-        replace(item, weight=len(items) / (len(counts) * counts[_key(item.target)]))
+        replace(item, weight=len(items) / (len(counts) * counts[folded(item.target)]))
         for item in items
     )
 
@@ -194,7 +194,7 @@ def _counts(n: int, sizes: tuple[float, float, float] | tuple[int, int, int]) ->
 def _groups(items: Iterable[Item]) -> dict[str, list[Item]]:
     groups: dict[str, list[Item]] = {}
     for item in items:
-        groups.setdefault(_key(item.input), []).append(item)
+        groups.setdefault(folded(item.input), []).append(item)
     return groups
 
 
@@ -218,7 +218,7 @@ def _mixed(
     """
     classes: dict[str, list[list[Item]]] = {}
     for group in groups:
-        classes.setdefault(_key(group[0].target), []).append(group)
+        classes.setdefault(folded(group[0].target), []).append(group)
     parts = sum(size > 0 for size in sizes)
     few = len(classes) <= _MOST_CLASSES and min(map(len, classes.values()), default=0) >= parts
     if not (stratify and few):
@@ -230,8 +230,3 @@ def _mixed(
             placed.append(((rank + 0.5) / len(members), name, members[index]))
     placed.sort(key=lambda entry: entry[:2])
     return [group for _, _, group in placed]
-
-
-def _key(text: str) -> str:
-    """What two texts have in common when they differ in case and white space only."""
-    return " ".join(text.casefold().split())

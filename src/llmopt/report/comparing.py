@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Differing, points
 from llmopt.evidence.verdict import LEVEL, Score, score_of
-from llmopt.evidence.versus import difference_of
+from llmopt.evidence.versus import difference_of, groups_of
 from llmopt.report.caveats import caveats
 from llmopt.report.told import told_run
 from llmopt.report.wording import Change, changes
@@ -168,12 +168,13 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
     infos = {info.name: info for info in store.runs()}
     rows = [_row(store, one, infos[one.run], upward=upward) for one in told]
     first = told[0]
+    groups = groups_of(first.tested.items if first.tested else ())
     pairs = [_paired(first, other) for other in told[1:]]
     rows[1:] = [
         replace(
             row,
             common=None if pair is None else len(pair[0].outcomes),
-            difference=pair and difference_of(*pair, LEVEL, _groups(first)),
+            difference=pair and difference_of(*pair, LEVEL, groups),
             wording=changes(rows[0].best, row.best),
         )
         for row, pair in zip(rows[1:], pairs, strict=True)
@@ -273,12 +274,6 @@ def _paired(first: Told, other: Told) -> tuple[Evaluation, Evaluation] | None:
         Evaluation(tuple(one[item] for item in both), len(both)),
         Evaluation(tuple(two[item] for item in both), len(both)),
     )
-
-
-def _groups(told: Told) -> dict[str, str]:
-    """Return which group each test item belongs to: those of one input are one question."""
-    items = told.tested.items if told.tested else ()
-    return {item.id: " ".join(item.input.casefold().split()) or item.id for item in items}
 
 
 def _corrected(rows: Sequence[Compared]) -> tuple[Compared, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +18,7 @@ from llmopt.report.tables import visible
 from llmopt.statistics import Difference, holm, paired_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -54,6 +54,7 @@ class Done:
         tokens: Tokens of those calls, in and out.
         course: How the search converged, where nothing is held out.
         controls: Name and score of each plain control of the problem, where nothing is held out.
+        groups: Which group a test item belongs to, by its id; one that is not there is its own.
     """
 
     cell: str
@@ -71,6 +72,7 @@ class Done:
     tokens: int
     course: Course | None = None
     controls: tuple[tuple[str, float], ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -240,17 +242,20 @@ def _difference(first: Sequence[Done], second: Sequence[Done]) -> Difference | N
     """Compare two variants item by item; an item's score is its mean over the seeds.
 
     Only items that were measured for both in the same task and seed count, so an item is one
-    observation however often it was measured. Weights make all tasks count the same.
+    observation however often it was measured; those of one group are resampled together.
+    Weights make all tasks count the same.
     """
     theirs = {(cell.task, cell.seed): cell for cell in first}
     pairs: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     weights: dict[tuple[str, str], float] = {}
+    clusters: dict[tuple[str, str], tuple[str, str]] = {}
     for cell in second:
         before = {item: score for item, score, _ in theirs[cell.task, cell.seed].test}
         for item, score, weight in cell.test:
             if item in before:
                 pairs[cell.task, item].append((before[item], score))
                 weights[cell.task, item] = weight
+                clusters[cell.task, item] = cell.task, cell.groups.get(item, item)
     if not pairs:
         return None
     total: dict[str, float] = defaultdict(float)
@@ -262,6 +267,7 @@ def _difference(first: Sequence[Done], second: Sequence[Done]) -> Difference | N
         [fmean(after for _, after in found) for found in pairs.values()],
         [weights[key] if single else weights[key] / total[key[0]] for key in pairs],
         LEVEL,
+        clusters=[clusters[key] for key in pairs],
     )
 
 

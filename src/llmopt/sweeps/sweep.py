@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from llmopt.api import prepare
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
+from llmopt.evidence.versus import groups_of
 from llmopt.models.absent import AbsentModel
 from llmopt.models.layers.cache import Cache, Keep
 from llmopt.models.layers.gate import Gate, Rates
@@ -230,7 +232,15 @@ async def _ran(
         tokens=tokens,
         course=None if result.test else course,
         controls=controls,
+        groups=_shared(problem),
     )
+
+
+def _shared(problem: Problem) -> dict[str, str]:
+    """Return the groups of the test items that are not alone in theirs, named by content."""
+    groups = groups_of(problem.items("test"))
+    sizes = Counter(groups.values())
+    return {item: digest(group) for item, group in groups.items() if sizes[group] > 1}
 
 
 async def _controls(problem: Problem) -> tuple[tuple[str, float], ...]:
