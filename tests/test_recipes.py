@@ -138,7 +138,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "gsm8k" / "train.jsonl").write_text(solved, encoding="utf-8")
     (folder / "gsm8k" / "test.jsonl").write_text(solved.replace("Ann", "Bob"), encoding="utf-8")
-    rows = [{"input": SPORT.format(n, n * n), "target": ("yes", "no")[n % 2]} for n in range(50)]
+    rows = [{"input": SPORT.format(n, n * n), "target": ("yes", "no")[n % 2]} for n in range(100)]
     for name, examples in {"sports_understanding": rows, **LITE}.items():
         path = folder / "bbh" / f"{name}.json"
         path.write_text(json.dumps({"examples": examples}), encoding="utf-8")
