@@ -268,6 +268,22 @@ def test_a_chat_request_is_the_exact_call() -> None:
     assert open_["messages"][0]["content"] == f"{NASTY}\n{{input}}"
 
 
+def test_a_request_needs_its_input_where_the_instruction_holds_the_placeholder(
+    shell: Shell,
+) -> None:
+    """Two places for one input would send another prompt than the one that was measured."""
+    shell.write("start.txt", "Fill in {input} as it is.")
+    shell.configure(
+        ('instructions = ["Answer.", "Answer now."]', 'instructions_from = ["start.txt"]')
+    )
+    shell.llmopt("run", "run.toml", "-q")
+    refused = shell.llmopt("export", "run", "--format", "openai", "--start")
+    assert refused.code == 2
+    assert "give the input with --input" in refused.err
+    given = shell.llmopt("export", "run", "--format", "openai", "--start", "--input", "Is it?")
+    assert "Fill in {input} as it is.\\nIs it?" in given.out
+
+
 def test_a_request_of_a_raw_completion_has_a_prompt(shell: Shell) -> None:
     shell.configure(("[scorer]\n", '[scorer]\nmode = "completion"\nstop = ["Q:"]\n'))
     shell.llmopt("run", "run.toml", "-q")

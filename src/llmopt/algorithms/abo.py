@@ -1,6 +1,6 @@
 """ABO-style behaviour steps, a reconstruction of ours; not the published ABO.
 
-Source: papers/abo.md, whose statements are of three kinds. Layer A, the abstract of arXiv
+Source: docs/papers/abo.md, whose statements are of three kinds. Layer A, the abstract of arXiv
 2402.02101: optimizer LLMs misjudge the causes of errors, one refinement often fails, and the
 behaviour of the target model should be optimized directly. Layer B, secondary and unverified:
 behaviour steps, a demonstration in which each is carried out, refinement from error cases. Layer C,

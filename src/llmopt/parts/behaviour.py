@@ -1,6 +1,6 @@
 """Behaviour steps: how the first are written, and how one of them is rewritten.
 
-Ours, a reconstruction after papers/abo.md, sections 6 to 11, with no claim to be the published
+Ours, a reconstruction after docs/papers/abo.md, with no claim to be the published
 method.
 """
 

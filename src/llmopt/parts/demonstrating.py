@@ -1,6 +1,6 @@
 """Demonstrations of behaviour steps: worked examples, verified before they are used.
 
-Ours, a reconstruction after papers/abo.md, sections 8 to 10.
+Ours, a reconstruction after docs/papers/abo.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which behaviour step is the first to deviate: traces, ballots and a vote.
 
-Ours, a reconstruction after papers/abo.md, sections 6, 8 and 10. The optimizer LLM is never asked
+Ours, a reconstruction after docs/papers/abo.md. The optimizer LLM is never asked
 why something failed, only which step was the first to deviate and what it should have produced.
 """
 

@@ -1,6 +1,6 @@
 """What an ABO-style search makes of the training items and of its past.
 
-Ours, a reconstruction after papers/abo.md, sections 7, 8 and 10. A *state* is a candidate of the
+Ours, a reconstruction after docs/papers/abo.md. A *state* is a candidate of the
 search with numbered steps. Which state is current, which step is blocked and what each round came
 to follow from the trajectory alone, so a resumed run goes on from the same ones.
 """

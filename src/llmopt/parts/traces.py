@@ -1,6 +1,6 @@
 """Behaviour steps and traces as text: what an ABO-style method reads and writes.
 
-Ours, a reconstruction after papers/abo.md, sections 6, 9 and 10. *Steps* are one imperative line
+Ours, a reconstruction after docs/papers/abo.md. *Steps* are one imperative line
 each, numbered in an instruction. A *trace* carries them out: one block for each step, begun by its
 marker ``Step 1:``, ``Step 2:`` …, and at last one line ``Answer:``. Everything here is a pure
 function of texts.

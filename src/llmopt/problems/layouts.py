@@ -17,7 +17,7 @@ _LAYOUTS: dict[tuple[str, bool], str] = {
     ("A_begin", True): "Q: {input}\n\nA: {instruction}",
     ("Q_begin", False): "{instruction}\n{input}",
     ("Q_end", False): "{input}\n{instruction}",
-    # Ours: the cue after which an answer carries out numbered steps (papers/abo.md, section 9).
+    # Ours: the cue after which an answer carries out numbered steps (docs/papers/abo.md).
     ("steps", False): "{instruction}\n\nQuestion: {input}\n\nStep 1:",
 }
 

@@ -72,7 +72,15 @@ def chat_request(found: Material) -> str:
 
     ``{input}`` stands in the last message where the input goes, unless an input was given. A
     request to a completion endpoint, where the scorer LLM continued raw text, has ``prompt``.
+
+    Raises:
+        ConfigError: The instruction itself holds ``{input}``, so that its place is not plain.
     """
+    if found.text is None and _INPUT in found.export.instruction:
+        raise ConfigError(
+            f"an instruction for a request has no {_INPUT} of its own, but this one has, and the "
+            "input's place could not be told from it; give the input with --input"
+        )
     text = prompt(found, _INPUT if found.text is None else found.text)
     data: dict[str, Any] = (
         {"prompt": text} if raw(found) else {"messages": [{"role": "user", "content": text}]}

@@ -121,7 +121,8 @@ class View:
 
     def _plain(self, progress: Progress, now: float) -> str:
         # An evaluation has no steps.
-        step = f"step {progress.step}/{progress.steps}, " if progress.steps else ""
+        at = min(progress.step, progress.steps)  # fewer may be wanted after resuming
+        step = f"step {at}/{progress.steps}, " if progress.steps else ""
         parts = [f"[{progress.run}] {step}{WORDS.get(progress.phase, progress.phase)}"]
         if progress.planned:
             parts.append(f"{progress.done}/{progress.planned} evaluations")
