@@ -59,7 +59,7 @@ class Run:
         evidence: What the verdict says beside the comparison with the start.
         further: Adds to a result that is already journaled, still as a part of the run.
         traffic: The rings of both models, with their budget.
-        listen: Told of every change of progress.
+        listen: Told of changes of progress.
 
     Raises:
         StoreError: The store holds no such run, or cannot be read.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # who wants the messages configures logging
 
+_OFTEN = 0.02  # seconds; faster than anybody reads
+
 
 class Watch:
     """Keeps the progress of a run true.
@@ -30,7 +34,7 @@ class Watch:
     Args:
         progress: Told with every change; the same object all along.
         traffic: The rings of both models.
-        listen: Told of every change.
+        listen: Told of every change, but of evaluations that follow fast not each one by one.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Watch:
         self.progress = progress
         self.listen = listen
         self._traffic = traffic
+        self._looked = -math.inf
 
     def note(self, **changes: Any) -> None:
         """Change fields of the progress without telling anybody yet."""
@@ -59,7 +64,10 @@ class Watch:
         """Count an evaluation as done."""
         del outcome
         self.progress.done += 1
-        self._look()
+        # Thousands come in a second, and each look costs as much as a part of a call.
+        last = self.progress.done == self.progress.planned
+        if last or time.monotonic() - self._looked >= _OFTEN:
+            self._look()
 
     def told(self, step: Step) -> None:
         """Log what a step brought, for those who want to read more than the progress."""
@@ -80,6 +88,7 @@ class Watch:
 
     def _look(self) -> None:
         """Tell the progress, with what the rings do now."""
+        self._looked = time.monotonic()
         progress, traffic = self.progress, self._traffic
         progress.budget = _amounts(traffic.account)
         progress.hits, progress.retries = traffic.hits, traffic.retries
