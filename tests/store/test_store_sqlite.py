@@ -343,6 +343,25 @@ def test_one_refused_write_does_not_harm_those_of_its_commit(tmp_path: Path) -> 
         assert read_all(store) == 20
 
 
+def test_a_busy_event_loop_does_not_starve_the_writer(tmp_path: Path) -> None:
+    """Something else of the same program may keep the loop busy all the time."""
+    with closing(open_store(tmp_path / "store.sqlite")) as store:
+        store.create("tickets", {})
+
+        async def under_load() -> bool:
+            puts = [asyncio.ensure_future(put_number(store, "tickets", n)) for n in range(64)]
+            for _ in range(10_000):
+                sum(range(10_000))
+                await asyncio.sleep(0)
+                if all(put.done() for put in puts):
+                    return True
+            await asyncio.gather(*puts)
+            return False
+
+        assert asyncio.run(under_load()), "all turns were over before anything was stored"
+        assert read_all(store, 64) == 64
+
+
 def test_data_that_is_no_json_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with closing(open_store(tmp_path / "store.sqlite")) as store:
         store.create("tickets", {})

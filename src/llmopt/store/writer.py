@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import defaultdict
 from concurrent.futures import Future
 from contextlib import suppress
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 # Rows of one INSERT: SQLite takes at most 32,766 parameters, a row has a dozen at most.
 _ROWS = 1000
+
+_PATIENCE = 0.002  # seconds that a busy event loop is left alone while rows are awaited
+_MOMENT = 0.0001  # seconds in which the writing thread wakes up
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,7 @@ class Writer:
         self._insert = insert
         self._queue: SimpleQueue[_Added | _Job[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
+        self._awaited: dict[asyncio.AbstractEventLoop, int] = {}  # each loop knows its own only
         self._closed = False
         self._thread = threading.Thread(target=self._write, name="llmopt-store", daemon=True)
         self._thread.start()
@@ -82,7 +87,14 @@ class Writer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._submit(_Added(row, loop, future))
-        await future
+        if loop not in self._awaited:
+            self._awaited[loop] = 0
+            loop.call_later(_PATIENCE, self._give_way, loop)
+        self._awaited[loop] += 1
+        try:
+            await future
+        finally:
+            self._awaited[loop] -= 1
 
     def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` returns for the connection, once its writes are durable.
@@ -137,6 +149,19 @@ class Writer:
                     "close(); open it again"
                 )
             self._queue.put(one)
+
+    def _give_way(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the writing thread have the interpreter, again and again while its rows are awaited.
+
+        An event loop that always has something to do gives the interpreter up in every turn, but
+        takes it back before another thread has woken up: the writer would get it when all work
+        is done.
+        """
+        if self._awaited[loop]:
+            time.sleep(_MOMENT)
+            loop.call_later(_PATIENCE, self._give_way, loop)
+        else:
+            del self._awaited[loop]
 
     def _write(self) -> None:
         """Commit whatever waits, again and again, until the end comes up."""
