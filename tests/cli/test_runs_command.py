@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -196,3 +197,27 @@ def test_another_store_is_named_before_or_after_the_command(shell: Shell) -> Non
         assert shell.llmopt("runs", *words).code == 0
         (row,) = shell.llmopt("runs", "--store", "s.db", "--json").data
         assert row["note"] == "xy"[number]
+
+
+def test_values_are_shown_in_the_problem_s_own_direction(shell: Shell) -> None:
+    """Higher is better inside alone: what is to be small is no negative number for people."""
+    shell.write(
+        "run.toml",
+        """
+        [problem]
+        function = "llmopt.problems.spaces.regression:linear_regression"
+
+        [algorithm]
+        name = "random-search"
+
+        [run]
+        steps = 2
+        """,
+    )
+    best = shell.llmopt("run", "run.toml", "--json").data["lines"][1]["train"]["mean"]
+    (row,) = shell.llmopt("runs", "--json").data
+    steps = shell.llmopt("show", "run", "--json").data["steps"]
+    scores = [c["score"] for step in steps for c in step["candidates"]]
+    assert row["best"] == min(scores) == best > 0
+    for words in (("runs",), ("show", "run"), ("show", "run", "--step", "1")):
+        assert not re.search(r"\s-\d", shell.llmopt(*words).out)

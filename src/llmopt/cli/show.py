@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmopt.evidence.verdict import Point
     from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
-    from llmopt.trajectory import Trajectory
+    from llmopt.trajectory import Entry, Trajectory
 
 
 @click.command()
@@ -35,6 +35,7 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     """
     from llmopt.errors import ConfigError
     from llmopt.search.curve import curve_of
+    from llmopt.search.identity import is_upward
     from llmopt.search.journal import EVALUATION, Validation, steps
     from llmopt.store import open_store
 
@@ -55,10 +56,10 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
             return
         found_on: list[Validation] = []
         told = list(steps(kept, run, validated=found_on.append))
+        upward = is_upward(config["identity"])
         if step is None:
             curve = curve_of(((s.number, s.entries) for s in told), found_on)
-            # As in the trajectory's table, higher is better.
-            points = curve.points(higher_is_better=True)
+            points = curve.points(higher_is_better=upward)
             _show_run(kept, run, told, points, as_json=as_json, where=store)
             return
         found = next((s for s in told if s.number == step), None)
@@ -69,7 +70,7 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
                 f"a step of {run!r} is one of 0 to {len(told) - 1}, but got {step}; "
                 "0 is the starting solutions"
             )
-        _show_step(kept, found, _trajectory(told), as_json)
+        _show_step(kept, found, _trajectory(told), as_json=as_json, upward=upward)
     finally:
         kept.close()
 
@@ -103,8 +104,10 @@ def _show_run(
     from dataclasses import asdict
 
     from llmopt.report.tables import print_curve, print_trajectory, visible
+    from llmopt.search.identity import is_upward
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
+    upward = is_upward(config["identity"])
     for record in store.records(run):
         if record.kind == "result":  # the last one: a run resumed after its budget has several
             result = record.data
@@ -112,13 +115,13 @@ def _show_run(
         data = {
             "run": run,
             "config": config,
-            "steps": [_step(s, trajectory) for s in told],
+            "steps": [_step(s, trajectory, upward=upward) for s in told],
             "curve": [asdict(point) for point in curve],
             "result": result,
         }
         print_json(data)
         return
-    print_trajectory(console(), trajectory)
+    print_trajectory(console(), trajectory, upward=upward)
     print_curve(console(), curve)
     if result:
         best = visible(result["best"]["text"]) or "(empty)"
@@ -141,7 +144,9 @@ def _trajectory(told: list[Step]) -> Trajectory:
     return trajectory
 
 
-def _show_step(store: Store, step: Step, trajectory: Trajectory, as_json: bool) -> None:
+def _show_step(
+    store: Store, step: Step, trajectory: Trajectory, *, as_json: bool, upward: bool
+) -> None:
     exchanges = [(key, store.exchange(key)) for key in step.calls]
     if as_json:
         from dataclasses import asdict
@@ -151,7 +156,7 @@ def _show_step(store: Store, step: Step, trajectory: Trajectory, as_json: bool) 
             for key, found in exchanges
             if found
         ]
-        print_json({**_step(step, trajectory), "calls": calls})
+        print_json({**_step(step, trajectory, upward=upward), "calls": calls})
         return
     shown = ""
     for number, (_, found) in enumerate(exchanges, 1):
@@ -167,7 +172,7 @@ def _show_step(store: Store, step: Step, trajectory: Trajectory, as_json: bool) 
             _block(f"REASONING {number}", "given apart from the reply", reply.reasoning)
         _block(f"REPLY {number}", f"ended by {reply.finish}", reply.text)
     for entry in step.entries:
-        score = entry.evaluation.score
+        score = _facing(entry, upward=upward)
         about = "unmeasured" if score is None else f"score {score:.4f}"
         changed = trajectory.words_changed(entry.candidate)
         if changed is not None:
@@ -183,7 +188,13 @@ def _block(title: str, detail: str, text: str) -> None:
     write(text)
 
 
-def _step(step: Step, trajectory: Trajectory) -> dict[str, Any]:
+def _facing(entry: Entry, *, upward: bool) -> float | None:
+    """Return a score in the problem's own direction."""
+    score = entry.evaluation.score
+    return score if score is None or upward else -score
+
+
+def _step(step: Step, trajectory: Trajectory, *, upward: bool) -> dict[str, Any]:
     return {
         "step": step.number,
         "candidates": [
@@ -191,7 +202,7 @@ def _step(step: Step, trajectory: Trajectory) -> dict[str, Any]:
                 "id": e.candidate.id,
                 "text": e.text,
                 "parents": list(e.candidate.parents),
-                "score": e.evaluation.score,
+                "score": _facing(e, upward=upward),
                 "measured": e.evaluation.measured,
                 "planned": e.evaluation.planned,
                 "words_changed": trajectory.words_changed(e.candidate),

@@ -17,6 +17,7 @@ from llmopt.evidence.versus import difference_of, groups_of
 from llmopt.report.caveats import caveats
 from llmopt.report.told import told_run
 from llmopt.report.wording import Change, changes
+from llmopt.search.identity import is_upward
 from llmopt.statistics import Difference, Interval, holm
 from llmopt.trajectory import Trajectory
 from llmopt.types import Evaluation, Usage
@@ -194,7 +195,7 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
 
 def _direction(told: Sequence[Told]) -> bool:
     """Return whether higher scores are better, which must be so in all runs or in none."""
-    upward = {one.identity.get("problem minimize") != "True" for one in told}
+    upward = {is_upward(one.identity) for one in told}
     if len(upward) > 1:
         raise ConfigError(
             "compared runs agree on whether higher scores are better, but got runs that raise and "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import ConfigError
 from llmopt.report.progress import shown
 from llmopt.report.tables import visible
+from llmopt.search.identity import is_upward
 from llmopt.search.journal import EVALUATION
 from llmopt.types import canonical
 
@@ -63,10 +64,18 @@ class Listed:
     Attributes:
         info: What the store says about it.
         algorithm: Name of its method; ``evaluation`` or ``sweep`` where it is one.
+        upward: Whether higher scores are better in its problem's own direction.
     """
 
     info: RunInfo
     algorithm: str
+    upward: bool = True
+
+    @property
+    def best(self) -> float | None:
+        """The best score on train so far, in the problem's own direction."""
+        best = self.info.best
+        return best if best is None or self.upward else -best
 
     @property
     def steps(self) -> int:
@@ -81,7 +90,7 @@ class Listed:
             "status": self.info.status,
             "algorithm": self.algorithm,
             "steps": self.steps,
-            "best": self.info.best,
+            "best": self.best,
             "tags": list(self.info.tags),
             "note": self.info.note,
         }
@@ -99,7 +108,7 @@ def listed(store: Store, wanted: Wanted | None = None) -> tuple[Listed, ...]:
         config = store.config(info.name)
         algorithm = algorithm_of(config)
         if wanted.fits(info, algorithm, config):
-            rows.append(Listed(info, algorithm))
+            rows.append(Listed(info, algorithm, is_upward(config.get("identity", {}))))
     return tuple(rows)
 
 
@@ -149,7 +158,7 @@ def print_runs(console: Console, runs: Iterable[Listed]) -> None:
         table.add_column("tags and note")
     for row in rows:
         info = row.info
-        best = "-" if info.best is None else shown(info.best)
+        best = "-" if row.best is None else shown(row.best)
         words = " ".join((*(f"#{tag}" for tag in info.tags), *info.note.split()))
         table.add_row(
             info.name,

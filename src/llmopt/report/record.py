@@ -38,6 +38,7 @@ from llmopt.report.steps import calls_and_steps
 from llmopt.report.swept import SWEEP, swept
 from llmopt.report.told import told
 from llmopt.search.curve import curve_of
+from llmopt.search.identity import is_upward
 from llmopt.search.journal import EVALUATION
 from llmopt.types import Candidate
 
@@ -101,7 +102,7 @@ def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None
             "the run itself has kept is shown."
         )
         problem = None
-    upward = identity.get("problem minimize") != "True"
+    upward = is_upward(identity)
     result, trajectory = journal.result, journal.trajectory
     best = trajectory.best(1)
     winner = result["best"]["text"] if result else best[0].text if best else ""

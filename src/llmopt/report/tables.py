@@ -187,8 +187,14 @@ def _count(number: int, what: str, many: str = "") -> str:
     return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
-def print_trajectory(console: Console, trajectory: Trajectory) -> None:
-    """Print every candidate in the order in which it was tried."""
+def print_trajectory(console: Console, trajectory: Trajectory, *, upward: bool = True) -> None:
+    """Print every candidate in the order in which it was tried.
+
+    Args:
+        console: Where to.
+        trajectory: What was tried.
+        upward: Whether higher scores are better in the problem's own direction.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -197,7 +203,8 @@ def print_trajectory(console: Console, trajectory: Trajectory) -> None:
         table.add_column(name, no_wrap=name != "text")
     for entry in trajectory:
         evaluation = entry.evaluation
-        score = "-" if evaluation.score is None else shown(evaluation.score)
+        found = evaluation.score
+        score = "-" if found is None else shown(found if upward else -found)
         table.add_row(
             str(entry.candidate.step),
             entry.candidate.id[:8],

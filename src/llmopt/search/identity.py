@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmopt.algorithm import Algorithm
     from llmopt.model import Model
     from llmopt.problem import Problem
     from llmopt.store.protocol import Store
+
+
+def is_upward(identity: Mapping[str, str]) -> bool:
+    """Return whether higher scores are better in the problem's own direction.
+
+    Args:
+        identity: Of a run, as :func:`register` has kept it.
+    """
+    return identity.get("problem minimize") != "True"
 
 
 def register(

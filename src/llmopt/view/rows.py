@@ -11,6 +11,7 @@ from llmopt.report.page.numbers import amount, counted
 from llmopt.report.page.setup import cost
 from llmopt.report.progress import clock
 from llmopt.report.record import price_of
+from llmopt.search.identity import is_upward
 from llmopt.search.journal import steps
 from llmopt.store.protocol import Status
 from llmopt.types import Evaluation
@@ -200,11 +201,11 @@ class Reading:
         first = next(steps(self._store, row.listed.info.name), None)
         share, sign = _measure(config)
         starts = first.entries[0].evaluation if first and first.entries else Evaluation((), 0)
-        best = row.listed.info.best
+        best = row.listed.best
         return replace(
             row,
             start="" if starts.score is None else amount(sign * starts.score, share=share),
-            best="" if best is None else amount(sign * best, share=share),
+            best="" if best is None else amount(best, share=share),
             measured=_measured(share=share, tested=False),
         )
 
@@ -216,8 +217,7 @@ def _kind(one: Listed) -> str:
 def _measure(config: Mapping[str, Any]) -> tuple[bool, int]:
     """Return whether scores are shares of 1, and the sign that turns them to the problem's."""
     identity = config["identity"]
-    sign = -1 if identity.get("problem minimize") == "True" else 1
-    return "problem function" not in identity, sign
+    return "problem function" not in identity, 1 if is_upward(identity) else -1
 
 
 def _measured(*, share: bool, tested: bool) -> str:
