@@ -45,6 +45,7 @@ def pe2(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    question_tokens: int = 1024,
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -63,6 +64,7 @@ def pe2(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A template of the user's own for the second part.
         max_tokens: Of one draw.
+        question_tokens: Of the answers to the questions about one batch of errors.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything.
@@ -85,7 +87,9 @@ def pe2(
     return Algorithm(
         name="pe2",
         select=Lineages(history),
-        reflect=TextualGradients(batches, errors, wording="pe2", temperature=0, max_tokens=1024),
+        reflect=TextualGradients(
+            batches, errors, wording="pe2", temperature=0, max_tokens=question_tokens
+        ),
         propose=Successors(edit, at_most=batches),
         rate=rated(stages, keep, share),
         keep=Elitist(parents),
