@@ -256,7 +256,12 @@ async def test_partly_measured_solutions_never_beat_full_ones() -> None:
         return 1.0 if number < 5 else None
 
     case = Case({"start": 0.3, "new": 0.9}, {"start": share(0.3), "new": lucky})
-    assert (await case.choice()).best.text == "start"
+    choice = await case.choice()
+    assert choice.best.text == "start"
+    assert (
+        "One finalist could not be measured on every validation item, and stands behind the others."
+        in choice.notes
+    )
 
 
 async def test_a_partly_measured_start_is_still_what_is_compared_with() -> None:
@@ -409,6 +414,23 @@ async def test_a_question_that_is_asked_several_times_counts_as_one() -> None:
     wide, narrow = (c.test.difference.interval for c in (often, once) if c.test)
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
     assert often.test.difference.method.endswith("over 15 groups")
+
+
+async def test_questions_are_told_apart_in_every_split() -> None:
+    """Scores on train and validation have intervals too."""
+    case = Case({"start": 0.3, "new": 0.9}, {"start": share(0.3), "new": share(0.6)})
+    once = await case.choice()
+    held = tuple(
+        replace(item, input=f"validation {number // 4}")
+        for number, item in enumerate(items("validation", VALIDATION))
+    )
+    case.problem = replace(case.problem, splits=replace(case.problem.splits, validation=held))
+    often = await case.choice()
+    wide, narrow = (c.lines[1].validation for c in (often, once))
+    assert wide is not None
+    assert narrow is not None
+    assert wide.mean == narrow.mean
+    assert wide.interval.high - wide.interval.low > narrow.interval.high - narrow.interval.low
 
 
 @pytest.mark.parametrize("right", [1.0, 0.0])

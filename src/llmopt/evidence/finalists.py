@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from llmopt.trajectory import Entry, Trajectory, rank
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from llmopt.problem import Problem
     from llmopt.types import Evaluation
 
@@ -38,6 +40,18 @@ def standing(held: Evaluation | None, entry: Entry, start: Entry) -> tuple[Any, 
         entry.candidate.step == 0,
         -len(entry.text),
     )
+
+
+def behind(held: Collection[Evaluation]) -> list[str]:
+    """Say that finalists with unmeasured validation items stand behind the others."""
+    partial = sum(e.partial for e in held)
+    if partial in (0, len(held)):
+        return []
+    count = "One finalist" if partial == 1 else f"{partial} finalists"
+    stand = "stands" if partial == 1 else "stand"
+    return [
+        f"{count} could not be measured on every validation item, and {stand} behind the others."
+    ]
 
 
 def on_choosing(problem: Problem) -> list[str]:

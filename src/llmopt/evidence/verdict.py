@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.errors import BudgetError
-from llmopt.evidence.finalists import finalists_of, monotony, on_choosing, standing, unmeasured
+from llmopt.evidence.finalists import (
+    behind,
+    finalists_of,
+    monotony,
+    on_choosing,
+    standing,
+    unmeasured,
+)
 from llmopt.evidence.versus import START, Versus, compared, difference_of, groups_of, sentence
+from llmopt.problem import SplitName
 from llmopt.statistics import Difference, Interval, alike, bootstrap_mean, wilson
 from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation, Usage
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
 
     from llmopt.models.layers.traffic import Stretch
     from llmopt.part import Measure
-    from llmopt.problem import Problem, SplitName
+    from llmopt.problem import Problem
     from llmopt.trajectory import Trajectory
 
 LEVEL = 0.95
@@ -172,7 +180,7 @@ class Choice:
         notes: What a careful reader should know.
         finalists: How many solutions were compared on validation.
         level: Confidence level.
-        groups: Which group each test item belongs to, by its id.
+        groups: Which group each item belongs to, by its id.
     """
 
     best: Entry
@@ -233,7 +241,7 @@ async def decide(
         BudgetError: A spending limit is reached before the winner and the start are tested.
     """
     evidence, start = evidence or Evidence(), next(iter(trajectory))
-    level, groups = evidence.level, groups_of(problem.items("test"))
+    level, groups = evidence.level, _questions(problem)
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
     best = max(entries, key=lambda e: standing(held.get(e.candidate.id), e, start))
@@ -258,6 +266,7 @@ async def decide(
     others += [(label, tested[entry.candidate.id]) for label, entry in found]
     notes = [
         *on_choosing(problem),
+        *behind(held.values()),
         *monotony(problem, winner or held.get(best.candidate.id)),
         *unmeasured(trajectory, tested),
         *missing,
@@ -303,6 +312,11 @@ def without(labels: Sequence[str], why: str) -> str:
     names = ", ".join(f'"{label}"' for label in labels)
     what = "control is" if len(labels) == 1 else "controls are"
     return f"The {what} missing: {names}; {why}."
+
+
+def _questions(problem: Problem) -> dict[str, str]:
+    """Return the groups of all items, whatever split they are in."""
+    return groups_of([item for split in get_args(SplitName) for item in problem.items(split)])
 
 
 def final_calls(problem: Problem, finalists: int) -> int:
