@@ -36,7 +36,8 @@ from llmopt.config.settings import Settings
 from llmopt.config.tables import PriceTable
 from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
 from llmopt.problem import Description, Exemplar
-from llmopt.recipes import FOLDER
+from llmopt.recipes import FOLDER, sweep_or_file
+from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
@@ -326,6 +327,10 @@ def parsed(words: list[str]) -> None:
         return  # the command's name alone stands for it in a sentence
     context = main.commands[words[0]].make_context(words[0], words[1:])
     changed = context.params.get("overrides", ())
+    if any(change.startswith("grid.") for change in changed):
+        name = next(word for word in words[1:] if not word.startswith("-"))
+        assert read_sweep(sweep_or_file(name), changed).cells
+        return
     settings(json.loads(json.dumps(MINIMAL)), "here", Path(), changed).algorithm.built()
 
 
