@@ -78,7 +78,8 @@ SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated)
 FROM replies WHERE run = ? GROUP BY role
 """
 
-_REPLY_ROW = "(?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))"
+_REPLY_ROW = """(?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'),
+    CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))"""
 
 
 class SqliteStore:
@@ -192,7 +193,6 @@ class SqliteStore:
                 usage.input_tokens,
                 usage.output_tokens,
                 usage.estimated,
-                _now(),
                 encoded(model),
                 encoded(to_json(call)),
                 encoded(to_json(reply)),

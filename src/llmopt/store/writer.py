@@ -30,7 +30,7 @@ T = TypeVar("T")
 # Rows of one INSERT: SQLite takes at most 32,766 parameters, a row has a dozen at most.
 _ROWS = 1000
 
-_PATIENCE = 0.002  # seconds that a busy event loop is left alone while rows are awaited
+_PATIENCE = 0.002  # seconds that the thread may take to get on before a busy event loop waits
 _MOMENT = 0.0001  # seconds in which the writing thread wakes up
 
 
@@ -74,6 +74,7 @@ class Writer:
         self._queue: SimpleQueue[_Added | _Job[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._awaited: dict[asyncio.AbstractEventLoop, int] = {}  # each loop knows its own only
+        self._moves = 0  # how often the thread got hold of the interpreter and got on
         self._closed = False
         self._thread = threading.Thread(target=self._write, name="llmopt-store", daemon=True)
         self._thread.start()
@@ -89,7 +90,7 @@ class Writer:
         self._submit(_Added(row, loop, future))
         if loop not in self._awaited:
             self._awaited[loop] = 0
-            loop.call_later(_PATIENCE, self._give_way, loop)
+            loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
         self._awaited[loop] += 1
         try:
             await future
@@ -150,18 +151,19 @@ class Writer:
                 )
             self._queue.put(one)
 
-    def _give_way(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the writing thread have the interpreter, again and again while its rows are awaited.
+    def _give_way(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
+        """Let the writing thread have the interpreter where it did not get on since `seen`.
 
         An event loop that always has something to do gives the interpreter up in every turn, but
         takes it back before another thread has woken up: the writer would get it when all work
-        is done.
+        is done. So this looks again and again while rows are awaited.
         """
-        if self._awaited[loop]:
-            time.sleep(_MOMENT)
-            loop.call_later(_PATIENCE, self._give_way, loop)
-        else:
+        if not self._awaited[loop]:
             del self._awaited[loop]
+            return
+        if self._moves == seen:
+            time.sleep(_MOMENT)
+        loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
 
     def _write(self) -> None:
         """Commit whatever waits, again and again, until the end comes up."""
@@ -174,7 +176,9 @@ class Writer:
                         ended = True
                     else:
                         batch.append(one)
+            self._moves += 1
             self._commit(batch)
+            self._moves += 1
             if ended:
                 return
 

@@ -196,9 +196,9 @@ class Account:
         """Replace the reservation `bound` by what the call really cost."""
         self._settled += real
         self._in_flight -= 1
-        # Exactly nothing when nothing is in flight, whatever the rounding of dollars did.
-        self._reserved = self._reserved - bound if self._in_flight else Spent()
         if self._caps:
+            # Exactly nothing when nothing is in flight, whatever the rounding of dollars did.
+            self._reserved = self._reserved - bound if self._in_flight else Spent()
             self._warn()
         if self._waiting:
             self._admit()
@@ -236,9 +236,10 @@ class Account:
         Raises:
             BudgetError: There never will be.
         """
-        if self._caps and not self._fits(bound):
-            return False
-        self._reserved += bound
+        if self._caps:
+            if not self._fits(bound):
+                return False
+            self._reserved += bound
         self._in_flight += 1
         return True
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.problems.answers.brackets import bracket_sequence, brackets_of, closes, closing_part
@@ -74,15 +75,23 @@ def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None)
         return None if sequence is None else closing_part(sequence)
     if kind == "list":
         return word_list(output)
+    if kind in ("choice", "boolean"):
+        return _one_of(output, kind, None if choices is None else tuple(choices))
     text = clean(output)
     if kind == "number":
         number = _number(text, _emphasized(output))
         return None if number is None else show_number(number)
-    if kind == "choice":
-        return decide(text, choice_mentions(text, None if choices is None else tuple(choices)))
-    if kind == "boolean":
-        return decide(text, boolean_mentions(text, choices or _BOOLEANS))
     return _announced_text(text) or spoken(output).strip() or None
+
+
+# Remembered, because a model that classifies gives the same few answers thousands of times.
+@lru_cache(maxsize=512)
+def _one_of(output: str, kind: AnswerKind, choices: tuple[str, ...] | None) -> str | None:
+    """Return the choice or boolean that `output` decides for, or None."""
+    text = clean(output)
+    if kind == "choice":
+        return decide(text, choice_mentions(text, choices))
+    return decide(text, boolean_mentions(text, choices or _BOOLEANS))
 
 
 def is_correct(
