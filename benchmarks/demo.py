@@ -24,7 +24,7 @@ from llmopt.models.registry import model_named
 from llmopt.recipes import recipe_or_file
 
 if TYPE_CHECKING:
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.model import Model
 
 

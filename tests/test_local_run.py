@@ -26,7 +26,7 @@ from llmopt.store import open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Call, Reply
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from llmopt.evaluation.evaluate import evaluate as evaluate
     from llmopt.evaluation.evaluate import evaluate_async as evaluate_async
     from llmopt.evidence.comparison import Comparison as Comparison
-    from llmopt.evidence.verdict import Result as Result
+    from llmopt.evidence.result import Result as Result
     from llmopt.models.layers.budget import Limits
     from llmopt.models.layers.budget import Price as Price
     from llmopt.problems.asking import Asking as Asking
@@ -68,7 +68,7 @@ _PUBLIC = {
     "LlmoptError": "llmopt.errors:LlmoptError",
     "Price": "llmopt.models.layers.budget:Price",
     "PromptProblem": "llmopt.problems.prompting:PromptProblem",
-    "Result": "llmopt.evidence.verdict:Result",
+    "Result": "llmopt.evidence.result:Result",
     "Run": "llmopt.search.run:Run",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",

@@ -29,7 +29,7 @@ from llmopt.store import open_store
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.problem import Problem
     from llmopt.store.protocol import Store
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from llmopt.algorithm import Algorithm
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.part import Measure, Rate
     from llmopt.problem import Problem
     from llmopt.search.progress import Progress

@@ -17,7 +17,7 @@ from llmopt.testing import scripted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.types import Call
 
 

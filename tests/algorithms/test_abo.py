@@ -27,7 +27,7 @@ from llmopt.testing import scripted
 from llmopt.types import Item
 
 if TYPE_CHECKING:
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.parts.rounds import Round
     from llmopt.rehearsal.work import Phase, Plan
     from llmopt.search.run import Run

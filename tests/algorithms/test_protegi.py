@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.algorithm import Algorithm
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Call
 

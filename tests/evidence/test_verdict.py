@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.errors import BudgetError
-from llmopt.evidence.verdict import Choice, Evidence, decide, final_calls, score_of
+from llmopt.evidence.scores import score_of
+from llmopt.evidence.verdict import Choice, Evidence, decide, final_calls
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
 from llmopt.statistics import holm

@@ -29,7 +29,7 @@ from llmopt.testing.models import GatedModel, chat
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.search.progress import Progress
     from llmopt.types import Call, Reply
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.algorithm import Algorithm
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
 
 ROLES: tuple[Role, ...] = ("optimizer", "scorer")
 KNOWN: dict[Role, Known] = {role: Known(Price(1, 2)) for role in ROLES}

@@ -17,13 +17,14 @@ from llmopt.report.convergence import (
     Converged,
     Course,
     course_of,
+    flat,
     lines_of,
     notes,
     points_of,
     print_convergence,
     spread,
-    write_lines,
 )
+from llmopt.report.spreadsheet import write_csv
 from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome
@@ -172,7 +173,7 @@ def test_where_no_optimum_is_known_it_is_said_how_to_know_it() -> None:
 
 
 def test_the_table_is_written_as_csv(tmp_path: Path) -> None:
-    write_lines(tmp_path / "table.csv", lines_of(cells()))
+    write_csv(tmp_path / "table.csv", map(flat, lines_of(cells())))
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
         first, second = csv.DictReader(file)
     assert (first["variant"], first["steps"], first["solved"]) == ("model", "3.0", "2")

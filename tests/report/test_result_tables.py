@@ -18,7 +18,7 @@ from llmopt.types import Candidate
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.evidence.verdict import Line, Result
+    from llmopt.evidence.result import Line, Result
     from llmopt.types import Call
 
 NASTY = "[red]x[/red] \x1b[31mloud\x07 \u202e"

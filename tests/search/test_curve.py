@@ -25,7 +25,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.search.progress import Progress
     from llmopt.types import Call
 

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError, RefusedError, StoreError
-from llmopt.report.sweeps import Done, notes, summarized, write_csv
+from llmopt.report.spreadsheet import write_csv
+from llmopt.report.sweeps import Done, flat, notes, summarized
 from llmopt.statistics import holm, paired_difference
 from llmopt.store import open_store
 from llmopt.sweeps.grid import Sweep, read_sweep, sweep_of
@@ -511,7 +512,7 @@ def test_the_table_as_csv(tmp_path: Path) -> None:
 
     cells = [cell(v, s, [0, 1, s, i]) for s in (0, 1) for i, v in enumerate("ab")]
     rows = summarized(cells)
-    write_csv(tmp_path / "table.csv", rows)
+    write_csv(tmp_path / "table.csv", map(flat, rows))
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [(line["task"], line["variant"]) for line in lines] == [("all", "a"), ("all", "b")]

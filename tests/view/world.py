@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import llmopt
 from llmopt.evidence.comparison import Differing
-from llmopt.evidence.verdict import Score
+from llmopt.evidence.scores import Score
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.spaces.regression import linear_regression
 from llmopt.report.comparing import Compared, RunComparison

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from llmopt.evidence.verdict import Score
+    from llmopt.evidence.scores import Score
     from llmopt.report.comparing import Compared, RunComparison
     from llmopt.report.wording import Change
 

@@ -16,7 +16,7 @@ from llmopt.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from llmopt.evidence.verdict import Point
+    from llmopt.evidence.result import Point
     from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Entry, Trajectory

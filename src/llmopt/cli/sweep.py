@@ -54,8 +54,8 @@ def sweep(
     from llmopt.cli.execute import see_own_modules
     from llmopt.errors import InputError, LlmoptError
     from llmopt.recipes import sweep_or_file
-    from llmopt.report.convergence import print_convergence, write_lines
-    from llmopt.report.sweeps import print_sweep, write_csv
+    from llmopt.report import convergence, sweeps
+    from llmopt.report.spreadsheet import write_csv
     from llmopt.sweeps.grid import read_sweep
     from llmopt.sweeps.sweep import run_sweep
 
@@ -80,17 +80,16 @@ def sweep(
         if not isinstance(error, InputError):
             click.echo(f"What is done is stored. Go on with: {again}", err=True)
         raise
-    if table is not None and found.lines:
-        write_lines(Path(table), found.lines)
-    elif table is not None:
-        write_csv(Path(table), found.rows)
+    if table is not None:
+        rows = map(convergence.flat, found.lines) if found.lines else map(sweeps.flat, found.rows)
+        write_csv(Path(table), rows)
     if as_json:
         print_json(found.to_dict())
         return
     if found.lines:
-        print_convergence(console(), found.converged)
+        convergence.print_convergence(console(), found.converged)
     else:
-        print_sweep(console(), found.rows, found.cells)
+        sweeps.print_sweep(console(), found.rows, found.cells)
     _print_costs(found, store)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.evidence.verdict import LEVEL, Score, score_of
+from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.versus import difference_of
 from llmopt.statistics import Difference, holm
 from llmopt.types import Evaluation, Outcome

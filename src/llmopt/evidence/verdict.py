@@ -7,9 +7,9 @@ controls.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from llmopt.errors import BudgetError
 from llmopt.evidence.finalists import (
@@ -20,137 +20,19 @@ from llmopt.evidence.finalists import (
     standing,
     unmeasured,
 )
+from llmopt.evidence.result import Held, Line
+from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.evidence.versus import START, Versus, compared, difference_of, groups_of, sentence
 from llmopt.problem import SplitName
-from llmopt.statistics import Difference, Interval, alike, bootstrap_mean, wilson
 from llmopt.trajectory import Entry
-from llmopt.types import Candidate, Evaluation, Usage
+from llmopt.types import Candidate, Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from llmopt.models.layers.traffic import Stretch
     from llmopt.part import Measure
     from llmopt.problem import Problem
     from llmopt.trajectory import Trajectory
-
-LEVEL = 0.95
-BUDGET = "out of budget: "
-
-
-@dataclass(frozen=True)
-class Score:
-    """A mean with its interval over `n` items."""
-
-    mean: float
-    interval: Interval
-    n: int
-
-
-@dataclass(frozen=True)
-class Line:
-    """One solution in the final table, with its score on each split where it was measured.
-
-    Scores are in the problem's own direction.
-    """
-
-    label: str
-    text: str
-    train: Score | None = None
-    validation: Score | None = None
-    test: Score | None = None
-
-
-@dataclass(frozen=True)
-class Held:
-    """What the held-out items say.
-
-    Attributes:
-        start: The starting solution.
-        best: The winner.
-        difference: Winner minus start on the same items, with interval and p-value.
-    """
-
-    start: Score
-    best: Score
-    difference: Difference
-
-
-@dataclass(frozen=True)
-class Point:
-    """A point of the overfitting curve; scores are in the problem's own direction.
-
-    Attributes:
-        step: Number of the step; 0 for the starting solutions.
-        candidate: Id of the step's best candidate on train.
-        train: Its score on train.
-        validation: Its score on validation; None where no item could be measured.
-    """
-
-    step: int
-    candidate: str
-    train: Score | None
-    validation: Score | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run found.
-
-    Attributes:
-        run: Name of the run.
-        algorithm: Name of the method.
-        best: The winner.
-        start: The starting solution to beat.
-        lines: The table: the start, the winner, the controls.
-        test: The held-out comparison, or None where nothing is held out.
-        verdict: In a sentence: better, worse, not distinguishable, or not tested.
-        notes: What a careful reader should know.
-        stopped: Why the search ended.
-        steps: Steps done, not counting the starting solutions.
-        candidates: Solutions measured.
-        rejected: Counts of refused proposals by reason.
-        usage: What was used, by role.
-        seconds: Wall time, also of what came before the run was resumed.
-        stretch: What came from the store, was asked again and was lost since the run was last
-            started or resumed.
-        curve: The overfitting curve, where it was asked for.
-        comparisons: The winner against the start and each control on the test items.
-        level: Confidence level of all intervals, and of the words in the verdict.
-        finalists: Solutions that were compared on validation; 0: there is no such split.
-        optimism: The winner's score on train minus that on test, by which the search flattered
-            it; in the problem's own direction. None where it was not measured on both.
-    """
-
-    run: str
-    algorithm: str
-    best: Candidate
-    start: Candidate
-    lines: tuple[Line, ...]
-    test: Held | None
-    verdict: str
-    notes: tuple[str, ...]
-    stopped: str
-    steps: int
-    candidates: int
-    rejected: dict[str, int]
-    usage: dict[str, Usage]
-    seconds: float
-    stretch: Stretch
-    curve: tuple[Point, ...] = ()
-    comparisons: tuple[Versus, ...] = ()
-    level: float = LEVEL
-    finalists: int = 0
-    optimism: float | None = None
-
-    @property
-    def out_of_budget(self) -> bool:
-        """Whether a spending limit ended the search; the run can then be resumed."""
-        return self.stopped.startswith(BUDGET)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain data for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -200,6 +82,15 @@ class Choice:
         if self.winner is None:
             return ()
         return compared(self.winner, self.others, self.level, self.groups)
+
+    @property
+    def answers(self) -> tuple[tuple[str, str, Evaluation], ...]:
+        """Label, text and evaluation of all that was tested: the winner as ``best``, `others`."""
+        if self.winner is None:
+            return ()
+        texts = {line.label: line.text for line in self.lines}
+        tested = (("best", self.winner), *self.others)
+        return tuple((label, texts[label], evaluation) for label, evaluation in tested)
 
     @property
     def verdict(self) -> str:
@@ -345,49 +236,6 @@ async def _measure(
     }
 
 
-def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str]) -> Score | None:
-    """Return mean and interval: Wilson for equally weighted right/wrong, else bootstrap."""
-    if evaluation is None or evaluation.score is None:
-        return None
-    known = [
-        (o.score, o.weight, groups.get(o.item, o.item))
-        for o in evaluation.outcomes
-        if o.score is not None
-    ]
-    scores, weights, clusters = zip(*known, strict=True)
-    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and len(set(clusters)) == len(scores):
-        interval = wilson(sum(scores), len(scores), level)
-    elif len(scores) > 1 and set(scores) in ({0.0}, {1.0}):  # nothing to draw from
-        n = alike(weights, clusters)
-        interval = wilson(scores[0] * n, n, level)
-    elif len(scores) > 1:
-        interval = bootstrap_mean(scores, weights, level, clusters=clusters)
-    else:  # one value of a function has no spread to speak of
-        interval = Interval(scores[0], scores[0])
-    return Score(evaluation.score, interval, len(scores))
-
-
-def score_of(
-    evaluation: Evaluation | None,
-    *,
-    higher_is_better: bool,
-    level: float = LEVEL,
-    groups: Mapping[str, str] | None = None,
-) -> Score | None:
-    """Return mean and interval in the problem's own direction; None: nothing was measured.
-
-    Args:
-        evaluation: What was measured, if it was.
-        higher_is_better: The problem's own direction.
-        level: Confidence level of the interval.
-        groups: Which group items belong to, by id; an item that is not there is its own.
-    """
-    score = _score(evaluation, level, groups or {})
-    if score is None or higher_is_better:
-        return score
-    return Score(-score.mean, Interval(-score.interval.high, -score.interval.low), score.n)
-
-
 def _held(
     tested: dict[str, Evaluation],
     start: Entry,
@@ -400,7 +248,9 @@ def _held(
         return None
     first, second = tested[start.candidate.id], tested[best.candidate.id]
     difference = difference_of(first, second, level, groups)
-    scores = [_score(evaluation, level, groups) for evaluation in (first, second)]
+    scores = [
+        score_of(e, higher_is_better=True, level=level, groups=groups) for e in (first, second)
+    ]
     if difference is None or scores[0] is None or scores[1] is None:
         return None
     return Held(scores[0], scores[1], difference)

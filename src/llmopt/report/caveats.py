@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.evidence.verdict import BUDGET
+from llmopt.evidence.result import BUDGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Differing, points
-from llmopt.evidence.verdict import LEVEL, Score, score_of
+from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.versus import difference_of, groups_of
 from llmopt.report.caveats import caveats
 from llmopt.report.told import told_run

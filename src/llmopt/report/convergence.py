@@ -7,7 +7,6 @@ All of it follows from the trajectory, which the journal holds.
 
 from __future__ import annotations
 
-import csv
 import math
 from bisect import bisect_right
 from collections import defaultdict
@@ -19,8 +18,7 @@ from llmopt.problem import Known
 from llmopt.report.tables import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -366,22 +364,6 @@ def _percent(found: Spread | None) -> str:
         return f"{100 * found.mean:.2g}"
     more = "" if found.error is None else f" ± {100 * found.error:.1f}"
     return f"{100 * found.mean:.1f}{more}"
-
-
-def write_lines(path: Path, lines: Iterable[Line]) -> None:
-    """Write the table as CSV.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer: csv.DictWriter[str] = csv.DictWriter(file, fieldnames=[])
-        for number, line in enumerate(lines):
-            row = flat(line)
-            if not number:
-                writer.fieldnames = list(row)
-                writer.writeheader()
-            writer.writerow(row)
 
 
 def flat(line: Line) -> dict[str, Any]:

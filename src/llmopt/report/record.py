@@ -11,7 +11,7 @@ that a figure needs.
     measure                  {"higher_is_better", "shares"}: shares are of 1, shown per cent
     verdict, notes, stopped  sentences; ``finished`` says whether there is a result
     start, best              {"id", "text"}
-    lines, comparisons, …    as :class:`~llmopt.evidence.verdict.Result` has them
+    lines, comparisons, …    as :class:`~llmopt.evidence.result.Result` has them
     steps                    [{"step", "candidates", "rejected", "calls", "best"}]
     prompts                  meta-prompts; a call names its own by position
     items                    answers of start and winner, by split, where they differ or are wrong
@@ -28,7 +28,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.evidence.verdict import LEVEL, score_of
+from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.models.prices import list_price
 from llmopt.problem import optimum_of
 from llmopt.report.figures import figure_of

@@ -7,7 +7,6 @@ and the mean rank. Several tasks count the same, whatever their number of items.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean, stdev
@@ -18,8 +17,7 @@ from llmopt.report.tables import visible
 from llmopt.statistics import Difference, holm, paired_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -373,24 +371,8 @@ def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
     return found
 
 
-def write_csv(path: Path, rows: Iterable[Row]) -> None:
-    """Write the tables as CSV: a line for each task and variant; ``all`` are the tasks together.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer: csv.DictWriter[str] = csv.DictWriter(file, fieldnames=[])
-        for number, row in enumerate(rows):
-            line = flat(row)
-            if not number:
-                writer.fieldnames = list(line)
-                writer.writeheader()
-            writer.writerow(line)
-
-
 def flat(row: Row) -> dict[str, Any]:
-    """Return a row as a flat mapping of plain values."""
+    """Return a row as a flat mapping of plain values; the task ``all`` is the tasks together."""
     line = asdict(row) | {"task": row.task or "all", "words": row.words}
     tested = line.pop("difference")
     found: dict[str, Any] = tested or {}

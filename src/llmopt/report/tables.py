@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from llmopt.evidence.verdict import Line, Point, Result, Score
+    from llmopt.evidence.result import Line, Point, Result
+    from llmopt.evidence.scores import Score
     from llmopt.models.layers.traffic import Stretch
     from llmopt.statistics import Difference
     from llmopt.trajectory import Trajectory

@@ -11,13 +11,14 @@ import math
 from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
-from llmopt.evidence.verdict import LEVEL, Point, score_of
+from llmopt.evidence.result import Point
+from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.trajectory import rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from llmopt.evidence.verdict import Score
+    from llmopt.evidence.scores import Score
     from llmopt.problem import Problem
     from llmopt.search.journal import Validation
     from llmopt.trajectory import Entry

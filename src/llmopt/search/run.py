@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Asked
 from llmopt.errors import BudgetError
-from llmopt.evidence.verdict import BUDGET, Evidence, Result, decide, final_calls
+from llmopt.evidence.result import BUDGET, Result
+from llmopt.evidence.verdict import Evidence, decide, final_calls
 from llmopt.models.layers.traffic import Traffic
 from llmopt.problem import calls_each
 from llmopt.search.curve import Curve
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
     from llmopt.store.protocol import Store
-    from llmopt.types import Item, Rejected, Usage
+    from llmopt.types import Item, Rejected
 
 
 class Run:
@@ -330,10 +331,14 @@ class Run:
         return self._closed(found)
 
     def _closed(self, result: Result) -> Result:
-        """Return the result with what was used up to now."""
+        """Return the result with what was used up to now; also what others have stored first."""
+        doubled = self.traffic.doubled()
+        paid = {role: used + doubled[role] for role, used in self.store.spent(self.name).items()}
+        # Few runs have a judge LLM or an embedding model; the two other roles are always there.
+        always = ("optimizer", "scorer")
         return replace(
             result,
-            usage=self._usage(),
+            usage={str(role): u for role, u in paid.items() if role in always or u.calls},
             seconds=self.store.seconds(self.name) + time.monotonic() - self._began,
             stretch=self.traffic.stretch,
         )
@@ -363,13 +368,10 @@ class Run:
 
     def _test_told(self, choice: Choice) -> None:
         """Journal the held-out answers behind a choice, so that runs can be compared."""
-        if choice.winner is None:
-            return
-        texts = {line.label: line.text for line in choice.lines}
-        tested = (("best", choice.winner), *choice.others)
-        answers = tuple((label, texts[label], evaluation) for label, evaluation in tested)
-        found = HeldOut(self.problem.items("test"), choice.best.candidate.id, answers)
-        self.store.append(self.name, TESTED, found.packed())
+        if choice.answers:
+            items = self.problem.items("test")
+            found = HeldOut(items, choice.best.candidate.id, choice.answers)
+            self.store.append(self.name, TESTED, found.packed())
 
     def _validated(self, found: Validation) -> None:
         self.curve.took(found)
@@ -394,13 +396,3 @@ class Run:
         if not left:
             return final
         return None if told < 1 else round(left * self._evaluations / told) + final
-
-    def _usage(self) -> dict[str, Usage]:
-        """Return what this run has paid, by role; also what another one has stored first."""
-        doubled = self.traffic.doubled()
-        paid = {
-            str(role): used + doubled[role] for role, used in self.store.spent(self.name).items()
-        }
-        # Few runs have a judge LLM or an embedding model; the two other roles are always there.
-        always = ("optimizer", "scorer")
-        return {role: used for role, used in paid.items() if role in always or used.calls}

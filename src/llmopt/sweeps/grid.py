@@ -8,8 +8,6 @@ All cells have the same budget.
 from __future__ import annotations
 
 import itertools
-import json
-import re
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.config.reading import absolute, put, settings, tables
 from llmopt.errors import ConfigError, nearest
 from llmopt.recipes import recipe_or_file
-from llmopt.types import canonical, digest
+from llmopt.sweeps.naming import cell_name, in_words, short, slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +53,6 @@ _ARGUMENT = "problem.arguments."  # beginning of keys that are arguments of a pr
 _KEYS = ("base", "budget", "grid", "name", "variants")
 _CAPS = ("calls", "tokens")
 _NAME = 40  # characters of a sweep's name
-_BEFORE, _SLUG, _HASH = 30, 24, 6  # characters of the parts of a cell's name, which has 64 at most
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ def sweep_of(
     # What a search is compared with in a sweep is another variant, such as sampling. Controls in
     # each cell would use up a part of its budget, so those of the base are for single runs.
     _set(base, "evidence.controls", [])
-    chosen = _slug(name or data.get("name") or usual, _NAME)
+    chosen = slug(name or data.get("name") or usual, _NAME)
     cells = tuple(_Grid(where, base, axes, variants, plain).cells(chosen))
     if any(cell.settings.budget.seconds for cell in cells):
         raise ConfigError(
@@ -326,19 +323,21 @@ class _Grid:
             _set(data, key, deepcopy(value))
         told = {key: value for key, value in chosen.items() if len(self.axes[key]) > 1}
         task = ", ".join(
-            _words(key, value) if key.startswith(_ARGUMENT) else _short(value)
+            in_words(key, value) if key.startswith(_ARGUMENT) else short(value)
             for key, value in told.items()
             if is_task(key)
         )
         words = [
-            _words(key, value) for key, value in told.items() if not (is_task(key) or key in SEEDS)
+            in_words(key, value)
+            for key, value in told.items()
+            if not (is_task(key) or key in SEEDS)
         ]
         variant = ", ".join(filter(None, (label, *words)))
         shown = ", ".join(filter(None, (variant, task))) or "the only one"
         made = settings(data, f"{self.where}, cell {shown}", Path("/"), self.overrides)
         others = [str(told[key]) for key in SEEDS[1:] if key in told]
         seed = "/".join((str(made.run.seed), *others))
-        name = _cell_name(sweep, (label, chosen | changes), (variant, task, seed))
+        name = cell_name(sweep, (label, chosen | changes), (variant, task, seed))
         return Cell(name, variant or made.algorithm.name, task, seed, _drawing_anew(made, chosen))
 
 
@@ -357,34 +356,6 @@ def _drawing_anew(made: Settings, chosen: Mapping[str, Any]) -> Settings:
 def is_task(key: str) -> bool:
     """Return whether a key says which task it is."""
     return key in TASKS or (key.startswith(_ARGUMENT) and key not in SEEDS)
-
-
-def _words(key: str, value: Any) -> str:
-    """Return an axis' value in words."""
-    last = key.rpartition(".")[2]
-    return _short(value) if last in ("name", "model") else f"{last}={_short(value)}"
-
-
-def _short(value: Any) -> str:
-    """Return a value as short as it can be told from others: a path's file, a text as it is."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={_short(inner)}" for key, inner in value.items())
-    if isinstance(value, str):
-        return Path(value).stem if value.startswith("/") else value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _cell_name(sweep: str, changed: tuple[str, dict[str, Any]], words: Sequence[str]) -> str:
-    """Return a name that stays the same when other cells come to the sweep or go."""
-    slug = _slug("-".join(filter(None, words)), _SLUG)
-    mark = digest(canonical([sweep, *changed]))[:_HASH]
-    return f"{sweep[:_BEFORE]}.{slug}-{mark}"
-
-
-def _slug(text: str, most: int) -> str:
-    """Return a text as a part of a run's name."""
-    kept = re.sub(r"[^a-z0-9._-]+", "-", text.lower())
-    return re.sub(r"-{2,}", "-", kept)[:most].strip("._-") or "sweep"
 
 
 def _flat(data: Mapping[str, Any], before: str = "") -> dict[str, Any]:

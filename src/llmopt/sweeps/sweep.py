@@ -19,32 +19,22 @@ from llmopt.api import prepare
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
 from llmopt.evidence.versus import groups_of
 from llmopt.models.absent import AbsentModel
-from llmopt.models.layers.cache import Cache, Keep
-from llmopt.models.layers.gate import Gate, Rates
-from llmopt.models.layers.limit import Limit
-from llmopt.models.layers.meter import Meter
-from llmopt.models.local import LocalModel
 from llmopt.problem import Controlled
 from llmopt.problems.prompting import PromptProblem
 from llmopt.report.convergence import Converged, Line, course_of, lines_of
-from llmopt.report.progress import Download
 from llmopt.report.sweeping import SweepView
 from llmopt.report.sweeps import CELL, OUT_OF_BUDGET, Done, Row, courses_of, summarized
-from llmopt.search.journal import UNSTORED
 from llmopt.store import open_store
+from llmopt.sweeps.pool import Charged, Pool, models_of
 from llmopt.types import Evaluation, digest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from llmopt.config.tables import ModelTable
-    from llmopt.model import Model, Replies
-    from llmopt.models.registry import NamedModel
     from llmopt.problem import Problem
     from llmopt.search.progress import Progress
     from llmopt.store.protocol import Store
     from llmopt.sweeps.grid import Cell, Sweep
-    from llmopt.types import Call, Reply, Role
 
 _HARMLESS = ("concurrency", "price", "requests_per_minute", "tokens_per_minute")
 _SHOWN = 3  # keys that a message names
@@ -115,7 +105,7 @@ async def run_sweep(
         # A sweep that fails at its first call leaves nothing behind; one without models has
         # cells, but no replies.
         stack.callback(lambda: None if finished(kept, sweep) else kept.discard(sweep.name))
-        pool = _Pool(kept.replies(sweep.name), quiet=not progress)
+        pool = Pool(kept.replies(sweep.name), quiet=not progress)
         stack.push_async_callback(pool.close)
         for cell in sweep.cells:
             _check(cell, pool, jobs)
@@ -189,16 +179,16 @@ async def _each(
 
 
 async def _ran(
-    sweep: str, cell: Cell, store: Store, pool: _Pool, listen: Callable[[Progress], None] | None
+    sweep: str, cell: Cell, store: Store, pool: Pool, listen: Callable[[Progress], None] | None
 ) -> Done:
     """Do a cell, or what is left of it."""
     problem, options = cell.settings.built_problem(), cell.settings.options()
-    models = _models(cell, pool)
+    models = models_of(cell, pool)
     options |= {
         "optimizer": models.get("optimizer"),
         "rates": {},  # they are kept by the pool, for all cells together
         "name": cell.name,
-        "store": cast("Store", _Charged(store, sweep)),
+        "store": cast("Store", Charged(store, sweep)),
         "progress": listen or False,
         "source": cell.source,
     }
@@ -292,7 +282,7 @@ def _decisive(source: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check(cell: Cell, pool: _Pool, jobs: int) -> None:
+def _check(cell: Cell, pool: Pool, jobs: int) -> None:
     """Refuse a cell that cannot be done, before anything is paid for any.
 
     Raises:
@@ -300,7 +290,7 @@ def _check(cell: Cell, pool: _Pool, jobs: int) -> None:
     """
     try:
         problem, options = cell.settings.built_problem(), cell.settings.options()
-        models = _models(cell, pool)
+        models = models_of(cell, pool)
         options["algorithm"].check(problem, models.get("optimizer", AbsentModel()))
     except InputError as error:
         raise ConfigError(f"the cell {cell.label!r} of the sweep: {error}") from error
@@ -314,90 +304,3 @@ def _check(cell: Cell, pool: _Pool, jobs: int) -> None:
             f"a model in this process does one cell at a time, but got jobs = {jobs}; "
             "leave the jobs out"
         )
-
-
-def _models(cell: Cell, pool: _Pool) -> dict[Role, Model]:
-    """Return the models of a cell by role; one that plays two roles is one."""
-    most = cell.settings.run.concurrency
-    return {role: pool.model(table, most) for role, table in cell.settings.models().items()}
-
-
-class _Pool:
-    """The models of a sweep, each built once; a reply is bought once for all cells."""
-
-    def __init__(self, replies: Replies, *, quiet: bool) -> None:
-        self._replies = replies
-        self._quiet = quiet
-        self._models: dict[NamedModel, Cache] = {}
-        self._gates: dict[str, Gate] = {}
-        self._meters: list[Meter] = []
-        self.local = False
-
-    @property
-    def bought(self) -> int:
-        """Calls that models have answered in this process."""
-        return sum(used.calls for meter in self._meters for used in meter.usage.values())
-
-    def model(self, table: ModelTable, most: int | None) -> Model:
-        """Return the model that a table names; `most` calls are in flight, from all cells."""
-        named = table.named()
-        if named not in self._models:
-            with Download(quiet=self._quiet) as download:
-                built = named.built(download)
-            self.local |= isinstance(built, LocalModel)
-            meter = Meter(built)
-            self._meters.append(meter)
-            rates = Rates(table.requests_per_minute, table.tokens_per_minute)
-            where = built.traits.endpoint or f"the model {named.name}"
-            gate = self._gates.setdefault(where, Gate(most or built.traits.slots, rates))
-            # No retry and no budget: those are the cells' own, and one layer of each is enough.
-            self._models[named] = Cache(Limit(Keep(meter, self._replies), gate), self._replies)
-        return self._models[named]
-
-    async def close(self) -> None:
-        """Close the models."""
-        for model in self._models.values():
-            await model.close()
-
-
-class _Charged:
-    """A store in which a run finds only the replies that it was charged for itself.
-
-    Beside that it is the store it stands for. What another run has bought comes from the pool,
-    through the rings that charge it.
-    """
-
-    def __init__(self, store: Store, sweep: str) -> None:
-        self._store, self._sweep = store, sweep
-
-    def create(self, run: str, config: dict[str, Any]) -> None:
-        """Create a run that says whose cell it is: alone it would find other cells' replies."""
-        self._store.create(run, {**config, "cell": self._sweep})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def replies(self, run: str) -> Replies:
-        return _Own(self._store.replies(run), run)
-
-    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
-        # Calls that an interruption cut off are asked again; charged twice, the cell would have
-        # a smaller budget than the others.
-        if kind != UNSTORED:
-            self._store.append(run, kind, data)
-
-
-class _Own:
-    """The replies that one run was charged for."""
-
-    def __init__(self, replies: Replies, run: str) -> None:
-        self._replies, self._run = replies, run
-
-    def get(self, key: str) -> Reply | None:
-        return self._replies.get(self._salted(key))
-
-    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
-        await self._replies.put(self._salted(key), model, call, reply)
-
-    def _salted(self, key: str) -> str:
-        return digest(f"{self._run} {key}")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.algorithm import Algorithm, Asked
-    from llmopt.evidence.verdict import Result
+    from llmopt.evidence.result import Result
     from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
     from llmopt.types import Call, Item

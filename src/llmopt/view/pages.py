@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-    from llmopt.evidence.verdict import Score
+    from llmopt.evidence.scores import Score
     from llmopt.report.comparing import Compared, RunComparison
     from llmopt.view.news import News
 
