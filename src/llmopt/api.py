@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,7 @@ from llmopt.algorithms import algorithm_named
 from llmopt.controls import SAMPLING, Sampled, control_of, plain_controls
 from llmopt.errors import StoreError
 from llmopt.evidence.verdict import Evidence
+from llmopt.models.layers.ledger import Ledger
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
 from llmopt.problem import judge_of, judged, optimum_of
@@ -130,8 +132,7 @@ async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
             stored=lambda: store.spent(name),
             step_deadline=chosen.step_deadline,
         )
-        # When the models are closed, it is known what was paid and is not in the store.
-        stack.callback(note_unstored, store, name, traffic)
+        stack.enter_context(booked(store, name, traffic))
         optimizer, scorer, judge = models.wrapped(store, name, traffic, stack)
         if models.embedder:
             algorithm = algorithm.bound(models.embedder)
@@ -182,11 +183,25 @@ def calm_collector() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def note_unstored(store: Store, run: str, traffic: Traffic) -> None:
-    """Journal what the run has paid and its replies do not show, for when it is resumed."""
-    data = traffic.unstored()
-    if data:
-        store.append(run, UNSTORED, data)
+@contextlib.contextmanager
+def booked(store: Store, run: str, traffic: Traffic) -> Iterator[None]:
+    """Journal what the run has paid and its replies do not show, for when it is resumed.
+
+    That is known when the models are closed. What was on its way when an earlier process was
+    killed is in the ledger.
+    """
+    with store.ledger(run) as numbers:
+        traffic.ledger = Ledger(numbers)
+        if killed := traffic.ledger.noted():
+            lost = {role: asdict(used) for role, used in killed.items()}
+            store.append(run, UNSTORED, {"doubled": {}, "lost": lost})
+            traffic.ledger.clear()
+        try:
+            yield
+        finally:
+            if data := traffic.unstored():
+                store.append(run, UNSTORED, data)
+            traffic.ledger.clear()
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.algorithms.sampling import sampling
 from llmopt.errors import BudgetError, ConfigError, StoreError, nearest
+from llmopt.evidence.finalists import left_out
 from llmopt.evidence.verdict import Evidence, without
 from llmopt.options import Control
 from llmopt.parts.propose import Generate
@@ -263,7 +264,11 @@ def _joined(run: Run, result: Result, control: Run) -> Result:
     if other.winner is not None:
         others = (*others, (label, other.winner))
     both = replace(choice, lines=(*choice.lines, line), others=others)
-    notes = result.notes
+    notes = (
+        *result.notes,
+        *left_out("train", [(label, other.best.evaluation)]),
+        *left_out("test", [(label, other.winner)]),
+    )
     if spent < _SHORT * most:
         less = (
             f'The control "{label}" is smaller than the search, {spent:,} evaluations against '

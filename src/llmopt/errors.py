@@ -14,6 +14,7 @@
     │   ├── TransientError    may succeed when asked again
     │   │   ├── RateLimitError    asked faster than it answers
     │   │   └── LostReplyError    sent, but no readable reply came back
+    │   │       └── WithheldError     the answer was kept back (filter, refusal)
     │   └── RefusedError      will not succeed when asked again (key, quota, bad request)
     │       └── EndpointError     the endpoint never answered: address, key, name  exit code 2
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
@@ -107,6 +108,13 @@ class RateLimitError(TransientError):
 
 class LostReplyError(TransientError):
     """The call was sent but no readable reply came back; the provider may have billed it."""
+
+
+class WithheldError(LostReplyError):
+    """A filter kept the answer back, or the model refused: there is nothing to read or to score.
+
+    It concerns this call alone, and is not asked again at once: it would be kept back again.
+    """
 
 
 class RefusedError(ModelError):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Family = Literal["chat", "brackets", "continuation"]
 
+DEADLINE = 120.0
+"""Seconds that one call may take, all attempts together, where nobody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -34,8 +37,13 @@ class Traits:
     completion: bool = False
     family: Family = "chat"
     slots: int = 64
-    deadline: float | None = 120.0
+    deadline: float | None = DEADLINE
     endpoint: str = ""
+
+
+def attempt_seconds(traits: Traits) -> float:
+    """Return after how many seconds one attempt of a call is given up: half of its deadline."""
+    return (traits.deadline or DEADLINE) / 2
 
 
 @runtime_checkable

@@ -126,12 +126,12 @@ class Models:
 
     def account(self, store: Store, run: str) -> Account:
         """Return the budget of a run that may have spent before."""
-        spent = Spent(seconds=store.seconds(run))
+        account = Account(self._options.budget or Limits(), Spent(seconds=store.seconds(run)))
         for role, used in store.spent(run).items():
             price = self._options.prices.get(role, Price(0.0, 0.0))
             usd = price.of(used.input_tokens, used.output_tokens)
-            spent += Spent(used.calls, used.tokens, usd)
-        return Account(self._options.budget or Limits(), spent)
+            account.add(Spent(used.calls, used.tokens, usd), role)
+        return account
 
     def wrapped(
         self, store: Store, run: str, traffic: Traffic, stack: contextlib.AsyncExitStack
@@ -154,6 +154,7 @@ class Models:
                 account=traffic.account,
                 price=self._options.prices.get(role),
                 gate=gates[role],
+                ledger=traffic.ledger,
                 deadline=model.traits.deadline,
                 seed=self._options.seed,
             )

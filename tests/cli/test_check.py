@@ -173,7 +173,11 @@ def test_a_limit_in_dollars_without_a_price_is_bad_input(shell: Shell, server: E
         ("calls = 255", "255 calls buy 1 of 2 steps of 4 instructions on your 12 items"),
         ("calls = 20", "do not even pay for measuring and testing"),
         ("tokens = 40000", "fewer the longer the answers are"),
-        ("usd = 1", "$1 are enough"),
+        ("usd = 1", "$1 is enough"),
+        ("usd = 2000000", "$2,000,000 is enough"),
+        ("tokens = 2000000", "2,000,000 tokens are enough"),
+        ("calls = 1", "1 call does not even pay"),
+        ("calls = 10000\nusd = 1", "10,000 calls and $1 are enough"),
     ],
 )
 def test_what_a_budget_buys_is_told_in_words(shell: Shell, budget: str, says: str) -> None:
@@ -182,6 +186,21 @@ def test_what_a_budget_buys_is_told_in_words(shell: Shell, budget: str, says: st
     assert says in data["budget"]["says"]
     few = min(data["budget"]["steps"]) < 2
     assert ("fewer than 2 steps" in "\n".join(data["cautions"])) == few
+
+
+@pytest.mark.parametrize(
+    ("budget", "says"),
+    [
+        ("usd = 0.01", "$0.01 buys 0 to 2 of 2 steps"),
+        ("usd = 0.0001", "$0.0001 buys 0 of 2 steps"),
+        ("seconds = 1", "What 1 second buys is not known"),
+        ("seconds = 2", "What 2 seconds buy is not known"),
+    ],
+)
+def test_the_verb_fits_the_amount(shell: Shell, server: Endpoint, budget: str, says: str) -> None:
+    priced = "price = { input = 0.15, output = 0.6 }"
+    shell.configure(paid(server, priced), ("[run]", f"[budget]\n{budget}\n[run]"))
+    assert says in shell.llmopt("check", "run.toml", "--offline", "--json").data["budget"]["says"]
 
 
 def test_the_calls_of_a_curve_are_counted_and_one_without_rows_refused(shell: Shell) -> None:

@@ -260,15 +260,34 @@ def test_a_budget_too_small_to_begin_leaves_nothing(shell: Shell) -> None:
     assert "5 tokens" in said.err
 
 
+def test_an_empty_account_is_told_so_that_it_is_true_before_and_after_the_first_reply(
+    shell: Shell, server: Endpoint
+) -> None:
+    """A run that got no reply is started again; one that got some is resumed."""
+    model = f'model = "openai/tiny"\nbase_url = "{server.url}"'
+    shell.configure(('model = "scripted/llmopt.testing.scripted:answer"', model))
+    server.status = 402
+    said = shell.llmopt("run", "run.toml", "-q")
+    assert "add credit or raise the account's limit, then start again, or resume" in said.err
+    assert ("Go on with" in said.err, shell.runs()) == (False, [])
+    server.status = 200
+    assert shell.llmopt("run", "run.toml", "-q", "-o", "run.steps=1").code == 0
+    server.status = 402
+    said = shell.llmopt("resume", "run", "-q", "-o", "run.steps=2")
+    assert "then start again, or resume what is stored" in said.err
+    assert "The run is stored. Go on with: llmopt resume run -o run.steps=2" in said.err
+
+
 def test_a_resumed_run_tells_its_options_again(shell: Shell) -> None:
-    """The command that goes on repeats what the journal does not know."""
+    """The command that goes on repeats what the journal does not know, but no limit to raise."""
     store = str(shell.folder / "my store.sqlite")
     where = ("-q", "--store", store)
     assert shell.llmopt("run", "run.toml", *where, "-o", "budget.calls=190").code == 3
     options = ("-o", "run.steps=3", "-o", "budget.calls=195")
     again = shell.llmopt("resume", "run", *where, *options)
     assert again.code == 3
-    assert f"llmopt resume run -o run.steps=3 -o budget.calls=195 --store '{store}'" in again.err
+    how = f"llmopt resume run -o run.steps=3 --store '{store}' -o budget.calls=…"
+    assert again.err.strip().endswith(how)
 
 
 def test_a_finished_run_can_do_more_steps(shell: Shell) -> None:

@@ -181,6 +181,7 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(shell: Shell) -> None:
     assert (short.code, short.out) == (3, "")
     assert "With a larger budget: llmopt evaluate --instruction Answer. " in short.err
     assert "-o budget.calls=…" in short.err
+    assert "budget.calls=15" not in short.err
     (row,) = shell.llmopt("runs", "--json").data
     assert row["status"] == "budget"
     found = shell.llmopt("evaluate", *TEXTS, *DATA, "-q", "--json", "-o", "budget.calls=40").data

@@ -228,7 +228,7 @@ async def test_unmeasured_test_items_are_left_out_and_said() -> None:
     assert choice.test is not None
     assert choice.test.difference.n == TEST - 1
     assert (choice.test.start.n, choice.test.best.n) == (TEST, TEST - 1)
-    assert "1 test answer stayed unmeasured and is left out." in choice.notes
+    assert "1 test answer stayed unmeasured and is left out: best on item test3." in choice.notes
 
 
 async def test_nothing_measured_on_test_is_no_comparison() -> None:
@@ -239,7 +239,8 @@ async def test_nothing_measured_on_test_is_no_comparison() -> None:
     choice = await case.choice()
     assert choice.test is None
     assert choice.verdict.startswith("Not tested")
-    assert f"{TEST} test answers stayed unmeasured and are left out." in choice.notes
+    told = f"best on items test0, test1, test2 and {TEST - 3} more."
+    assert f"{TEST} test answers stayed unmeasured and are left out: {told}" in choice.notes
 
 
 async def test_partly_measured_solutions_never_beat_full_ones() -> None:

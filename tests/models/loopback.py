@@ -135,6 +135,8 @@ class Loopback:
             "html": (200, {"Content-Type": "text/html"}, "<html>Sign in</html>"),
             "no choices": (200, {"Content-Type": "application/json"}, '{"choices": []}'),
         }
+        if fault.isdigit() and fault not in answers:
+            answers[fault] = (int(fault), {}, '{"error": {"message": "as planned"}}')
         status, headers, content = answers[fault]
         return web.Response(status=status, headers=headers, text=content)
 

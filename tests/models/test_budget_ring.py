@@ -166,6 +166,22 @@ async def test_a_resumed_run_has_spent_already() -> None:
         await model.complete(chat("b"))
 
 
+async def test_what_is_kept_back_costs_what_measuring_costs() -> None:
+    """The end of a run asks who measures; what proposing cost says nothing about that."""
+    account = Account(Limits(usd=1, tokens=10_000))
+    account.add(Spent(calls=1, tokens=5_000, usd=0.5), "optimizer")
+    account.add(Spent(calls=10, tokens=1_000, usd=0.01), "scorer")
+    account.keep_back(39)  # 3,900 tokens and $0.039 at the scorer's mean; half of all at the mean
+    await account.reserve(Spent(calls=1, tokens=100, usd=0.4))
+    words = (
+        r"^the budget is 10,000 tokens, but 6,000 are spent, 3,900 are kept back to choose and "
+        r"test the winner, and the next call may take 101; resume the run with a larger budget, "
+        r"of more than 9,900 tokens$"
+    )
+    with pytest.raises(BudgetError, match=words):
+        await account.reserve(Spent(calls=1, tokens=101))
+
+
 async def test_time_is_capped_at_the_start_of_calls() -> None:
     """A call that would start late is refused; one on its way is not broken off."""
     now = 100.0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import traceback
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import KEY, Loopback, echo_body, loopback
 
+from llmopt.config.tables import ModelTable
 from llmopt.errors import (
     ConfigError,
     LostReplyError,
@@ -19,16 +21,20 @@ from llmopt.errors import (
     RateLimitError,
     RefusedError,
     TransientError,
+    WithheldError,
 )
 from llmopt.model import Traits
 from llmopt.models.faults import Redactor, retry_after
+from llmopt.models.layers import Account, Limits, Retry, wrap
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.wire import Dialect, dialect_of, read_reply, read_vectors, request_of
+from llmopt.store import open_store
 from llmopt.testing.models import MODEL_TRUTHS, chat
 from llmopt.types import Call, Message, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     from llmopt.model import Model
 
@@ -152,6 +158,42 @@ async def test_what_may_pass_is_transient(
     assert (await model.complete(chat("a"))).text == "A"
 
 
+WITHHELD = {
+    "filtered answer": (200, "finish_reason", "content_filter", r"kept back.*content_filter"),
+    "refusal": (200, "refusal", "I cannot help with that.", r"refused to answer: I cannot help"),
+    "filtered prompt": (400, "code", "content_filter", r"status 400.*management policy"),
+}
+
+
+def withheld(kind: str) -> tuple[int, dict[str, str], str]:
+    """What a server says that keeps an answer back."""
+    status, key, value, _ = WITHHELD[kind]
+    message = {"role": "assistant", "content": None, "refusal": value if key == "refusal" else None}
+    ended = value if key == "finish_reason" else "stop"
+    body: dict[str, Any] = {"choices": [{"message": message, "finish_reason": ended}]}
+    if key == "code":
+        body = {"error": {"message": "our management policy", "code": value}}
+    return status, {"Content-Type": "application/json"}, json.dumps(body)
+
+
+@pytest.mark.parametrize("kind", WITHHELD)
+async def test_what_is_kept_back_is_no_answer(
+    kind: str, server: Loopback, model: OpenAIModel, tmp_path: Path
+) -> None:
+    """It is neither stored nor asked for again at once, and may have been billed."""
+    server.reply = withheld(kind)
+    store, account = open_store(tmp_path / "runs.sqlite"), Account(Limits(calls=9))
+    store.create("withheld", {})
+    asked = wrap(model, replies=store.replies("withheld"), account=account)
+    with pytest.raises(WithheldError, match=WITHHELD[kind][3]):
+        await asked.complete(chat("a"))
+    assert len(server.log) == 1
+    assert account.spent.calls == 1
+    server.reply = None
+    assert (await asked.complete(chat("a"))).text == "A"
+    store.close()
+
+
 async def test_a_stalled_socket_is_given_up(server: Loopback) -> None:
     """A server that never answers costs the time-out and no more."""
     server.plan = lambda _text, _before: "stall"
@@ -183,7 +225,7 @@ async def test_nobody_listens_any_more() -> None:
     await model.close()
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422, 301])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 301])
 async def test_what_will_not_pass_is_refused(
     status: int, server: Loopback, model: OpenAIModel
 ) -> None:
@@ -203,12 +245,121 @@ async def test_a_redirection_is_not_followed(server: Loopback, model: OpenAIMode
     assert len(server.log) == 1
 
 
-async def test_an_empty_account_is_refused(server: Loopback, model: OpenAIModel) -> None:
-    """A 429 that means that no quota is left is not asked again."""
-    said = '{"error": {"message": "quota", "code": "insufficient_quota"}}'
-    server.reply = (429, {}, said)
-    with pytest.raises(RefusedError, match="no quota left"):
-        await model.complete(chat("a"))
+class Eager(Random):
+    """Draws the smallest number every time: no pause is longer than the provider asks for."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
+async def test_a_status_that_may_pass_is_asked_again(
+    status: int, server: Loopback, model: OpenAIModel
+) -> None:
+    """With the same request, all of its parameters included, until it is answered."""
+    server.plan = lambda _text, before: f"{status}" if before < 2 else ""
+    call = Call("scorer", (Message("user", "hi"),), temperature=0.5, max_tokens=7, stop=("#",))
+    retry = Retry(model, Eager())
+    assert (await retry.complete(call)).text == "HI"
+    assert server.served == [f"{status}"] * 2
+    (path, body, _), *others = server.log
+    assert [(p, b) for p, b, _ in others] == [(path, body)] * 2
+    assert body.items() >= {"temperature": 0.5, "max_tokens": 7, "stop": ["#"]}.items()
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])
+async def test_a_status_that_will_not_pass_is_asked_once(
+    status: int, server: Loopback, model: OpenAIModel
+) -> None:
+    server.plan = lambda _text, _before: f"{status}"
+    with pytest.raises(RefusedError, match=rf"status {status}\b.*said: as planned"):
+        await Retry(model, Eager()).complete(chat("a"))
+    assert len(server.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (429, {"message": "quota", "type": "insufficient_quota", "code": None}),
+        (429, {"message": "quota", "type": "t", "code": "insufficient_quota"}),
+        (429, {"message": "none", "code": "credit_balance_exhausted"}),
+        (429, {"message": "month", "code": "organization_spend_limit_exceeded"}),
+        (429, {"message": "month", "code": "project_spend_limit_exceeded"}),
+        (429, {"message": "tier", "code": "organization_usage_limit_exceeded"}),
+        (400, {"message": "hard limit", "code": "billing_hard_limit_reached"}),
+        (402, {"message": "Insufficient credits. Add more", "code": 402}),
+        (402, {"message": "This request requires more credits", "code": 402}),
+        (402, {"message": "Insufficient Balance", "type": "unknown_error"}),
+        (402, {"message": "no card", "type": "billing_error"}),
+        (400, {"message": "Your credit balance is too low.", "type": "invalid_request_error"}),
+        (400, {"message": "You have reached your specified API usage limits."}),
+        (
+            429,
+            {
+                "message": "cap",
+                "type": "rate_limit_error",
+                "details": {"error_code": "enforced_spend_limit_reached"},
+            },
+        ),
+        (429, "Your team 1 has either used all available credits or reached its limit."),
+        (403, "Your team 1 has either used all available credits or reached its limit."),
+        (403, "You have run out of credits."),
+        (403, "Your newly created team doesn't have any credits yet."),
+        (
+            412,
+            {
+                "message": "Account a is suspended, possibly due to reaching the monthly spending "
+                "limit",
+                "code": "PRECONDITION_FAILED",
+            },
+        ),
+        (402, {"message": "Your prepayment credits are depleted.", "status": "RESOURCE_EXHAUSTED"}),
+        (429, {"message": "Your prepayment credits are depleted.", "status": "RESOURCE_EXHAUSTED"}),
+        (429, {"message": "suspended due to insufficient balance", "type": "t"}),
+        (429, {"message": "pay", "type": "exceeded_current_quota_error"}),
+        (429, {"message": "over", "type": "budget_exceeded", "code": "429"}),
+        (400, {"message": "Budget has been exceeded! Current cost: 1.1, Max budget: 1.0"}),
+    ],
+)
+async def test_an_empty_account_is_refused(
+    status: int, said: object, server: Loopback, model: OpenAIModel
+) -> None:
+    """However a host says that the account pays for nothing more, the call is made once."""
+    server.reply = (status, {}, json.dumps({"error": said}))
+    with pytest.raises(
+        RefusedError, match=rf"no quota left .*\(status {status}\) and said: .*; add"
+    ):
+        await Retry(model, Eager()).complete(chat("a"))
+    assert len(server.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said"),
+    [
+        # The words of OpenAI for an empty account, at Gemini those of a limit per minute or day.
+        (
+            429,
+            {},
+            {
+                "code": 429,
+                "message": "You exceeded your current quota, please check your plan and billing "
+                "details. Quota exceeded for metric: requests per day",
+                "status": "RESOURCE_EXHAUSTED",
+            },
+        ),
+        (429, {}, {"code": 429, "message": "Rate limit exceeded: free-models-per-day"}),
+        # OpenRouter, where calls in flight fill what the balance allows at once.
+        (402, {"Retry-After": "0"}, {"code": 402, "message": "in-flight budget"}),
+        (500, {}, {"message": "the upstream said: insufficient balance"}),
+    ],
+)
+async def test_a_limit_that_ends_by_itself_is_no_empty_account(
+    status: int, headers: dict[str, str], said: object, server: Loopback, model: OpenAIModel
+) -> None:
+    server.reply = (status, headers, json.dumps({"error": said}))
+    with pytest.raises(TransientError, match="3 failed attempts"):
+        await Retry(model, Eager(), attempts=3).complete(chat("a"))
+    assert len(server.log) == 3
 
 
 @pytest.mark.parametrize(("code", "kind"), [(429, RateLimitError), (400, RefusedError)])
@@ -469,3 +620,14 @@ def test_a_secret_never_survives(before: str, secret: str, after: str) -> None:
 def test_what_looks_like_a_key_is_not_shown(key: str) -> None:
     """Also a key that is not ours, in whatever form its provider gives it."""
     assert Redactor()(f"the key {key} is not known") == "the key [secret] is not known"
+
+
+async def test_an_attempt_has_half_of_the_deadline_of_its_call(server: Loopback) -> None:
+    """So a connection that got stuck is not the end of the call; a configuration sets it."""
+    server.plan = lambda _text, _before: "stall"
+    table = ModelTable(model="openai/tiny", base_url=server.url, deadline=0.1)
+    model = table.named().built()
+    assert model.traits.deadline == 0.1
+    with pytest.raises(LostReplyError, match=r"in 0\.05 s, half of the deadline.*larger deadline"):
+        await model.complete(chat("a"))
+    await model.close()

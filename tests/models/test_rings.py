@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 from loopback import FAULTS, KEY, loopback
 
-from llmopt.errors import StoreError
+from llmopt.errors import LostReplyError, RefusedError, StoreError, TransientError
 from llmopt.model import Traits
 from llmopt.models.layers import (
     Account,
@@ -17,6 +18,7 @@ from llmopt.models.layers import (
     Cache,
     Gate,
     Keep,
+    Ledger,
     Limit,
     Limits,
     Meter,
@@ -24,6 +26,8 @@ from llmopt.models.layers import (
     Retry,
     wrap,
 )
+from llmopt.models.layers.budget import most_tokens
+from llmopt.models.layers.ledger import Booked
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.scripted import ScriptedModel
 from llmopt.testing.models import MODEL_TRUTHS, RING_TRUTHS, GatedModel, chat
@@ -32,6 +36,7 @@ from llmopt.types import Call, Reply, Usage
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from llmopt.errors import ModelError
     from llmopt.model import Model
 
     Ring = Callable[[Model], Model]
@@ -58,6 +63,11 @@ class Kept:
         self.replies[key] = reply
 
 
+def numbers() -> memoryview:
+    """Return the numbers of a new ledger."""
+    return memoryview(bytearray(128)).cast("q")
+
+
 def cached(inner: Model, kept: Kept) -> Cache:
     """Return the two rings of the cache."""
     return Cache(Keep(inner, kept), kept)
@@ -69,6 +79,7 @@ RINGS: dict[str, Ring] = {
     "limit": lambda inner: Limit(inner, Gate(3)),
     "wide limit": lambda inner: Limit(inner, Gate(1000)),
     "meter": Meter,
+    "booked": lambda inner: Booked(inner, Ledger(numbers())),
     "budget": lambda inner: Budget(inner, Account(Limits(calls=1000))),
     "tight budget": lambda inner: Budget(inner, Account(Limits(tokens=10**6, usd=9)), Price(9, 9)),
     "onion": lambda inner: wrap(
@@ -214,3 +225,39 @@ async def test_an_onion_is_calm_under_faults() -> None:
         assert onion.cache is not None
         assert onion.cache.hits == 200
         await onion.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "stays"),
+    [(None, 0), (TransientError("busy"), 0), (RefusedError("no"), 0), (LostReplyError("cut"), 1)],
+)
+async def test_a_ledger_holds_what_may_have_been_billed(
+    fault: ModelError | None, stays: int
+) -> None:
+    """A call stands there while it is on its way, and for good if its answer was lost."""
+    ledger, seen = Ledger(numbers()), []
+
+    def answer(call: Call) -> str:
+        seen.append(ledger.noted())
+        if fault is not None:
+            raise fault
+        return call.text
+
+    with nullcontext() if fault is None else pytest.raises(type(fault)):
+        await Booked(ScriptedModel(answer), ledger).complete(chat("a"))
+    (during,) = seen
+    assert list(during) == ["scorer"]
+    assert during["scorer"].calls == 1
+    assert (during["scorer"].input_tokens, during["scorer"].output_tokens) == most_tokens(chat("a"))
+    assert sum(used.calls for used in ledger.noted().values()) == stays
+    ledger.clear()
+    assert not ledger.noted()
+
+
+async def test_a_ledger_holds_what_was_given_up() -> None:
+    ledger = Ledger(numbers())
+    task = asyncio.ensure_future(Booked(GatedModel(), ledger).complete(chat("a")))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task])
+    assert ledger.noted()["scorer"].calls == 1

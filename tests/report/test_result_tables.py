@@ -127,7 +127,7 @@ def test_fewer_measured_items_are_told_in_the_cell(result: Result) -> None:
     assert line.test is not None
     fewer = replace(line, test=replace(line.test, n=119))
     lines: tuple[Line, ...] = (result.lines[0], fewer, *result.lines[2:])
-    assert "119 items" in printed(replace(result, lines=lines))
+    assert "119 of 120 items" in printed(replace(result, lines=lines))
 
 
 def test_values_that_are_no_shares_are_printed_as_they_are(tmp_path: Path) -> None:

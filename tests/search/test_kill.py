@@ -27,6 +27,7 @@ KILLS = 20
 SLOTS = 6  # calls in flight
 DRAWS = 8  # solutions asked for in a step: more than may be in flight
 LATENCY = 0.01
+PLENTY = 1_000_000  # calls of a budget that never ends
 
 PROGRAM = f"""
 import asyncio, json, sys
@@ -34,6 +35,8 @@ from dataclasses import replace
 
 from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async
+from llmopt.errors import BudgetError
+from llmopt.models.layers import Limits
 from llmopt.models.openai import OpenAIModel
 from llmopt.testing.scripted import problem
 from llmopt.types import Message
@@ -47,14 +50,19 @@ class Numbered(OpenAIModel):
         return await super().complete(replace(call, messages=(Message("user", text),)))
 
 
-async def main(url, store):
+async def main(url, store, calls):
     model = Numbered("world", base_url=url)
-    result = await optimize_async(
-        replace(problem(), scorer=model), algorithm=opro(samples={DRAWS}), concurrency={SLOTS},
-        steps=4, finalists=5, name="run", store=store, progress=False,
-    )
+    try:
+        result = await optimize_async(
+            replace(problem(), scorer=model), algorithm=opro(samples={DRAWS}),
+            concurrency={SLOTS}, steps=4, finalists=5, name="run", store=store, progress=False,
+            budget=Limits(calls=int(calls)),
+        )
+    except BudgetError:
+        print(json.dumps(None))
+    else:
+        print(json.dumps(result.to_dict()))
     await model.close()
-    print(json.dumps(result.to_dict()))
 
 
 asyncio.run(main(*sys.argv[1:]))
@@ -112,25 +120,31 @@ async def serving() -> AsyncIterator[World]:
         await runner.cleanup()
 
 
-async def start(world: World, store: Path) -> asyncio.subprocess.Process:
+async def start(world: World, store: Path, cap: int = PLENTY) -> asyncio.subprocess.Process:
     """Start the run, or go on with it, in a process of its own."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, world.url, str(store), stdout=asyncio.subprocess.PIPE
-    )
+    program = (sys.executable, "-c", PROGRAM, world.url, str(store), str(cap))
+    return await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
 
 
-async def finished(world: World, store: Path) -> dict[str, Any]:
-    """Let the run go on to its end; return its result without what is of a stretch only."""
-    process = await start(world, store)
+async def finished(world: World, store: Path, cap: int = PLENTY) -> dict[str, Any] | None:
+    """Let the run go on to its end; return its result without what is of a stretch only.
+
+    None where the budget gave none.
+    """
+    process = await start(world, store, cap)
     out, _ = await process.communicate()
     assert process.returncode == 0
-    found: dict[str, Any] = json.loads(out)
+    found: dict[str, Any] | None = json.loads(out)
+    if found is None:
+        return None
     return {key: value for key, value in found.items() if key not in ("seconds", "stretch")}
 
 
-async def killed(world: World, store: Path, seen: set[str], enough: int, pause: float) -> None:
+async def killed(
+    world: World, store: Path, seen: set[str], enough: int, pause: float, *, cap: int = PLENTY
+) -> None:
     """Go on with the run until so many different calls were asked, then kill it."""
-    process = await start(world, store)
+    process = await start(world, store, cap)
     over = asyncio.create_task(process.wait())
     over.add_done_callback(lambda _: world.more.set())
     while not over.done() and (not world.asked or len(seen | set(world.asked)) < enough):
@@ -196,3 +210,18 @@ async def test_a_run_killed_at_any_moment_ends_as_the_unbroken_one(tmp_path: Pat
     assert 0 < max(lost) <= SLOTS
     assert told(broken) == told(whole)
     assert stored(broken) == stored(whole)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL to send")
+async def test_a_budget_holds_however_often_a_run_is_killed(tmp_path: Path) -> None:
+    """What was on its way when a process died may have been billed, and is counted."""
+    random, cap, asked = Random(1), 300, 0
+    store = tmp_path / "runs.sqlite"
+    async with serving() as world:
+        for _ in range(8):
+            seen = set(stored(store)) if store.exists() else set()
+            await killed(world, store, seen, len(seen) + 20, random.uniform(0, LATENCY), cap=cap)
+            asked += len(world.new_stretch())
+        await finished(world, store, cap)
+        asked += len(world.new_stretch())
+    assert len(stored(store)) < asked <= cap

@@ -106,7 +106,7 @@ def hostile_rows(text: str) -> Rows:
 def hostile_comparison(text: str) -> RunComparison:
     """Return a comparison with a text in every place that a text can come to."""
     interval = Interval(0.1, 0.2)
-    score = Score(0.15, interval, 9)
+    score = Score(0.15, interval, 9, 9)
     difference = Difference(0.15, interval, 0.03, 9, 5, 2, 2, text, 100)
     row = Compared(
         *(text, "2026-01-01T00:00:00.000+00:00", text, text, text, text, text, text),

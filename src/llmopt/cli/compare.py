@@ -141,8 +141,10 @@ def _scored(score: Score | None, *, shares: bool) -> str:
         return "-"
     low, high = score.interval.low, score.interval.high
     if shares:
-        return f"{100 * score.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}] n={score.n}"
-    return f"{score.mean:.6g}" + ("" if low == high else f" [{low:.6g}, {high:.6g}]")
+        apart = "\n" if score.mark else " "
+        said = f"{100 * score.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+        return f"{said}{apart}n={score.items}"
+    return f"{score.mean:.6g}{score.mark}" + ("" if low == high else f" [{low:.6g}, {high:.6g}]")
 
 
 def _effort(rows: Sequence[Compared]) -> Table:

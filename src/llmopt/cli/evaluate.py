@@ -105,8 +105,9 @@ def evaluate(
         plan = Plan(problem, tuple(_texts(asked, problem, kept)), part, samples)
         notes = tuple(_cautions(asked.runs, plan.items, kept))
     options = settings.options()
-    words = _words(click.get_current_context())
-    with _resumable(command_line(words, store), settings):
+    context = click.get_current_context()
+    words = _words(context)
+    with _resumable(_words(context, but="overrides"), store, overrides, settings):
         found = evaluated(
             problem,
             plan.given,
@@ -264,19 +265,22 @@ def _cautions(runs: Sequence[str], items: Sequence[Item], store: Store) -> Itera
 
 
 @contextmanager
-def _resumable(how: str, settings: Settings) -> Iterator[None]:
+def _resumable(
+    words: tuple[str, ...], store: str | None, overrides: tuple[str, ...], settings: Settings
+) -> Iterator[None]:
     """Say how to go on where an evaluation is stopped."""
     from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError
     from llmopt.report.progress import say
 
     caps = settings.budget.model_dump(exclude_none=True)
+    how = command_line(words, store, overrides)
     try:
         yield
     except KeyboardInterrupt:
         say(f"\nInterrupted; every reply so far is stored. Go on with: {how}")
         sys.exit(INTERRUPTED)
     except BudgetError:
-        larger = how + "".join(f" -o budget.{cap}=…" for cap in caps)
+        larger = command_line(words, store, overrides, caps)
         say(f"Every reply so far is stored. With a larger budget: {larger}")
         raise
     except LlmoptError as error:
@@ -286,8 +290,13 @@ def _resumable(how: str, settings: Settings) -> Iterator[None]:
         raise
 
 
-def _words(context: click.Context) -> tuple[str, ...]:
-    """Return the words of this command, without where it is stored and how it is printed."""
+def _words(context: click.Context, but: str = "") -> tuple[str, ...]:
+    """Return the words of this command, without where it is stored and how it is printed.
+
+    Args:
+        context: Of the command.
+        but: One more option to leave out, by the name of its parameter.
+    """
     words = ["evaluate"]
     for option in context.command.params:
         name = option.name or ""
@@ -295,7 +304,7 @@ def _words(context: click.Context) -> tuple[str, ...]:
             continue
         value = context.params[name]
         plain = context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
-        if plain or name in ("store", "as_json", "quiet"):
+        if plain or name in ("store", "as_json", "quiet", but):
             continue
         for one in value if isinstance(value, tuple) else (value,):
             words += [max(option.opts, key=len), str(one)]

@@ -209,24 +209,24 @@ def _add_budget(
     caps = settings.budget.model_dump(exclude_none=True)
     limits = Limits(**caps)
     findings.steps = full, short = made.steps_within(limits)
-    words = " and ".join(
-        f"${value:g}" if cap == "usd" else f"{value:,g} {cap}" for cap, value in caps.items()
-    )
+    words = " and ".join(_amount(cap, value) for cap, value in caps.items())
+    one = len(caps) == 1 and (caps.get("usd") is not None or 1 in caps.values())
+    buy, are, do = ("buys", "is", "does") if one else ("buy", "are", "do")
     unknown = _unknown(made, caps)
     if not caps:
         findings.buys = f"{_count(planned, 'step')} {what}; there is no budget that ends them early"
     elif unknown:
-        findings.buys = f"What {words} buy is not known without {unknown}"
+        findings.buys = f"What {words} {buy} is not known without {unknown}"
     elif full == planned:
-        findings.buys = f"{words} are enough for all {_count(planned, 'step')} {what}"
+        findings.buys = f"{words} {are} enough for all {_count(planned, 'step')} {what}"
     elif short < 0:
         findings.buys = (
-            f"{words} do not even pay for measuring and testing the starting instructions"
+            f"{words} {do} not even pay for measuring and testing the starting instructions"
         )
     else:
         least = max(0, full)
         number = f"{least}" if least == short else f"{least} to {short}"
-        findings.buys = f"{words} buy {number} of {_count(planned, 'step')} {what}"
+        findings.buys = f"{words} {buy} {number} of {_count(planned, 'step')} {what}"
         if least != short:
             findings.buys += ", fewer the longer the answers are"
     if min(full, planned) < min(_FEW_STEPS, planned):
@@ -235,6 +235,13 @@ def _add_budget(
             f"The budget {sure} fewer than {_FEW_STEPS} steps, which is no search; raise it, or "
             "lower algorithm.samples or the size of train."
         )
+
+
+def _amount(cap: str, value: float) -> str:
+    """Return what a limit allows, in words: dollars, or a number of calls, tokens or seconds."""
+    if cap == "usd":
+        return f"${value:,.10g}"
+    return f"{value:,.10g} {cap.removesuffix('s') if value == 1 else cap}"
 
 
 def _count(number: int, what: str) -> str:

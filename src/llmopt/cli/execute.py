@@ -50,7 +50,8 @@ def execute(
     problem = settings.built_problem()
     options = settings.options()
     how = command_line(("resume", name), store, changed)
-    caps = "".join(f" -o budget.{cap}=…" for cap in settings.budget.model_dump(exclude_none=True))
+    caps = settings.budget.model_dump(exclude_none=True)
+    larger = command_line(("resume", name), store, changed, caps)
     try:
         result = optimize(
             problem,
@@ -69,8 +70,8 @@ def execute(
     except LlmoptError as error:
         under_way = isinstance(error, StoreError) and error.under_way
         if (under_way or not isinstance(error, InputError)) and _is_kept(store, name):
-            more = caps if isinstance(error, BudgetError) else ""
-            say(f"The run is stored. Go on with: {how}{more}")
+            how = larger if isinstance(error, BudgetError) else how
+            say(f"The run is stored. Go on with: {how}")
         raise
     if as_json:
         print_json(result.to_dict())
@@ -78,7 +79,7 @@ def execute(
         print_result(console(), result)
         click.echo(f"Look closer: {command_line(('show', name), store)}")
     if result.out_of_budget:
-        say(f"The budget ended the search; with a larger one: {how}{caps}")
+        say(f"The budget ended the search; with a larger one: {larger}")
         sys.exit(BudgetError.exit_code)
 
 

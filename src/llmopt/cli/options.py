@@ -164,9 +164,24 @@ def print_json(data: Any) -> None:
     write(visible(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)))
 
 
-def command_line(words: Iterable[str], store: str | None, overrides: Iterable[str] = ()) -> str:
-    """Return an ``llmopt`` command as a shell takes it."""
+def command_line(
+    words: Iterable[str],
+    store: str | None,
+    overrides: Iterable[str] = (),
+    caps: Iterable[str] = (),
+) -> str:
+    """Return an ``llmopt`` command as a shell takes it.
+
+    Args:
+        words: The command and its arguments.
+        store: Where runs are kept, or None for the usual place.
+        overrides: Values of the configuration that are changed, as ``table.key=value``.
+        caps: Keys of the budget whose values are left open, whatever `overrides` says of them.
+    """
     line = ["llmopt", *words]
+    larger = [f"budget.{cap}" for cap in caps]
     for override in overrides:
-        line += ["-o", override]
-    return shlex.join([*line, "--store", store] if store else line)
+        if override.partition("=")[0].strip() not in larger:
+            line += ["-o", override]
+    said = shlex.join([*line, "--store", store] if store else line)
+    return said + "".join(f" -o {key}=…" for key in larger)

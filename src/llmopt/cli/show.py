@@ -158,6 +158,8 @@ def _show_step(
         ]
         print_json({**_step(step, trajectory, upward=upward), "calls": calls})
         return
+    from llmopt.evidence.scores import mark
+
     shown = ""
     for number, (_, found) in enumerate(exchanges, 1):
         if found is None:
@@ -173,7 +175,8 @@ def _show_step(
         _block(f"REPLY {number}", f"ended by {reply.finish}", reply.text)
     for entry in step.entries:
         score = _facing(entry, upward=upward)
-        about = "unmeasured" if score is None else f"score {score:.4f}"
+        partly = mark(entry.evaluation.measured, entry.evaluation.planned, items=True)
+        about = "unmeasured" if score is None else f"score {score:.4f}{partly}"
         changed = trajectory.words_changed(entry.candidate)
         if changed is not None:
             about += f", {changed} word{'' if changed == 1 else 's'} from its last parent"

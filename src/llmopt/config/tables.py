@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.errors import ConfigError, DataError
+from llmopt.model import DEADLINE
+from llmopt.models.openai import check_storable
 from llmopt.models.registry import NamedModel
 from llmopt.options import Control
 from llmopt.problems.judge import Judge
@@ -143,10 +145,19 @@ class ModelTable(Table):
     price: PriceTable | None = None
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
+    deadline: float = Field(default=DEADLINE, gt=0)
 
     def named(self) -> NamedModel:
-        """Return what names the model."""
-        return NamedModel(self.model, self.base_url, self.key_variable, self.completion)
+        """Return what names the model.
+
+        Raises:
+            ConfigError: The base URL holds a secret, which would be stored.
+        """
+        if self.base_url:
+            check_storable(self.base_url)
+        return NamedModel(
+            self.model, self.base_url, self.key_variable, self.completion, self.deadline
+        )
 
 
 class ScorerTable(ModelTable):

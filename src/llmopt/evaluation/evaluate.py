@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmopt.api import calm_collector, note_unstored, wait
+from llmopt.api import booked, calm_collector, wait
 from llmopt.errors import BudgetError, ConfigError, StoreError
 from llmopt.evidence.comparison import Comparison, are_shares, compare, differing, sentence
 from llmopt.evidence.versus import groups_of
@@ -200,7 +200,7 @@ async def evaluate_async(
                 prices=models.prices,
                 stored=lambda: store.spent(name),
             )
-            stack.callback(note_unstored, store, name, traffic)
+            stack.enter_context(booked(store, name, traffic))
             _, model, judge = models.wrapped(store, name, traffic, stack)
             plan = replace(plan, problem=judged(plan.problem, judge))
         for record in store.records(name):

@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llmopt.api import note_unstored
+from llmopt.api import booked
 from llmopt.errors import StepFailedError
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
@@ -128,7 +128,7 @@ async def checked(
         traffic = Traffic(
             models.account(kept, name), prices=models.prices, stored=lambda: kept.spent(name)
         )
-        stack.callback(note_unstored, kept, name, traffic)
+        stack.enter_context(booked(kept, name, traffic))
         _, _, wrapped = models.wrapped(kept, name, traffic, stack)
         assert wrapped is not None  # noqa: S101 - as above
         for record in kept.records(name):

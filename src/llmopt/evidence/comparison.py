@@ -189,7 +189,8 @@ def sentence(rows: Sequence[Row], part: str, *, shares: bool) -> str:
         if score is None:
             return "Nothing could be measured."
         low, high = amount(score.interval.low, shares), amount(score.interval.high, shares)
-        return f"{amount(score.mean, shares)} on {score.n} {where} (95 % interval {low} to {high})."
+        on = f"{score.items} {where}"
+        return f"{amount(score.mean, shares)} on {on} (95 % interval {low} to {high})."
     if len(rows) > 2:  # noqa: PLR2004 - two get a sentence of their own
         words: dict[str, list[str]] = {}
         for number, row in enumerate(rows[1:], 2):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from llmopt.trajectory import Entry, Trajectory, rank
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
-    from llmopt.problem import Problem
+    from llmopt.problem import Problem, SplitName
     from llmopt.types import Evaluation
 
 _FEW = 20  # fewer validation items than this are too few to choose on
+_SHOWN = 3  # items named of those that stayed unmeasured
 _REASONS = 3  # told of those for which solutions could not be measured
 _SAME_ANSWER = 0.9  # a winner that answers one thing more often than this is pointed out
 
@@ -83,8 +84,8 @@ def monotony(problem: Problem, evaluation: Evaluation | None) -> list[str]:
     return [f"The winner {said} on {share:.0%} of the items, whatever the input."]
 
 
-def unmeasured(trajectory: Trajectory, tested: dict[str, Evaluation]) -> list[str]:
-    """Say what could not be measured: the start and other solutions on train, answers on test."""
+def unmeasured(trajectory: Trajectory) -> list[str]:
+    """Say which solutions could not be measured on train at all."""
     notes = []
     start = next(iter(trajectory))
     if start.evaluation.score is None:
@@ -99,12 +100,33 @@ def unmeasured(trajectory: Trajectory, tested: dict[str, Evaluation]) -> list[st
             f"{len(failed)} of {len(trajectory)} solutions could not be measured: "
             f"{', '.join(told + more)}."
         )
-    missing = sum(e.planned - e.measured for e in tested.values())
-    if missing:
-        words = (
-            "answer stayed unmeasured and is"
-            if missing == 1
-            else "answers stayed unmeasured and are"
-        )
-        notes.append(f"{missing} test {words} left out.")
     return notes
+
+
+def left_out(split: SplitName, scored: Iterable[tuple[str, Evaluation | None]]) -> list[str]:
+    """Say which items of a split stayed unmeasured for lines of the table.
+
+    Args:
+        split: Which.
+        scored: Label and evaluation of each line.
+    """
+    lost = {
+        label: [o.item for o in evaluation.outcomes if o.score is None]
+        for label, evaluation in scored
+        if evaluation is not None
+    }
+    missing = sum(map(len, lost.values()))
+    if not missing:
+        return []
+    words = (
+        "answer stayed unmeasured and is" if missing == 1 else "answers stayed unmeasured and are"
+    )
+    where = "; ".join(f"{label} on {_named(items)}" for label, items in lost.items() if items)
+    return [f"{missing} {split} {words} left out: {where}."]
+
+
+def _named(items: Sequence[str]) -> str:
+    """Return the first of some items by their ids, and how many there are more."""
+    shown = ", ".join(items[:_SHOWN])
+    more = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
+    return f"{'item' if len(items) == 1 else 'items'} {shown}{more}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from llmopt.statistics import Interval, alike, bootstrap_mean, wilson
 
@@ -18,11 +18,66 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Score:
-    """A mean with its interval over `n` items."""
+    """A mean with its interval.
+
+    Attributes:
+        mean: Over the items that were measured.
+        interval: Of the mean.
+        n: How many items were measured.
+        planned: How many a full score has; where it is more than `n`, this one is partial.
+    """
 
     mean: float
     interval: Interval
     n: int
+    planned: int
+
+    @classmethod
+    def plain(cls, data: Mapping[str, Any]) -> Score:
+        """Rebuild a score from what ``asdict`` made of it, also by way of JSON.
+
+        One of an older run does not say how many items were planned: it counts as full.
+        """
+        planned = data.get("planned", data["n"])
+        return cls(data["mean"], Interval(**data["interval"]), data["n"], planned)
+
+    @property
+    def items(self) -> str:
+        """How many items it stands on; see :func:`counted`."""
+        return counted(self.n, self.planned)
+
+    @property
+    def mark(self) -> str:
+        """What stands behind it where no items are told; see :func:`mark`."""
+        return mark(self.n, self.planned)
+
+
+PARTIAL = " (partial)"
+"""What stands behind a partial score."""
+
+LEGEND = (
+    "partial: some of the items have no score, so it stands on the others; it is never ranked "
+    "above a full one."
+)
+"""What :data:`PARTIAL` means, for below a table."""
+
+
+def counted(measured: int, planned: int) -> str:
+    """Return on how many items a score stands: ``15``, or ``14 of 15`` where it is partial."""
+    return f"{measured:,}" if measured >= planned else f"{measured:,} of {planned:,}"
+
+
+def mark(measured: int, planned: int, *, items: bool = False) -> str:
+    """Return what marks a partial score behind it, and nothing for a full one.
+
+    Args:
+        measured: How many items were measured.
+        planned: How many a full score has.
+        items: Whether to say these numbers as well: `` (partial, 14 of 15 items)``.
+    """
+    if measured >= planned:
+        return ""
+    return f" (partial, {counted(measured, planned)} items)" if items else PARTIAL
 
 
 def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str]) -> Score | None:
@@ -44,7 +99,7 @@ def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str
         interval = bootstrap_mean(scores, weights, level, clusters=clusters)
     else:  # one value of a function has no spread to speak of
         interval = Interval(scores[0], scores[0])
-    return Score(evaluation.score, interval, len(scores))
+    return Score(evaluation.score, interval, len(scores), evaluation.planned)
 
 
 def score_of(
@@ -65,4 +120,5 @@ def score_of(
     score = _score(evaluation, level, groups or {})
     if score is None or higher_is_better:
         return score
-    return Score(-score.mean, Interval(-score.interval.high, -score.interval.low), score.n)
+    turned = Interval(-score.interval.high, -score.interval.low)
+    return replace(score, mean=-score.mean, interval=turned)

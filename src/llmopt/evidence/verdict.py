@@ -15,6 +15,7 @@ from llmopt.errors import BudgetError
 from llmopt.evidence.finalists import (
     behind,
     finalists_of,
+    left_out,
     monotony,
     on_choosing,
     standing,
@@ -159,7 +160,8 @@ async def decide(
         *on_choosing(problem),
         *behind(held.values()),
         *monotony(problem, winner or held.get(best.candidate.id)),
-        *unmeasured(trajectory, tested),
+        *unmeasured(trajectory),
+        *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,
     ]
     test = _held(tested, start, best, level, groups)
@@ -175,6 +177,23 @@ async def decide(
         level,
         groups,
     )
+
+
+def _left_out(
+    named: Sequence[tuple[str, Entry]],
+    held: Mapping[str, Evaluation],
+    tested: Mapping[str, Evaluation],
+) -> list[str]:
+    """Say which items stayed unmeasured for lines of the table, each solution under one name."""
+    entries: dict[str, tuple[str, Entry]] = {}
+    for label, entry in named:
+        entries.setdefault(entry.candidate.id, (label, entry))
+    train = [(label, e.evaluation) for label, e in entries.values() if e.evaluation.measured]
+    return [
+        *left_out("train", train),
+        *left_out("validation", [(label, held.get(key)) for key, (label, _) in entries.items()]),
+        *left_out("test", [(label, tested.get(key)) for key, (label, _) in entries.items()]),
+    ]
 
 
 async def _controls(

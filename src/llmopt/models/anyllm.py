@@ -24,8 +24,9 @@ from llmopt.errors import (
     RateLimitError,
     RefusedError,
     UnknownNameError,
+    WithheldError,
 )
-from llmopt.model import Traits
+from llmopt.model import Traits, attempt_seconds
 from llmopt.models.faults import Redactor, fault_of_status
 from llmopt.models.openai import checked_url
 from llmopt.models.wire import dialect_of, read_reply, request_of
@@ -39,7 +40,6 @@ _FIRST_FAILURE = 400  # HTTP's; a status below belongs to an answer that could n
 # The library's errors that no second attempt turns into an answer, whatever status they carry.
 _HOPELESS = (
     "AuthenticationError",
-    "ContentFilterError",
     "ContextLengthExceededError",
     "InsufficientFundsError",
     "InvalidRequestError",
@@ -58,7 +58,8 @@ class AnyLLMModel:
         base_url: Where the provider's API begins; default: what the library uses.
         key_variable: Variable that holds the key; default: the one the library looks at.
         traits: What the model can do; raw completions are never among it.
-        timeout: Seconds after which an attempt without a whole answer is given up.
+        timeout: Seconds after which an attempt without a whole answer is given up; default:
+            half of the deadline in `traits`, so that a call which got stuck has a second one.
 
     Raises:
         MissingExtraError: The library is not installed.
@@ -74,14 +75,14 @@ class AnyLLMModel:
         base_url: str | None = None,
         key_variable: str | None = None,
         traits: Traits | None = None,
-        timeout: float = 60.0,
+        timeout: float | None = None,
     ) -> None:
         self._library = _imported("any_llm")
         self._errors = _imported("any_llm.exceptions")
         self._provider = provider
         self.model = model
         self._dialect = dialect_of(model)
-        self._timeout = timeout
+        self._timeout = timeout or attempt_seconds(traits or Traits())
         self._base_url = base_url
         self._key_variable = key_variable
         where = urlunsplit(checked_url(base_url)._replace(query="")) if base_url else ""
@@ -110,7 +111,10 @@ class AnyLLMModel:
                 )
             return read_reply(answer.model_dump(), call)
         except TimeoutError:
-            fault = LostReplyError(f"{self.identity} gave no whole answer in {self._timeout:g} s")
+            fault = LostReplyError(
+                f"{self.identity} gave no whole answer in {self._timeout:g} s, half of the "
+                "deadline of a call; a larger deadline lets a slow model answer"
+            )
         except self._errors.AnyLLMError as error:
             fault = self._fault(error)
         # Raised out here so that no cause hangs on it: the libraries' errors can hold headers.
@@ -170,6 +174,8 @@ class AnyLLMModel:
         message = f"{self.identity} answers every call, but any-llm-sdk said: {said}"
         if isinstance(error, tuple(getattr(self._errors, name) for name in _HOPELESS)):
             return RefusedError(f"{message}; check the key, the model's name and the account")
+        if isinstance(error, self._errors.ContentFilterError):
+            return WithheldError(message)
         status = error.status_code
         if isinstance(status, int) and status >= _FIRST_FAILURE:
             body = {"error": {"message": str(error), "code": error.code, "type": error.error_type}}

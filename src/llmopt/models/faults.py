@@ -9,7 +9,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from llmopt.errors import ModelError, RateLimitError, RefusedError, TransientError
+from llmopt.errors import (
+    ModelError,
+    RateLimitError,
+    RefusedError,
+    TransientError,
+    WithheldError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,14 +23,44 @@ if TYPE_CHECKING:
 _LONGEST = 300  # characters of a provider's own words that a message repeats
 _TRANSIENT = frozenset({408, 409, 425, 429})
 _TOO_MANY = 429
+_PAYMENT = 402
+# Codes of what a filter found in one prompt; other prompts are answered.
+_FILTERED = ("content_filter", "content_policy_violation")
 _SERVER = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 # What looks like a key is hidden even where it is not ours, or only a part of ours.
 _KEYLIKE = re.compile(r"\b(?:(?:sk|gsk|xai|fw|tgp|hf)[-_*]|AIza)[\w*.\-]{8,}|\bBearer\s+\S+")
+# Codes and types of an account that pays for nothing more until a person acts, as OpenAI,
+# Anthropic, Moonshot and a LiteLLM proxy name them. A limit that ends by itself is not among
+# them: Gemini's RESOURCE_EXHAUSTED, a limit per minute or day, is asked again.
+_EXHAUSTED = (
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "billing_hard_limit_reached",
+    "billing_error",
+    "enforced_spend_limit_reached",
+    "exceeded_current_quota_error",
+    "budget_exceeded",
+)
+# The same in the words of hosts whose status and code say less.
+_EXHAUSTED_WORDS = (
+    "billing hard limit has been reached",  # OpenAI, 400
+    "credit balance is too low",  # Anthropic, 400
+    "you have reached your specified",  # Anthropic, 400: a limit of the account or workspace
+    "used all available credits",  # xAI, 403 and 429
+    "run out of credits",  # xAI, 403
+    "doesn't have any credits",  # xAI, 403
+    "due to reaching the monthly spending limit",  # Fireworks, 412
+    "prepayment credits are depleted",  # Gemini, 429 before it was 402
+    "insufficient balance",  # Moonshot, 429
+    "budget has been exceeded",  # a LiteLLM proxy, 400 and 429
+)
 _REMEDIES = {
     400: "check the model's name and the parameters it accepts",
     401: "check the key, and that it belongs to this endpoint",
-    402: "check the credit of the account",
     403: "check what the key is allowed to use",
     404: "check the model's name and the base URL",
 }
@@ -71,20 +107,24 @@ def fault_of_status(
         redact: Takes secrets out of the provider's words.
 
     Returns:
-        A `TransientError` for what may pass, otherwise a `RefusedError` with a remedy.
+        A `TransientError` for what may pass, a `WithheldError` where a filter stopped this call
+        alone, otherwise a `RefusedError` with a remedy.
     """
-    said, code = _words(body)
-    said = redact(said) or "no explanation"
-    if status == _TOO_MANY and "insufficient_quota" in code:
+    words, code = _words(body)
+    said = redact(words) or "no explanation"
+    wait = retry_after(headers)
+    if _is_exhausted(status, code, words, wait):
         return RefusedError(
-            f"{where} has no quota left and said: {said}; "
-            "add credit to the account, then resume the run"
+            f"{where} has no quota left for this account (status {status}) and said: {said}; "
+            "add credit or raise the account's limit, then start again, or resume what is stored"
         )
     message = f"{where} answered with status {status} and said: {said}"
-    if status == _TOO_MANY:
-        return RateLimitError(message, retry_after(headers))
+    if any(word in code for word in _FILTERED):
+        return WithheldError(message)
+    if status in (_TOO_MANY, _PAYMENT):
+        return RateLimitError(message, wait)
     if status in _TRANSIENT or status >= _SERVER:
-        return TransientError(message, retry_after(headers))
+        return TransientError(message, wait)
     remedy = _REMEDIES.get(status, "check the base URL, the model's name and the configuration")
     return RefusedError(f"{message}; {remedy}")
 
@@ -108,6 +148,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+def _is_exhausted(status: int, code: str, words: str, wait: float | None) -> bool:
+    """Return whether a failure says that the account pays for nothing more."""
+    if status >= _SERVER:
+        return False
+    if status == _PAYMENT:
+        # OpenRouter asks to wait where calls in flight, not those paid, fill what a balance allows.
+        return wait is None
+    words = words.lower()
+    return any(each in code for each in _EXHAUSTED) or any(
+        each in words for each in _EXHAUSTED_WORDS
+    )
+
+
 def _words(body: Any) -> tuple[str, str]:
     """Return a provider's message and its code or type, from any of the usual shapes."""
     if isinstance(body, list) and body:
@@ -118,4 +171,6 @@ def _words(body: Any) -> tuple[str, str]:
     if not isinstance(inner, dict):
         return str(inner), ""
     said = inner.get("message") or inner.get("detail") or ""
-    return str(said), f"{inner.get('code')} {inner.get('type')}"
+    details = inner.get("details")
+    detail = details.get("error_code") if isinstance(details, dict) else None
+    return str(said), f"{inner.get('code')} {inner.get('type')} {detail}"

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
@@ -23,7 +24,7 @@ from llmopt.errors import (
     RefusedError,
     TransientError,
 )
-from llmopt.model import Traits
+from llmopt.model import Traits, attempt_seconds
 from llmopt.models.faults import Redactor, fault_of_status
 from llmopt.models.presets import OPENAI
 from llmopt.models.wire import read_reply, read_vectors, request_of
@@ -43,6 +44,7 @@ _OK = 200
 _BAD_GATEWAY = 502
 _MOST_TEXTS = 64  # in one request for embeddings; hosts allow 100 or more
 _PATHS = ("/chat/completions", "/completions", "/embeddings")
+_SECRET_NAME = re.compile(r"key|token|secret|sig|auth|pass|cred", re.IGNORECASE)
 _SHORTEST_SECRET = 4  # shorter values of a URL's query are words, not secrets
 
 
@@ -59,7 +61,8 @@ class OpenAIModel:
             answers nobody without one.
         traits: What the model can do; the pool has a connection for
             every call in flight, however many they are.
-        timeout: Seconds after which an attempt without a whole answer is given up.
+        timeout: Seconds after which an attempt without a whole answer is given up; default:
+            half of the deadline in `traits`, so that a call which got stuck has a second one.
         preset: The host and its quirks.
 
     Attributes:
@@ -78,12 +81,12 @@ class OpenAIModel:
         key: str | None = None,
         key_variable: str | None = None,
         traits: Traits | None = None,
-        timeout: float = 60.0,
+        timeout: float | None = None,
         preset: Preset = OPENAI,
     ) -> None:
         self.model = model
         self.dialect = preset.dialect(model)
-        self._timeout = timeout
+        self._timeout = timeout or attempt_seconds(traits or Traits())
         url = base_url or _usual_url(preset)
         self._base = checked_url(url)
         self._where = urlunsplit(self._base._replace(query=""))
@@ -184,7 +187,10 @@ class OpenAIModel:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             fault = self._unreachable(error)
         except TimeoutError:
-            fault = LostReplyError(f"{self._where} gave no whole answer in {self._timeout:g} s")
+            fault = LostReplyError(
+                f"{self._where} gave no whole answer in {self._timeout:g} s, half of the deadline "
+                "of a call; a larger deadline lets a slow model answer"
+            )
         except (aiohttp.ClientError, OSError) as error:
             fault = LostReplyError(f"the connection to {self._where} broke: {self._told(error)}")
         # Raised out here so that no cause hangs on it: aiohttp's errors can hold the headers.
@@ -266,7 +272,8 @@ def _usual_url(preset: Preset) -> str:
     if url or preset.base_url:
         return url or preset.base_url
     raise ConfigError(
-        f"{preset.what} is used with a base URL of your own, but got none; give base_url"
+        f"{preset.what} is used with a base URL of your own, but got none; give base_url "
+        "(on the command line: --base-url)"
     )
 
 
@@ -291,6 +298,22 @@ def checked_url(url: str) -> SplitResult:
     name = f"[{host}]" if ":" in host else host
     netloc = f"{name}:{port}" if port else name
     return parts._replace(netloc=netloc, path=parts.path.rstrip("/"), fragment="")
+
+
+def check_storable(url: str) -> None:
+    """Check that a base URL may stand in a configuration, which is stored and shown.
+
+    Raises:
+        ConfigError: It holds a user name, a password, or a key in its query; the message does not
+            repeat it.
+    """
+    parts = urlsplit(url.strip())
+    if "@" in parts.netloc or any(_SECRET_NAME.search(name) for name, _ in parse_qsl(parts.query)):
+        raise ConfigError(
+            f"a base URL in a configuration holds no password and no key, but got one for "
+            f"{parts.hostname}; configurations are stored: name the whole URL in the environment "
+            "(OPENAI_BASE_URL), or the key alone (key_variable)"
+        )
 
 
 def _user(url: str) -> str:

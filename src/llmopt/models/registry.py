@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import InputError, MissingExtraError, UnknownNameError
-from llmopt.model import Traits
+from llmopt.model import DEADLINE, Traits
 from llmopt.models.local import LocalModel
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.presets import PRESETS
@@ -36,12 +36,14 @@ class NamedModel:
         base_url: See :func:`model_named`.
         key_variable: See :func:`model_named`.
         completion: See :func:`model_named`.
+        deadline: See :func:`model_named`.
     """
 
     name: str
     base_url: str | None = None
     key_variable: str | None = None
     completion: bool = False
+    deadline: float = DEADLINE
 
     def built(self, progress: Progress | None = None) -> Model:
         """Return the model; see :func:`model_named`."""
@@ -50,6 +52,7 @@ class NamedModel:
             base_url=self.base_url,
             api_key_variable=self.key_variable,
             completion=self.completion,
+            deadline=self.deadline,
             progress=progress,
         )
 
@@ -151,6 +154,7 @@ def model_named(
     base_url: str | None = None,
     api_key_variable: str | None = None,
     completion: bool = False,
+    deadline: float = DEADLINE,
     slots: int | None = None,
     progress: Progress | None = None,
 ) -> Model:
@@ -166,6 +170,9 @@ def model_named(
             usual one.
         completion: Whether the endpoint of a preset takes raw completions; the presets of
             those that always do say so themselves.
+        deadline: Seconds that one call may take, all attempts together, more than 0; an attempt
+            without a whole answer is given up after half of them. A model in this process has
+            none.
         slots: Calls answered at once; default: what suits the model.
         progress: Told how far obtaining the weights of a local model is.
 
@@ -185,7 +192,7 @@ def model_named(
     if provider == "replay":
         return ReplayModel(rest)
     raw = provider == "scripted" or (preset is not None and (completion or preset.completion))
-    traits = Traits(completion=raw)
+    traits = Traits(completion=raw, deadline=deadline)
     if slots is not None:
         traits = replace(traits, slots=slots)
     if provider == "scripted":

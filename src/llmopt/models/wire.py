@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
-from llmopt.errors import LostReplyError
+from llmopt.errors import LostReplyError, WithheldError
+from llmopt.text import one_line
 from llmopt.types import Reply, Usage
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; used only where no usage is given
 _MOST_STOPS = 4  # the API's limit; further stop texts are applied by `read_reply`
 _SEEDS = 1 << 31  # seeds are below this everywhere
+_WORDS = 200  # characters of a refusal that a message repeats
+_WITHHELD = ("content_filter", "refusal", "safety", "blocklist", "prohibited_content")
 _HEX = 16  # digits of a call's key that make a seed
 # Where a server's template opens the thought, the answer has only the tag that closes it.
 _THOUGHT = re.compile(r"\s*(?:<think>)?((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
@@ -99,6 +102,7 @@ def read_reply(data: dict[str, Any], call: Call) -> Reply:
 
     Raises:
         LostReplyError: The answer has no choice, or one of an unknown shape.
+        WithheldError: A filter kept it back, or the model refused to answer.
     """
     choices = data.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -107,6 +111,8 @@ def read_reply(data: dict[str, Any], call: Call) -> Reply:
     finish = str(choice.get("finish_reason") or "stop")
     if finish == "error" or choice.get("error"):
         raise LostReplyError("the answer ends by itself, but the provider broke it off")
+    if finish.lower() in _WITHHELD:
+        raise WithheldError(f"the answer was kept back by the provider ({finish})")
     text, reasoning = _text_and_reasoning(choice, chat=call.prompt is None)
     cut = min((at for stop in call.stop if stop and (at := text.find(stop)) >= 0), default=-1)
     if cut >= 0:
@@ -163,6 +169,9 @@ def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str
     if not isinstance(message, dict):
         raise LostReplyError("a chat answer has a message, but got none")
     text = _joined(message.get("content"))
+    refusal = message.get("refusal")
+    if refusal and not text:
+        raise WithheldError(f"the model refused to answer: {one_line(str(refusal), _WORDS)}")
     reasoning = (
         _joined(message.get("reasoning_content"))
         or _joined(message.get("reasoning"))

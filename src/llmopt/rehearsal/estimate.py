@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmopt.evidence.verdict import final_calls
+from llmopt.models.layers.budget import MEASURING
 from llmopt.problem import calls_each
 from llmopt.rehearsal.rehearse import rehearse
 from llmopt.rehearsal.work import Phase, Plan, Work
@@ -136,15 +137,17 @@ class Estimate:
         return self._bought(limits, full=True), self._bought(limits, full=False)
 
     def _bought(self, limits: Limits, *, full: bool) -> int:
-        spent = Cost()
+        spent = measuring = Cost()
         for done, phase in enumerate((self.high.starts, *self.high.steps), -1):
             for role, known in self.known.items():
-                spent += cost_of(phase.of(role), known, full=full)
+                cost = cost_of(phase.of(role), known, full=full)
+                spent += cost
+                measuring += cost if role in MEASURING else Cost()
             # A call is made only if the most it can cost fits, so a little stays unused.
             slack = sum((self._one(phase, r) for r in self.known), Cost()) if full else Cost()
             last = self.low.final
             kept = self.finals if done >= 0 else last.scorer.calls + last.judge.calls
-            if not _fits(spent, slack, kept, limits):
+            if not _fits(spent, slack, _kept(kept, spent, measuring), limits):
                 return done
         return len(self.high.steps)
 
@@ -290,13 +293,26 @@ def _total(plan: Plan, role: Role, known: Known, *, full: bool) -> Cost:
     return sum((cost_of(phase.of(role), known, full=full) for phase in phases), Cost())
 
 
-def _fits(spent: Cost, slack: Cost, kept: int, limits: Limits) -> bool:
-    """Return whether a budget allows this and keeps back the mean of so many calls."""
-    share = 1 + kept / spent.calls if spent.calls else 1.0
+def _kept(calls: int, spent: Cost, measuring: Cost) -> Cost:
+    """Return what a budget keeps back for so many calls; see `Account.keep_back`."""
+    share = calls / measuring.calls if measuring.calls else 0.0
+    time = calls / spent.calls if spent.calls else 0.0
+    return Cost(
+        calls,
+        math.ceil(measuring.tokens * share),
+        0,
+        None if measuring.usd is None else measuring.usd * share,
+        None if spent.seconds is None else spent.seconds * time,
+    )
+
+
+def _fits(spent: Cost, slack: Cost, kept: Cost, limits: Limits) -> bool:
+    """Return whether a budget allows this, with what it keeps back."""
+    whole = spent + kept
     amounts = (
-        (limits.calls, spent.calls + kept),
-        (limits.tokens, spent.tokens * share + slack.tokens),
-        (limits.usd, None if spent.usd is None else spent.usd * share + (slack.usd or 0.0)),
-        (limits.seconds, None if spent.seconds is None else spent.seconds * share),
+        (limits.calls, whole.calls),
+        (limits.tokens, whole.tokens + slack.tokens),
+        (limits.usd, None if whole.usd is None else whole.usd + (slack.usd or 0.0)),
+        (limits.seconds, whole.seconds),
     )
     return all(cap is None or amount is None or amount <= cap for cap, amount in amounts)

@@ -54,6 +54,17 @@ def caveats(told: Sequence[Told], rows: Sequence[Compared]) -> Iterator[str]:
                 f"[{number}] went on after its result, or is not done with it: the result may be "
                 "of fewer steps than are shown."
             )
+        if row.curve_partial:
+            first = (
+                "The first point"
+                if row.curve_partial == 1
+                else f"The first {row.curve_partial} points"
+            )
+            yield (
+                f"{first} of [{number}]'s curve on train "
+                f"{'is a partial score' if row.curve_partial == 1 else 'are partial scores'}: "
+                "nothing had been measured on every train item by then."
+            )
     yield from _effort(rows)
 
 

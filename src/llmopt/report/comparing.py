@@ -18,7 +18,7 @@ from llmopt.report.caveats import caveats
 from llmopt.report.told import told_run
 from llmopt.report.wording import Change, changes
 from llmopt.search.identity import is_upward
-from llmopt.statistics import Difference, Interval, holm
+from llmopt.statistics import Difference, holm
 from llmopt.trajectory import Trajectory
 from llmopt.types import Evaluation, Usage
 
@@ -57,6 +57,7 @@ class Compared:
         test: On held-out items.
         verdict: What the run says of itself; empty while there is no result.
         curve: The best score on train after each step, in the problem's own direction.
+        curve_partial: How many of its first points are partial scores; later ones are full.
         common: Held-out items measured for its winner and for the first run's; None where one
             of the two has kept no answers to held-out items.
         difference: Its winner minus the first run's on these items; above 0 it is better,
@@ -87,6 +88,7 @@ class Compared:
     test: Score | None
     verdict: str
     curve: tuple[float, ...]
+    curve_partial: int = 0
     common: int | None = None
     difference: Difference | None = None
     corrected: float | None = None
@@ -206,12 +208,13 @@ def _direction(told: Sequence[Told]) -> bool:
 
 def _row(store: Store, told: Told, info: RunInfo, *, upward: bool) -> Compared:
     """Return what a run says of itself."""
-    trajectory, curve = Trajectory(), []
+    trajectory, curve, partial = Trajectory(), [], 0
     for step in told.steps:
         trajectory = trajectory.tell(step.entries)
         top = trajectory.best(1)
         if top and top[0].score is not None:
             curve.append(top[0].score if upward else -top[0].score)
+            partial += top[0].evaluation.partial
     start, best = next(iter(trajectory)), trajectory.best(1)
     text = (best[0] if best else start).text
     lines: dict[str, dict[str, Any]] = {}
@@ -246,14 +249,13 @@ def _row(store: Store, told: Told, info: RunInfo, *, upward: bool) -> Compared:
         test=_score(found.get("test")),
         verdict=told.result["verdict"] if told.result else "",
         curve=tuple(curve),
+        curve_partial=partial,
     )
 
 
 def _score(plain: dict[str, Any] | None) -> Score | None:
     """Rebuild a score from a result's plain data."""
-    if plain is None:
-        return None
-    return Score(plain["mean"], Interval(**plain["interval"]), plain["n"])
+    return None if plain is None else Score.plain(plain)
 
 
 def _method(algorithm: str) -> str:
@@ -309,7 +311,7 @@ def _changed(told: Sequence[Told], *, sign: int) -> tuple[Differing, ...]:
 def _values(rows: Sequence[Compared], *, upward: bool) -> str:
     """Return in words what searches found that hold nothing out."""
     found = [
-        f"[{number}] {'nothing' if row.train is None else f'{row.train.mean:.6g}'}"
+        f"[{number}] {'nothing' if row.train is None else f'{row.train.mean:.6g}{row.train.mark}'}"
         for number, row in enumerate(rows, 1)
     ]
     better = "higher" if upward else "lower"

@@ -93,6 +93,8 @@ class Export:
             solutions are not instructions.
         scorer: Identity of the scorer LLM; empty where there is none.
         train: Mean on the train items measured, higher is better; None: none was measured.
+        measured: How many train items that is.
+        planned: How many a full score has; where it is more, `train` is partial.
         held_out: The winner's and the start's figures on test items; for other solutions, and
             where nothing was held out, None.
         example: None where solutions are not instructions, or the problem is not at hand.
@@ -104,6 +106,8 @@ class Export:
     layout: str | None
     scorer: str
     train: float | None
+    measured: int
+    planned: int
     held_out: dict[str, Any] | None
     example: Example | None
 
@@ -193,6 +197,8 @@ def export(
         layout=identity.get("problem prompt"),
         scorer=identity["scorer"],
         train=entry.evaluation.score,
+        measured=entry.evaluation.measured,
+        planned=entry.evaluation.planned,
         held_out=_held_out(found, entry),
         example=None if problem is None else _example(store, identity, entry, problem, text),
     )

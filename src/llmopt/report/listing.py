@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
+from llmopt.evidence.scores import LEGEND, PARTIAL
 from llmopt.report.progress import shown
 from llmopt.report.tables import visible
 from llmopt.search.identity import is_upward
@@ -91,6 +92,7 @@ class Listed:
             "algorithm": self.algorithm,
             "steps": self.steps,
             "best": self.best,
+            "best_partial": self.info.partial,
             "tags": list(self.info.tags),
             "note": self.info.note,
         }
@@ -158,7 +160,7 @@ def print_runs(console: Console, runs: Iterable[Listed]) -> None:
         table.add_column("tags and note")
     for row in rows:
         info = row.info
-        best = "-" if row.best is None else shown(row.best)
+        best = "-" if row.best is None else shown(row.best) + (PARTIAL if info.partial else "")
         words = " ".join((*(f"#{tag}" for tag in info.tags), *info.note.split()))
         table.add_row(
             info.name,
@@ -170,3 +172,5 @@ def print_runs(console: Console, runs: Iterable[Listed]) -> None:
             *((Text(visible(words)),) if labelled else ()),
         )
     console.print(table)
+    if any(row.info.partial for row in rows):
+        console.print(Text(LEGEND, style="dim"), soft_wrap=not console.is_terminal)

@@ -12,7 +12,7 @@ that a figure needs.
     verdict, notes, stopped  sentences; ``finished`` says whether there is a result
     start, best              {"id", "text"}
     lines, comparisons, …    as :class:`~llmopt.evidence.result.Result` has them
-    steps                    [{"step", "candidates", "rejected", "calls", "best"}]
+    steps                    [{"step", "candidates", "rejected", "calls", "best", "best_partial"}]
     prompts                  meta-prompts; a call names its own by position
     items                    answers of start and winner, by split, where they differ or are wrong
     usage, prices            by role; a price is in US dollars per million tokens, None: not known

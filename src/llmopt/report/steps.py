@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmopt.trajectory import Trajectory
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.trajectory import Entry
     from llmopt.types import Call
 
 _DIGITS = 6  # after the point, of a score on one item
@@ -20,7 +22,8 @@ def calls_and_steps(
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Return the steps of a run, and the meta-prompts that their calls sent.
 
-    A step is ``{"step", "candidates", "rejected", "calls", "best"}``. A candidate has ``id``,
+    A step is ``{"step", "candidates", "rejected", "calls", "best", "best_partial"}``; the best is
+    that of all steps so far, and partial only while there is no full one. A candidate has ``id``,
     ``text``, ``parents``, ``score``, ``measured``, ``planned``, ``words_changed``, ``outcomes``
     (see :func:`outcomes`) and ``made_by``: the position of the call in its step whose reply has
     the text in it, or None. A call has ``key``, ``prompt`` (a position in the meta-prompts; None:
@@ -35,10 +38,12 @@ def calls_and_steps(
     order = item_order(trajectory)
     prompts: dict[tuple[str, str], int] = {}
     made: list[dict[str, Any]] = []
+    so_far, facing = Trajectory(), 1 if upward else -1
     for step in steps:
         calls = [_call(store, key, prompts) for key in step.calls]
         said = [" ".join((call["reply"] or "").split()) for call in calls]
-        best = _best(step, made[-1]["best"] if made else None, upward=upward)
+        so_far = so_far.tell(step.entries)
+        best = next(iter(so_far.best(1)), None)
         made.append(
             {
                 "step": step.number,
@@ -48,21 +53,11 @@ def calls_and_steps(
                 ],
                 "rejected": [{"text": r.text, "reason": r.reason} for r in step.rejected],
                 "calls": calls,
-                "best": best,
+                "best": None if best is None else facing * best.score,
+                "best_partial": best is not None and best.evaluation.partial,
             }
         )
     return made, [{"text": text, "how": how} for text, how in prompts]
-
-
-def _best(step: Step, before: float | None, *, upward: bool) -> float | None:
-    """Return the best full score up to a step; partial ones count while there is no full one."""
-    whole = [e.score for e in step.entries if e.evaluation.score is not None]
-    full = [e.score for e in step.entries if not e.evaluation.partial and e.evaluation.measured]
-    facing = 1 if upward else -1
-    known = [facing * score for score in full or whole] + ([] if before is None else [before])
-    if not known:
-        return None
-    return max(known) if upward else min(known)
 
 
 def item_order(trajectory: Trajectory) -> dict[str, int]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Self
 
+from llmopt.evidence.scores import PARTIAL
 from llmopt.report.convergence import Converged, Course
 from llmopt.report.tables import visible
 from llmopt.statistics import Difference, holm, paired_difference
@@ -53,6 +54,7 @@ class Done:
         course: How the search converged, where nothing is held out.
         controls: Name and score of each plain control of the problem, where nothing is held out.
         groups: Which group a test item belongs to, by its id; one that is not there is its own.
+        unmeasured: Test answers of winner and start without which their scores are partial.
     """
 
     cell: str
@@ -71,6 +73,7 @@ class Done:
     course: Course | None = None
     controls: tuple[tuple[str, float], ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
+    unmeasured: int = 0
 
     @property
     def score(self) -> float:
@@ -111,6 +114,7 @@ class Row:
         steps: Steps done, on average.
         calls: Calls used, on average.
         tokens: Tokens used, on average.
+        unmeasured: Test answers that the scores do without, in all cells together.
     """
 
     task: str
@@ -127,6 +131,7 @@ class Row:
     steps: float
     calls: float
     tokens: float
+    unmeasured: int
 
     @property
     def words(self) -> str:
@@ -219,6 +224,7 @@ def _row(
         steps=fmean(cell.steps for cell in cells),
         calls=fmean(cell.calls for cell in cells),
         tokens=fmean(cell.tokens for cell in cells),
+        unmeasured=sum(cell.unmeasured for cell in cells),
     )
 
 
@@ -300,7 +306,7 @@ def _printed(rows: Sequence[Row]) -> Any:
         compared = row.difference is not None
         table.add_row(
             Text(visible(row.variant)),
-            f"{100 * row.mean:.1f} %",
+            f"{100 * row.mean:.1f} %{PARTIAL if row.unmeasured else ''}",
             "-" if row.spread is None else f"{100 * row.spread:.1f}",
             _interval(row.difference),
             "-" if row.adjusted is None else _p(row.adjusted),
@@ -352,6 +358,8 @@ def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
                 else "with one seed nothing is known of it."
             )
         )
+    if lost := sum(cell.unmeasured for cell in cells):
+        found.append(f"partial: without {lost:,} test answer{'s' * (lost > 1)} left unmeasured.")
     idle = sum(not cell.steps and cell.stopped == OUT_OF_BUDGET for cell in cells)
     if idle:
         found.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from llmopt.evidence.scores import LEGEND, mark
 from llmopt.report.progress import clock, shown
 from llmopt.text import one_line
 
@@ -83,7 +84,7 @@ def _scores(lines: Sequence[Line], level: float) -> Table:
     shares = all(score is None or 0 <= score.mean <= 1 for row in rows for score in row)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(f"\n{100 * level:g} % intervals")
-    most = [max((s.n for s in column if s), default=0) for column in zip(*rows, strict=True)]
+    most = [max((s.planned for s in column if s), default=0) for column in zip(*rows, strict=True)]
     for name, n in zip(("train", "validation", "held out (test)"), most, strict=True):
         unit = "%, " if shares and n else ""
         table.add_column(f"{name}\n{unit}{_count(n, 'item')}" if n else f"{name}\n", no_wrap=True)
@@ -209,11 +210,13 @@ def print_trajectory(console: Console, trajectory: Trajectory, *, upward: bool =
         table.add_row(
             str(entry.candidate.step),
             entry.candidate.id[:8],
-            score + (" (partial)" if evaluation.partial else ""),
+            score + mark(evaluation.measured, evaluation.planned),
             f"{evaluation.measured}/{evaluation.planned}",
             Text(one_line(entry.text, 2000) or "(empty)"),
         )
     console.print(table)
+    if any(entry.evaluation.partial for entry in trajectory):
+        console.print(Text(LEGEND, style="dim"), soft_wrap=not console.is_terminal)
 
 
 def print_curve(console: Console, curve: Sequence[Point]) -> None:
@@ -236,19 +239,20 @@ def _cell(score: Score | None) -> str:
     if score is None:
         return "-"
     if not 0 <= score.mean <= 1:
-        return f"{score.mean:.6g}"
+        return f"{score.mean:.6g}{score.mark}"
     low, high = 100 * score.interval.low, 100 * score.interval.high
-    return f"{100 * score.mean:.1f} % [{low:.1f}, {high:.1f}] n={score.n}"
+    apart = "\n" if score.mark else " "  # 80 columns are enough for two such cells
+    return f"{100 * score.mean:.1f} % [{low:.1f}, {high:.1f}]{apart}n={score.items}"
 
 
 def _scored(score: Score | None, n: int, *, shares: bool) -> str:
     """Return a score with its interval, and its number of items where it is not the usual one."""
     if score is None:
         return "-"
+    fewer = "" if score.n == n else f"\n{score.items} item{'' if score.planned == 1 else 's'}"
     if not shares:
-        return f"{score.mean:.6g}"
+        return f"{score.mean:.6g}{fewer}"
     low, high = 100 * score.interval.low, 100 * score.interval.high
-    fewer = "" if score.n == n else f"\n{_count(score.n, 'item')}"
     return f"{100 * score.mean:.1f} [{low:.1f}, {high:.1f}]{fewer}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, Self
 
+from llmopt.store.protocol import PARTIAL, STEP
 from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation, Item, Outcome, Rejected
 
@@ -44,11 +45,26 @@ class Step:
     rejected: tuple[Rejected, ...] = ()
     calls: tuple[str, ...] = ()
 
+    def records(self, best: Entry | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield kind and data of each record of the step, in order.
+
+        Where the run's best is partial, a record of its own says so, and comes first: a process
+        that is killed between the two leaves nothing that could be taken for a full score.
+
+        Args:
+            best: The best of the run after this step.
+        """
+        partial = best is not None and best.evaluation.partial
+        if best is not None and partial:
+            of = {"measured": best.evaluation.measured, "planned": best.evaluation.planned}
+            yield PARTIAL, {"best": best.score, **of}
+        yield STEP, self.packed(None if best is None or partial else best.score)
+
     def packed(self, best: float | None) -> dict[str, Any]:
         """Return the step as JSON data; outcomes are lists, as there may be 400,000 of them.
 
         Args:
-            best: The best score of the run after this step.
+            best: The best score of the run after this step; None where it is partial.
         """
         return {
             "step": self.number,

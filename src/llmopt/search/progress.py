@@ -44,8 +44,11 @@ class Progress:
         planned: Evaluations asked for so far in this phase; a rate may ask for more later.
         ahead: About how many evaluations will follow after this phase; None: unknown.
         best: The best score so far in the problem's own direction, or None.
+        best_items: Train items on which it was measured, and how many there are; where they
+            differ, the best score is partial.
         best_text: The best solution so far.
         validation: The last point of the overfitting curve on validation, as `best`, or None.
+        validation_items: Of that point, as `best_items`.
         candidates: Solutions measured so far.
         spent: What was used so far, by role, by this run, also before it was resumed.
         budget: The same over all roles, against the caps; dollars where there are any.
@@ -66,8 +69,10 @@ class Progress:
     planned: int = 0
     ahead: int | None = None
     best: float | None = None
+    best_items: tuple[int, int] = (0, 0)
     best_text: str = ""
     validation: float | None = None
+    validation_items: tuple[int, int] = (0, 0)
     candidates: int = 0
     spent: dict[str, Usage] = field(default_factory=dict)
     budget: tuple[Amount, ...] = ()

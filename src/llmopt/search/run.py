@@ -177,7 +177,8 @@ class Run:
         told = self.trajectory.tell(entries)
         best = told.best(1)
         step = Step(self.trajectory.steps, tuple(entries), asked.rejected, asked.calls)
-        self.store.append(self.name, "step", step.packed(best[0].score if best else None))
+        for kind, data in step.records(best[0] if best else None):
+            self.store.append(self.name, kind, data)
         self._took(told, entries, asked.rejected)
         self._watch.told(step)
 
@@ -223,7 +224,7 @@ class Run:
         done, best = self.trajectory.steps - 1, self.trajectory.best(1)
         return self.stop.why(
             done=done,
-            best=best[0].score if best else None,
+            best=best[0].score if best and not best[0].evaluation.partial else None,
             idle=done - self._gained,
             stale=self.curve.stale,
         )
@@ -357,14 +358,7 @@ class Run:
         self.rejected.update(r.reason for r in rejected)
         self.curve.told(told.steps - 1, entries)
         if best:
-            score = self._facing(best[0].score)
-            self.progress.curve.append(score)
-            self._watch.say(
-                step=told.steps - 1,
-                best=score,
-                best_text=best[0].text,
-                candidates=len(told),
-            )
+            self._watch.stepped(told, best[0], self._facing(best[0].score))
 
     def _test_told(self, choice: Choice) -> None:
         """Journal the held-out answers behind a choice, so that runs can be compared."""
@@ -376,7 +370,8 @@ class Run:
     def _validated(self, found: Validation) -> None:
         self.curve.took(found)
         if self.curve.last is not None:
-            self._watch.say(validation=self._facing(self.curve.last))
+            items = (found.evaluation.measured, found.evaluation.planned)
+            self._watch.say(validation=self._facing(self.curve.last), validation_items=items)
 
     def _facing(self, score: float) -> float:
         """Return a score in the problem's own direction."""

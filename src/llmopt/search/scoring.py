@@ -91,7 +91,7 @@ class Scoring:
                     failed.append(at)
                     outcome = Outcome(item.id, None, weight=item.weight, reason=str(error))
                     if len(failed) > allowed:
-                        fatal.append(_too_many(len(failed), len(jobs), error))
+                        fatal.append(_too_many(len(failed), len(jobs), allowed, error))
                 except Exception as error:  # noqa: BLE001 - raised below, once the others are done
                     fatal.append(error)
                     return
@@ -106,8 +106,9 @@ class Scoring:
         return failed
 
 
-def _too_many(failed: int, jobs: int, last: Exception) -> StepFailedError:
+def _too_many(failed: int, jobs: int, allowed: int, last: Exception) -> StepFailedError:
+    """Return the error of a step; a call that was asked again says itself when to resume."""
     return StepFailedError(
-        f"{failed} of {jobs} items could not be measured, which is more than the run tolerates; "
-        f"nothing that was paid is lost, resume when the model answers again. Last: {last}"
+        f"{failed} of {jobs} items could not be measured, but at most {allowed} may stay so, a "
+        f"share that run.tolerance sets; what was paid is stored. The last failure: {last}"
     )

@@ -43,7 +43,7 @@ class Stop:
 
         Args:
             done: Steps done; -1: the starting solutions are not measured yet.
-            best: The best score on train.
+            best: The best score on train; None while that is partial, which reaches no target.
             idle: Steps since that score was reached.
             stale: Validations since the best one.
         """

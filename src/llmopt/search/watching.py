@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmopt.models.layers.traffic import Traffic
     from llmopt.search.journal import Step
     from llmopt.search.progress import Progress
+    from llmopt.trajectory import Entry, Trajectory
     from llmopt.types import Outcome
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,23 @@ class Watch:
         last = self.progress.done == self.progress.planned
         if last or time.monotonic() - self._looked >= _OFTEN:
             self._look()
+
+    def stepped(self, told: Trajectory, best: Entry, score: float) -> None:
+        """Tell what has been found after a step.
+
+        Args:
+            told: The trajectory with the step.
+            best: The best in it.
+            score: Its score in the problem's own direction.
+        """
+        self.progress.curve.append(score)
+        self.say(
+            step=told.steps - 1,
+            best=score,
+            best_items=(best.evaluation.measured, best.evaluation.planned),
+            best_text=best.text,
+            candidates=len(told),
+        )
 
     def told(self, step: Step) -> None:
         """Log what a step brought, for those who want to read more than the progress."""

@@ -34,7 +34,7 @@ def holding(store: Path, name: str, *, timeout: float = _INSTANT) -> Iterator[No
     Raises:
         StoreError: It is held by another, or the lock's file cannot be made.
     """
-    path = _path(store, name)
+    path = claim_of(store, name)
     what = f"run {name!r}" if name else f"the store {store}"
     connection = None
     try:
@@ -62,7 +62,7 @@ def is_held(store: Path, name: str) -> bool:
     Raises:
         StoreError: The lock's file cannot be read.
     """
-    path = _path(store, name)
+    path = claim_of(store, name)
     if not path.exists():
         return False
     try:
@@ -75,7 +75,8 @@ def is_held(store: Path, name: str) -> bool:
     return False
 
 
-def _path(store: Path, name: str) -> Path:
+def claim_of(store: Path, name: str) -> Path:
+    """Return the file whose lock is the claim of a run."""
     # A digest, because some names of runs are not names of files everywhere ("con", "nul").
     return store.with_name(store.name + "-claims") / f"{digest(name)[:16]}.lock"
 

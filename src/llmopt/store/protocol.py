@@ -31,6 +31,9 @@ STATUS = "status"
 STEP = "step"
 """Kind of the records that :attr:`RunInfo.steps` counts."""
 
+PARTIAL = "partial"
+"""Kind of the records whose ``data["best"]`` is a partial score."""
+
 LABEL = "label"
 """Kind of the records that say what the user calls a run: data ``{"tags": [...], "note": "..."}``,
 of which the last one holds."""
@@ -65,6 +68,7 @@ class RunInfo:
             that no living process claims is ``interrupted``.
         steps: How many records of kind ``step`` it has.
         best: ``data["best"]`` of the last record that has a number there, or None.
+        partial: Whether that record is of kind ``partial``.
         tags: The words of its last label record, sorted.
         note: The sentence of its last label record.
     """
@@ -76,6 +80,7 @@ class RunInfo:
     best: float | None
     tags: tuple[str, ...] = ()
     note: str = ""
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,13 @@ class Store(Protocol):
 
         Raises:
             StoreError: On entering: the run is claimed already, here or in another process.
+        """
+        ...
+
+    def ledger(self, run: str) -> AbstractContextManager[memoryview]:
+        """Lend 16 whole numbers of the run, 0 at first, which outlive the process, killed or not.
+
+        Only who has claimed the run uses them.
         """
         ...
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 from llmopt.errors import StoreError, nearest
 from llmopt.store.claim import holding, is_held
 from llmopt.store.connection import BROKEN, connect, encoded, failure, open_file
+from llmopt.store.ledger import ledger_of, lent, moved
 from llmopt.store.protocol import (
     CONFIG,
     LABEL,
+    PARTIAL,
     STATUS,
     STEP,
     Freed,
@@ -45,7 +47,8 @@ SELECT name, created,
     (SELECT count(*) FROM journal WHERE run = name AND kind = '{STEP}'),
     (SELECT json FROM journal WHERE run = name AND kind = '{STATUS}' ORDER BY seq DESC LIMIT 1),
     (SELECT best FROM journal WHERE run = name AND best IS NOT NULL ORDER BY seq DESC LIMIT 1),
-    (SELECT json FROM journal WHERE run = name AND kind = '{LABEL}' ORDER BY seq DESC LIMIT 1)
+    (SELECT json FROM journal WHERE run = name AND kind = '{LABEL}' ORDER BY seq DESC LIMIT 1),
+    (SELECT kind FROM journal WHERE run = name AND best IS NOT NULL ORDER BY seq DESC LIMIT 1)
 FROM runs ORDER BY created DESC, rowid DESC
 """  # noqa: S608 - constants of ours
 
@@ -137,12 +140,12 @@ class SqliteStore:
     def runs(self) -> tuple[RunInfo, ...]:
         """See the protocol."""
         infos = []
-        for name, created, steps, last, best, label in self._rows(_RUNS):
+        for name, created, steps, last, best, label, of in self._rows(_RUNS):
             status = "running" if last is None else self._decoded(last, _status)
             if status == "running" and not is_held(self._path, name):
                 status = "interrupted"
             tags, note = self._decoded(label or "{}", _label)
-            infos.append(RunInfo(name, created, status, steps, best, tags, note))
+            infos.append(RunInfo(name, created, status, steps, best, tags, note, of == PARTIAL))
         return tuple(infos)
 
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
@@ -224,6 +227,10 @@ class SqliteStore:
         """See the protocol."""
         return holding(self._path, check_name(run))
 
+    def ledger(self, run: str) -> AbstractContextManager[memoryview]:
+        """See the protocol."""
+        return lent(ledger_of(self._path, check_name(run)))
+
     def discard(self, run: str) -> None:
         """See the protocol."""
 
@@ -241,6 +248,7 @@ class SqliteStore:
         with self.claim(run), self.claim(name) if name != run else nullcontext():
             if not self._writer.do(lambda writing: renamed(writing, run, name)):
                 self._raise_unknown(run)
+            moved(self._path, run, name)
 
     def delete(self, run: str) -> Freed:
         """See the protocol."""
@@ -248,6 +256,7 @@ class SqliteStore:
         self._check_idle("a run is deleted", run)
         with self.claim(run):
             freed = self._writer.do(lambda connection: deleted(connection, run))
+            moved(self._path, run, None)
         return freed or self._raise_unknown(run)
 
     def collect(self) -> Freed:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from llmopt.store.protocol import Store
     from llmopt.sweeps.grid import Cell, Sweep
 
-_HARMLESS = ("concurrency", "price", "requests_per_minute", "tokens_per_minute")
+_HARMLESS = ("concurrency", "deadline", "price", "requests_per_minute", "tokens_per_minute")
 _SHOWN = 3  # keys that a message names
 
 
@@ -223,6 +223,9 @@ async def _ran(
         course=None if result.test else course,
         controls=controls,
         groups=_shared(problem),
+        unmeasured=sum(s.planned - s.n for s in (result.test.start, result.test.best))
+        if result.test
+        else 0,
     )
 
 

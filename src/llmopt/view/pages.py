@@ -135,7 +135,7 @@ def _scored(score: Score | None, *, share: bool) -> dict[str, str] | None:
     if score is None:
         return None
     low, high = (amount(end, share=share) for end in (score.interval.low, score.interval.high))
-    spread = f"{low} to {high}, n = {score.n:,}" if score.n > 1 else ""
+    spread = f"{low} to {high}, n = {score.items}" if score.planned > 1 else ""
     return {"mean": amount(score.mean, share=share), "interval": spread}
 
 

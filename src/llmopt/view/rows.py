@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.errors import StoreError
+from llmopt.evidence.scores import PARTIAL, Score, mark
 from llmopt.report.listing import Wanted, listed
 from llmopt.report.page.numbers import amount, counted
 from llmopt.report.page.setup import cost
@@ -201,11 +202,13 @@ class Reading:
         first = next(steps(self._store, row.listed.info.name), None)
         share, sign = _measure(config)
         starts = first.entries[0].evaluation if first and first.entries else Evaluation((), 0)
-        best = row.listed.best
+        best, of = row.listed.best, PARTIAL if row.listed.info.partial else ""
         return replace(
             row,
-            start="" if starts.score is None else amount(sign * starts.score, share=share),
-            best="" if best is None else amount(best, share=share),
+            start=""
+            if starts.score is None
+            else amount(sign * starts.score, share=share) + mark(starts.measured, starts.planned),
+            best="" if best is None else amount(best, share=share) + of,
             measured=_measured(share=share, tested=False),
         )
 
@@ -231,7 +234,7 @@ def _found(row: Row, result: Mapping[str, Any], config: Mapping[str, Any]) -> Ro
     ends = [lines.get("start"), lines.get("best", lines.get("start"))]
     tested = all(line and line["test"] for line in ends)
     said = [
-        amount(score["mean"], share=share) if score else ""
+        amount(score["mean"], share=share) + Score.plain(score).mark if score else ""
         for score in ((line or {}).get("test" if tested else "train") for line in ends)
     ]
     against = next((v for v in result.get("comparisons") or () if v["against"] == "start"), None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llmopt.models.layers.budget import Account, Budget, Limits, Price, Spent
 from llmopt.models.layers.cache import Cache, Keep
 from llmopt.models.layers.gate import Gate, Rates
+from llmopt.models.layers.ledger import Booked, Ledger
 from llmopt.models.layers.limit import Limit
 from llmopt.models.layers.meter import Meter
 from llmopt.models.layers.retry import Retry
@@ -23,6 +24,7 @@ __all__ = [
     "Cache",
     "Gate",
     "Keep",
+    "Ledger",
     "Limit",
     "Limits",
     "Meter",
@@ -81,11 +83,12 @@ def wrap(
     account: Account | None = None,
     price: Price | None = None,
     gate: Gate | None = None,
+    ledger: Ledger | None = None,
     attempts: int = 6,
     deadline: float | None = 120.0,
     seed: int = 0,
 ) -> Onion:
-    """Return `provider` in all its rings: cache(retry(limit(keep(budget(meter(provider)))))).
+    """Return `provider` in its rings: cache(retry(limit(booked(keep(budget(meter(provider))))))).
 
     A stored reply costs nothing and waits for nothing; every attempt of a retry passes the
     limit and the budget; a slot is held until the reply is stored; the budget is inside of the
@@ -98,6 +101,7 @@ def wrap(
         price: What `provider` costs; necessary where `account` caps dollars.
         gate: Shared by all models of one endpoint; default: one of its own with as many slots
             as `provider` takes with profit.
+        ledger: Where calls stand while they are on their way; None: nowhere.
         attempts: Most attempts per call.
         deadline: Seconds per call, pauses included and queues not; None for a local model,
             which is never asked twice in vain.
@@ -109,7 +113,9 @@ def wrap(
     meter = Meter(provider)
     inner: Model = meter if account is None else Budget(meter, account, price)
     keep = None if replies is None else Keep(inner, replies)
-    limit = Limit(keep or inner, gate or Gate(provider.traits.slots))
+    sent: Model = keep or inner
+    booked = sent if ledger is None else Booked(sent, ledger)
+    limit = Limit(booked, gate or Gate(provider.traits.slots))
     retry = Retry(limit, Random(seed), attempts=attempts, deadline=deadline)
     cache = None if replies is None else Cache(retry, replies)
     return Onion(cache or retry, cache, retry, limit, keep, meter)

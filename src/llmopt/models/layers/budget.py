@@ -26,6 +26,9 @@ _TEMPLATE_TOKENS = 256
 _TURN_TOKENS = 32
 _WARNINGS = (0.95, 0.80, 0.50)  # shares of a cap that are worth a word
 
+MEASURING: tuple[Role, ...] = ("scorer", "judge")
+"""Who is asked when solutions are measured, as at the end of a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -125,6 +128,7 @@ class Account:
     ) -> None:
         self.limits = limits
         self._settled = spent or Spent()
+        self._measured = Spent()  # the share of those who measure
         self._reserved = Spent()
         self._kept = 0
         self._in_flight = 0
@@ -150,25 +154,27 @@ class Account:
         """What was spent up to now, earlier parts of the run included."""
         return self._settled + Spent(seconds=self._clock() - self._start)
 
-    def add(self, spent: Spent) -> None:
-        """Count what an earlier part of the run has spent beside what it was told before."""
+    def add(self, spent: Spent, role: Role) -> None:
+        """Count what a role has spent in an earlier part of the run, beside what is known."""
         self._settled += spent
+        if role in MEASURING:
+            self._measured += spent
 
     def keep_back(self, calls: int) -> None:
         """Keep so many calls out of reach until told otherwise, for a verdict at the end.
 
-        Their tokens, dollars and seconds are kept too, at the mean of the calls so far.
+        Their tokens and dollars are kept too, at the mean of the calls that measured so far, and
+        their seconds at the mean of all calls.
         """
         self._kept = calls
 
     @property
     def _back(self) -> Spent:
         """What is kept back now."""
-        spent = self.spent
-        share = self._kept / spent.calls if spent.calls else 0.0
-        return Spent(
-            self._kept, math.ceil(spent.tokens * share), spent.usd * share, spent.seconds * share
-        )
+        one, spent = self._measured, self.spent
+        share = self._kept / one.calls if one.calls else 0.0
+        seconds = spent.seconds * self._kept / spent.calls if spent.calls else 0.0
+        return Spent(self._kept, math.ceil(one.tokens * share), one.usd * share, seconds)
 
     async def reserve(self, bound: Spent) -> None:
         """Set aside what a call may cost at most; every reservation must be settled.
@@ -187,14 +193,15 @@ class Account:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled() and turn.exception() is None:
-                    self.settle(bound, Spent())  # it was granted at the same moment
+                    self.settle(bound)  # it was granted at the same moment
                 turn.cancel()
                 self._admit()
                 raise
 
-    def settle(self, bound: Spent, real: Spent) -> None:
-        """Replace the reservation `bound` by what the call really cost."""
-        self._settled += real
+    def settle(self, bound: Spent, real: Spent | None = None, role: Role = "scorer") -> None:
+        """Replace the reservation `bound` by what the call really cost; None: nothing."""
+        if real is not None:
+            self.add(real, role)
         self._in_flight -= 1
         if self._caps:
             # Exactly nothing when nothing is in flight, whatever the rounding of dollars did.
@@ -210,11 +217,8 @@ class Account:
         reached = next((mark for mark in _WARNINGS if share >= mark), 0.0)
         if reached > self._warned:
             self._warned = reached
-            used = getattr(spent, name)
-            amounts = (
-                f"{used:,.4g} of {cap:,.4g}" if name == "usd" else f"{used:,.0f} of {cap:,.0f}"
-            )
-            self.warnings.append(f"{share:.0%} of the budget is spent: {amounts} {name}")
+            amounts = f"{_shown(name, getattr(spent, name))} of {_told(name, cap)}"
+            self.warnings.append(f"{share:.0%} of the budget is spent: {amounts}")
 
     def _admit(self) -> None:
         """Let those who wait go on or fail, first come first served."""
@@ -259,14 +263,25 @@ class Account:
 
     def _reached(self, name: str, most: float) -> BudgetError:
         """Return the error of a cap that leaves no room for a call that may take `most`."""
-        back = getattr(self._back, name)
-        kept = f", {back:g} are kept back for choosing and testing the winner" if back else ""
-        next_one = f", and the next call may take {most:g}" if most else ""
+        spent, back = getattr(self.spent, name), getattr(self._back, name)
+        kept = f", {_shown(name, back)} are kept back to choose and test the winner" if back else ""
+        next_one = f", and the next call may take {_shown(name, most)}" if most else ""
         return BudgetError(
-            f"the budget is {getattr(self.limits, name):g} {name}, but "
-            f"{getattr(self.spent, name):g} are spent{kept}{next_one}; "
-            "resume the run with a larger budget"
+            f"the budget is {_told(name, getattr(self.limits, name))}, but {_shown(name, spent)} "
+            f"are spent{kept}{next_one}; resume the run with a larger budget, of more than "
+            f"{_told(name, spent + back)}"
         )
+
+
+def _shown(name: str, amount: float) -> str:
+    """Return an amount of what a budget caps: ``$0.35``, ``1,200``."""
+    return f"${amount:,.4g}" if name == "usd" else f"{amount:,.0f}"
+
+
+def _told(name: str, amount: float) -> str:
+    """Return an amount with its unit."""
+    shown = _shown(name, amount)
+    return shown if name == "usd" else f"{shown} {name[:-1] if shown == '1' else name}"
 
 
 class Budget(Ring):
@@ -304,20 +319,20 @@ class Budget(Ring):
         """
         bound = self._bound(call)
         await self.account.reserve(bound)
-        real = bound
+        real: Spent | None = bound
         try:
             reply = await self.inner.complete(call)
             real = self._cost(reply.usage)
         except LostReplyError:
             raise
         except LlmoptError:
-            real = Spent()
+            real = None
             raise
         finally:
             if real is bound:
                 used = Usage(1, *most_tokens(call), estimated=True)
                 self.account.lost[call.role] += used
-            self.account.settle(bound, real)
+            self.account.settle(bound, real, call.role)
         return reply
 
     def _bound(self, call: Call) -> Spent:

@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from llmopt.errors import RefusedError, TransientError
+from llmopt.errors import RefusedError, TransientError, WithheldError
 from llmopt.models.layers.patience import Patience
 from llmopt.models.layers.ring import Ring
 
@@ -25,7 +25,7 @@ _LONGEST_PAUSE = 30.0
 
 
 class Retry(Ring):
-    """Asks again after a `TransientError`, never after another error.
+    """Asks again after a `TransientError` but a `WithheldError`, never after another error.
 
     Before attempt n+1 it waits a time drawn uniformly from [0, 0.5 · 2ⁿ⁻¹] s, at most 30 s
     (exponential back-off with full jitter), and at least as long as the provider asked to.
@@ -76,6 +76,7 @@ class Retry(Ring):
         Raises:
             TransientError: No attempt succeeded, or the deadline passed; it names the last
                 reason.
+            WithheldError: The answer was kept back.
         """
         faults: list[TransientError] = []
         patience = Patience(self._deadline)
@@ -88,33 +89,35 @@ class Retry(Ring):
                 raise
         finally:
             self.under_way -= 1
-        raise self._given_up(faults, f"the {self._deadline:g} s of this call are over")
+        raise self._given_up(call, faults, f"the {self._deadline:g} s of this call are over")
 
     async def _persist(self, call: Call, patience: Patience, faults: list[TransientError]) -> Reply:
         """Ask until a reply comes, or further attempts make no sense."""
         loop = asyncio.get_running_loop()
         while True:
             if self.until is not None and loop.time() >= self.until:
-                raise self._given_up(faults, "the time of this step is over")
+                raise self._given_up(call, faults, "the time of this step is over")
             try:
                 return await self.inner.complete(call)
             except RefusedError:
                 self._end_pauses()
                 raise
+            except WithheldError:  # the same filter would keep the same answer back
+                raise
             except TransientError as fault:
                 faults.append(fault)
                 self.last_fault = str(fault)
             if len(faults) >= self._attempts:
-                raise self._given_up(faults, f"{self._attempts} attempts are the most")
+                raise self._given_up(call, faults, f"{self._attempts} attempts are the most")
             pause = self._pause(len(faults), faults[-1].retry_after)
             end = patience.end if self.until is None else min(patience.end, self.until)
             if loop.time() + pause >= end:
                 raise self._given_up(
-                    faults, f"the next attempt, in {pause:.1f} s, is past the deadline"
+                    call, faults, f"the next attempt, in {pause:.1f} s, is past the deadline"
                 )
             _log.info("asked again in %.1f s (%d failed): %s", pause, len(faults), faults[-1])
             if not await self._paused(pause):
-                raise self._given_up(faults, "another call was refused for good")
+                raise self._given_up(call, faults, "another call was refused for good")
             self.retries += 1
 
     async def _paused(self, seconds: float) -> bool:
@@ -142,11 +145,11 @@ class Retry(Ring):
         # Added to what the provider asked for, so that not all callers return at once.
         return (asked or 0.0) + ceiling * self._random.random()
 
-    def _given_up(self, faults: list[TransientError], why: str) -> TransientError:
+    def _given_up(self, call: Call, faults: list[TransientError], why: str) -> TransientError:
         """Return the error that ends a call."""
         last = f"the last failure was: {faults[-1]}" if faults else "no attempt came to an end"
         return TransientError(
-            f"{self.identity} did not answer ({len(faults)} failed attempts; {why}); {last}; "
-            "resume the run when it answers again",
+            f"{self.identity} did not answer the {call.role} ({len(faults)} failed attempts; "
+            f"{why}); {last}; resume the run when it answers again",
             faults[-1].retry_after if faults else None,
         )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from llmopt.models.layers import Onion
     from llmopt.models.layers.gate import Gate
+    from llmopt.models.layers.ledger import Ledger
 
 _LOOKS = 4  # looks at a run in the time after which silence is a stall
 
@@ -46,6 +47,7 @@ class Traffic:
     Attributes:
         account: As given.
         warnings: What the budget has to say; grows while the run lasts.
+        ledger: Where calls stand while they are on their way, if anywhere.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Traffic:
         self._step_deadline = step_deadline
         self._patience = patience
         self._told: dict[Role, Usage] = {}
+        self.ledger: Ledger | None = None
         self.warnings = self.account.warnings
 
     def add(self, onion: Onion) -> None:
@@ -168,7 +171,7 @@ class Traffic:
                 used = Usage(**amounts)
                 price = self._prices.get(role, Price(0.0, 0.0))
                 usd = price.of(used.input_tokens, used.output_tokens)
-                self.account.add(Spent(used.calls, used.tokens, usd))
+                self.account.add(Spent(used.calls, used.tokens, usd), role)
                 if kind == "doubled":
                     self._told[role] = self._told.get(role, Usage()) + used
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import MissingExtraError
+from llmopt.evidence.scores import Score
 from llmopt.report.exports.documents import as_json
 from llmopt.report.exports.spreadsheets import trajectory_rows
 from llmopt.report.listing import algorithm_of
@@ -52,10 +53,12 @@ def _logged(found: Material) -> _Logged:
     for step in steps(found.store, found.export.run):
         trajectory = trajectory.tell(step.entries)
         best = trajectory.best(1)
-        score = best[0].score if best else None
         figures = {"candidates": float(len(trajectory)), "refused": float(len(step.rejected))}
-        if score is not None:
-            figures["best_train"] = score
+        if best:
+            got = best[0].evaluation
+            figures["best_train"] = best[0].score
+            figures["best_train_measured"] = float(got.measured)
+            figures["best_train_planned"] = float(got.planned)
         curve.append((step.number, figures))
     ended = {}
     result = found.standing.result
@@ -65,6 +68,8 @@ def _logged(found: Material) -> _Logged:
         ended = {
             "test_best": test["best"]["mean"],
             "test_start": test["start"]["mean"],
+            **{f"test_{end}_measured": test[end]["n"] for end in ("best", "start")},
+            **{f"test_{end}_planned": Score.plain(test[end]).planned for end in ("best", "start")},
             "test_difference": difference["mean"],
             "test_p_value": difference["p_value"],
         }

@@ -96,7 +96,7 @@ function candidateRow(core, c) {
   const opener = button("", () => {}, { class: "opener", "aria-expanded": "false", "data-place": c.place });
   opener.append(make("span", { class: "prose", dir: "auto" }, c.text || "(empty)"));
   const score = c.score === null ? "unmeasured" : amount(c.score, shares);
-  const kept = c.measured < c.planned && c.score !== null ? make("small", {}, ` on ${grouped(c.measured)} of ${grouped(c.planned)}`) : null;
+  const kept = c.measured < c.planned && c.score !== null ? make("small", {}, ` (partial) on ${grouped(c.measured)} of ${grouped(c.planned)}`) : null;
   const row = make("tr", { class: c.place === core.best ? "winner" : null },
     make("th", { scope: "row", class: "number" }, c.step),
     make("td", { class: "number" }, score, kept),
@@ -143,7 +143,7 @@ function lineage(core, c) {
     make("li", {}, one === c ? make("span", {}, label(one, core.measure.shares)) : link(one, core.measure.shares))));
 }
 
-const label = (c, shares) => `${amount(c.score, shares)} · step ${c.step} · ${c.text.slice(0, 140) || "(empty)"}`;
+const label = (c, shares) => `${c.score === null ? "unmeasured" : amount(c.score, shares)}${c.score !== null && c.measured < c.planned ? " (partial)" : ""} · step ${c.step} · ${c.text.slice(0, 140) || "(empty)"}`;
 const link = (c, shares) => button(label(c, shares), () => openCandidate(c.place), { class: "link", dir: "auto" });
 
 // One mark per train item: what the parent got, and what came of it.

@@ -111,7 +111,7 @@ function groups(list, key) {
 }
 
 const spoken = (core, c) =>
-  `Step ${c.step}, ${amount(c.score, core.measure.shares)}${c.measured < c.planned ? " on some items" : ""}${c.place === core.best ? ", the winner" : ""}: ${c.text.slice(0, 120) || "(empty)"}`;
+  `Step ${c.step}, ${amount(c.score, core.measure.shares)}${c.measured < c.planned ? " (partial)" : ""}${c.place === core.best ? ", the winner" : ""}: ${c.text.slice(0, 120) || "(empty)"}`;
 
 function validations(core, x, y) {
   const found = core.curve.filter((p) => p.validation);
@@ -120,6 +120,9 @@ function validations(core, x, y) {
     at.length > 1 ? draw("path", { d: "M" + at.map(([a, b]) => `${a.toFixed(1)},${b.toFixed(1)}`).join("L") }) : null,
     at.map(([a, b]) => draw("path", { class: "diamond", d: `M${a},${b - 6}l6,6l-6,6l-6,-6z` })));
 }
+
+// Whether a score is partial; those of older runs do not say it.
+const lacks = (score) => score.planned !== undefined && score.n < score.planned;
 
 // The held-out scores of start and winner, with their intervals, at the right edge.
 function heldOut(tests, box, y) {
@@ -131,7 +134,7 @@ function heldOut(tests, box, y) {
     return [
       draw("line", { x1: at, x2: at, y1: y.at(line.test.interval.low), y2: y.at(line.test.interval.high) }),
       draw("rect", { x: at - 4, y: means[n] - 4, width: 8, height: 8 }),
-      draw("text", { class: "tick", x: box.right + 40, y: means[n] + 4 + away(n) }, line.label === "best" ? "winner" : "start"),
+      draw("text", { class: "tick", x: box.right + 40, y: means[n] + 4 + away(n) }, (line.label === "best" ? "winner" : "start") + (lacks(line.test) ? " *" : "")),
     ];
   }));
 }
@@ -144,9 +147,9 @@ function legend(core) {
     mark(core.finished ? "the winner" : "the best so far", draw("circle", { class: "point winner", cx: 9, cy: 7, r: 5.5 })),
     mark("best so far", draw("path", { class: "best-line", d: "M0,11H9V4H18" })),
   ];
-  if (core.candidates.some((c) => c.score !== null && c.measured < c.planned)) items.push(mark("on some items only", draw("circle", { class: "point partial", cx: 9, cy: 7, r: 3.5 })));
-  if (core.curve.length) items.push(mark("on validation", draw("g", { class: "validation" }, draw("path", { class: "diamond", d: "M9,1l6,6l-6,6l-6,-6z" }))));
-  if (core.tests.length) items.push(mark("held out, with interval", draw("g", { class: "held-out" }, draw("line", { x1: 9, x2: 9, y1: 0, y2: 14 }), draw("rect", { x: 5, y: 3, width: 8, height: 8 }))));
+  if (core.candidates.some((c) => c.score !== null && c.measured < c.planned)) items.push(mark("partial: on some items only", draw("circle", { class: "point partial", cx: 9, cy: 7, r: 3.5 })));
+  if (core.curve.length) items.push(mark("on validation" + (core.curve.some((p) => p.validation && lacks(p.validation)) ? ", in part partial" : ""), draw("g", { class: "validation" }, draw("path", { class: "diamond", d: "M9,1l6,6l-6,6l-6,-6z" }))));
+  if (core.tests.length) items.push(mark("held out, with interval" + (core.tests.some((line) => lacks(line.test)) ? " (*: partial)" : ""), draw("g", { class: "held-out" }, draw("line", { x1: 9, x2: 9, y1: 0, y2: 14 }), draw("rect", { x: 5, y: 3, width: 8, height: 8 }))));
   return make("ul", { class: "legend" }, items);
 }
 
@@ -215,7 +218,7 @@ function look(core, panel, place) {
   const c = core.candidates[place];
   const shares = core.measure.shares;
   const facts = [`Step ${c.step}`, core.function ? `value ${amount(c.score, shares)}` : `${amount(c.score, shares)} of ${counted(c.measured, "item")}`];
-  if (c.measured < c.planned) facts.push(`of ${grouped(c.planned)} planned`);
+  if (c.measured < c.planned) facts.push(`partial: ${grouped(c.planned)} items are planned`);
   if (c.changed !== null && !core.figure) facts.push(`${counted(c.changed, "word")} from its last parent`);
   if (c.place === core.best) facts.push(core.finished ? "the winner" : "the best so far");
   panel.replaceChildren(

@@ -9,6 +9,7 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from llmopt.evidence.scores import Score
 from llmopt.report.page.again import again
 from llmopt.report.page.numbers import amount, chance, counted, points
 from llmopt.report.page.plots import across, around_zero
@@ -90,8 +91,11 @@ def _said(record: Mapping[str, Any]) -> str:
     if not record["function"] or not all(scores) or not scores[1:]:
         return str(record["verdict"])
     start, best = (score["mean"] for score in scores)
+    partly = Score.plain(scores[1]).mark
     aim = record["optimum"]
-    reached = f"From {amount(start, share=False)} at the start to {amount(best, share=False)}"
+    reached = (
+        f"From {amount(start, share=False)} at the start to {amount(best, share=False)}{partly}"
+    )
     if aim is not None:
         off = abs(best - aim)
         near = off <= _CLOSE * max(1.0, abs(aim))
@@ -133,7 +137,7 @@ def _sign(record: Mapping[str, Any]) -> dict[str, str] | None:
 def _facts(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     test, share = record["test"], record["measure"]["shares"]
     if test:
-        start, best = (amount(test[end]["mean"], share=share) for end in ("start", "best"))
+        start, best = (_marked(test[end], share=share) for end in ("start", "best"))
         yield {"name": "held-out score", "value": f"{start} → {best}", "more": "start → winner"}
         found = test["difference"]
         low, high = (points(found["interval"][end], share=share) for end in ("low", "high"))
@@ -143,7 +147,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         yield {"name": "difference", "value": said + unit, "more": level}
     elif record["lines"]:
         ends = [line["train"] for line in record["lines"][:2] if line["train"]]
-        shown = [amount(score["mean"], share=share) for score in ends]
+        shown = [_marked(score, share=share) for score in ends]
         name = "value" if record["function"] else "score on train"
         yield {"name": name, "value": " → ".join(shown), "more": "start → best"}
     done = max(0, len(record["steps"]) - 1)
@@ -247,8 +251,14 @@ def _cell(score: Mapping[str, Any] | None, *, share: bool) -> dict[str, str] | N
     if score is None:
         return None
     low, high = (amount(score["interval"][end], share=share) for end in ("low", "high"))
-    spread = f"{low} to {high}, n\u00a0=\u00a0{score['n']:,}" if score["n"] > 1 else ""
+    found = Score.plain(score)
+    spread = f"{low} to {high}, n\u00a0=\u00a0{found.items}" if found.planned > 1 else ""
     return {"mean": amount(score["mean"], share=share), "interval": spread}
+
+
+def _marked(score: Mapping[str, Any], *, share: bool) -> str:
+    """Return a score without its items, marked where it is partial."""
+    return amount(score["mean"], share=share) + Score.plain(score).mark
 
 
 def _versus(found: Mapping[str, Any], reach: float, *, share: bool) -> dict[str, Any]:

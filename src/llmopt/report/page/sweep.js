@@ -26,7 +26,7 @@ const signed = (value) => (value > 0 ? "+" : "") + (100 * value).toFixed(1);
 function comparedTable(sweep) {
   const heads = [["variant", 0], ["task", 0], ["held out", 1], ["± sd", 1], ["difference", 1], ["p (Holm)", 1], ["it is", 0], ["won–lost", 1], ["mean rank", 1], ["start", 1], ["calls", 1]];
   return tableOf("Winners on held-out items, compared with the first variant", heads, sweep.rows.map((row) => [
-    row.variant, row.task, percent(row.mean), row.spread === null ? "–" : (100 * row.spread).toFixed(1),
+    row.variant, row.task, percent(row.mean) + (row.unmeasured ? " (partial)" : ""), row.spread === null ? "–" : (100 * row.spread).toFixed(1),
     row.difference === null ? "–" : `${signed(row.difference)} [${signed(row.difference_low)}, ${signed(row.difference_high)}]`,
     row.adjusted === null ? "–" : row.adjusted < 1e-4 ? "< 0.0001" : row.adjusted.toFixed(4),
     row.difference === null ? "–" : row.words, row.difference === null ? "–" : `${row.won}–${row.lost}`,
@@ -46,7 +46,7 @@ function linesTable(sweep) {
 function cellsTable(sweep, shares) {
   const heads = [["run", 0], ["variant", 0], ["task", 0], ["seed", 1], ["start", 1], [shares ? "held out" : "best", 1], ["steps", 1], ["calls", 1], ["why it ended", 0]];
   return tableOf("Every finished search, by the name of its run", heads, sweep.cells.map((cell) => [
-    cellName(cell.cell), cell.variant, cell.task || "–", cell.seed, amount(cell.start, shares), amount(cell.score, shares),
+    cellName(cell.cell), cell.variant, cell.task || "–", cell.seed, amount(cell.start, shares), amount(cell.score, shares) + (cell.unmeasured ? " (partial)" : ""),
     cell.steps, grouped(cell.calls), cell.stopped]));
 }
 

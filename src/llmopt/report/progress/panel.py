@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from llmopt.evidence.scores import mark
 from llmopt.report.progress.numbers import amount, shown, spark
 from llmopt.report.progress.stream import frame
 from llmopt.text import one_line
@@ -140,9 +141,13 @@ class Panel:
         if progress.best is None:
             return _row("best", Text("nothing measured yet", style="dim"))
         held = progress.validation
-        last = "" if held is None else f"{shown(held)} on validation"
-        curve = spark(list(progress.curve), max(8, width - 45))
-        return _row("best", Text(shown(progress.best), style="bold"), Text(curve, "cyan"), last)
+        on = mark(*progress.validation_items)
+        last = "" if held is None else f"{shown(held)}{on} on validation"
+        partly = mark(*progress.best_items, items=held is None)
+        room = width - 45 - len(partly) - (len(on) if last else 0)
+        curve = spark(list(progress.curve), max(8, room))
+        score = Text(shown(progress.best), style="bold")
+        return _row("best", score.append(partly, style="yellow"), Text(curve, "cyan"), last)
 
     def _solution(self, width: int) -> list[Text]:
         from rich.text import Text

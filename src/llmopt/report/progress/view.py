@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
+from llmopt.evidence.scores import mark
 from llmopt.report.progress.notebook import Cell
 from llmopt.report.progress.numbers import amount, shown
 from llmopt.report.progress.pace import Pace
@@ -133,8 +134,10 @@ class View:
             parts.append(f"{progress.busy} of {progress.slots} slots busy")
         parts += traffic_words(progress)
         if progress.validation is not None:
-            parts.append(f"last on validation {shown(progress.validation)}")
+            partly = mark(*progress.validation_items)
+            parts.append(f"last on validation {shown(progress.validation)}{partly}")
         if progress.best is not None:
             text = one_line(progress.best_text, 60) or "(empty)"
-            parts.append(f"best {shown(progress.best)}: {text}")
+            partly = mark(*progress.best_items, items=True)
+            parts.append(f"best {shown(progress.best)}{partly}: {text}")
         return ", ".join(part for part in parts if part)

@@ -59,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     processes.what_was_handed_in_is_stored_by_close,
     processes.a_run_is_claimed_by_one_at_a_time,
     processes.a_claim_ends_with_its_process,
+    processes.a_ledger_outlives_its_process,
     processes.whatever_was_acknowledged_survives_a_kill,
     processes.two_processes_write_at_once,
     processes.several_processes_make_one_store,

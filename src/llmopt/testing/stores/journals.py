@@ -122,6 +122,13 @@ def runs_are_summed_up_newest_first(opener: Opener) -> None:
         require("the newest run", second.name, "second")
         found = (first.name, first.status, first.steps, first.best)
         require("the line about the first run", found, ("first", "budget", 3, 0.75))
+        require("whether its best is partial", first.partial, wanted=False)
+        store.append("second", "partial", {"best": 0.5})
+        store.append("second", "step", {"best": None})
+        require("whether another's is", store.runs()[0].partial, wanted=True)
+        store.append("second", "step", {"best": 0.25})
+        now = store.runs()[0]
+        require("the best after a full one", (now.best, now.partial), (0.25, False))
         require("the best of a run without a score", (second.steps, second.best), (0, None))
         require("whether times are in UTC", first.created.endswith("+00:00"), wanted=True)
 

@@ -103,6 +103,34 @@ def a_claim_ends_with_its_process(opener: Opener) -> None:
             pass
 
 
+def _note_and_wait(opener: Opener, told: Connection) -> None:
+    with closing(opener()) as store, store.claim("a"), store.ledger("a") as numbers:
+        numbers[0], numbers[15] = 7, -(2**62)
+        told.send("noted")
+        threading.Event().wait()
+
+
+def a_ledger_outlives_its_process(opener: Opener) -> None:
+    """Its 16 numbers are 0 at first, each run's own, kept by a kill, and go with the run."""
+    with closing(opener()) as store:
+        store.create("a", {})
+        store.create("b", {})
+        with store.ledger("a") as numbers:
+            require("a new ledger", list(numbers), [0] * 16)
+        with _killed_after(1, _note_and_wait, opener):
+            pass
+        with store.ledger("a") as numbers, store.ledger("b") as others:
+            require("a ledger after a kill", (numbers[0], numbers[15]), (7, -(2**62)))
+            require("another run's ledger", list(others), [0] * 16)
+        store.rename("a", "c")
+        with store.ledger("c") as numbers:
+            require("the ledger of a renamed run", numbers[0], 7)
+        store.delete("c")
+        store.create("c", {})
+        with store.ledger("c") as numbers:
+            require("the ledger of a deleted run", list(numbers), [0] * 16)
+
+
 def _put_for_ever(opener: Opener, told: Connection) -> None:
     store = opener()
 

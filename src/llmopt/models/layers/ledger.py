@@ -1,0 +1,80 @@
+"""The ledger: what was sent and is neither stored nor journaled, known even after a kill."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from llmopt.errors import LlmoptError, LostReplyError
+from llmopt.models.layers.budget import most_tokens
+from llmopt.models.layers.ring import Ring
+from llmopt.types import Role, Usage
+
+if TYPE_CHECKING:
+    from llmopt.model import Model
+    from llmopt.types import Call, Reply
+
+_ROLES: tuple[Role, ...] = get_args(Role)
+_EACH = 3  # calls, input tokens, output tokens
+
+
+class Ledger:
+    """Upper bounds of what each role has sent and nobody else knows of.
+
+    Args:
+        numbers: At least 12 whole numbers that outlive the process.
+    """
+
+    def __init__(self, numbers: memoryview) -> None:
+        self._numbers = numbers
+
+    def add(self, role: Role, calls: int, asked: int, made: int) -> None:
+        """Add a call and the tokens it may take; with negative numbers, take it back."""
+        at, numbers = _EACH * _ROLES.index(role), self._numbers
+        numbers[at] += calls
+        numbers[at + 1] += asked
+        numbers[at + 2] += made
+
+    def noted(self) -> dict[Role, Usage]:
+        """Return what stands there, by role; roles with nothing are left out."""
+        found: dict[Role, Usage] = {}
+        for at, role in enumerate(_ROLES):
+            calls, asked, made = self._numbers[_EACH * at : _EACH * (at + 1)]
+            if calls > 0:
+                found[role] = Usage(calls, max(0, asked), max(0, made), estimated=True)
+        return found
+
+    def clear(self) -> None:
+        """Forget everything, because it is journaled."""
+        for at in range(_EACH * len(_ROLES)):
+            self._numbers[at] = 0
+
+
+class Booked(Ring):
+    """Notes a call before it may be sent, until its reply is stored.
+
+    A call whose answer was lost, or that was given up on its way, stays noted.
+
+    Args:
+        inner: What is asked; it stores replies.
+        ledger: Shared by all roles of a run.
+    """
+
+    def __init__(self, inner: Model, ledger: Ledger) -> None:
+        super().__init__(inner)
+        self._ledger = ledger
+
+    async def complete(self, call: Call) -> Reply:
+        """Note, ask, and strike out what is settled."""
+        asked, made = most_tokens(call)
+        self._ledger.add(call.role, 1, asked, made)
+        settled = False
+        try:
+            reply = await self.inner.complete(call)
+            settled = True
+        except LlmoptError as error:
+            settled = not isinstance(error, LostReplyError)
+            raise
+        finally:
+            if settled:
+                self._ledger.add(call.role, -1, -asked, -made)
+        return reply
