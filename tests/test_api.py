@@ -230,5 +230,5 @@ def test_a_model_in_this_process_is_free_unless_the_user_says_otherwise(tmp_path
     assert not free.out_of_budget
     dear = llmopt.Price(1e6, 1e6)
     stated = {**cent, "prices": {"optimizer": dear, "scorer": dear}}
-    with pytest.raises(llmopt.LlmoptError, match=r"the budget is 0\.01 usd"):
+    with pytest.raises(llmopt.LlmoptError, match=r"the budget is \$0\.01"):
         llmopt.optimize(problem(scripted.model()), **small(tmp_path / "dear", **stated))

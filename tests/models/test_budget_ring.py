@@ -176,7 +176,7 @@ async def test_what_is_kept_back_costs_what_measuring_costs() -> None:
     words = (
         r"^the budget is 10,000 tokens, but 6,000 are spent, 3,900 are kept back to choose and "
         r"test the winner, and the next call may take 101; resume the run with a larger budget, "
-        r"of more than 9,900 tokens$"
+        r"at least 10,001 tokens$"
     )
     with pytest.raises(BudgetError, match=words):
         await account.reserve(Spent(calls=1, tokens=101))

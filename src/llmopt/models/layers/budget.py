@@ -268,8 +268,8 @@ class Account:
         next_one = f", and the next call may take {_shown(name, most)}" if most else ""
         return BudgetError(
             f"the budget is {_told(name, getattr(self.limits, name))}, but {_shown(name, spent)} "
-            f"are spent{kept}{next_one}; resume the run with a larger budget, of more than "
-            f"{_told(name, spent + back)}"
+            f"are spent{kept}{next_one}; resume the run with a larger budget, at least "
+            f"{_told(name, spent + back + most)}"
         )
 
 
