@@ -88,10 +88,12 @@ async def test_a_raw_completion(server: Loopback, model: OpenAIModel) -> None:
 async def test_embeddings(server: Loopback, model: OpenAIModel) -> None:
     """Each text has its vector, in the order of the texts, however many there are."""
     texts = ["x" * n for n in range(1, 101)]
-    assert await model.embed(texts) == [[float(n), 1.0] for n in range(1, 101)]
+    vectors, usage = await model.embed(texts)
+    assert vectors == [[float(n), 1.0] for n in range(1, 101)]
+    assert usage == Usage(2, 2, 0)  # each answer says that it counted one token
     assert [path for path, _, _ in server.log] == ["/v1/embeddings"] * 2
     assert server.log[0][1] == {"model": "tiny", "input": texts[:64]}
-    assert await model.embed([]) == []
+    assert await model.embed([]) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -395,6 +397,22 @@ async def test_two_event_loops_in_turn(server: Loopback) -> None:
     for _ in range(2):
         assert (await model.complete(chat("a"))).text == "A"
         await model.close()
+
+
+def test_identity_tells_what_the_query_chooses() -> None:
+    """Two deployments at one address are two models; a key in the query makes no difference."""
+
+    def identity(query: str) -> str:
+        return OpenAIModel("m", base_url=f"https://h/v1{query}").identity
+
+    plain, *others = [
+        identity(f"?api-version={version}&deployment={name}&code=geheim")
+        for version in ("1", "2")
+        for name in ("a", "b")
+    ]
+    assert len({plain, *others, identity("")}) == 5
+    assert plain == identity("?deployment=a&api-version=1")
+    assert identity("?code=geheim") == identity("") == "openai/m@https://h/v1"
 
 
 def test_identity_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from llmopt.model import Model
+    from llmopt.types import Usage
 
 _SENTENCES = "sentence-transformers/"
 _DIGITS = 7  # of a coordinate, as single precision has
@@ -34,7 +35,7 @@ class EmbeddingModel:
     """What embeds texts, as a model.
 
     Args:
-        embed: Gives the vector of a text.
+        embed: Gives the vector of a text, and what the provider counted, or None.
         identity: What decides the vectors.
         traits: Where it is reached, and how many calls it takes at once.
         behind: The model at an endpoint that is asked; None: it runs in this process.
@@ -42,7 +43,7 @@ class EmbeddingModel:
 
     def __init__(
         self,
-        embed: Callable[[str], Awaitable[Iterable[float]]],
+        embed: Callable[[str], Awaitable[tuple[Iterable[float], Usage | None]]],
         identity: str,
         traits: Traits,
         behind: Model | None = None,
@@ -58,10 +59,13 @@ class EmbeddingModel:
         Raises:
             ModelError: There is none, or it is no vector of numbers.
         """
-        vector = [float(f"{float(x):.{_DIGITS}g}") for x in await self._embed(call.text)]
+        found, usage = await self._embed(call.text)
+        vector = [float(f"{float(x):.{_DIGITS}g}") for x in found]
         if not vector or not all(map(math.isfinite, vector)):
             raise LostReplyError(f"an embedding of {self.identity} is numbers, but got others")
-        return Reply(json.dumps(vector), usage=replace(estimate(call, ""), output_tokens=0))
+        return Reply(
+            json.dumps(vector), usage=usage or replace(estimate(call, ""), output_tokens=0)
+        )
 
     async def close(self) -> None:
         """Release what the model holds."""
@@ -96,9 +100,9 @@ def embedder_named(name: str) -> Model:
 
 
 def _endpoint(model: OpenAIModel) -> EmbeddingModel:
-    async def embed(text: str) -> Sequence[float]:
-        (vector,) = await model.embed([text])
-        return vector
+    async def embed(text: str) -> tuple[Sequence[float], Usage | None]:
+        (vector,), usage = await model.embed([text])
+        return vector, usage
 
     return EmbeddingModel(embed, model.identity, model.traits, model)
 
@@ -119,9 +123,9 @@ def _sentences(name: str) -> EmbeddingModel:
             held.append(SentenceTransformer(name))
         return [float(x) for x in held[0].encode(text)]
 
-    async def embed(text: str) -> list[float]:
+    async def embed(text: str) -> tuple[list[float], None]:
         async with turn:
-            return await asyncio.to_thread(encoded, text)
+            return await asyncio.to_thread(encoded, text), None
 
     return EmbeddingModel(embed, f"{_SENTENCES}{name}", Traits(slots=1, deadline=None))
 
@@ -142,9 +146,9 @@ def _function(path: str) -> EmbeddingModel:
             f"{type(function).__name__}; name a function"
         )
 
-    async def embed(text: str) -> Iterable[float]:
+    async def embed(text: str) -> tuple[Iterable[float], None]:
         (vector,) = function([text])
         found: Iterable[float] = vector
-        return found
+        return found, None
 
     return EmbeddingModel(embed, path, Traits(deadline=None))

@@ -27,7 +27,8 @@ from llmopt.errors import (
 from llmopt.model import Traits, attempt_seconds
 from llmopt.models.faults import Redactor, fault_of_status
 from llmopt.models.presets import OPENAI
-from llmopt.models.wire import read_reply, read_vectors, request_of
+from llmopt.models.wire import read_reply, read_usage, read_vectors, request_of
+from llmopt.types import Usage, canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ _OK = 200
 _BAD_GATEWAY = 502
 _MOST_TEXTS = 64  # in one request for embeddings; hosts allow 100 or more
 _PATHS = ("/chat/completions", "/completions", "/embeddings")
+_CHOOSING = ("api-version", "deployment", "deployment-id", "deployment_id", "model", "version")
 _SECRET_NAME = re.compile(r"key|token|secret|sig|auth|pass|cred", re.IGNORECASE)
 _SHORTEST_SECRET = 4  # shorter values of a URL's query are words, not secrets
 
@@ -91,7 +93,7 @@ class OpenAIModel:
         self._base = checked_url(url)
         self._where = urlunsplit(self._base._replace(query=""))
         self.traits = replace(traits or Traits(), endpoint=self._where)
-        self.identity = f"{preset.name}/{model}@{self._where}"
+        self.identity = f"{preset.name}/{model}@{self._where}{_variant(self._base.query)}"
         usual = urlsplit(preset.base_url).hostname
         needed = preset.needs_key and usual in (None, self._base.hostname)
         bearer = _key(
@@ -124,18 +126,23 @@ class OpenAIModel:
         path = "/chat/completions" if call.prompt is None else "/completions"
         return await self._asked(path, body, "choices")
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage | None]:
         """Return a vector for each text, in their order; equal texts are asked for each time.
+
+        Beside them stands what the provider counted, or None where it did not.
 
         Raises:
             ModelError: As for `complete`.
         """
         vectors: list[list[float]] = []
+        counted: list[Usage | None] = []
         for start in range(0, len(texts), _MOST_TEXTS):
             some = list(texts[start : start + _MOST_TEXTS])
             data = await self._asked("/embeddings", {"model": self.model, "input": some}, "data")
             vectors += read_vectors(data, len(some))
-        return vectors
+            counted.append(read_usage(data.get("usage")))
+        known = [usage for usage in counted if usage is not None]
+        return vectors, sum(known, Usage()) if known and len(known) == len(counted) else None
 
     async def close(self) -> None:
         """Close the kept connections."""
@@ -298,6 +305,15 @@ def checked_url(url: str) -> SplitResult:
     name = f"[{host}]" if ":" in host else host
     netloc = f"{name}:{port}" if port else name
     return parts._replace(netloc=netloc, path=parts.path.rstrip("/"), fragment="")
+
+
+def _variant(query: str) -> str:
+    """Return a mark of what a query chooses at an endpoint; no mark where it chooses nothing.
+
+    A digest, because any value of a query may be a secret.
+    """
+    chosen = [(name, value) for name, value in parse_qsl(query) if name.lower() in _CHOOSING]
+    return f"?{digest(canonical(sorted(chosen)))[:8]}" if chosen else ""
 
 
 def check_storable(url: str) -> None:

@@ -117,7 +117,7 @@ def read_reply(data: dict[str, Any], call: Call) -> Reply:
     cut = min((at for stop in call.stop if stop and (at := text.find(stop)) >= 0), default=-1)
     if cut >= 0:
         text, finish = text[:cut], "stop"
-    usage = _usage(data.get("usage")) or estimate(call, text + reasoning)
+    usage = read_usage(data.get("usage")) or estimate(call, text + reasoning)
     return Reply(text=text, usage=usage, finish=finish, reasoning=reasoning)
 
 
@@ -197,7 +197,7 @@ def _joined(content: Any, kind: str = "text") -> str:
     return content if isinstance(content, str) and kind == "text" else ""
 
 
-def _usage(data: Any) -> Usage | None:
+def read_usage(data: Any) -> Usage | None:
     """Return the provider's count of tokens, or None where it gave none."""
     if not isinstance(data, dict):
         return None
