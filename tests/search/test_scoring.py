@@ -148,6 +148,19 @@ async def test_up_to_the_tolerance_the_step_goes_on() -> None:
     assert [o.score for o in outcomes].count(None) == 2
 
 
+async def test_the_tolerance_is_that_of_the_whole_step() -> None:
+    """Batches share it, so that looking in small portions forgives no more; a new step begins
+    anew, and a call that works when it is tried again takes nothing of it."""
+    desk = Desk(lambda job, n: always("a0", "b0")(job, n) or once("c0")(job, n))
+    measuring = scoring(desk, tolerance=0.05)
+    assert [o.score for o in await measuring.measure(jobs("a", 10))].count(None) == 1
+    assert [o.score for o in await measuring.measure(jobs("c", 10))].count(None) == 0
+    with pytest.raises(StepFailedError, match=r"2 of 30 items .* at most 1 may"):
+        await measuring.measure(jobs("b", 10))
+    measuring.begin()
+    assert [o.score for o in await measuring.measure(jobs("b", 10))].count(None) == 1
+
+
 @pytest.mark.parametrize("error", [RefusedError("wrong key"), BudgetError("spent")])
 async def test_a_final_refusal_takes_no_new_job_and_lets_those_in_flight_finish(
     error: LlmoptError,

@@ -143,6 +143,7 @@ class Run:
         """
         items = self.problem.items("train")
         step = self.trajectory.steps
+        self._scoring.begin()
         # Told with the first batch, when it is known how many evaluations there are.
         self._watch.note(
             phase="scoring" if step else "starts",
@@ -198,6 +199,7 @@ class Run:
         self._watch.say(
             phase="checking", step=step, done=0, planned=len(items), ahead=self._ahead(step)
         )
+        self._scoring.begin()
         self.traffic.begin_step()
         try:
             outcomes = await self._scoring.measure([(entry.candidate, item) for item in items])
@@ -291,6 +293,7 @@ class Run:
 
     async def _decided(self, stopped: str) -> Result:
         def announce(split: SplitName, jobs: int) -> None:
+            self._scoring.begin()
             after = 2 * len(self.problem.items("test")) if split == "validation" else 0
             self._watch.say(phase=split, done=0, planned=jobs, ahead=after)
 

@@ -8,7 +8,7 @@ the model one after the other and its prompt cache helps.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from llmopt.errors import StepFailedError, TransientError
@@ -37,7 +37,7 @@ class Scoring:
         problem: What is optimized, or what stands for it.
         scorer: The scorer LLM, or None where the problem needs none.
         slots: How many jobs are in flight at most.
-        tolerance: Share of a batch that may stay unmeasured (0..1), but one job always may;
+        tolerance: Share of a step's jobs that may stay unmeasured (0..1), but one always may;
             above it the step stops.
         observe: Called once for every job, with its final outcome; for progress.
     """
@@ -47,6 +47,12 @@ class Scoring:
     slots: int
     tolerance: float
     observe: Callable[[Outcome], None]
+    _begun: int = field(default=0, init=False)
+    _lost: int = field(default=0, init=False)
+
+    def begin(self) -> None:
+        """Begin a step, or what else is done in several batches: none of its jobs has failed."""
+        self._begun = self._lost = 0
 
     async def measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
         """Return one outcome per job, in order.
@@ -60,9 +66,10 @@ class Scoring:
             BudgetError: A spending limit is reached.
         """
         outcomes: list[Outcome | None] = [None] * len(jobs)
+        self._begun += len(jobs)
         failed = await self._pass(jobs, range(len(jobs)), outcomes)
         if failed:
-            await self._pass(jobs, failed, outcomes, last=True)
+            self._lost += len(await self._pass(jobs, failed, outcomes, last=True))
         return [outcome for outcome in outcomes if outcome is not None]
 
     async def _pass(
@@ -77,8 +84,9 @@ class Scoring:
         waiting = iter(which)
         failed: list[int] = []
         fatal: list[BaseException] = []
-        # The first failure of a small batch is forgiven too: it is tried again at the end.
-        allowed = max(1, int(self.tolerance * len(jobs)))
+        most = max(1, int(self.tolerance * self._begun))
+        # Any first failure of a batch is forgiven until it is tried again at the end.
+        allowed = max(most - self._lost, 0 if last else 1)
 
         async def work() -> None:
             for at in waiting:
@@ -91,7 +99,8 @@ class Scoring:
                     failed.append(at)
                     outcome = Outcome(item.id, None, weight=item.weight, reason=str(error))
                     if len(failed) > allowed:
-                        fatal.append(_too_many(len(failed), len(jobs), allowed, error))
+                        count = self._lost + len(failed)
+                        fatal.append(_too_many(count, self._begun, most, error))
                 except Exception as error:  # noqa: BLE001 - raised below, once the others are done
                     fatal.append(error)
                     return
