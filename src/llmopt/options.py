@@ -53,7 +53,7 @@ class Options:
         record: A new file for all replies that the run uses, to be replayed as the model
             ``replay/FILE``. Only a run that begins anew can be recorded; doing a stored one
             again under another name costs nothing.
-        tolerance: Share of a batch that may stay unmeasured, 0..1; one item always may.
+        tolerance: Share of a step that may stay unmeasured, 0..1; one item always may.
         finalists: How many of the best on train are measured on validation, 1 or more.
         level: Confidence level of intervals and verdict, above 0.5 and below 1.
         controls: What the winner is compared with beside the start: "empty" and "think" (the

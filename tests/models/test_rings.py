@@ -26,7 +26,6 @@ from llmopt.models.layers import (
     Retry,
     wrap,
 )
-from llmopt.models.layers.budget import most_tokens
 from llmopt.models.layers.ledger import Booked
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.scripted import ScriptedModel
@@ -248,7 +247,7 @@ async def test_a_ledger_holds_what_may_have_been_billed(
     (during,) = seen
     assert list(during) == ["scorer"]
     assert during["scorer"].calls == 1
-    assert (during["scorer"].input_tokens, during["scorer"].output_tokens) == most_tokens(chat("a"))
+    assert (during["scorer"].input_tokens, during["scorer"].output_tokens) == chat("a").most_tokens
     assert sum(used.calls for used in ledger.noted().values()) == stays
     ledger.clear()
     assert not ledger.noted()

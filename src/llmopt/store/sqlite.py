@@ -197,8 +197,8 @@ class SqliteStore:
                 usage.output_tokens,
                 usage.estimated,
                 encoded(model),
-                encoded(to_json(call)),
-                encoded(to_json(reply)),
+                to_json(call),
+                to_json(reply),
             )
         )
 

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from llmopt.types import Call, Reply
 
 _PER = 1_000_000  # prices are per million tokens
-# Chat templates add turn markers, and some a system prompt with a date of their own.
-_TEMPLATE_TOKENS = 256
-_TURN_TOKENS = 32
 _WARNINGS = (0.95, 0.80, 0.50)  # shares of a cap that are worth a word
 
 MEASURING: tuple[Role, ...] = ("scorer", "judge")
@@ -330,28 +327,17 @@ class Budget(Ring):
             raise
         finally:
             if real is bound:
-                used = Usage(1, *most_tokens(call), estimated=True)
+                used = Usage(1, *call.most_tokens, estimated=True)
                 self.account.lost[call.role] += used
             self.account.settle(bound, real, call.role)
         return reply
 
     def _bound(self, call: Call) -> Spent:
         """Return the most that `call` can cost."""
-        asked, made = most_tokens(call)
+        asked, made = call.most_tokens
         return Spent(1, asked + made, self._price.of(asked, made))
 
     def _cost(self, usage: Usage) -> Spent:
         """Return what a call of this usage cost."""
         usd = self._price.of(usage.input_tokens, usage.output_tokens)
         return Spent(usage.calls, usage.tokens, usd)
-
-
-def most_tokens(call: Call) -> tuple[int, int]:
-    """Return the most tokens that a call can have as input, and as output.
-
-    One per UTF-8 byte of its texts (no tokenizer makes more) with room for a chat template, and
-    `Call.max_tokens`.
-    """
-    texts = [m.content for m in call.messages] if call.prompt is None else [call.prompt]
-    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    return size + _TURN_TOKENS * len(texts) + _TEMPLATE_TOKENS, call.max_tokens

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from llmopt.errors import LlmoptError, LostReplyError
-from llmopt.models.layers.budget import most_tokens
 from llmopt.models.layers.ring import Ring
 from llmopt.types import Role, Usage
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.types import Call, Reply
 
-_ROLES: tuple[Role, ...] = get_args(Role)
 _EACH = 3  # calls, input tokens, output tokens
+_PLACES: dict[Role, int] = {role: _EACH * at for at, role in enumerate(get_args(Role))}
 
 
 class Ledger:
@@ -29,7 +28,7 @@ class Ledger:
 
     def add(self, role: Role, calls: int, asked: int, made: int) -> None:
         """Add a call and the tokens it may take; with negative numbers, take it back."""
-        at, numbers = _EACH * _ROLES.index(role), self._numbers
+        at, numbers = _PLACES[role], self._numbers
         numbers[at] += calls
         numbers[at + 1] += asked
         numbers[at + 2] += made
@@ -37,15 +36,15 @@ class Ledger:
     def noted(self) -> dict[Role, Usage]:
         """Return what stands there, by role; roles with nothing are left out."""
         found: dict[Role, Usage] = {}
-        for at, role in enumerate(_ROLES):
-            calls, asked, made = self._numbers[_EACH * at : _EACH * (at + 1)]
+        for role, at in _PLACES.items():
+            calls, asked, made = self._numbers[at : at + _EACH]
             if calls > 0:
                 found[role] = Usage(calls, max(0, asked), max(0, made), estimated=True)
         return found
 
     def clear(self) -> None:
         """Forget everything, because it is journaled."""
-        for at in range(_EACH * len(_ROLES)):
+        for at in range(_EACH * len(_PLACES)):
             self._numbers[at] = 0
 
 
@@ -65,7 +64,7 @@ class Booked(Ring):
 
     async def complete(self, call: Call) -> Reply:
         """Note, ask, and strike out what is settled."""
-        asked, made = most_tokens(call)
+        asked, made = call.most_tokens
         self._ledger.add(call.role, 1, asked, made)
         settled = False
         try:

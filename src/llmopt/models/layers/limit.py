@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.errors import LlmoptError, LostReplyError, RateLimitError
-from llmopt.models.layers.budget import most_tokens
 from llmopt.models.layers.ring import Ring
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class Limit(Ring):
     async def complete(self, call: Call) -> Reply:
         """Wait for the call's turn, then ask; the slot is held until the inner ring is done."""
         gate = self.gate
-        most = sum(most_tokens(call)) if gate.counts_tokens else 0
+        most = sum(call.most_tokens) if gate.counts_tokens else 0
         await gate.enter(most)
         wave, used = gate.wave, most
         try:
