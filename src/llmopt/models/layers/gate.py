@@ -78,7 +78,7 @@ class Gate:
         self.wave = 0
         self._requests = None if rates.requests is None else _Bucket(rates.requests)
         self._tokens = None if rates.tokens is None else _Bucket(rates.tokens)
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[float]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -96,28 +96,32 @@ class Gate:
         """Whether those who wait do so for the caps per minute, and not for a slot."""
         return self._timer is not None
 
-    async def enter(self, tokens: int) -> None:
-        """Wait for the turn of a call of at most so many tokens; every entry must be left."""
-        if not self._waiting and self._take(tokens):
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def enter(self, tokens: int) -> float:
+        """Wait for the turn of a call of at most so many tokens; every entry must be left.
+
+        Returns:
+            What :meth:`leave` has to be told.
+        """
+        if not self._waiting and (mark := self._take(tokens)) is not None:
+            return mark
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append((tokens, turn))
         self._admit()
         with queueing():
             try:
-                await turn
+                return await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():  # the turn came at the same moment
-                    self.leave(tokens, 0)
+                    self.leave(tokens, 0, turn.result())
                 turn.cancel()
                 self._admit()
                 raise
 
-    def leave(self, tokens: int, used: int) -> None:
+    def leave(self, tokens: int, used: int, mark: float) -> None:
         """Free the slot of a call that entered with `tokens` and has really used `used`."""
         self.in_flight -= 1
         if self._tokens is not None:
-            self._tokens.give(tokens - used)
+            self._tokens.give_back(tokens - used, mark, asyncio.get_running_loop().time())
         if self._waiting:
             self._admit()
 
@@ -140,18 +144,19 @@ class Gate:
         while self._waiting:
             tokens, turn = self._waiting[0]
             if not turn.done():
-                if not self._take(tokens):
+                if (mark := self._take(tokens)) is None:
                     return
-                turn.set_result(None)
+                turn.set_result(mark)
             self._waiting.popleft()
 
-    def _take(self, tokens: int) -> bool:
-        """Take a slot and the share of the rates if there is room now.
+    def _take(self, tokens: int) -> float | None:
+        """Take a slot and the share of the rates if there is room now; None: there is not.
 
         Where only the rates forbid it, those who wait are looked at again in time.
         """
         if self.in_flight >= int(self.allowed):
-            return False
+            return None
+        mark = 0.0
         if self._requests is not None or self._tokens is not None:
             loop = asyncio.get_running_loop()
             shares = [(b, n) for b, n in ((self._requests, 1), (self._tokens, tokens)) if b]
@@ -159,11 +164,11 @@ class Gate:
             if wait > 0:
                 if self._waiting:
                     self._timer = loop.call_later(max(wait, _SHORTEST), self._admit)
-                return False
+                return None
             for bucket, amount in shares:
-                bucket.give(-amount)
+                mark = bucket.take(amount)  # the last is that of the tokens, if they are capped
         self.in_flight += 1
-        return True
+        return mark
 
 
 class _Bucket:
@@ -179,16 +184,32 @@ class _Bucket:
         held = self._size if per_minute >= _MINUTE else 0.0
         self._rate = (per_minute - held) / _MINUTE
         self._level = self._size
+        self._taken = 0.0  # in all
         self._seen: float | None = None
 
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until `amount`, or all that fits, is there; 0 for now."""
-        if self._seen is not None:
-            self._level = min(self._size, self._level + self._rate * (now - self._seen))
-        self._seen = now
+        self._refill(now)
         short = min(amount, self._size) - self._level
         return short / self._rate if short > _ENOUGH else 0.0
 
-    def give(self, amount: float) -> None:
-        """Put `amount` in; a negative one is taken out, on credit for a call larger than all."""
-        self._level = min(self._size, self._level + amount)
+    def take(self, amount: float) -> float:
+        """Take `amount` out, on credit for a call larger than all; return a mark of this take."""
+        self._level -= amount
+        self._taken += amount
+        return self._taken
+
+    def give_back(self, amount: float, mark: float, now: float) -> None:
+        """Put back what a take turned out not to need, as far as it was not refilled already.
+
+        Takes are refilled in their order. Had the take been smaller, the refill would have
+        gone to nobody, because the bucket was full: given back, it would be more than the cap.
+        """
+        self._refill(now)
+        refilled = self._taken - (self._size - self._level)
+        self._level += min(amount, max(0.0, mark - refilled))
+
+    def _refill(self, now: float) -> None:
+        if self._seen is not None:
+            self._level = min(self._size, self._level + self._rate * (now - self._seen))
+        self._seen = now

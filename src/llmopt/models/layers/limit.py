@@ -29,7 +29,7 @@ class Limit(Ring):
         """Wait for the call's turn, then ask; the slot is held until the inner ring is done."""
         gate = self.gate
         most = sum(call.most_tokens) if gate.counts_tokens else 0
-        await gate.enter(most)
+        mark = await gate.enter(most)
         wave, used = gate.wave, most
         try:
             reply = await self.inner.complete(call)
@@ -44,4 +44,4 @@ class Limit(Ring):
             gate.grow()
             return reply
         finally:
-            gate.leave(most, used)
+            gate.leave(most, used, mark)
