@@ -54,7 +54,7 @@ class Run:
         seed: Seed of every random choice.
         stop: When the search ends.
         slots: Evaluations in flight at most.
-        tolerance: Share of a batch that may stay unmeasured.
+        tolerance: Share of a step that may stay unmeasured.
         finalists: How many of the best on train are measured on validation.
         validate_every: Steps from point to point of the overfitting curve; 0: there is none.
         evidence: What the verdict says beside the comparison with the start.
