@@ -92,6 +92,19 @@ async def test_eight_at_once(small: Model) -> None:
 
 
 @pytest.mark.local_model
+async def test_draws_at_once_differ_and_are_counted_each(small: Model) -> None:
+    """Draws of one prompt differ, keep to their limit, and each has a count of its own."""
+    calls = [
+        Call("optimizer", prompt="My favourite word is", temperature=1.0, max_tokens=8, sample=n)
+        for n in range(10)
+    ]
+    replies = await asyncio.gather(*map(small.complete, calls))
+    assert len({reply.text for reply in replies}) > 5
+    assert all(0 < reply.usage.output_tokens <= 8 for reply in replies)
+    assert len({reply.usage.input_tokens for reply in replies}) == 1
+
+
+@pytest.mark.local_model
 async def test_too_long_a_prompt_is_refused(small: Model) -> None:
     """A prompt longer than the context is refused with a reason, and others go on."""
     with pytest.raises((RefusedError, TransientError), match=r"llama\.cpp said"):

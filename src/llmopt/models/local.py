@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import InputError, MissingExtraError, RefusedError, TransientError
 from llmopt.model import Family, Traits
+from llmopt.models.draws import Draws
 from llmopt.models.faults import Redactor
 from llmopt.models.weights import fingerprint
 from llmopt.models.wire import Dialect, read_reply, request_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmopt.types import Call, Reply
 
 _SILENT = -1  # llama.cpp's verbosity below its errors
@@ -57,8 +60,10 @@ class LocalModel:
     """A GGUF file run by llama.cpp in this process.
 
     It is loaded on first use, in a thread. Calls are answered side by side in as many slots as
-    there are; greedy calls are greedy, sampled ones are seeded by the call, so that a reply is
-    a function of the call as far as llama.cpp's batching allows.
+    there are; greedy calls are greedy, sampled ones are seeded by the call. Calls that differ in
+    their sample number alone are one request (:class:`~llmopt.models.draws.Draws`), seeded by the
+    first of them. So a reply is a function of the calls in flight, as far as llama.cpp's batching
+    allows; what makes a run repeatable is the stored reply.
 
     Args:
         path: The GGUF file.
@@ -91,6 +96,7 @@ class LocalModel:
         self._engine: Any = None
         self._loading = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
+        self._draws = Draws(slots, self._answered)
 
     def __repr__(self) -> str:
         return f"LocalModel({str(self._path)!r}, {self.identity!r})"
@@ -102,11 +108,16 @@ class LocalModel:
             MissingExtraError: xllamacpp is not installed.
             InputError: llama.cpp cannot load the file.
         """
+        sampled = call.temperature > 0
+        answer = await self._draws.answer(call) if sampled else (await self._answered([call]))[0]
+        return read_reply(answer, call)
+
+    async def _answered(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+        """Return one decoded answer per call; they differ in their sample number alone."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.traits.slots, "local-model")
         loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(self._threads, self._ask, call)
-        return read_reply(data, call)
+        return await loop.run_in_executor(self._threads, self._ask, calls)
 
     async def close(self) -> None:
         """Wait for calls on their way and release the engine when nobody else uses it."""
@@ -117,15 +128,19 @@ class LocalModel:
             self._engine = None
             await asyncio.to_thread(_released, self._path)
 
-    def _ask(self, call: Call) -> dict[str, Any]:
-        """Answer `call` in the current thread; return the decoded answer."""
+    def _ask(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+        """Answer calls that differ in their sample number alone, in the current thread."""
         with self._loading:
             if self._engine is None:
                 self._engine = _acquired(self._path, self._shape)
             engine = self._engine
+        call = calls[0]
         body = request_of(call, Dialect())
         body["cache_prompt"] = self._shape.settings.reuse
         body["seed"] = int(call.key(self.identity)[:_HEX], _HEX) % _SEEDS
+        if len(calls) > 1:
+            # Such a request tells the usage of one draw; the tokens it lists are counted instead.
+            body |= {"n": len(calls), "logprobs": True if call.prompt is None else 1}
         handle = engine.handle_completions if call.prompt is not None else None
         try:
             data = (handle or engine.handle_chat_completions)(body)
@@ -134,7 +149,7 @@ class LocalModel:
                 f"a call is one that {self.identity} can answer, but llama.cpp said: "
                 f"{_clean(str(error))}; check the call's texts and parameters"
             ) from error
-        return _checked(data, self.identity)
+        return _each(_checked(data, self.identity), len(calls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +217,26 @@ def _checked(data: Any, identity: str) -> dict[str, Any]:
     if isinstance(code, int) and code < _SERVER:
         raise RefusedError(f"{message}; shorten the prompt or give the model a larger context")
     raise TransientError(message)
+
+
+def _each(data: dict[str, Any], draws: int) -> list[dict[str, Any]]:
+    """Return the answer to a request for several draws as an answer to each."""
+    if draws == 1:
+        return [data]
+    choices = sorted(data["choices"], key=lambda choice: choice["index"])
+    if len(choices) != draws:
+        raise TransientError(f"llama.cpp gives {draws} draws, but got {len(choices)}")
+    read = data["usage"]["prompt_tokens"]
+    return [
+        {
+            "choices": [choice],
+            "usage": {
+                "prompt_tokens": read,
+                "completion_tokens": len((choice.get("logprobs") or {}).get("content") or ()),
+            },
+        }
+        for choice in choices
+    ]
 
 
 def _acquired(path: Path, shape: _Shape) -> Any:
