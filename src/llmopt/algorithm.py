@@ -174,7 +174,8 @@ class Algorithm:
                     rejected.append(Rejected(parsed, "already tried", step))
                 else:
                     candidates.append(candidate)
-        return Asked(tuple(candidates), tuple(rejected), tuple(calls))
+        # One reply may hold several solutions.
+        return Asked(tuple(candidates), tuple(rejected), tuple(dict.fromkeys(calls)))
 
     async def _group(self, brief: Brief) -> tuple[Feedback, tuple[Proposed, ...]]:
         feedback = await self.reflect(brief)

@@ -50,8 +50,11 @@ VARIABLES: dict[str, str] = {
     "excess": "how many words a first reply changed, where that was too many; otherwise 0",
     "refine": '"edit" to alter the current solution, "generate" to write another',
     "trajectory_first": "whether the trajectory stands before the exemplars",
-    "opening": "the tag before a new solution",
-    "closing": "the tag after a new solution",
+    "several": "how many new solutions one reply is to hold; 1 in most methods",
+    "angles": "what each new solution is to try, as sentences; may be empty",
+    "opening": "what stands before a new solution: a tag, or a square bracket",
+    "closing": "what stands after a new solution",
+    "placeholder": "the tag that stands for a solution in the input of an exemplar",
 }
 """What a template may use, and what each variable holds."""
 
@@ -90,6 +93,8 @@ class Sections:
         limit: How many words of the current solution may change; None: any number.
         excess: How many words a first reply changed, where that was too many; otherwise 0.
         refine: Whether the current solution is to be altered, or another one written.
+        several: How many new solutions one reply is to hold, 1 or more.
+        angles: What each of them is to try, as sentences; none: nothing in particular.
     """
 
     description: Description
@@ -106,6 +111,8 @@ class Sections:
     limit: int | None = None
     excess: int = 0
     refine: Refine = "generate"
+    several: int = 1
+    angles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ class MetaPrompt:
             paper, "Start" in the published code with instructions that begin the answer).
         strict: Whether a reply without the family's marks is refused; if not, the whole
             reply is taken (as in the published code).
+        last: Whether the last of several marked texts is the solution, not the first: for requests
+            that want steps written down before it.
         layout: See :class:`~llmopt.problem.Description`.
 
     Raises:
@@ -132,6 +141,7 @@ class MetaPrompt:
     template: str = ""
     tag: Tag = "INS"
     strict: bool = True
+    last: bool = False
     layout: str = ""
 
     def __post_init__(self) -> None:
@@ -159,14 +169,19 @@ class MetaPrompt:
         return self.family == "continuation"
 
     @property
-    def opening(self) -> str:
-        """The tag before a new solution; also the placeholder in exemplars."""
+    def placeholder(self) -> str:
+        """The tag that stands for a solution in the input of an exemplar."""
         return f"<{self.tag}>"
 
     @property
+    def opening(self) -> str:
+        """What stands before a new solution."""
+        return "[" if self.family == "brackets" else f"<{self.tag}>"
+
+    @property
     def closing(self) -> str:
-        """The tag after a new solution."""
-        return f"</{self.tag}>"
+        """What stands after a new solution."""
+        return "]" if self.family == "brackets" else f"</{self.tag}>"
 
     def lay_out(self, sections: Sections) -> str:
         """Return the meta-prompt as text.
@@ -200,8 +215,11 @@ class MetaPrompt:
                 limit=sections.limit,
                 excess=sections.excess,
                 refine=sections.refine,
+                several=sections.several,
+                angles=sections.angles,
                 opening=self.opening,
                 closing=self.closing,
+                placeholder=self.placeholder,
             )
         except jinja2.TemplateError as error:
             raise TemplateError(f"the meta-prompt template cannot be filled in: {error}") from error
@@ -226,32 +244,54 @@ class MetaPrompt:
             sample=sample,
         )
 
-    def read(self, reply: str, *, cut: bool = False) -> str | Refusal:
-        """Return the solution that a reply proposes, or why there is none.
+    def read(self, reply: str, *, cut: bool = False, several: int = 1) -> tuple[str | Refusal, ...]:
+        """Return the solutions that a reply proposes, or why there is none.
 
-        The rules are those of OPRO, section 3, step 5: the first pair of tags; the first
-        square brackets on one line (for numbers the last ones with a digit, as in section 7);
-        the text up to the closing tag of the open pair.
+        The rules are those of OPRO, section 3, step 5: the first pair of tags (the last one
+        where the request wants steps before it); the first square brackets on one line (for
+        numbers the last ones with a digit, as in section 7); the text up to the closing tag of
+        the open pair.
 
         Args:
             reply: The reply's text.
             cut: Whether the reply was cut off at its token limit. A continued pair is then
-                not closed and is refused; the chat family takes what is there.
+                not closed and is refused; the chat family takes what is there of a single
+                solution, and of several the whole ones.
+            several: How many solutions were asked for; no more are returned.
+
+        Returns:
+            At least one: a text, or the refusal of the whole reply.
         """
         if self.family == "continuation":
             if cut and self.strict:
-                return Refusal("cut off before the closing tag")
-            return reply.partition("</TEXT>")[0].removeprefix("<TEXT>")
+                return (Refusal("cut off before the closing tag"),)
+            return (reply.partition("</TEXT>")[0].removeprefix("<TEXT>"),)
+        found = self._marked(reply)
+        if several > 1:
+            if cut and len(found) > 1 and not reply.rstrip().endswith(self.closing):
+                found = found[:-1]
+            found = found[:several]
+        else:
+            found = found[-1:] if self.last or self._numbers else found[:1]
+        if found:
+            return tuple(found)
+        return (Refusal("no marked text in the reply") if self.strict else reply,)
+
+    @property
+    def _numbers(self) -> bool:
+        """Whether models think about solutions first, and begin with names such as [w, b]."""
+        return self.family == "brackets" and self.layout == "numbers"
+
+    def _marked(self, reply: str) -> list[str]:
+        """Return the marked texts of a reply in their order."""
         if self.family == "brackets":
             inner: list[str] = re.findall(r"\[(.*?)\]", reply)
-            if self.layout == "numbers":  # which models think about first, and begin with [w, b]
-                inner = [text for text in inner if re.search(r"\d", text)][-1:]
-            found = inner[0] if inner else None
-        else:
-            found = between(reply, self.opening, self.closing)
-        if found is not None:
-            return found
-        return Refusal("no marked text in the reply") if self.strict else reply
+            return [text for text in inner if re.search(r"\d", text)] if self._numbers else inner
+        rest, found = reply, []
+        while (text := between(rest, self.opening, self.closing)) is not None:
+            found.append(text)
+            rest = rest.partition(self.opening)[2].partition(self.closing)[2]
+        return found
 
 
 _EXAMPLE = Sections(
@@ -284,11 +324,21 @@ def filled(wording: str, name: str, **variables: object) -> str:
 
 @cache
 def shipped(wording: str, family: str, layout: str = "") -> str:
-    """Return the text of a template that ships with the package."""
+    """Return the text of a template that ships with the package.
+
+    Most wordings have none of their own for "brackets": that of "chat" asks for them as well.
+    """
     folder = files("llmopt") / "templates" / wording
-    special = folder / layout / f"{family}.md"
-    chosen = special if layout and special.is_file() else folder / f"{family}.md"
-    return chosen.read_text(encoding="utf-8")
+    names = [f"{family}.md"] if family != "brackets" else ["brackets.md", "chat.md"]
+    places = [folder / layout, folder] if layout else [folder]
+    paths = [place / name for place in places for name in names]
+    return next(path for path in paths if path.is_file()).read_text(encoding="utf-8")
+
+
+def _section(name: str) -> str | None:
+    """Return a text that templates import: a file that lies beside their folders."""
+    path = files("llmopt") / "templates" / name
+    return path.read_text(encoding="utf-8") if "/" not in name and path.is_file() else None
 
 
 @cache
@@ -308,7 +358,9 @@ def compiled(template: str, variables: frozenset[str], what: str) -> jinja2.Temp
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     # Autoescape stays off: the output is a prompt for a model, not a page.
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+    environment = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_section)
+    )
     try:
         tree = environment.parse(template)
     except jinja2.TemplateSyntaxError as error:

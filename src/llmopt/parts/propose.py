@@ -10,6 +10,7 @@ from llmopt.metaprompt import MetaPrompt, Refine, Sections, Shown
 from llmopt.model import Family
 from llmopt.part import Most, Proposed, all_of
 from llmopt.parts.schedule import Constant
+from llmopt.parts.variety import Request, Vary, check_vary, requests
 from llmopt.problem import Refusal
 from llmopt.text import word_distance
 
@@ -32,7 +33,8 @@ class Generate:
     """Draw several new solutions from one meta-prompt (OPRO, sections 2, 3 and 5).
 
     Attributes:
-        samples: Draws per group of parents, each its own call.
+        samples: Solutions asked for per group of parents, each in its own call but with
+            ``vary="together"``.
         family: The meta-prompt family; "auto" takes the one that suits the optimizer LLM.
         wording: See :class:`MetaPrompt`.
         template: A template of the user's own; empty for the family's.
@@ -47,6 +49,9 @@ class Generate:
             another one (``generate``); empty: it is not shown by itself. What is proposed then has
             it as its last parent.
         step_size: How many words of the current solution may change; goes with `refine`.
+        last: See :class:`MetaPrompt`.
+        vary: How the draws of a step are made to differ, see
+            :func:`~llmopt.parts.variety.requests`.
     """
 
     samples: int = 8
@@ -62,8 +67,11 @@ class Generate:
     max_tokens: int = 512
     refine: Refine | Literal[""] = ""
     step_size: StepSize | None = None
+    last: bool = False
+    vary: Vary = "none"
 
     def __post_init__(self) -> None:
+        check_vary(self.vary)
         if self.refine not in ("", *get_args(Refine)):
             raise ConfigError(f"a refinement is generate or edit, but got {self.refine!r}")
         if self.step_size and not self.refine:
@@ -85,7 +93,9 @@ class Generate:
     def metaprompt(self, preferred: Family, layout: str = "") -> MetaPrompt:
         """Return the meta-prompt for a model that prefers a family, and for a kind of problem."""
         family = preferred if self.family == "auto" else self.family
-        return MetaPrompt(family, self.wording, self.template, self.tag, self.strict, layout)
+        return MetaPrompt(
+            family, self.wording, self.template, self.tag, self.strict, self.last, layout
+        )
 
     def check(self, model: Model) -> None:
         """Refuse a family that the optimizer LLM cannot answer."""
@@ -106,40 +116,38 @@ class Generate:
         return Most(optimizer=self.samples if again else 0)
 
     async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
-        """Ask `samples` times with the same meta-prompt."""
+        """Ask for `samples` solutions."""
         layout = brief.problem.description.layout
         metaprompt = self.metaprompt(brief.model.traits.family, layout)
         sections = self.sections(brief, metaprompt)
-        text = metaprompt.lay_out(sections)
-        return tuple(
-            await all_of(
-                self._drawn(brief, metaprompt, sections, text, draw) for draw in range(self.samples)
-            )
+        vary = "none" if metaprompt.raw and self.vary != "exemplars" else self.vary
+        found = await all_of(
+            self._drawn(brief, metaprompt, _varied(sections, request, brief, metaprompt), request)
+            for request in requests(vary, brief, self.samples)
         )
+        return tuple(proposed for drawn in found for proposed in drawn)
 
     async def _drawn(
-        self, brief: Brief, metaprompt: MetaPrompt, sections: Sections, text: str, draw: int
-    ) -> Proposed:
-        """Ask once, and where the reply changes too much, do what the step size says."""
-        found = await self._asked(brief, metaprompt, text, brief.sample(draw))
-        excess = _excess(brief, found, sections.limit)
-        if not excess or not self.step_size or self.step_size.above == "record":
+        self, brief: Brief, metaprompt: MetaPrompt, sections: Sections, request: Request
+    ) -> tuple[Proposed, ...]:
+        """Ask once, and where a single solution changes too much, do what the step size says."""
+        text = metaprompt.lay_out(sections)
+        found = await self._asked(brief, metaprompt, text, brief.sample(request.draw), request)
+        if not self.step_size or self.step_size.above == "record":
             return found
-        if self.step_size.above == "again":
-            first = found
-            text = metaprompt.lay_out(replace(sections, excess=excess))
-            sample = brief.sample(self.samples + draw)  # no number of a first draw
-            found = await self._asked(brief, metaprompt, text, sample)
-            found = replace(found, further=(first.call,))
-            excess = _excess(brief, found, sections.limit)
-        if excess:
-            reason = f"changes {excess} words, more than {sections.limit}"
-            found = replace(found, text=Refusal(reason))
-        return found
+        if self.step_size.above == "again" and request.several == 1:
+            excess = _excess(brief, found[0], sections.limit)
+            if excess:
+                first = found[0]
+                text = metaprompt.lay_out(replace(sections, excess=excess))
+                sample = brief.sample(self.samples + request.draw)  # no number of a first draw
+                found = await self._asked(brief, metaprompt, text, sample, request)
+                found = (replace(found[0], further=(first.call,)),)
+        return tuple(_within(brief, proposed, sections.limit) for proposed in found)
 
     async def _asked(
-        self, brief: Brief, metaprompt: MetaPrompt, text: str, sample: int
-    ) -> Proposed:
+        self, brief: Brief, metaprompt: MetaPrompt, text: str, sample: int, request: Request
+    ) -> tuple[Proposed, ...]:
         call = metaprompt.call(
             text,
             temperature=self.temperature(brief.step, brief.steps),
@@ -151,11 +159,11 @@ class Generate:
         if self.refine and brief.current:
             now = brief.current[0]
             parents = (*(entry for entry in brief.parents if entry != now), now)
-        return Proposed(
-            metaprompt.read(reply.text, cut=reply.finish == "length"),
-            reply.text,
-            call.key(brief.model.identity),
-            parents,
+        key = call.key(brief.model.identity)
+        cut = reply.finish == "length"
+        return tuple(
+            Proposed(solution, reply.text, key, parents)
+            for solution in metaprompt.read(reply.text, cut=cut, several=request.several)
         )
 
     def sections(self, brief: Brief, metaprompt: MetaPrompt) -> Sections:
@@ -179,7 +187,7 @@ class Generate:
             scale=problem.scale(buckets),
             aim=problem.aim(best, buckets),
             exemplars=tuple(
-                problem.exemplar(item, metaprompt.opening) for item in brief.feedback.exemplars
+                problem.exemplar(item, metaprompt.placeholder) for item in brief.feedback.exemplars
             ),
             failing=brief.feedback.failing,
             trajectory_first=self.trajectory_first,
@@ -188,6 +196,23 @@ class Generate:
             limit=self.step_size(brief.step, brief.steps) if self.step_size and now else None,
             refine=self.refine or "generate",
         )
+
+
+def _varied(sections: Sections, request: Request, brief: Brief, metaprompt: MetaPrompt) -> Sections:
+    """Return the sections as one request says them."""
+    varied = replace(sections, several=request.several, angles=request.angles)
+    if request.exemplars is None:
+        return varied
+    shown = (brief.problem.exemplar(item, metaprompt.placeholder) for item in request.exemplars)
+    return replace(varied, exemplars=tuple(shown))
+
+
+def _within(brief: Brief, proposed: Proposed, limit: int | None) -> Proposed:
+    """Return a proposal, refused where it changes too many words of the current solution."""
+    excess = _excess(brief, proposed, limit)
+    if not excess:
+        return proposed
+    return replace(proposed, text=Refusal(f"changes {excess} words, more than {limit}"))
 
 
 def _excess(brief: Brief, proposed: Proposed, limit: int | None) -> int:

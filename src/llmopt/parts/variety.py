@@ -1,0 +1,98 @@
+"""How the draws of a step are made to differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from llmopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from llmopt.part import Brief
+    from llmopt.types import Item
+
+Vary = Literal["none", "exemplars", "angles", "together"]
+
+ANGLES: tuple[str, ...] = (
+    "name every possible answer, and demand exactly one of them and nothing else.",
+    "say which words or facts in the input to look for.",
+    "give the model a role that suits the task.",
+    "make it one short sentence that begins with a verb.",
+    "give an order of work: first one thing, then another, then the answer.",
+    "explain what each possible answer means.",
+    "make it a question that can only be answered in the wanted form.",
+    "warn of the mistake that is made most easily.",
+)
+"""What a draw may try; ours. They are written for instructions."""
+
+TOGETHER = 4
+"""Solutions asked for in one reply, with ``together``."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one call asks for, beside what all calls of a step say.
+
+    Attributes:
+        draw: Its number within the step.
+        several: How many solutions its reply is to hold.
+        angles: What they are to try.
+        exemplars: Training examples of its own; None: those of the step.
+    """
+
+    draw: int
+    several: int = 1
+    angles: tuple[str, ...] = ()
+    exemplars: tuple[Item, ...] | None = None
+
+
+def requests(vary: Vary, brief: Brief, samples: int) -> tuple[Request, ...]:
+    """Return the calls of a step.
+
+    Ours: published methods draw all solutions of a step from one text (``none``). A small
+    model then writes one sentence with many endings. ``exemplars`` shows every draw other
+    training examples, as many as the step has; ``angles`` asks every draw of an instruction to
+    try something else (:data:`ANGLES`, in an order drawn for the step); ``together`` asks for
+    :data:`TOGETHER` solutions in one reply, each with an angle of its own.
+
+    Args:
+        vary: How the draws differ.
+        brief: What the step is about.
+        samples: Solutions wanted, 1 or more.
+    """
+    chosen = _angles(brief, samples) if vary in ("angles", "together") else ()
+    if vary == "together":
+        return tuple(
+            Request(number, min(TOGETHER, samples - at), chosen[at : at + TOGETHER])
+            for number, at in enumerate(range(0, samples, TOGETHER))
+        )
+    if vary == "exemplars" and brief.feedback.exemplars and not brief.feedback.failing:
+        return tuple(Request(draw, exemplars=_exemplars(brief, draw)) for draw in range(samples))
+    return tuple(Request(draw, angles=chosen[draw : draw + 1]) for draw in range(samples))
+
+
+def check_vary(vary: str) -> None:
+    """Refuse an unknown way.
+
+    Raises:
+        ConfigError: There is no such way.
+    """
+    if vary not in get_args(Vary):
+        raise ConfigError(
+            f"the draws of a step vary by {', '.join(get_args(Vary))}, but got {vary!r}"
+        )
+
+
+def _angles(brief: Brief, samples: int) -> tuple[str, ...]:
+    """Return an angle per draw, all different while there are enough; none but for instructions."""
+    if (brief.description or brief.problem.description).noun != "instruction":
+        return ()
+    order = brief.rng("angles").permutation(len(ANGLES))
+    return tuple(ANGLES[order[draw % len(ANGLES)]] for draw in range(samples))
+
+
+def _exemplars(brief: Brief, draw: int) -> tuple[Item, ...]:
+    items = brief.problem.items("train")
+    wanted = len(brief.feedback.exemplars)
+    order = brief.rng(f"exemplars of draw {draw}").permutation(len(items))
+    return tuple(items[i] for i in sorted(order[:wanted]))
