@@ -1,0 +1,39 @@
+"""The benchmarks' problems, loaded as their scripts load them: by file, without a package."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+BESIDE = ROOT.parent / "shared" / "data"  # next to the checkout
+
+
+@pytest.fixture(scope="session")
+def problems() -> ModuleType:
+    """The module ``benchmarks/problems.py``."""
+    name = "benchmarks_problems"
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / "problems.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def official() -> Path:
+    """The folder with the official files of the papers' tasks."""
+    folder = Path(os.environ.get("LLMOPT_TEST_DATA", BESIDE))
+    if not (folder / "bbh").is_dir() or not (folder / "gsm8k").is_dir():
+        pytest.skip("the official data files are not here; name them with LLMOPT_TEST_DATA")
+    return folder
