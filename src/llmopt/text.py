@@ -50,6 +50,12 @@ def word_distance(old: str, new: str) -> int:
     return int(row[-1])
 
 
+def shared_beginning(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 def folded(text: str) -> str:
     """Return what texts have in common that differ in case and white space only."""
     return " ".join(text.casefold().split())

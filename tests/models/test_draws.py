@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.errors import TransientError
-from llmopt.models.draws import Draws
+from llmopt.models.draws import Draws, chains
 from llmopt.models.local import _each
 from llmopt.types import Call
 
@@ -45,11 +45,11 @@ async def test_draws_of_one_prompt_are_one_request() -> None:
 
 
 async def test_no_request_has_more_draws_than_there_are_slots() -> None:
-    """A full group is asked for at once, and the next call begins another."""
+    """What is too many for one request becomes several, one after the other."""
     asked = Asked()
     draws = Draws(2, asked)
     await asyncio.gather(*(draws.answer(replace(CALL, sample=n)) for n in range(5)))
-    assert sorted(asked.groups) == [[0, 1], [2, 3], [4]]
+    assert asked.groups == [[0, 1], [2, 3], [4]]
 
 
 async def test_other_prompts_and_parameters_are_other_requests() -> None:
@@ -63,6 +63,22 @@ async def test_other_prompts_and_parameters_are_other_requests() -> None:
     )
     await asyncio.gather(*map(draws.answer, (CALL, *others)))
     assert sorted(asked.groups) == [[0], [1], [2], [3]]
+
+
+def test_prompts_that_begin_alike_follow_one_another() -> None:
+    """A chain is asked one after the other, so that its beginning is read once."""
+    alike = [replace(CALL, prompt=f"The same long beginning. {end}") for end in ("a", "b", "c")]
+    other = replace(CALL, prompt="Something else.")
+    found = chains([alike[0], other, alike[1], replace(alike[0], sample=1), alike[2]], 8)
+    assert sorted(sorted(len(request) for request in chain) for chain in found) == [[1], [1, 1, 2]]
+
+
+async def test_the_same_call_twice_is_asked_once() -> None:
+    """Equal calls in flight get the same answer."""
+    asked = Asked()
+    first, second = await asyncio.gather(*map(Draws(8, asked).answer, (CALL, CALL)))
+    assert first is second
+    assert asked.groups == [[0]]
 
 
 async def test_a_failure_reaches_every_call_of_the_group() -> None:

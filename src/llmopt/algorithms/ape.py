@@ -27,6 +27,8 @@ from llmopt.parts.select import EachOfBest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.parts.variety import Vary
+
 
 def ape(
     *,
@@ -38,6 +40,7 @@ def ape(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -54,6 +57,7 @@ def ape(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; below 1,
@@ -72,6 +76,7 @@ def ape(
         scores=0,
         temperature=heat,
         max_tokens=max_tokens,
+        vary=vary,
     )
     inferred = replace(reworded, samples=induced or 1, wording="induction", template="")
     return Algorithm(

@@ -70,7 +70,7 @@ def drpo(
         select=Beam(history),
         reflect=Rewards(queries, enough),
         propose=Generate(
-            samples, family, "drpo", template, temperature=heat, max_tokens=max_tokens
+            samples, family, "drpo", template, temperature=heat, max_tokens=max_tokens, last=True
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(beam),

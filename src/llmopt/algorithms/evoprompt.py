@@ -26,6 +26,8 @@ from llmopt.parts.schedule import Constant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.parts.variety import Vary
+
 
 def evoprompt_ga(
     *,
@@ -34,6 +36,7 @@ def evoprompt_ga(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -46,6 +49,7 @@ def evoprompt_ga(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own, for one entry and for two.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; below 1,
@@ -61,7 +65,15 @@ def evoprompt_ga(
         select=Roulette(population),
         reflect=Nothing(),
         propose=Generate(
-            1, family, "evoprompt-ga", template, scores=0, temperature=heat, max_tokens=max_tokens
+            1,
+            family,
+            "evoprompt-ga",
+            template,
+            scores=0,
+            temperature=heat,
+            max_tokens=max_tokens,
+            last=True,
+            vary=vary,
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(population),
@@ -75,6 +87,7 @@ def evoprompt_de(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -89,7 +102,15 @@ def evoprompt_de(
         select=DifferenceGroups(population),
         reflect=Nothing(),
         propose=Generate(
-            1, family, "evoprompt-de", template, scores=0, temperature=heat, max_tokens=max_tokens
+            1,
+            family,
+            "evoprompt-de",
+            template,
+            scores=0,
+            temperature=heat,
+            max_tokens=max_tokens,
+            last=True,
+            vary=vary,
         ),
         rate=rated(stages, keep, share),
         keep=ReplaceIfBetter(population),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.parts.similarity import Similarity
+    from llmopt.parts.variety import Vary
 
 
 def expo(
@@ -44,6 +45,7 @@ def expo(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -63,6 +65,7 @@ def expo(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; see
@@ -73,7 +76,9 @@ def expo(
         TemplateError: The template cannot be used.
     """
     heat = Constant(temperature)
-    generate = Generate(samples, family, "expo", template, temperature=heat, max_tokens=max_tokens)
+    generate = Generate(
+        samples, family, "expo", template, temperature=heat, max_tokens=max_tokens, vary=vary
+    )
     return Algorithm(
         name="expo",
         select=Best(shown),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from llmopt.metaprompt import Refine
     from llmopt.parts.similarity import Similarity
+    from llmopt.parts.variety import Vary
 
 
 def gpo(
@@ -52,6 +53,7 @@ def gpo(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -81,6 +83,7 @@ def gpo(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything.
@@ -92,7 +95,9 @@ def gpo(
         name="gpo",
         select=past.select(momentum),
         reflect=reflected(exemplars, momentum, reflection, past, batch),
-        propose=replace(asking, temperature=Constant(temperature), refine=refine, step_size=limit),
+        propose=replace(
+            asking, temperature=Constant(temperature), refine=refine, step_size=limit, vary=vary
+        ),
         rate=rated(stages, keep, share),
         keep=going_on_from(current),
         pace=paced(epochs, batch),

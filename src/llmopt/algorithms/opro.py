@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from llmopt.metaprompt import Order, Tag
     from llmopt.parts.reflect import Choose
+    from llmopt.parts.variety import Vary
 
 
 def opro(
@@ -46,6 +47,7 @@ def opro(
     strict: bool = True,
     trajectory_first: bool = True,
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -69,6 +71,7 @@ def opro(
         strict: Refuse a reply without marks.
         trajectory_first: Show the trajectory before the exemplars.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; below 1: a race.
@@ -92,6 +95,7 @@ def opro(
             trajectory_first=trajectory_first,
             temperature=leading(temperature, temperature_end),
             max_tokens=max_tokens,
+            vary=vary,
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(),

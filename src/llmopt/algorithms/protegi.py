@@ -25,6 +25,7 @@ from llmopt.parts.select import EachOfBest
 
 if TYPE_CHECKING:
     from llmopt.parts.bandits import Selection
+    from llmopt.parts.variety import Vary
 
 
 def protegi(
@@ -43,6 +44,7 @@ def protegi(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
 ) -> Algorithm:
     """Return ProTeGi as a row of parts.
 
@@ -62,6 +64,7 @@ def protegi(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A template of the user's own for the edits.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -77,11 +80,12 @@ def protegi(
         temperature=heat,
         max_tokens=max_tokens,
         refine="edit",
+        vary=vary,
     )
     reworded = None
     if paraphrases:
         reworded = Generate(
-            paraphrases, family, "ape", scores=0, temperature=heat, max_tokens=max_tokens
+            paraphrases, family, "ape", scores=0, temperature=heat, max_tokens=max_tokens, vary=vary
         )
     return Algorithm(
         name="protegi",

@@ -19,6 +19,8 @@ from llmopt.parts.select import Starts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.parts.variety import Vary
+
 
 def sampling(
     *,
@@ -28,6 +30,7 @@ def sampling(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -41,6 +44,7 @@ def sampling(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; below 1,
@@ -62,6 +66,7 @@ def sampling(
             order="random",
             temperature=Constant(temperature),
             max_tokens=max_tokens,
+            vary=vary,
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(),

@@ -23,6 +23,8 @@ from llmopt.parts.schedule import Constant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.parts.variety import Vary
+
 
 def sgdm(
     *,
@@ -33,6 +35,7 @@ def sgdm(
     family: AnyFamily = "auto",
     template: str = "",
     max_tokens: int = 512,
+    vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -47,6 +50,7 @@ def sgdm(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         max_tokens: Of one draw.
+        vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything.
@@ -68,6 +72,7 @@ def sgdm(
             temperature=Constant(temperature),
             max_tokens=max_tokens,
             refine="edit",
+            vary=vary,
         ),
         rate=rated(stages, keep, share),
         keep=LatestBest(),
