@@ -48,6 +48,7 @@ def test_the_path_of_a_model_is_a_path() -> None:
     for name, kept in (
         ("local/m/x.gguf", "local//project/m/x.gguf"),
         ("local/smollm2-135m", "local/smollm2-135m"),
+        ("local/hf:owner/repo/x.gguf", "local/hf:owner/repo/x.gguf"),
         ("openai/x.gguf", "openai/x.gguf"),
     ):
         assert made(scorer={"model": name}).models()["scorer"].model == kept

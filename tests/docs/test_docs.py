@@ -35,6 +35,7 @@ from llmopt.config.reading import settings
 from llmopt.config.settings import Settings
 from llmopt.config.tables import PriceTable
 from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
+from llmopt.models.known import KNOWN
 from llmopt.problem import Description, Exemplar
 from llmopt.recipes import FOLDER, sweep_or_file
 from llmopt.sweeps.grid import read_sweep
@@ -412,6 +413,18 @@ def test_the_families_look_as_shown(family: Literal["chat", "brackets", "continu
     text = MetaPrompt(family).lay_out(sections)
     assert "```" not in text
     holds("docs/meta-prompts.md", family, f"`{family}`:\n\n```text\n{text}\n```\n")
+
+
+def test_the_table_of_local_models_is_what_can_be_fetched() -> None:
+    rows = [
+        f"| `local/{name}` | {row.title} | {row.size / 1e6:,.0f} MB | {row.licence} "
+        f"| {'chats' if row.chat else 'base model'}, `{row.family}` | {row.good_for} |\n"
+        for name, row in KNOWN.items()
+    ]
+    head = (
+        "| name | model | size | licence | kind, family | good for |\n|---|---|---|---|---|---|\n"
+    )
+    holds("docs/models.md", "local-models", head + "".join(rows))
 
 
 # -- the configuration ----------------------------------------------------------------------

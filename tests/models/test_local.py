@@ -171,3 +171,29 @@ def test_threads_follow_the_cores_that_are_free(
     unbounded = free_cores(tmp_path / "nowhere")
     assert unbounded >= 1
     assert free_cores(tmp_path) == (most or unbounded)
+
+
+class Listening:
+    """An engine that keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def handle_completions(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(body)
+        return {"choices": []}
+
+    handle_chat_completions = handle_completions
+
+
+def test_a_base_model_stops_at_its_own_texts_too(tmp_path: Path) -> None:
+    """In raw completions, beside those of the call, which come first."""
+    path = tmp_path / "base.gguf"
+    path.write_bytes(b"GGUF")
+    model = LocalModel(path, "base", chat=False, stop=("\nQ:",))
+    engine = model._engine = Listening()
+    model._ask([Call("optimizer", prompt="1, 2,", stop=("9",))])
+    model._ask([Call("scorer", prompt="1, 2,")])
+    model._ask([chat("Hello")])
+    assert [body.get("stop") for body in engine.asked] == [["9", "\nQ:"], ["\nQ:"], None]
+    assert not model.traits.chat

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from gguf_files import BASE, CHAT
 
 from llmopt.errors import ConfigError, InputError, UnknownNameError
+from llmopt.model import Traits
+from llmopt.models.known import KNOWN
 from llmopt.models.local import LocalModel
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.presets import PRESETS
-from llmopt.models.registry import known_models, model_named
+from llmopt.models.registry import known_models, model_named, traits_unfetched
 from llmopt.models.scripted import ScriptedModel
 from llmopt.testing.models import MODEL_TRUTHS, chat
 
@@ -73,13 +78,62 @@ def test_an_endpoint_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_local_file_by_path(tmp_path: Path) -> None:
     """Any GGUF file is a model; nothing is loaded before it is asked."""
     path = tmp_path / "some-model.gguf"
-    path.write_bytes(b"GGUF")
+    path.write_bytes(CHAT)
     model = model_named(f"local/{path}", slots=2)
     assert isinstance(model, LocalModel)
     assert model.identity.startswith("local/some-model@")
-    assert (model.traits.completion, model.traits.family, model.traits.slots) == (True, "chat", 2)
+    assert model.traits == Traits(completion=True, family="chat", slots=2, deadline=None)
+    path.write_bytes(b"GGUF")
+    with pytest.raises(InputError, match="ends in its metadata"):
+        model_named(f"local/{path}")
     with pytest.raises(InputError, match="check the path"):
         model_named(f"local/{tmp_path}/missing.gguf")
+
+
+def test_a_file_without_a_chat_template_is_a_base_model(tmp_path: Path) -> None:
+    """It is asked with raw completions, as scorer LLM and as optimizer LLM."""
+    path = tmp_path / "base.gguf"
+    path.write_bytes(BASE)
+    traits = model_named(f"local/{path}").traits
+    assert (traits.chat, traits.completion, traits.family) == (False, True, "continuation")
+
+
+def test_a_file_of_the_hub_that_was_fetched_is_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its whole name is its identity, and its family follows from the file."""
+    monkeypatch.setenv("LLMOPT_CACHE", str(tmp_path))
+    name = "local/hf:owner/repo/m.gguf"
+    assert traits_unfetched(name) == Traits(completion=True, slots=8, deadline=None)
+    path = tmp_path / "hub" / "owner" / "repo" / "m.gguf"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(BASE)
+    model = model_named(name)
+    assert model.identity.startswith(f"{name}@")
+    assert model.traits.family == "continuation"
+    assert traits_unfetched(name) is None
+
+
+def test_a_known_model_can_do_what_its_row_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is here or not."""
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(BASE)
+    monkeypatch.setenv("LLMOPT_CACHE", str(tmp_path))
+    row = replace(
+        KNOWN["gemma-3-270m"],
+        file=path.name,
+        size=len(BASE),
+        sha256=hashlib.sha256(BASE).hexdigest(),
+        slots=3,
+    )
+    monkeypatch.setitem(KNOWN, "tiny", row)
+    traits = model_named("local/tiny").traits
+    assert (traits.chat, traits.family, traits.slots) == (False, "continuation", 3)
+    assert traits_unfetched("local/tiny") == traits
+    assert model_named("local/tiny", slots=5).traits.slots == 5
+    assert traits_unfetched("openai/tiny") is traits_unfetched("local/tiny.gguf") is None
 
 
 @pytest.mark.parametrize("name", ["gpt-5", "opanai/gpt-5", "openai/", "", "local/unknown"])
@@ -136,6 +190,17 @@ def test_the_list_says_whether_weights_are_there(
     with (tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf").open("wb") as file:
         file.truncate(98_362_432)
     assert state() == "weights are here (98 MB)"
+
+
+def test_the_list_says_what_known_models_are() -> None:
+    """Size, licence, use, and terms where there are some."""
+    rows = {row.name: row for row in known_models()}
+    for name, known in KNOWN.items():
+        row = rows[f"local/{name}"]
+        assert (row.size, row.licence, row.terms) == (known.size, known.licence, known.terms)
+        assert all(said in row.what for said in (known.licence, known.good_for, known.terms))
+    assert "1117 MB, Apache-2.0" in rows["local/qwen2.5-coder-1.5b"].what
+    assert "ai.google.dev/gemma/terms" in rows["local/gemma-3-270m"].what
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)

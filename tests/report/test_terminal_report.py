@@ -310,5 +310,23 @@ def test_a_download_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with Download(console):
         pass
     with Download(terminal(tty=False), quiet=True) as download:
+        download("Use it kindly.", 0, 0)
         download("download", 1, 98_000_000)
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_to_be_known_of_a_download_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the bar or above it; the bar goes on."""
+    with Download(terminal(tty=False)) as download:
+        download("Use it kindly.", 0, 0)
+        download("download", 1, 98_000_000)
+        download("Now from elsewhere.", 0, 0)
+        download("download", 2, 98_000_000)
+    assert capsys.readouterr().err == (
+        "Use it kindly.\nfetching the local model (98 MB)\nNow from elsewhere.\n"
+    )
+    console = terminal()
+    with Download(console) as download:
+        download("download", 1, 98_000_000)
+        download("[b]Now from elsewhere.", 0, 0)
+    assert "[b]Now from elsewhere." in written(console)

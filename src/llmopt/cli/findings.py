@@ -89,14 +89,12 @@ class Findings:
 
 def built(named: NamedModel, *, offline: bool) -> Model:
     """Return a model; offline, weights that are not here yet are not fetched."""
-    from llmopt.model import Traits
+    from llmopt.models.registry import traits_unfetched
     from llmopt.models.scripted import ScriptedModel
-    from llmopt.models.weights import KNOWN
     from llmopt.report.progress import Download
 
-    row = KNOWN.get(named.name.removeprefix("local/"))
-    if offline and row:
-        traits = Traits(completion=True, family=row.family, slots=8, deadline=None)
+    traits = traits_unfetched(named.name) if offline else None
+    if traits is not None:
         return ScriptedModel(lambda call: call.text, traits=traits, identity=named.name)
     with Download(quiet=silenced()) as download:
         return named.built(download)

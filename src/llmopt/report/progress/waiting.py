@@ -109,13 +109,22 @@ class Download:
             self._drawn.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Show `done` of `total` bytes of a stage."""
+        """Show `done` of `total` bytes of a stage; with 0 in all, show the stage as a sentence."""
         if self._quiet:
+            return
+        if not total:
+            self._say(stage)
             return
         if stage != self._stage:
             self._begin(stage, total)
         if self._drawn and self._task is not None:
             self._drawn.update(self._task, completed=done, total=total)
+
+    def _say(self, sentence: str) -> None:
+        if self._drawn is None:
+            say(sentence)
+        else:
+            self._drawn.console.print(sentence, markup=False, soft_wrap=True)
 
     def _begin(self, stage: str, total: int) -> None:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
@@ -124,7 +133,6 @@ class Download:
         self._stage = stage
         words = {
             "download": "fetching the local model",
-            "unpack": "unpacking",
             "verify": "checking",
         }
         what = words.get(stage, stage)
