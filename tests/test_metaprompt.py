@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
 from llmopt.errors import TemplateError, UnknownNameError
 from llmopt.metaprompt import MetaPrompt, Sections, Shown
 from llmopt.problem import Description, Exemplar, Refusal
+
+if TYPE_CHECKING:
+    from llmopt.model import Family
 
 SECTIONS = Sections(
     Description("Say whether it rains.", where="at the beginning of the question"),
@@ -40,6 +46,41 @@ def test_brackets_are_read_on_one_line_only() -> None:
     assert MetaPrompt("brackets").read("text [Go\non.]") == Refusal("no marked text in the reply")
 
 
+def test_a_request_for_steps_is_answered_at_the_end() -> None:
+    """What is marked while a model works something out is not its result."""
+    reply = "3: <INS>Half.</INS> The result: <INS>Whole.</INS>"
+    assert MetaPrompt("chat", last=True).read(reply) == "Whole."
+    assert MetaPrompt("chat").read(reply) == "Half."
+
+
+def test_several_solutions_stand_in_one_reply() -> None:
+    """Each marked text is one, no more than were asked for; a broken-off last one is left out."""
+    chat, reply = MetaPrompt("chat"), "1. <INS>A.</INS>\n2. <INS>B.</INS> <INS>C.</INS>"
+    assert chat.read_all(reply, several=4) == ("A.", "B.", "C.")
+    assert chat.read_all(reply, several=2) == ("A.", "B.")
+    assert chat.read_all(reply + "<INS>D, which is cu", cut=True, several=4) == ("A.", "B.", "C.")
+    assert MetaPrompt("brackets").read_all("[A.]\n[B.]", several=4) == ("A.", "B.")
+    assert chat.read_all("Nothing.", several=4) == (Refusal("no marked text in the reply"),)
+
+
+@pytest.mark.parametrize("family", ["chat", "brackets"])
+@pytest.mark.parametrize(
+    "wording",
+    ["opro", "ape", "gpo", "protegi", "pe2", "evoprompt-ga", "evoprompt-de", "expo", "drpo"],
+)
+def test_who_reads_an_instruction_is_said_before_everything_else(
+    wording: str, family: Family
+) -> None:
+    """Without it, small chat models write rows of the data instead of instructions."""
+    text = MetaPrompt(family, wording).lay_out(replace(SECTIONS, current=SECTIONS.entries[-1]))
+    assert text.startswith("You write instructions for a language model.")
+    assert "Say whether it rains." in text
+    opening = "[" if family == "brackets" else "<INS>"
+    assert f"{opening}Open the window." in text
+    assert "<INS>\nDrip" not in text  # no row with a placeholder
+    assert any(end in text[-120:] for end in ("square brackets", "between [ and ]", "</INS>"))
+
+
 def test_a_continuation_ends_at_the_closing_tag() -> None:
     family = MetaPrompt("continuation")
     assert family.read("Go.</TEXT>\n\nAccuracy: 99 <TEXT>More</TEXT>") == "Go."
@@ -51,7 +92,7 @@ def test_a_continuation_ends_at_the_closing_tag() -> None:
 def test_the_best_stands_nearest_to_the_request() -> None:
     text = MetaPrompt("chat").lay_out(SECTIONS)
     order = [
-        text.index(part) for part in ("Look up.", "Open the window.", "Ground truth", "Write one")
+        text.index(part) for part in ("Look up.", "Open the window.", "right answer", "Write one")
     ]
     assert order == sorted(order)
 
@@ -60,20 +101,19 @@ def test_an_empty_trajectory_is_not_announced() -> None:
     """O15."""
     bare = Sections(Description("Say whether it rains."))
     for family in ("chat", "brackets"):
-        text = MetaPrompt(family).lay_out(bare)
-        assert "so far" not in text
-        assert "tried already" not in text
-        assert "text:" not in text
+        for wording in ("opro", "opro-paper-like"):
+            text = MetaPrompt(family, wording).lay_out(bare)
+            assert "tried" not in text
+            assert "text:" not in text
 
 
 def test_old_solutions_are_said_to_fail_only_where_that_is_why_they_are_shown() -> None:
     """O26."""
-    from dataclasses import replace
-
     for family in ("chat", "brackets"):
-        template = MetaPrompt(family)
-        assert template.lay_out(SECTIONS) != template.lay_out(replace(SECTIONS, failing=True))
-        assert "fail" not in template.lay_out(SECTIONS)
+        for wording in ("opro", "opro-paper-like"):
+            template = MetaPrompt(family, wording)
+            assert template.lay_out(SECTIONS) != template.lay_out(replace(SECTIONS, failing=True))
+            assert "wrong" not in template.lay_out(SECTIONS)
 
 
 def test_a_template_of_the_users_own_replaces_the_shipped_one() -> None:

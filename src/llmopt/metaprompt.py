@@ -244,7 +244,13 @@ class MetaPrompt:
             sample=sample,
         )
 
-    def read(self, reply: str, *, cut: bool = False, several: int = 1) -> tuple[str | Refusal, ...]:
+    def read(self, reply: str, *, cut: bool = False) -> str | Refusal:
+        """Return the one solution that a reply proposes, or why there is none."""
+        return self.read_all(reply, cut=cut)[0]
+
+    def read_all(
+        self, reply: str, *, cut: bool = False, several: int = 1
+    ) -> tuple[str | Refusal, ...]:
         """Return the solutions that a reply proposes, or why there is none.
 
         The rules are those of OPRO, section 3, step 5: the first pair of tags (the last one
@@ -255,8 +261,8 @@ class MetaPrompt:
         Args:
             reply: The reply's text.
             cut: Whether the reply was cut off at its token limit. A continued pair is then
-                not closed and is refused; the chat family takes what is there of a single
-                solution, and of several the whole ones.
+                not closed and is refused; the chat family takes what is there of the first
+                solution, and otherwise the whole ones.
             several: How many solutions were asked for; no more are returned.
 
         Returns:
@@ -267,9 +273,9 @@ class MetaPrompt:
                 return (Refusal("cut off before the closing tag"),)
             return (reply.partition("</TEXT>")[0].removeprefix("<TEXT>"),)
         found = self._marked(reply)
+        if cut and len(found) > 1 and not reply.rstrip().endswith(self.closing):
+            found = found[:-1]
         if several > 1:
-            if cut and len(found) > 1 and not reply.rstrip().endswith(self.closing):
-                found = found[:-1]
             found = found[:several]
         else:
             found = found[-1:] if self.last or self._numbers else found[:1]
@@ -326,11 +332,14 @@ def filled(wording: str, name: str, **variables: object) -> str:
 def shipped(wording: str, family: str, layout: str = "") -> str:
     """Return the text of a template that ships with the package.
 
-    Most wordings have none of their own for "brackets": that of "chat" asks for them as well.
+    Most wordings have none of their own for "brackets": that of "chat" asks for them as well. One
+    that keeps to a paper's form ("opro-paper-like") takes from ours what it does not have.
     """
-    folder = files("llmopt") / "templates" / wording
+    templates = files("llmopt") / "templates"
+    ours = wording.removesuffix("-paper-like")
     names = [f"{family}.md"] if family != "brackets" else ["brackets.md", "chat.md"]
-    places = [folder / layout, folder] if layout else [folder]
+    places = [templates / ours / layout] if layout else []
+    places += [templates / wording, templates / ours]
     paths = [place / name for place in places for name in names]
     return next(path for path in paths if path.is_file()).read_text(encoding="utf-8")
 

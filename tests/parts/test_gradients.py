@@ -254,7 +254,7 @@ async def test_a_proposal_that_knows_no_branches_is_told_all_of_them() -> None:
     asked = await method.ask(TASK, Trajectory().tell([now]), talker.model, 1, 4)
     assert len(asked.calls) == 3
     assert talker.calls[-1].text.count("It names no answer.") == 2
-    assert talker.calls[-1].text.count("Output:") == 2
+    assert talker.calls[-1].text.count("right answer:") == 2
 
 
 async def test_a_lineage_is_what_a_survivor_was_refined_from() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from llmopt.errors import ConfigError, RefusedError, TemplateError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief
+from llmopt.part import Brief, Feedback
 from llmopt.parts.propose import Generate
 from llmopt.parts.schedule import Constant, Linear
 from llmopt.problem import Refusal
@@ -21,7 +22,11 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from llmopt.model import Family
     from llmopt.parts.schedule import Schedule
+    from llmopt.parts.variety import Vary
     from llmopt.types import Call
+
+
+FOUR = "<INS>A.</INS><INS>B.</INS><INS>C.</INS><INS>D.</INS>"
 
 
 def brief(model: ScriptedModel, *scores: float, step: int = 1, steps: int = 4) -> Brief:
@@ -105,9 +110,31 @@ async def test_a_reply_without_marks_is_refused_with_what_was_said() -> None:
 async def test_scores_are_shown_in_buckets_or_not_at_all(scores: int, shown: str | None) -> None:
     model, calls = recording()
     await Generate(samples=1, scores=scores)(brief(model, 0.38))
-    lines = calls[0].text.splitlines()
-    assert (shown in lines) if shown else ("score:" not in lines and "38" not in calls[0].text)
+    text = calls[0].text
+    assert f"\n{shown}: <INS>" in text if shown else "\n<INS>" in text and "38" not in text
     assert (f"from 0 to {scores};" in calls[0].text) is (scores > 0)
+
+
+@pytest.mark.parametrize("vary", ["none", "exemplars", "angles", "together"])
+async def test_draws_are_made_to_differ(vary: Vary) -> None:
+    """Each way gives as many solutions as were asked for, and differs where it says."""
+    model, calls = recording(answer=FOUR)
+    items = scripted.problem().items("train")
+    about = replace(brief(model), feedback=Feedback(items[:1]))
+    found = await Generate(samples=6, vary=vary)(about)
+    assert len(found) == 6
+    assert len(calls) == (2 if vary == "together" else 6)
+    texts = {call.text for call in calls}
+    assert len(texts) == {"none": 1, "angles": 6, "together": 2}.get(vary, len(texts))
+    if vary == "exemplars":
+        assert len(texts) > 1
+    again, _ = recording(answer=FOUR)
+    assert await Generate(samples=6, vary=vary)(replace(about, model=again)) == found
+
+
+async def test_an_unknown_way_to_vary_is_refused() -> None:
+    with pytest.raises(ConfigError, match="angles"):
+        Generate(vary="wildly")  # type: ignore[arg-type] # what a configuration could say
 
 
 async def test_without_any_past_no_scores_are_announced() -> None:

@@ -16,7 +16,7 @@ from llmopt.parts.critique import Reflection, reflected
 from llmopt.parts.keep import Current, going_on_from
 from llmopt.parts.momentum import Momentum, Retrieval, Turn
 from llmopt.parts.pace import paced
-from llmopt.parts.propose import AnyFamily, Generate
+from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
 from llmopt.parts.rate import rated
 from llmopt.parts.schedule import Constant
 from llmopt.parts.stepsize import Above, Control, Counting, limited
@@ -52,6 +52,7 @@ def gpo(
     temperature: float = 1.0,
     family: AnyFamily = "auto",
     template: str = "",
+    wording: Wording = "ours",
     max_tokens: int = 512,
     vary: Vary = "none",
     stages: Sequence[int] = (),
@@ -82,6 +83,7 @@ def gpo(
         temperature: Of the optimizer LLM; reflections and summaries are made at 0.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
+        wording: Of the meta-prompt: ``ours``, or ``paper-like`` with the paper's parts and order.
         max_tokens: Of one draw.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
@@ -90,7 +92,14 @@ def gpo(
     """
     past = Retrieval(shown, order, similarity)
     limit = limited(control, words, floor, warmup, counting, above)
-    asking = Generate(samples, family, "gpo", template, scores=scores, max_tokens=max_tokens)
+    asking = Generate(
+        samples,
+        family,
+        worded("gpo", wording),
+        template,
+        scores=scores,
+        max_tokens=max_tokens,
+    )
     return Algorithm(
         name="gpo",
         select=past.select(momentum),

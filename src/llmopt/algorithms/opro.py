@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
 from llmopt.parts.keep import Elitist
-from llmopt.parts.propose import AnyFamily, Generate
+from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import leading
@@ -43,6 +43,7 @@ def opro(
     temperature_end: float | None = None,
     family: AnyFamily = "auto",
     template: str = "",
+    wording: Wording = "ours",
     tag: Tag = "INS",
     strict: bool = True,
     trajectory_first: bool = True,
@@ -67,6 +68,8 @@ def opro(
         temperature_end: Where a linear schedule of the temperature leads; none: constant.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
+        wording: Of the meta-prompt for chat models: ``ours``, or ``paper-like``, with the paper's
+            parts in the paper's order, where rows hold the placeholder.
         tag: ``INS`` (paper) or ``Start`` (published code, instructions that begin the answer).
         strict: Refuse a reply without marks.
         trajectory_first: Show the trajectory before the exemplars.
@@ -87,6 +90,7 @@ def opro(
         propose=Generate(
             samples=samples,
             family=family,
+            wording=worded("opro", wording),
             template=template,
             tag=tag,
             strict=strict,

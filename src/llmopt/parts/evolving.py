@@ -165,7 +165,7 @@ class NextMean:
         found: list[Proposed] = []
         for block, reply, key in zip(blocks, replies, keys, strict=True):
             read = self._read(
-                metaprompt.read(reply.text, cut=reply.finish == "length")[0], len(mean[block])
+                metaprompt.read(reply.text, cut=reply.finish == "length"), len(mean[block])
             )
             if isinstance(read, Refusal):
                 found.append(Proposed(read, reply.text, key))

@@ -138,7 +138,7 @@ class ExponentialWeights:
             for draw in range(1, self.wordings)
         ]
         replies = await all_of(brief.model.complete(call) for call in calls)
-        read = (metaprompt.read(r.text, cut=r.finish == "length")[0] for r in replies)
+        read = (metaprompt.read(r.text, cut=r.finish == "length") for r in replies)
         usable = (_usable(found, text) for found in read)
         return (
             tuple(dict.fromkeys((text, *filter(None, usable)))),

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 AnyFamily = Family | Literal["auto"]
 """A meta-prompt family, or the one that suits the optimizer LLM."""
 
+Wording = Literal["ours", "paper-like"]
+"""Whose words a meta-prompt for chat models has: ours, made to work with small models as well, or
+ours on the parts and the order that the paper shows."""
+
 _HOTTEST = 2  # what providers take
 
 
@@ -163,7 +167,7 @@ class Generate:
         cut = reply.finish == "length"
         return tuple(
             Proposed(solution, reply.text, key, parents)
-            for solution in metaprompt.read(reply.text, cut=cut, several=request.several)
+            for solution in metaprompt.read_all(reply.text, cut=cut, several=request.several)
         )
 
     def sections(self, brief: Brief, metaprompt: MetaPrompt) -> Sections:
@@ -223,3 +227,14 @@ def _excess(brief: Brief, proposed: Proposed, limit: int | None) -> int:
         return 0
     changed = word_distance(brief.current[0].text, parsed)
     return changed if changed > limit else 0
+
+
+def worded(method: str, wording: str) -> str:
+    """Return the folder of a method's templates; only "ours" has a list continuation of its own.
+
+    Raises:
+        ConfigError: There is no such wording.
+    """
+    if wording not in get_args(Wording):
+        raise ConfigError(f"a wording is {' or '.join(get_args(Wording))}, but got {wording!r}")
+    return method if wording == "ours" else f"{method}-paper-like"

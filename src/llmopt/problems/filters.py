@@ -9,6 +9,8 @@ from llmopt.errors import ConfigError
 from llmopt.problem import Refusal
 from llmopt.text import leaked_marker
 
+_LETTERS = 7  # of a word with its blank, on the safe side for English
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -36,6 +38,11 @@ class Filters:
             raise ConfigError(
                 f"copied_words is 0 (off) or 2 or more, but got {self.copied_words}; 8 is usual"
             )
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """The limits as clauses that an optimizer LLM is told; models count words, not letters."""
+        return (f"it has at most {max(1, self.max_length // _LETTERS)} words",)
 
     def polished(self, text: str, kept: tuple[str, ...] = ()) -> str | Refusal:
         """Polish a proposed instruction as the paper's code does, or refuse it.

@@ -236,7 +236,10 @@ class PromptProblem:
             task=self.task,
             where=self.prompt.where,
             labels=self._labels,
-            constraints=self.invariants.in_words,
+            constraints=(
+                *self.invariants.in_words,
+                *(() if self.invariants.max_words else self.filters.in_words),
+            ),
         )
         return (
             replace(found, measure=self.metric.measure) if isinstance(self.metric, Judge) else found
