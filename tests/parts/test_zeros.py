@@ -93,4 +93,4 @@ def test_the_list_is_sorted_by_what_it_shows_and_never_mostly_zeros(
 def test_other_words_are_refused() -> None:
     for make in (Best, EachOfBest, Recency, ExponentialWeights):
         with pytest.raises(ConfigError, match="are few or all, but got 'none'"):
-            make(zeros="none")
+            make(zeros="none")  # type: ignore[arg-type] # what a configuration could say
