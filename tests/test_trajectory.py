@@ -148,3 +148,96 @@ def test_an_older_or_another_line_begins_its_running_value_anew() -> None:
     other = first.tell([entry("c", 0.1)])
     assert other.running("texts", Texts).texts == ["a", "c"]
     assert second.tell([entry("d", 0.2)]).running("texts", Texts).texts == ["a", "b", "d"]
+
+
+answers = st.sampled_from([None, "a"])
+outcome = st.tuples(st.sampled_from([None, 0.0, 0.5, 1.0]), answers)
+evaluations = st.lists(st.tuples(st.lists(outcome, max_size=12), st.integers(0, 12)), max_size=20)
+
+
+def told(found: list[tuple[list[tuple[float | None, str | None]], int]], size: int) -> Trajectory:
+    """Return a trajectory of steps of `size`; the number of an evaluation is what was left out."""
+    entries = [
+        Entry(
+            Candidate(str(n)),
+            Evaluation(tuple(Outcome(str(i), *o) for i, o in enumerate(some)), len(some) + less),
+        )
+        for n, (some, less) in enumerate(found)
+    ]
+    trajectory = Trajectory()
+    for at in range(0, len(entries), size):
+        trajectory = trajectory.tell(entries[at : at + size])
+    return trajectory
+
+
+@given(evaluations, st.integers(0, 8), st.integers(1, 5))
+def test_the_promising_are_those_of_a_stable_sort_by_estimate(
+    found: list[tuple[list[tuple[float | None, str | None]], int]], k: int, size: int
+) -> None:
+    past = told(found, size)
+    scored = [e for e in past if e.evaluation.score is not None]
+    ranked = sorted(scored, key=past.estimate)[::-1]
+    assert list(past.promising(k)) == ranked[:k]
+    readable = [e for e in ranked if not past.unreadable(e)] or ranked
+    assert list(past.promising(k, readable=True)) == readable[:k]
+
+
+@given(evaluations, st.integers(1, 5))
+def test_an_estimate_never_changes_and_a_full_score_is_its_own(
+    found: list[tuple[list[tuple[float | None, str | None]], int]], size: int
+) -> None:
+    past = told(found, size)
+    later = past.tell([entry("later", 1.0), entry("part", 0.0, partial=True)])
+    other = past.tell([entry("else", 0.0)])  # from the same step, so its log is another
+    for one in past:
+        if one.evaluation.score is not None:
+            assert past.estimate(one) == later.estimate(one) == other.estimate(one)
+            if not one.evaluation.partial:
+                assert past.estimate(one) == one.score
+            assert -1e-9 <= past.estimate(one) <= 1 + 1e-9
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=30), st.integers(0, 8))
+def test_with_everything_measured_the_promising_are_the_best(scores: list[float], k: int) -> None:
+    past = Trajectory().tell([entry(str(n), score) for n, score in enumerate(scores)])
+    assert past.promising(k) == past.best(k)
+
+
+def test_the_fewer_the_items_the_less_luck_is_worth_and_a_lost_answer_hardly_matters() -> None:
+    def right(name: str, measured: int) -> Entry:
+        return Entry(Candidate(name), Evaluation((Outcome("i", 1.0, "a"),) * measured, 100))
+
+    start = Entry(Candidate("start"), Evaluation((Outcome("i", 0.2, "a"),) * 100, 100))
+    found = [right(str(n), n) for n in (8, 24, 99, 100)]
+    past = Trajectory().tell([start, *found])
+    estimates = [past.estimate(e) for e in found]
+    assert estimates == sorted(estimates)
+    assert past.estimate(start) < estimates[0] < 0.95
+    assert estimates[2] > 0.99
+    assert past.best(1) == (found[3],)
+
+
+def test_unreadable_is_what_made_nearly_every_answer_unreadable() -> None:
+    def of(name: str, blank: int, score: float = 0.0) -> Entry:
+        lost = [Outcome("i", score)] * blank
+        return Entry(
+            Candidate(name), Evaluation((*lost, *[Outcome("i", 1.0, "a")] * (10 - blank)), 10)
+        )
+
+    junk, doubtful, judged = of("junk", 9), of("doubtful", 8), of("judged", 10, 0.7)
+    past = Trajectory().tell([junk, doubtful, judged])
+    assert [past.unreadable(e) for e in past] == [True, False, False]
+    alone = of("alone", 10)
+    assert not Trajectory().tell([alone]).unreadable(alone)  # no answer was ever read
+
+
+def test_nothing_is_worthless_where_scores_go_below_zero_or_are_single() -> None:
+    def of(name: str, *scores: float) -> Entry:
+        return Entry(
+            Candidate(name), Evaluation(tuple(Outcome("i", s, "a") for s in scores), len(scores))
+        )
+
+    zero, single, below = of("zero", 0.0, 0.0), of("single", 0.0), of("below", -1.0, -3.0)
+    past = Trajectory().tell([zero, single])
+    assert (past.worthless(zero), past.worthless(single)) == (True, False)
+    assert not past.tell([below]).worthless(zero)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Order = Literal["ascending", "descending", "random"]
 Tag = Literal["INS", "Start"]
 Refine = Literal["generate", "edit"]
+Zeros = Literal["few", "all"]  # what is shown of solutions that came to nothing
 
 VARIABLES: dict[str, str] = {
     "task": "what the solutions are for, in the user's words",
@@ -38,7 +39,7 @@ VARIABLES: dict[str, str] = {
     "labels": "the closed set of answers; may be empty",
     "constraints": "what the user demands of a solution, as clauses; may be empty",
     "request": "what is asked of the model, in a sentence, where a method chooses it; may be empty",
-    "entries": "what was tried, each with .text, .score and .partial",
+    "entries": "what was tried, each with .text, .score and .partial (whether that is an estimate)",
     "scored": "whether scores are shown",
     "order": '"ascending", "descending" or "random"',
     "aim": "the score that the continued list asks for",
@@ -66,7 +67,7 @@ class Shown:
     Attributes:
         text: The solution.
         score: Its score.
-        partial: Whether the score stands on a part of the items only.
+        partial: Whether only a part of the items was measured, and the score is an estimate.
     """
 
     text: str

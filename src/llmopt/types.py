@@ -126,7 +126,7 @@ class Evaluation:
 
     @property
     def partial(self) -> bool:
-        """Whether some planned item has no score; partial scores never outrank full ones."""
+        """Whether some planned item has no score; claims rank partial scores below full ones."""
         return self.measured < self.planned
 
     @cached_property

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
     from llmopt.part import Brief
     from llmopt.problem import Problem, SplitName
+    from llmopt.trajectory import Entry, Trajectory
     from llmopt.types import Call
 
 FAMILIES = ("chat", "brackets", "continuation")
@@ -131,6 +132,17 @@ async def test_who_depends_on_validation_is_caught(
     counting = replace(ALGORITHMS["opro"](family="chat"), reflect=Counting(calls))
     with pytest.raises(AssertionError, match="asked with validations and without"):
         await algorithms.asks_without_validation(counting, scripted.problem(), tmp_path)
+
+
+def by_claims(trajectory: Trajectory) -> tuple[Entry, ...]:
+    """Keep those that were measured in full first, whatever they got."""
+    return trajectory.best(len(trajectory))
+
+
+async def test_who_takes_the_order_of_claims_for_that_of_worth_is_caught(tmp_path: Path) -> None:
+    wrong = replace(ALGORITHMS["opro"](family="chat"), keep=by_claims)
+    with pytest.raises(AssertionError, match="keep gives the highest estimate first"):
+        await algorithms.goes_on_from_the_best_first(wrong, scripted.problem(), tmp_path)
 
 
 @pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)

@@ -132,9 +132,13 @@ def test_a_place_is_inherited_and_strangers_take_none() -> None:
     assert held(1, first, [entry("stranger", 0.9, 1)]) == ["s0"]
 
 
-def test_a_partial_score_replaces_no_full_one_and_none_takes_no_place() -> None:
-    lucky = Entry(Candidate("lucky", 1, (Candidate("s0").id,)), Evaluation((Outcome("i", 1.0),), 4))
-    assert held(1, starts(0.5), [lucky]) == ["s0"]
+def test_a_place_is_taken_by_estimate_and_without_a_score_by_nobody() -> None:
+    """Of 20 items, 2 right ones are no match for 0.9 of all, but 8 right ones are for 0.5."""
+    parents = (Candidate("s0").id,)
+    lucky = Entry(Candidate("lucky", 1, parents), Evaluation((Outcome("i", 1.0),) * 2, 20))
+    solid = Entry(Candidate("solid", 1, parents), Evaluation((Outcome("i", 1.0),) * 8, 20))
+    assert held(1, starts(0.96), [lucky, entry("poor", 0.1, 1)]) == ["s0"]
+    assert held(1, starts(0.5), [solid, entry("poor", 0.1, 1)]) == ["solid"]
     assert held(2, starts(0.5), [entry("lost", None, 1, "s0")]) == ["s0"]
 
 

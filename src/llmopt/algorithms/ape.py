@@ -27,6 +27,7 @@ from llmopt.parts.select import EachOfBest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.metaprompt import Zeros
     from llmopt.parts.variety import Vary
 
 
@@ -34,6 +35,7 @@ def ape(
     *,
     parents: int = 4,
     samples: int = 2,
+    zeros: Zeros = "few",
     exemplars: int = 0,
     induced: int = 0,
     temperature: float = 1.0,
@@ -50,6 +52,7 @@ def ape(
     Args:
         parents: How many of the best solutions are reworded in a step.
         samples: New wordings of each parent.
+        zeros: Whether of solutions that came to nothing ``few`` are reworded, or ``all``.
         exemplars: How many training examples are shown.
         induced: Solutions that the first step infers from 5 training examples each; 0: none, and
             the first step rewords the starting solutions.
@@ -81,7 +84,7 @@ def ape(
     inferred = replace(reworded, samples=induced or 1, wording="induction", template="")
     return Algorithm(
         name="ape",
-        select=EachOfBest(parents),
+        select=EachOfBest(parents, zeros),
         reflect=Exemplars(exemplars),
         propose=Inferred(inferred, reworded) if induced else reworded,
         rate=rated(stages, keep, share),

@@ -28,6 +28,7 @@ from llmopt.parts.select import Best
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.metaprompt import Zeros
     from llmopt.parts.similarity import Similarity
     from llmopt.parts.variety import Vary
 
@@ -39,6 +40,7 @@ def expo(
     ridge: float = 1.0,
     similarity: str | Similarity = "characters",
     shown: int = 20,
+    zeros: Zeros = "few",
     exemplars: int = 3,
     samples: int = 8,
     temperature: float = 1.0,
@@ -59,6 +61,7 @@ def expo(
         similarity: What arms are compared by: ``words``, ``characters``, the name of an embedding
             model, or a similarity of the user's own.
         shown: How many of the best solutions are shown.
+        zeros: Whether of solutions that came to nothing ``few`` are shown, or ``all``.
         exemplars: How many training examples are shown.
         samples: New solutions asked for in a step.
         temperature: Of the optimizer LLM.
@@ -81,7 +84,7 @@ def expo(
     )
     return Algorithm(
         name="expo",
-        select=Best(shown),
+        select=Best(shown, zeros=zeros),
         reflect=Exemplars(exemplars),
         propose=ExponentialWeights(generate, wordings, 1, rate, ridge, similarity),
         rate=rated(stages, keep, share),

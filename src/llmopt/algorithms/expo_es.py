@@ -7,6 +7,7 @@ from holds the best solution.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm
@@ -21,6 +22,7 @@ from llmopt.parts.select import Best
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.metaprompt import Zeros
     from llmopt.parts.similarity import Similarity
     from llmopt.parts.variety import Vary
 
@@ -33,6 +35,7 @@ def expo_es(
     ridge: float = 1.0,
     similarity: str | Similarity = "characters",
     shown: int = 20,
+    zeros: Zeros = "few",
     exemplars: int = 3,
     samples: int = 8,
     temperature: float = 1.0,
@@ -54,6 +57,7 @@ def expo_es(
         ridge: Weight of the penalty in the regression.
         similarity: What arms are compared by.
         shown: How many past solutions a list has.
+        zeros: Whether of solutions that came to nothing ``few`` are shown, or ``all``.
         exemplars: How many training examples are shown.
         samples: New solutions asked for in a step.
         temperature: Of the optimizer LLM.
@@ -74,11 +78,12 @@ def expo_es(
     generate = Generate(
         samples, family, "expo", template, temperature=heat, max_tokens=max_tokens, vary=vary
     )
+    words = ExponentialWeights(generate, wordings, sequences, rate, ridge, similarity)
     return Algorithm(
         name="expo-es",
-        select=Best(shown),
+        select=Best(shown, zeros=zeros),
         reflect=Exemplars(exemplars),
-        propose=ExponentialWeights(generate, wordings, sequences, rate, ridge, similarity),
+        propose=replace(words, zeros=zeros),
         rate=rated(stages, keep, share),
         keep=Elitist(),
     )

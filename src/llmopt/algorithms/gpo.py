@@ -1,9 +1,7 @@
 """GPO: gradient-inspired prompt optimization.
 
-Source: "Unleashing the Potential of Large Language Models as Prompt Optimizers" (AAAI version;
-arXiv 2402.17564), whose best row the defaults are; what it leaves open is as in the published code.
-Known deviations: the code's faults are mended, texts tried before are refused, candidates are
-measured on the train split, words are compared in place of vectors; docs/gpo.md lists them all.
+Source: "Unleashing the Potential of Large Language Models as Prompt Optimizers" (AAAI;
+arXiv 2402.17564): its best row. Known deviations: faults of its code are mended; see docs/gpo.md.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from llmopt.parts.stepsize import Above, Control, Counting, limited
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.metaprompt import Refine
+    from llmopt.metaprompt import Refine, Zeros
     from llmopt.parts.similarity import Similarity
     from llmopt.parts.variety import Vary
 
@@ -34,6 +32,7 @@ def gpo(
     momentum: Momentum = "relevance",
     shown: int = 3,
     order: Turn = "ascending",
+    zeros: Zeros = "few",
     similarity: str | Similarity = "words",
     reflection: Reflection = "none",
     control: Control = "cosine",
@@ -65,6 +64,7 @@ def gpo(
         momentum: Past prompts: ``none``, ``recency``, ``relevance``, ``importance``, ``summary``.
         shown: How many are shown, the current one included.
         order: The most recent, relevant or important last (``ascending``) or first.
+        zeros: Of past prompts that came to nothing, ``few`` are shown, or ``all`` (paper).
         similarity: For relevance: ``words``, ``characters``, or an embedding model by name.
         reflection: On errors: ``none``, of the ``current`` prompt, with earlier ones as `momentum`.
         control: How the limit on changed words falls: ``none``, ``fixed``, ``linear``, ``cosine``.
@@ -90,7 +90,7 @@ def gpo(
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything.
     """
-    past = Retrieval(shown, order, similarity)
+    past = Retrieval(shown, order, similarity, zeros)
     limit = limited(control, words, floor, warmup, counting, above)
     asking = Generate(
         samples,

@@ -3,11 +3,11 @@
 Source: "Large Language Models as Optimizers", ICLR 2024, arXiv 2309.03409; defaults from its
 sections on prompt optimization and from the published code where the paper is silent.
 
-Known deviations, each of them on purpose: the list of past solutions obeys its length limit
-in all three families (the published code shows everything in the list continuation); a reply
-without marks is refused rather than taken whole (``strict=False`` takes it); the claim that
-old solutions fail on the exemplars is made only where they were chosen for failing; exemplars
-by frequency take the highest counts.
+Known deviations, each of them on purpose: the list of past solutions obeys its length limit in all
+families (the published code shows everything in the list continuation), and of those that came to
+nothing it has few (``zeros="all"``: all); a reply without marks is refused (``strict=False`` takes
+it whole); that old solutions fail on the exemplars is said only where these were chosen for it;
+exemplars by frequency take the highest counts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from llmopt.parts.select import Best
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.metaprompt import Order, Tag
+    from llmopt.metaprompt import Order, Tag, Zeros
     from llmopt.parts.reflect import Choose
     from llmopt.parts.variety import Vary
 
@@ -35,6 +35,7 @@ def opro(
     shown: int = 20,
     order: Order = "ascending",
     threshold: float | None = None,
+    zeros: Zeros = "few",
     exemplars: int = 3,
     exemplars_by: Choose = "random",
     samples: int = 8,
@@ -59,13 +60,13 @@ def opro(
         shown: How many of the best solutions are shown.
         order: Best last (``ascending``), best first, or ``random``.
         threshold: Solutions with a lower score (0..1) are not shown, but the best always is.
+        zeros: Whether of solutions that came to nothing ``few`` are shown, or ``all`` (paper).
         exemplars: How many training examples are shown.
-        exemplars_by: How they are chosen: ``random``, ``constant``, or by failures:
-            ``accumulative_most_frequent``, ``current_most_frequent``.
+        exemplars_by: ``random``, ``constant``, ``accumulative_`` or ``current_most_frequent``.
         samples: New solutions asked for in a step.
         scores: Steps of the shown score range (100 or 20); 0 hides the scores.
-        temperature: Of the optimizer LLM.
-        temperature_end: Where a linear schedule of the temperature leads; none: constant.
+        temperature: Of the optimizer LLM, or of its first step.
+        temperature_end: Of the last step, where it changes linearly; none: it does not.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         wording: Of the meta-prompt for chat models: ``ours``, or ``paper-like``, with the paper's
@@ -85,7 +86,7 @@ def opro(
     """
     return Algorithm(
         name="opro",
-        select=Best(shown, order, threshold),
+        select=Best(shown, order, threshold, zeros),
         reflect=Exemplars(exemplars, exemplars_by),
         propose=Generate(
             samples=samples,

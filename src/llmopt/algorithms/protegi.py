@@ -24,6 +24,7 @@ from llmopt.parts.schedule import Constant
 from llmopt.parts.select import EachOfBest
 
 if TYPE_CHECKING:
+    from llmopt.metaprompt import Zeros
     from llmopt.parts.bandits import Selection
     from llmopt.parts.variety import Vary
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 def protegi(
     *,
     beam: int = 4,
+    zeros: Zeros = "few",
     batch: int = 64,
     groups: int = 4,
     errors: int = 4,
@@ -50,6 +52,7 @@ def protegi(
 
     Args:
         beam: How many of the best prompts are gone on from.
+        zeros: Whether of solutions that came to nothing ``few`` are gone on from, or ``all``.
         batch: Training items among which the errors of a prompt are looked for.
         groups: Groups of errors of each prompt.
         errors: Errors in a group.
@@ -89,7 +92,7 @@ def protegi(
         )
     return Algorithm(
         name="protegi",
-        select=EachOfBest(beam),
+        select=EachOfBest(beam, zeros),
         reflect=TextualGradients(
             groups, errors, reasons, batch, "protegi", temperature, max_tokens
         ),

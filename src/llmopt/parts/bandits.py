@@ -3,7 +3,7 @@
 A candidate is an arm, and to pull it is to measure it on its next few items. Each arm goes through
 the items in the same order, which begins at another item in each step, so two arms are compared on
 the same items as far as both were pulled. Ours, beside that order: the arms that a bandit leaves
-are then measured on all items, because a partial score never outranks a full one and what a
+are then measured on all items, because a claim needs a full score and what a
 search goes on from ought to be known well. The limit is the bandit's own, and that comes on top.
 The starting solutions (no step told yet) are measured in full, and so is everything where no more
 candidates are proposed than are left.

@@ -7,6 +7,7 @@ in the same words and with the same number of the draw, so it comes from the sto
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
@@ -133,7 +134,8 @@ class Critique:
             return Feedback(text=text, calls=(*calls, *merging))
         if self.memory is None:
             return Feedback(text=now, calls=calls)
-        gains = [line[at + 1][1].score - line[at][1].score for at in range(len(past))]
+        worth = [brief.trajectory.estimate(entry) for _, entry in line]
+        gains = [after - before for before, after in pairwise(worth)]
         known = [at for at in range(len(past)) if said[at][0] not in ("", now)]
         texts = [said[at][0] for at in known]
         picked = await self.memory.pick(self.memory.k - 1, texts, [gains[at] for at in known], now)
@@ -227,6 +229,11 @@ class Summary:
     async def _merged(self, brief: Brief, before: Entry, now: Entry) -> tuple[Entry, str]:
         """Return the next summary, measured, and the key of the call."""
         problem, said = brief.problem, brief.problem.description
+
+        def shown(entry: Entry) -> Shown:
+            score = problem.show(brief.trajectory.estimate(entry), _BUCKETS)
+            return Shown(entry.text, score, entry.evaluation.partial)
+
         asked = filled(
             "gpo",
             "merge-prompts",
@@ -235,8 +242,8 @@ class Summary:
             measure=said.measure,
             scale=problem.scale(_BUCKETS),
             better="higher" if said.higher_is_better else "lower",
-            previous=Shown(before.text, problem.show(before.score, _BUCKETS)),
-            newest=Shown(now.text, problem.show(now.score, _BUCKETS)),
+            previous=shown(before),
+            newest=shown(now),
         )
         text, key = await _answer(brief, asked, self.max_tokens)
         parsed = problem.parse(text)

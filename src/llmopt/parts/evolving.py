@@ -21,7 +21,6 @@ from llmopt.parts.numeric import Around, Fresh, check_sigma, needs_points
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.schedule import Constant
 from llmopt.problem import Description, Refusal
-from llmopt.trajectory import rank
 from llmopt.types import Candidate
 
 if TYPE_CHECKING:
@@ -85,8 +84,9 @@ class Generations:
                 break
             size *= 4
         last = [found[step] for step in sorted(found, reverse=True)[: self.steps]]
-        best = [e for some in last for e in sorted(some, key=rank, reverse=True)[: self.members]]
-        return (tuple(sorted(best, key=rank)),)
+        worth = trajectory.estimate
+        best = [e for some in last for e in sorted(some, key=worth, reverse=True)[: self.members]]
+        return (tuple(sorted(best, key=worth)),)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,8 @@ class NextMean:
         said = problem.description
         size = whole.shape[1]
         numbers = f"{size} whole numbers" if size > 1 else "1 whole number"
-        best = max((entry.score for entry in brief.parents), default=0.0)
+        worth = brief.trajectory.estimate
+        best = max(map(worth, brief.parents), default=0.0)
         sections = Sections(
             description=Description(
                 task="",
@@ -198,7 +199,7 @@ class NextMean:
             entries=tuple(
                 Shown(
                     ", ".join(str(round(float(x))) for x in row),
-                    problem.show(entry.score, 100),
+                    problem.show(worth(entry), 100),
                     entry.evaluation.partial,
                 )
                 for entry, row in zip(brief.parents, whole, strict=True)

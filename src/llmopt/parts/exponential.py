@@ -24,16 +24,17 @@ from llmopt.metaprompt import MetaPrompt, Sections, Shown
 from llmopt.part import all_of, generator
 from llmopt.parts.propose import Generate
 from llmopt.parts.similarity import Embedded, Lexical, named_similarity
+from llmopt.parts.zeros import check_zeros, sparing
 from llmopt.problem import Description, Refusal
 from llmopt.text import leaked_marker, one_line
-from llmopt.trajectory import rank
 from llmopt.types import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from llmopt.metaprompt import Zeros
     from llmopt.model import Model
     from llmopt.part import Brief, Proposed
     from llmopt.parts.similarity import Similarity
@@ -64,6 +65,7 @@ class ExponentialWeights:
         similarity: ``words`` or ``characters``, the name of an embedding model, or a similarity
             of the user's own. It is taken for a kernel, as a cosine is one.
         rewording: A template of the user's own for asking for another wording.
+        zeros: See :class:`~llmopt.parts.select.Best`; of the lists that are drawn from.
         model: The embedding model of that name, once it is handed in.
     """
 
@@ -74,6 +76,7 @@ class ExponentialWeights:
     ridge: float = 1.0
     similarity: str | Similarity = "characters"
     rewording: str = ""
+    zeros: Zeros = "few"
     model: Model | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +88,7 @@ class ExponentialWeights:
                 raise ConfigError(f"a {what} is above 0, but got {number}; 1 is usual")
         if isinstance(self.similarity, str):
             named_similarity(self.similarity)  # another name is refused here
+        check_zeros(self.zeros)
         self._rewording("chat")  # a broken template is refused here
 
     def check(self, model: Model) -> None:
@@ -181,14 +185,14 @@ class ExponentialWeights:
         if self.sequences == 1 or size < 2 or len(told.scored) <= size:  # noqa: PLR2004 - one is best
             return brief.parents
         rng = brief.rng("sequences")
-        best = brief.trajectory.best(1)[0]
+        best = brief.trajectory.promising(1, readable=self.zeros == "few")[0]
         lists = [brief.parents]
         for _ in range(self.sequences - 1):
             drawn = {best.candidate.id: best}
             while len(drawn) < size:
                 one = told.scored[int(rng.randint(len(told.scored)))]
                 drawn[one.candidate.id] = one
-            lists.append(tuple(sorted(drawn.values(), key=rank)))
+            lists.append(self._ascending(brief.trajectory, drawn.values()))
         latest = (r for r in reversed(told.until(brief.step)) if r is not None and r.shown)
         past = list(islice(latest, _WINDOW))[::-1]
         if not past:
@@ -202,6 +206,13 @@ class ExponentialWeights:
             weights, mean = self._fitted(among[:seen, :seen], means, np.ones(seen))
             total += mean + between[:, :seen] @ weights
         return lists[self._drawn(total, brief.seed, brief.step, "sequence")]
+
+    def _ascending(self, trajectory: Trajectory, drawn: Iterable[Entry]) -> tuple[Entry, ...]:
+        """Return past solutions from the worst to the best, few of them that came to nothing."""
+        found = sorted(drawn, key=trajectory.estimate, reverse=True)
+        if self.zeros == "few":
+            found = sparing(trajectory, [e for e in found if not trajectory.unreadable(e)] or found)
+        return tuple(reversed(found))
 
     def _drawn(self, total: Array, seed: int, number: int, purpose: str) -> int:
         """Draw with exponential weights of summed estimates, in the round of a number."""

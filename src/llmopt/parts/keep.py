@@ -1,6 +1,8 @@
 """Who survives: the solutions that a search goes on from.
 
-What survives follows from the trajectory alone, so a resumed run goes on from the same ones.
+What survives follows from the trajectory alone, so a resumed run goes on from the same ones. The
+best are those by estimate (:meth:`~llmopt.trajectory.Trajectory.estimate`): who was measured on a
+part of the items is compared with the others fairly, and nothing is claimed of it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.trajectory import rank
 
 if TYPE_CHECKING:
     from llmopt.part import Keep
@@ -34,7 +35,7 @@ class Elitist:
 
     def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
         """Return the best `k`, best first."""
-        return trajectory.best(self.k)
+        return trajectory.promising(self.k)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class NeverChosen:
 
 
 def _best_first(trajectory: Trajectory) -> tuple[Entry, ...]:
-    return tuple(sorted(trajectory.latest(), key=rank))[::-1]
+    return tuple(sorted(trajectory.latest(), key=trajectory.estimate))[::-1]
 
 
 def going_on_from(current: str) -> Keep:

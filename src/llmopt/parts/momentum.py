@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.parts.similarity import Embedded, Index, Lexical, named_similarity
-from llmopt.trajectory import rank
+from llmopt.parts.zeros import check_zeros, sparing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy as np
 
+    from llmopt.metaprompt import Zeros
     from llmopt.model import Model
     from llmopt.part import Select
     from llmopt.parts.similarity import Similarity
@@ -73,16 +74,19 @@ class _Retrieval(ABC):
         k: How many are shown, the current one included; 1 or more.
         order: What comes nearest to being newest, best or most alike stands last and the current
             one after it (``ascending``), or all the other way round (``descending``).
+        zeros: Whether of those that came to nothing ``few`` are shown, or ``all`` (paper).
     """
 
     k: int = 3
     order: Turn = "ascending"
+    zeros: Zeros = "few"
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ConfigError(f"the number of solutions shown is 1 or more, but got {self.k}")
         if self.order not in get_args(Turn):
             raise ConfigError(f"an order is ascending or descending, but got {self.order!r}")
+        check_zeros(self.zeros)
 
     @abstractmethod
     async def _ranked(self, texts: Sequence[str], worth: Sequence[float], about: str) -> list[int]:
@@ -105,14 +109,21 @@ class _Retrieval(ABC):
         if not current:
             return ((),)
         past = trajectory.running("chosen", Chosen)
-        group = await self._past(past, current[0], trajectory)
-        if self.order == "ascending":
-            return ((*group, current[0]),)
-        return ((current[0], *reversed(group)),)
+        few = self.zeros == "few"
+        others = (
+            entry
+            for entry in await self._nearest(past, current[0], trajectory)
+            if entry.candidate.id != current[0].candidate.id
+            and not (few and trajectory.unreadable(entry))
+        )
+        group = (current[0], *islice(others, self.k - 1))  # nearest first
+        if few:
+            group = tuple(sparing(trajectory, group))
+        return (group[::-1] if self.order == "ascending" else group,)
 
     @abstractmethod
-    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
-        """Return the `k` - 1 past solutions to show, the current one left out, nearest last."""
+    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
+        """Return past solutions, those first that are to be shown first of all."""
 
 
 class Chosen:
@@ -120,12 +131,12 @@ class Chosen:
 
     Attributes:
         entries: Those that have a score.
-        ranked: Their ranks with their places in `entries`, the worst first; of equals the older.
+        ranked: Estimates with their places in `entries`, the worst first; of equals the older.
     """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.ranked: list[tuple[tuple[bool, int, float], int]] = []
+        self.ranked: list[tuple[float, int]] = []
         self._known: set[str] = set()
 
     def add(self, entry: Entry, trajectory: Trajectory) -> None:
@@ -136,7 +147,7 @@ class Chosen:
         self._known.add(lead)
         chosen = trajectory.entry(lead)
         if chosen.evaluation.score is not None:
-            insort(self.ranked, (rank(chosen), len(self.entries)))
+            insort(self.ranked, (trajectory.estimate(chosen), len(self.entries)))
             self.entries.append(chosen)
 
 
@@ -153,11 +164,6 @@ class _Compared(Chosen):
             self.index.add(chosen.text)
 
 
-def _nearest_last(nearest_first: Iterable[Entry], now: Entry, n: int) -> list[Entry]:
-    others = (entry for entry in nearest_first if entry.candidate.id != now.candidate.id)
-    return list(islice(others, n))[::-1]
-
-
 @dataclass(frozen=True)
 class Recency(_Retrieval):
     """The current solution, and those before it."""
@@ -166,9 +172,9 @@ class Recency(_Retrieval):
         del worth, about
         return list(range(len(texts)))
 
-    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
-        del trajectory
-        return _nearest_last(reversed(past.entries), now, self.k - 1)
+    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
+        del now, trajectory
+        return reversed(past.entries)
 
 
 @dataclass(frozen=True)
@@ -179,10 +185,9 @@ class Importance(_Retrieval):
         del about
         return sorted(range(len(texts)), key=lambda at: worth[at])
 
-    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
-        del trajectory
-        best_first = (past.entries[at] for _, at in reversed(past.ranked))
-        return _nearest_last(best_first, now, self.k - 1)
+    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
+        del now, trajectory
+        return (past.entries[at] for _, at in reversed(past.ranked))
 
 
 @dataclass(frozen=True)
@@ -219,14 +224,14 @@ class Relevance(_Retrieval):
         alike = await self._similarity()(about, texts)
         return sorted(range(len(texts)), key=lambda at: alike[at])
 
-    async def _past(self, past: Chosen, now: Entry, trajectory: Trajectory) -> list[Entry]:
+    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
         similarity = self._similarity()
         if isinstance(similarity, Lexical):
             past = trajectory.running(("chosen", similarity), lambda: _Compared(similarity))
             ranked = past.index.ranked(now.text)
         else:
             ranked = await self._ranked([entry.text for entry in past.entries], (), now.text)
-        return _nearest_last((past.entries[at] for at in reversed(ranked)), now, self.k - 1)
+        return (past.entries[at] for at in reversed(ranked))
 
     def _similarity(self) -> Similarity:
         if not isinstance(self.similarity, str):
@@ -251,19 +256,21 @@ class Retrieval:
         k: See :class:`Recency`.
         order: Likewise.
         similarity: See :class:`Relevance`.
+        zeros: See :class:`Recency`.
     """
 
     k: int = 3
     order: Turn = "ascending"
     similarity: str | Similarity = "words"
+    zeros: Zeros = "few"
 
     def named(self, name: str) -> Recency | Relevance | Importance | None:
         """Return the way of a name; None where it names something else."""
         if name == "recency":
-            return Recency(self.k, self.order)
+            return Recency(self.k, self.order, self.zeros)
         if name == "relevance":
-            return Relevance(self.k, self.order, self.similarity)
-        return Importance(self.k, self.order) if name == "importance" else None
+            return Relevance(self.k, self.order, self.zeros, self.similarity)
+        return Importance(self.k, self.order, self.zeros) if name == "importance" else None
 
     def select(self, momentum: str) -> Select:
         """Return the part that shows past solutions; a summary is a reflection's own.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmopt.errors import ConfigError
-from llmopt.trajectory import rank
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +48,7 @@ class Roulette:
             return _single(current, missing)
         if len(current) < 2:  # noqa: PLR2004 - a pair
             return _single(current, self.population)
-        wheel = _wheel([entry.score for entry in current])
+        wheel = _wheel([trajectory.estimate(entry) for entry in current])
         return tuple(_pair(current, wheel, rng) for _ in range(self.population))
 
 
@@ -105,7 +104,7 @@ class ReplaceIfBetter:
     def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
         """Return who holds a place, best first."""
         held = trajectory.running(self, lambda: _Places(self.population)).held
-        return tuple(sorted(held, key=rank, reverse=True))
+        return tuple(sorted(held, key=trajectory.estimate, reverse=True))
 
 
 class _Places:
@@ -123,21 +122,20 @@ class _Places:
 
     def add(self, entry: Entry, trajectory: Trajectory) -> None:
         """Let an entry compete."""
-        del trajectory
-        candidate = entry.candidate
+        worth, candidate = trajectory.estimate, entry.candidate
         if entry.evaluation.score is None:
             return
         if candidate.step == 0:  # starts are told first
             self._starts.append(entry)
             # Stable: of equals, the one that was given first.
-            self.held = sorted(self._starts, key=rank, reverse=True)[: self._population]
+            self.held = sorted(self._starts, key=worth, reverse=True)[: self._population]
             self._place = {holder.candidate.id: at for at, holder in enumerate(self.held)}
         elif len(self.held) < self._population:
             self._place[candidate.id] = len(self.held)
             self.held.append(entry)
         elif candidate.parents and candidate.parents[0] in self._place:
             at = self._place[candidate.parents[0]]
-            if rank(entry) > rank(self.held[at]):
+            if worth(entry) > worth(self.held[at]):
                 self._place[candidate.id] = at
                 self.held[at] = entry
 

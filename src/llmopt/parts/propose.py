@@ -171,15 +171,16 @@ class Generate:
         )
 
     def sections(self, brief: Brief, metaprompt: MetaPrompt) -> Sections:
-        """Return what the meta-prompt says, with scores rounded by the problem."""
+        """Return what the meta-prompt says; scores are the estimates that it is ordered by."""
         problem = brief.problem
         buckets = self.scores or 100
         summary = brief.feedback.summary
         entries = brief.parents if summary is None else (summary,)
-        best = max((entry.score for entry in entries), default=0.0)
+        worth = brief.trajectory.estimate
+        best = max(map(worth, entries), default=0.0)
 
         def shown(entry: Entry) -> Shown:
-            score = problem.show(entry.score, buckets)
+            score = problem.show(worth(entry), buckets)
             return Shown(entry.text, score, entry.evaluation.partial)
 
         now = brief.current[0] if self.refine and brief.current else None

@@ -42,7 +42,7 @@ class Racing:
        doubling of the items costs the same); at least `k`.
 
     Who goes on to the end has a full evaluation. Who drops out keeps a partial one, which
-    never outranks a full one. The starting solutions (no step told yet) are measured in full,
+    claims rank below a full one. The starting solutions (no step told yet) are measured in full,
     because every gain is a gain over them; so is everything on fewer than 12 items.
 
     The statistics of rule 1: a pair is compared by its differences, item by item

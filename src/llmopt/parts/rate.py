@@ -45,7 +45,7 @@ class Halving:
 
     Ours, after successive halving: in each stage the candidates left are measured on the
     same first items, and the better share of them goes on. Who drops out keeps a partial
-    evaluation, which never outranks a full one. The starting solutions are measured in full,
+    evaluation, which claims rank below a full one. The starting solutions are measured in full,
     because every gain is a gain over them.
 
     Attributes:

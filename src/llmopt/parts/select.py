@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
+from llmopt.parts.zeros import best_shown, check_zeros
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from llmopt.metaprompt import Order
+    from llmopt.metaprompt import Order, Zeros
     from llmopt.trajectory import Entry, Trajectory
 
 
@@ -18,16 +19,21 @@ if TYPE_CHECKING:
 class Best:
     """The best solutions so far, as one group (OPRO, section 2: the 20 best, best last).
 
+    Best by their estimates (:meth:`~llmopt.trajectory.Trajectory.estimate`), which are what is
+    shown: for those that were measured in full, their scores.
+
     Attributes:
         k: How many are shown at most; 0 shows none.
         order: In which order.
-        threshold: Entries with a lower score are not shown, in 0..1. The best entry is shown
+        threshold: Entries with a lower estimate are not shown, in 0..1. The best entry is shown
             whatever its score, so that the list can never be announced and empty (O15).
+        zeros: Whether of those that came to nothing ``few`` are shown, or ``all`` (paper).
     """
 
     k: int = 20
     order: Order = "ascending"
     threshold: float | None = None
+    zeros: Zeros = "few"
 
     def __post_init__(self) -> None:
         if self.k < 0:
@@ -38,6 +44,7 @@ class Best:
             raise ConfigError(
                 f"an order is ascending, descending or random, but got {self.order!r}"
             )
+        check_zeros(self.zeros)
 
     async def __call__(
         self,
@@ -47,9 +54,10 @@ class Best:
     ) -> tuple[tuple[Entry, ...], ...]:
         """Return one group."""
         del current
-        best = list(trajectory.best(self.k))
+        best = best_shown(trajectory, self.k, self.zeros)
         if self.threshold is not None:
-            best = best[:1] + [e for e in best[1:] if e.score >= self.threshold]
+            good = (e for e in best[1:] if trajectory.estimate(e) >= self.threshold)
+            best = [*best[:1], *good]
         if self.order == "ascending":
             best.reverse()
         elif self.order == "random":
@@ -62,14 +70,17 @@ class EachOfBest:
     """Each of the best solutions alone: one group per parent (APE's resampling).
 
     Attributes:
-        k: How many parents.
+        k: How many parents at most.
+        zeros: See :class:`Best`.
     """
 
     k: int = 4
+    zeros: Zeros = "few"
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ConfigError(f"the number of parents is 1 or more, but got {self.k}")
+        check_zeros(self.zeros)
 
     async def __call__(
         self,
@@ -79,7 +90,8 @@ class EachOfBest:
     ) -> tuple[tuple[Entry, ...], ...]:
         """Return one group per parent, the best parent first."""
         del current, rng
-        return tuple((entry,) for entry in trajectory.best(self.k)) or ((),)
+        best = best_shown(trajectory, self.k, self.zeros)
+        return tuple((entry,) for entry in best) or ((),)
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,10 @@ def print_trajectory(console: Console, trajectory: Trajectory, *, upward: bool =
             entry.candidate.id[:8],
             score + mark(evaluation.measured, evaluation.planned),
             f"{evaluation.measured}/{evaluation.planned}",
-            Text(one_line(entry.text, 2000) or "(empty)"),
+            Text(
+                ("(unreadable answers) " if trajectory.unreadable(entry) else "")
+                + (one_line(entry.text, 2000) or "(empty)")
+            ),
         )
     console.print(table)
     if any(entry.evaluation.partial for entry in trajectory):

@@ -26,6 +26,9 @@ from llmopt.api import prepare
 from llmopt.errors import RefusedError
 from llmopt.models.scripted import ScriptedModel
 from llmopt.part import generator
+from llmopt.parts.racing import Racing
+from llmopt.parts.rate import Halving
+from llmopt.parts.select import Best
 from llmopt.problem import Drawn
 from llmopt.search.journal import steps
 from llmopt.store import open_store
@@ -214,6 +217,28 @@ async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path
     _demand(sum(result.rejected.values()) > 0, "every refused text is counted with a reason")
 
 
+async def goes_on_from_the_best_first(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """Survivors, and a list of the best, are in the order of the estimates that are shown.
+
+    So they are where not all was measured on all items: in stages, and in a race.
+    """
+    for rate in (Halving((2, 4)), Racing(share=0.5)):
+        inside = folder / type(rate).__name__
+        inside.mkdir()
+        trajectory = await _grown(replace(algorithm, rate=rate), problem, inside)
+        current = algorithm.keep(trajectory)
+        survivors = [trajectory.estimate(entry) for entry in current]
+        _demand(survivors == sorted(survivors)[::-1], "keep gives the highest estimate first")
+        select = algorithm.select
+        if not isinstance(select, Best) or select.order == "random":
+            continue
+        draw = generator(3, trajectory.steps, "select")
+        for group in await select(trajectory, current, draw):
+            shown = [trajectory.estimate(entry) for entry in group]
+            claimed = sorted(shown, reverse=select.order == "descending")
+            _demand(shown == claimed, f"the list shown is {select.order}, as it claims")
+
+
 CHECKS: tuple[Check, ...] = (
     has_parts_of_their_kinds,
     is_told_by_its_repr,
@@ -223,6 +248,7 @@ CHECKS: tuple[Check, ...] = (
     asks_without_validation,
     resumes_exactly,
     survives_nonsense,
+    goes_on_from_the_best_first,
 )
 """All checks; each takes an algorithm, a problem that it supports, and an empty folder."""
 
