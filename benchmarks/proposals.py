@@ -206,7 +206,9 @@ def main() -> None:
     parser.add_argument("--record", type=Path)
     parser.add_argument("-o", dest="options", action="append", default=[], help="KEY=JSON")
     arguments = parser.parse_args()
-    options = {key: json.loads(value) for key, value in (o.split("=", 1) for o in arguments.options)}
+    options = {
+        key: json.loads(value) for key, value in (o.split("=", 1) for o in arguments.options)
+    }
     scorer = model_named(arguments.scorer)
     sums: dict[tuple[str, str, str], dict[int, list[Judged]]] = {}
     for optimizer_name in arguments.optimizers:
@@ -242,7 +244,9 @@ def main() -> None:
                                 file.write(json.dumps(about | record) + "\n")
     print("\nAll tasks together")
     for (optimizer_name, chosen, name), row in sums.items():
-        print(f"{optimizer_name:26} {chosen:12} {name:13} first {share(row[1])} last {share(row[4])}")
+        print(
+            f"{optimizer_name:26} {chosen:12} {name:13} first {share(row[1])} last {share(row[4])}"
+        )
 
 
 if __name__ == "__main__":
