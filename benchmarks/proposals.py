@@ -1,6 +1,6 @@
 """Are proposals usable? Per method, family, optimizer LLM and task, in the first and a later step.
 
-    python benchmarks/proposals.py --data-dir DATA --optimizers local/qwen2.5-coder-1.5b
+    python benchmarks/proposals.py --data-dir DATA --optimizer local/qwen2.5-coder-1.5b
 
 A search of four steps of eight draws is run for each cell on 20 training rows, with a small scorer
 LLM. A proposal is *usable* by rules that need no judgement: a text can be read from the reply and
@@ -10,8 +10,8 @@ adds no variety. *Variety* is the share of usable proposals of all steps that di
 30 % of their words from every usable one before them and from the start. Unusable ones are printed
 with the reason.
 
-``--record FILE`` appends every reply with what was read from it, as JSON Lines; with
-``--optimizers`` and the rest as it was, tests read them again without a model.
+``--record FILE`` appends every reply with what became of it, as JSON Lines: tests read such replies
+again without a model (``tests/recordings``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import argparse
 import asyncio
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +28,14 @@ from problems import problem
 
 import llmopt
 from llmopt.algorithms import algorithm_named, signature_of
-from llmopt.model import Traits
 from llmopt.models.registry import model_named
-from llmopt.part import Proposed
 from llmopt.problem import Refusal
 from llmopt.text import folded, word_distance
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
     from llmopt.model import Model
-    from llmopt.part import Brief, Propose
+    from llmopt.part import Brief, Propose, Proposed
     from llmopt.problems.prompting import PromptProblem
     from llmopt.search.run import Run
 
@@ -49,8 +47,13 @@ METHODS = (
 SIZES: dict[str, dict[str, Any]] = {
     "ape": {"parents": 4, "samples": 4},
     "protegi": {
-        **{"beam": 2, "groups": 1, "errors": 3, "reasons": 2, "edits": 2, "paraphrases": 1},
-        **{"selection": "everything"},
+        "beam": 2,
+        "groups": 1,
+        "errors": 3,
+        "reasons": 2,
+        "edits": 1,
+        "paraphrases": 1,
+        "selection": "everything",
     },
     "pe2": {"beam": 4},
     "evoprompt-ga": {"population": 8},
@@ -146,8 +149,6 @@ async def measured(
     asked: PromptProblem, algorithm: Algorithm, optimizer: Model, steps: int, seed: int
 ) -> Cell:
     """Search for some steps and judge what is proposed."""
-    from dataclasses import replace
-
     heard = Heard(algorithm.propose)
     found: dict[int, list[Judged]] = {}
     records = []
@@ -173,17 +174,12 @@ async def measured(
                 proposals = heard.steps[step] if step < len(heard.steps) else []
                 found[step] = [judged(one, run, asked, score) for one in proposals]
                 for proposed, one in zip(proposals, found[step], strict=True):
-                    records.append({"step": step, "reply": proposed.reply, "reason": one.reason})
+                    text = one.text if one.reason == "" else None
+                    records.append({"step": step, "reply": proposed.reply, "text": text})
                     if not one.reason:
                         far += apart(one.text, usable)
                         usable.append(one.text)
     return Cell(found, far / max(1, len(usable) - len(asked.starts)), records)
-
-
-def with_family(model: Model, family: str) -> str:
-    """Return the family to ask with: the wanted one, or the model's own."""
-    assert isinstance(model.traits, Traits)  # noqa: S101 - a model has traits
-    return family or model.traits.family
 
 
 def share(judgements: list[Judged]) -> str:
@@ -191,12 +187,29 @@ def share(judgements: list[Judged]) -> str:
     return f"{sum(not one.reason for one in judgements):3}/{len(judgements):<3}"
 
 
+def printed(name: str, cell: Cell, last: int) -> None:
+    """Print a cell: the shares, then what is not usable."""
+    first, later = (share(cell.steps.get(step, [])) for step in (1, last))
+    print(f"{name} first {first} last {later} variety {100 * cell.variety:4.0f} %")
+    for step, judgements in cell.steps.items():
+        for one in judgements:
+            if one.reason:
+                print(f"    step {step}: {one.reason}: {one.text[:160]!r}", flush=True)
+
+
+def recorded(path: Path, cell: Cell, about: dict[str, str]) -> None:
+    """Append the replies of a cell to a file."""
+    with path.open("a", encoding="utf-8") as file:
+        for record in cell.records:
+            file.write(json.dumps(about | record, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
     """Print a row per cell, the unusable proposals, and the sums per method."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--optimizers", nargs="+", default=["local/qwen2.5-coder-1.5b"])
-    parser.add_argument("--families", nargs="+", default=[""], help="default: the model's own")
+    parser.add_argument("--data-dir", type=Path, help="for tasks of the papers")
+    parser.add_argument("--optimizer", default="local/qwen2.5-coder-1.5b")
+    parser.add_argument("--family", default="", help="default: what suits the optimizer LLM")
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--scorer", default="local/smollm2-135m")
@@ -206,47 +219,31 @@ def main() -> None:
     parser.add_argument("--record", type=Path)
     parser.add_argument("-o", dest="options", action="append", default=[], help="KEY=JSON")
     arguments = parser.parse_args()
-    options = {
-        key: json.loads(value) for key, value in (o.split("=", 1) for o in arguments.options)
-    }
+    named = dict(option.split("=", 1) for option in arguments.options)
+    options = {key: json.loads(value) for key, value in named.items()}
     scorer = model_named(arguments.scorer)
-    sums: dict[tuple[str, str, str], dict[int, list[Judged]]] = {}
-    for optimizer_name in arguments.optimizers:
-        optimizer = scorer if optimizer_name == arguments.scorer else model_named(optimizer_name)
-        for family in arguments.families:
-            chosen = with_family(optimizer, family)
-            for task in arguments.tasks:
-                rows = (arguments.rows, 4, 4)
-                asked = problem(task, data_dir=arguments.data_dir, scorer=scorer, rows=rows)
-                for name in arguments.methods:
-                    algorithm = method(name, chosen, options)
-                    cell = asyncio.run(
-                        measured(asked, algorithm, optimizer, arguments.steps, arguments.seed)
-                    )
-                    first, last = cell.steps.get(1, []), cell.steps.get(arguments.steps, [])
-                    print(
-                        f"{optimizer_name:26} {chosen:12} {task:11} {name:13} first {share(first)} "
-                        f"last {share(last)} variety {100 * cell.variety:4.0f} %",
-                        flush=True,
-                    )
-                    for step, judgements in cell.steps.items():
-                        for one in judgements:
-                            if one.reason:
-                                print(f"    step {step}: {one.reason}: {one.text[:160]!r}")
-                    row = sums.setdefault((optimizer_name, chosen, name), {1: [], 4: []})
-                    row[1] += first
-                    row[4] += last
-                    if arguments.record:
-                        with arguments.record.open("a", encoding="utf-8") as file:
-                            for record in cell.records:
-                                about = {"optimizer": optimizer_name, "family": chosen}
-                                about |= {"task": task, "method": name}
-                                file.write(json.dumps(about | record) + "\n")
+    same = arguments.optimizer == arguments.scorer
+    optimizer = scorer if same else model_named(arguments.optimizer)
+    family = arguments.family or optimizer.traits.family
+    sums: dict[str, tuple[list[Judged], list[Judged]]] = {}
+    for task in arguments.tasks:
+        rows = (arguments.rows, 4, 4)
+        asked = problem(task, data_dir=arguments.data_dir, scorer=scorer, rows=rows)
+        for name in arguments.methods:
+            algorithm = method(name, family, options)
+            cell = asyncio.run(
+                measured(asked, algorithm, optimizer, arguments.steps, arguments.seed)
+            )
+            printed(f"{arguments.optimizer} {family} {task:11} {name:13}", cell, arguments.steps)
+            first, last = sums.setdefault(name, ([], []))
+            first += cell.steps.get(1, [])
+            last += cell.steps.get(arguments.steps, [])
+            if arguments.record:
+                about = {"optimizer": arguments.optimizer, "family": family, "task": task}
+                recorded(arguments.record, cell, about | {"method": name})
     print("\nAll tasks together")
-    for (optimizer_name, chosen, name), row in sums.items():
-        print(
-            f"{optimizer_name:26} {chosen:12} {name:13} first {share(row[1])} last {share(row[4])}"
-        )
+    for name, (first, last) in sums.items():
+        print(f"{arguments.optimizer} {family} {name:13} first {share(first)} last {share(last)}")
 
 
 if __name__ == "__main__":
