@@ -96,7 +96,7 @@ def built(named: NamedModel, *, offline: bool) -> Model:
 
     row = KNOWN.get(named.name.removeprefix("local/"))
     if offline and row:
-        traits = Traits(completion=True, family=row.family, slots=8, deadline=None)
+        traits = Traits(completion=True, family=row.family, slots=8, deadline=None, likelihood=True)
         return ScriptedModel(lambda call: call.text, traits=traits, identity=named.name)
     with Download(quiet=silenced()) as download:
         return named.built(download)

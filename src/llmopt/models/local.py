@@ -13,21 +13,26 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import InputError, MissingExtraError, RefusedError, TransientError
 from llmopt.model import Family, Traits
 from llmopt.models.faults import Redactor
+from llmopt.models.likelihood import Likelihoods
 from llmopt.models.weights import fingerprint
 from llmopt.models.wire import Dialect, read_reply, request_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmopt.types import Call, Reply
 
 _SILENT = -1  # llama.cpp's verbosity below its errors
 _SERVER = 500
 _SEEDS = 1 << 31
 _HEX = 16
+_NONE: Mapping[str, Any] = MappingProxyType({})
 _clean = Redactor()
 
 
@@ -87,7 +92,10 @@ class LocalModel:
         self._path = Path(path)
         self._shape = _Shape(threads or free_cores(), slots, context, settings or Settings())
         self.identity = f"local/{name}@{fingerprint(self._path)}"
-        self.traits = Traits(chat=True, completion=True, family=family, slots=slots, deadline=None)
+        self.traits = Traits(
+            completion=True, family=family, slots=slots, deadline=None, likelihood=True
+        )
+        self._likelihoods = Likelihoods()
         self._engine: Any = None
         self._loading = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -105,6 +113,8 @@ class LocalModel:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.traits.slots, "local-model")
         loop = asyncio.get_running_loop()
+        if call.answers:
+            return await loop.run_in_executor(self._threads, self._weigh, call)
         data = await loop.run_in_executor(self._threads, self._ask, call)
         return read_reply(data, call)
 
@@ -117,8 +127,12 @@ class LocalModel:
             self._engine = None
             await asyncio.to_thread(_released, self._path)
 
-    def _ask(self, call: Call) -> dict[str, Any]:
-        """Answer `call` in the current thread; return the decoded answer."""
+    def _weigh(self, call: Call) -> Reply:
+        """Return how likely the answers of `call` are, found out in the current thread."""
+        return self._likelihoods.reply(call, lambda fields: self._ask(call, fields))
+
+    def _ask(self, call: Call, fields: Mapping[str, Any] = _NONE) -> dict[str, Any]:
+        """Answer `call` in the current thread, with more `fields`; return the decoded answer."""
         with self._loading:
             if self._engine is None:
                 self._engine = _acquired(self._path, self._shape)
@@ -126,6 +140,7 @@ class LocalModel:
         body = request_of(call, Dialect())
         body["cache_prompt"] = self._shape.settings.reuse
         body["seed"] = int(call.key(self.identity)[:_HEX], _HEX) % _SEEDS
+        body |= fields
         handle = engine.handle_completions if call.prompt is not None else None
         try:
             data = (handle or engine.handle_chat_completions)(body)

@@ -19,7 +19,7 @@ from llmopt.api import prepare
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
 from llmopt.evidence.versus import groups_of
 from llmopt.models.absent import AbsentModel
-from llmopt.problem import Controlled
+from llmopt.problem import Controlled, check_scorer
 from llmopt.problems.prompting import PromptProblem
 from llmopt.report.convergence import Converged, Line, course_of, lines_of
 from llmopt.report.sweeping import SweepView
@@ -295,6 +295,7 @@ def _check(cell: Cell, pool: Pool, jobs: int) -> None:
         problem, options = cell.settings.built_problem(), cell.settings.options()
         models = models_of(cell, pool)
         options["algorithm"].check(problem, models.get("optimizer", AbsentModel()))
+        check_scorer(problem, models.get("scorer"))
     except InputError as error:
         raise ConfigError(f"the cell {cell.label!r} of the sweep: {error}") from error
     if isinstance(problem, PromptProblem) and not problem.items("test"):
