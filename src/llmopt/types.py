@@ -219,7 +219,7 @@ class Call:
     def key(self, model: str) -> str:
         """Return the name under which the reply of `model` to this call is stored."""
         # Written out, because this is done for every call and asdict takes most of its time.
-        content = {
+        content: dict[str, Any] = {
             "schema": 1,
             "model": model,
             "messages": [[message.role, message.content] for message in self.messages],
@@ -250,7 +250,7 @@ class Call:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :func:`to_json` wrote, already decoded."""
         messages = tuple(Message(**m) for m in data["messages"])
-        lists = {key: tuple(data[key]) for key in ("stop", "answers") if key in data}
+        lists = {"stop": tuple(data["stop"]), "answers": tuple(data.get("answers", ()))}
         return cls(**{**data, "messages": messages, **lists})
 
 
