@@ -170,7 +170,7 @@ async def main() -> None:
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=free_cores())
-    parser.add_argument("--poll", type=int, default=Settings().poll)
+    parser.add_argument("--spins", type=int, default=Settings().spins)
     parser.add_argument("--busy", type=int, default=0)
     arguments = parser.parse_args()
     for name in arguments.model or ["local/smollm2-135m"]:
@@ -180,7 +180,7 @@ async def main() -> None:
             named._path,  # noqa: SLF001 - the same file with other settings
             name,
             threads=arguments.threads,
-            settings=Settings(poll=arguments.poll),
+            settings=Settings(spins=arguments.spins),
         )
         with beside(arguments.busy):
             found = await measured(model, arguments.items, arguments.rounds)

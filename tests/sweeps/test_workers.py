@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,6 @@ from llmopt.store import open_store
 from llmopt.sweeps.grid import Sweep, sweep_of
 from llmopt.sweeps.sweep import Swept, run_sweep
 from llmopt.sweeps.workers import Workers, shares_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="no process gets its own cores here"
@@ -121,7 +119,7 @@ def test_they_find_what_one_process_finds(folder: Path) -> None:
 def test_cores_are_shared_out() -> None:
     cores = sorted(os.sched_getaffinity(0))
     assert shares_of(1) == [cores]
-    assert sorted(sum(shares_of(len(cores)), [])) == cores
+    assert sorted(core for own in shares_of(len(cores)) for core in own) == cores
     with pytest.raises(ConfigError, match=f"got jobs = {len(cores) + 1} for {len(cores)}"):
         shares_of(len(cores) + 1)
 
@@ -166,7 +164,7 @@ def test_errors_go_from_process_to_process(error: LlmoptError) -> None:
 
 
 def alive(pids: set[str]) -> set[str]:
-    return {pid for pid in pids if os.path.exists(f"/proc/{pid}")}
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
 
 
 def begun(folder: Path, number: int) -> subprocess.Popen[str]:

@@ -11,6 +11,7 @@ import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +25,7 @@ from llmopt.models.weights import fingerprint
 from llmopt.models.wire import Dialect, read_reply, request_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from llmopt.types import Call, Reply
 
@@ -32,6 +33,7 @@ _SILENT = -1  # llama.cpp's verbosity below its errors
 _SERVER = 500
 _SEEDS = 1 << 31
 _HEX = 16
+_SPINS = "GOMP_SPINCOUNT"  # of GNU's OpenMP library, which the engine's wheels for Linux load
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _clean = Redactor()
 
@@ -41,7 +43,10 @@ class Settings:
     """How llama.cpp runs; measured choices, in one place.
 
     Attributes:
-        poll: How busily its threads wait, from 0 (asleep) to 100.
+        poll: How busily its threads wait, from 0 (asleep) to 100, in builds without OpenMP.
+        spins: How often they look before they sleep, in builds with OpenMP. Its own 300,000 are
+            milliseconds at each of hundreds of places in a token: on a busy machine, threads
+            then wait for one that cannot run because they wait.
         batch: Most tokens of prompts that are read at once.
         unified: Whether the slots share one memory for what was read.
         spare_cache_mib: Memory for prompts of slots that were given to others; 0 for none.
@@ -51,6 +56,7 @@ class Settings:
     """
 
     poll: int = 50
+    spins: int = 1000
     batch: int = 2048
     unified: bool = True
     spare_cache_mib: int = 0
@@ -239,10 +245,27 @@ def _released(path: Path) -> None:
             del _engines[key]
 
 
+@contextmanager
+def _waits(spins: int) -> Iterator[None]:
+    """Let threads of the OpenMP library that is loaded meanwhile sleep after so many looks.
+
+    It reads the environment as it is loaded, once in a process; what the user has set stays.
+    """
+    if any(name in os.environ for name in (_SPINS, "OMP_WAIT_POLICY")):
+        yield
+        return
+    os.environ[_SPINS] = str(spins)
+    try:
+        yield
+    finally:
+        del os.environ[_SPINS]
+
+
 def _started(path: Path, shape: _Shape) -> Any:
     """Load a file into a new engine."""
     try:
-        import xllamacpp
+        with _waits(shape.settings.spins):
+            import xllamacpp
     except ModuleNotFoundError as error:
         raise MissingExtraError("a local model", "local") from error
     except ImportError as error:
