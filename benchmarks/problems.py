@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 TASKS = Path(__file__).parent / "tasks"
 """The folder of the benchmarks' own data."""
 
-_MAX_LENGTH = 400  # characters of an instruction
 _WORD = Asking(max_tokens=8, stop=(".", ",", "\n"))
 _OPTION = Asking(max_tokens=8)  # no stop texts: "(A)" may follow a line end or a full stop
 
@@ -83,6 +82,7 @@ class Task:
         target: The column with the answers, where the source is a file.
         prompt: A layout of its own; else the instruction stands on the line before the input.
         balanced: Whether scores are balanced accuracy.
+        longest: Characters of an instruction.
     """
 
     source: Path | str
@@ -95,6 +95,7 @@ class Task:
     target: str = "label"
     prompt: str = ""
     balanced: bool = True
+    longest: int = 400
 
 
 PROBLEMS: Mapping[str, Task] = {
@@ -112,6 +113,7 @@ PROBLEMS: Mapping[str, Task] = {
         metric="choice",
         asking=_WORD,
         rows=(100, 100, 200),
+        longest=200,
     ),
     "movies": Task(
         source=TASKS / "movies.csv",
@@ -127,6 +129,7 @@ PROBLEMS: Mapping[str, Task] = {
         metric="choice",
         asking=_WORD,
         rows=(80, 80, 160),
+        longest=200,
         prompt="{instruction}\n\n{input}",
     ),
     "tickets": Task(
@@ -145,6 +148,7 @@ PROBLEMS: Mapping[str, Task] = {
         metric="choice",
         asking=Asking(max_tokens=12, stop=("\n",)),
         rows=(40, 35, 75),
+        longest=200,
     ),
     "hyperbaton": Task(
         source="bbh/hyperbaton",
@@ -256,7 +260,7 @@ def problem(
         "prompt": task.prompt,
         "balanced": task.balanced,
         "asking": task.asking,
-        "filters": Filters(max_length=_MAX_LENGTH),
+        "filters": Filters(max_length=task.longest),
         "scorer": scorer,
     }
     if isinstance(task.source, Path):

@@ -17,7 +17,7 @@ from llmopt.evidence.verdict import Evidence
 from llmopt.models.layers.ledger import Ledger
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
-from llmopt.problem import judge_of, judged, optimum_of
+from llmopt.problem import check_scorer, judge_of, judged, optimum_of
 from llmopt.report.progress import View
 from llmopt.roles import Models
 from llmopt.search.curve import check_validation
@@ -102,6 +102,7 @@ async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
         proposing=algorithm.needs_model,
         embedder=algorithm.embedder,
     )
+    check_scorer(problem, models.scorer)
     if control:
         control.check(problem, models.optimizer)
     problem = judged(problem, models.judge)  # it is the same run only with the same judge

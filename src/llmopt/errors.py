@@ -26,7 +26,7 @@ Messages follow one pattern: ``<what> is <rule>, but got <value>; <what to do>``
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,16 @@ class LlmoptError(Exception):
     """Root of the tree; catch this to catch everything llmopt raises on purpose."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it go from one process to another, whatever its kind is made of."""
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[LlmoptError], args: tuple[Any, ...], state: dict[str, Any]) -> LlmoptError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class InputError(LlmoptError):

@@ -31,6 +31,7 @@ class Traits:
             process, which is never asked twice in vain.
         endpoint: Where it is reached; models of one endpoint share its slots and rates. Empty:
             the model shares with nobody.
+        likelihood: Whether it tells how likely given answers are (`Call.answers`).
     """
 
     chat: bool = True
@@ -39,6 +40,7 @@ class Traits:
     slots: int = 64
     deadline: float | None = DEADLINE
     endpoint: str = ""
+    likelihood: bool = False
 
 
 def attempt_seconds(traits: Traits) -> float:

@@ -143,6 +143,19 @@ class Controlled(Protocol):
 
 
 @runtime_checkable
+class Demanding(Protocol):
+    """A problem that not every scorer LLM can measure."""
+
+    def check_scorer(self, scorer: Model) -> None:
+        """Refuse a scorer LLM that cannot.
+
+        Raises:
+            InputError: It cannot; nothing was paid.
+        """
+        ...
+
+
+@runtime_checkable
 class Judged(Protocol):
     """A problem that can have its answers judged by a language model."""
 
@@ -224,6 +237,16 @@ class Known(Protocol):
 def optimum_of(problem: Problem) -> float | None:
     """Return the best score that a problem can give, where that is known."""
     return problem.optimum if isinstance(problem, Known) else None
+
+
+def check_scorer(problem: Problem, scorer: Model | None) -> None:
+    """Refuse a scorer LLM that a problem cannot be measured with.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if scorer is not None and isinstance(problem, Demanding):
+        problem.check_scorer(scorer)
 
 
 def judge_of(problem: Problem) -> object:

@@ -179,6 +179,8 @@ class Call:
         max_tokens: Upper bound of generated tokens.
         stop: Texts that end the generation; they are not part of the reply.
         sample: Number of the draw; equal calls with different numbers are different draws.
+        answers: Texts whose likelihood as the reply is wanted instead of a generated text, two or
+            more. Only models whose traits say so take such a call; `max_tokens` is 1 then.
     """
 
     role: Role
@@ -188,6 +190,7 @@ class Call:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     sample: int = 0
+    answers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if bool(self.messages) == (self.prompt is not None):
@@ -216,7 +219,7 @@ class Call:
     def key(self, model: str) -> str:
         """Return the name under which the reply of `model` to this call is stored."""
         # Written out, because this is done for every call and asdict takes most of its time.
-        content = {
+        content: dict[str, Any] = {
             "schema": 1,
             "model": model,
             "messages": [[message.role, message.content] for message in self.messages],
@@ -226,11 +229,13 @@ class Call:
             "stop": self.stop,
             "sample": self.sample,
         }
+        if self.answers:  # not otherwise: replies that are stored keep their names
+            content["answers"] = self.answers
         return digest(canonical(content))
 
     def plain(self) -> dict[str, Any]:
         """Return what :func:`to_json` writes; by hand, as in :meth:`key`."""
-        return {
+        made: dict[str, Any] = {
             "role": self.role,
             "messages": [{"role": m.role, "content": m.content} for m in self.messages],
             "prompt": self.prompt,
@@ -239,12 +244,14 @@ class Call:
             "stop": self.stop,
             "sample": self.sample,
         }
+        return {**made, "answers": self.answers} if self.answers else made
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :func:`to_json` wrote, already decoded."""
         messages = tuple(Message(**m) for m in data["messages"])
-        return cls(**{**data, "messages": messages, "stop": tuple(data["stop"])})
+        lists = {"stop": tuple(data["stop"]), "answers": tuple(data.get("answers", ()))}
+        return cls(**{**data, "messages": messages, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,17 +293,21 @@ class Reply:
         usage: Tokens of this call (``calls`` is 1).
         finish: Why generation ended: ``stop``, ``length``, or the provider's own word.
         reasoning: Reasoning text that the provider gave apart from the answer.
+        likelihoods: Natural logarithms of the probabilities of `Call.answers`, in their order,
+            up to a number that they share; empty where none were asked for. The text is the
+            likeliest answer then.
     """
 
     text: str
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     finish: str = "stop"
     reasoning: str = ""
+    likelihoods: tuple[float, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what :func:`to_json` writes; by hand, because asdict takes long."""
         usage = self.usage
-        return {
+        made = {
             "text": self.text,
             "usage": {
                 "calls": usage.calls,
@@ -307,8 +318,10 @@ class Reply:
             "finish": self.finish,
             "reasoning": self.reasoning,
         }
+        return {**made, "likelihoods": self.likelihoods} if self.likelihoods else made
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :func:`to_json` wrote, already decoded."""
-        return cls(**{**data, "usage": Usage(**data["usage"])})
+        likelihoods = tuple(data.get("likelihoods", ()))
+        return cls(**{**data, "usage": Usage(**data["usage"]), "likelihoods": likelihoods})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from llmopt.errors import InputError, RefusedError, TransientError
-from llmopt.models.local import LocalModel, _checked, free_cores
+from llmopt.models.local import LocalModel, _checked, _waits, free_cores
 from llmopt.models.registry import model_named
 from llmopt.testing.models import MODEL_TRUTHS, chat
 from llmopt.types import Call, Message
@@ -192,8 +193,22 @@ def test_a_base_model_stops_at_its_own_texts_too(tmp_path: Path) -> None:
     path.write_bytes(b"GGUF")
     model = LocalModel(path, "base", chat=False, stop=("\nQ:",))
     engine = model._engine = Listening()
-    model._ask([Call("optimizer", prompt="1, 2,", stop=("9",))])
-    model._ask([Call("scorer", prompt="1, 2,")])
-    model._ask([chat("Hello")])
+    model._ask(Call("optimizer", prompt="1, 2,", stop=("9",)))
+    model._ask(Call("scorer", prompt="1, 2,"))
+    model._ask(chat("Hello"))
     assert [body.get("stop") for body in engine.asked] == [["9", "\nQ:"], ["\nQ:"], None]
     assert not model.traits.chat
+
+
+def test_threads_sleep_soon_where_the_user_says_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the OpenMP library reads when it is loaded does not stay in the environment."""
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    with _waits(7):
+        assert os.environ["GOMP_SPINCOUNT"] == "7"
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    with _waits(7):
+        assert "GOMP_SPINCOUNT" not in os.environ

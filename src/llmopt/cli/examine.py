@@ -52,6 +52,7 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
     optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
     try:
         algorithm.check(problem, optimizer)
+        problem.check_scorer(scorer)
         planned = algorithm.steps(problem, run.steps)
         steps = f"{_count(planned, 'step')} of {algorithm.name}"
         findings.passed("configuration", f"{steps}, seed {run.seed}")
@@ -180,6 +181,8 @@ async def _metric(problem: PromptProblem, named: str) -> str:
     name = type(problem.metric).__name__.lower() if named == "auto" else named
     chosen = ", which suits the answers" if named == "auto" else ""
     weighted = "; every class counts the same" if problem.balanced else ""
+    if problem.asking.answer == "likelihood":
+        return f"{name}{chosen}; a score is the probability of the expected answer{weighted}"
     scored = problem.metric(item.target, item)
     if not isinstance(scored, Scored):
         scored = await scored

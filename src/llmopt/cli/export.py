@@ -79,6 +79,12 @@ def export(
             "format has the first call. The format json has both.",
             err=True,
         )
+    if problem and problem.asking.answer == "likelihood":
+        click.echo(
+            "Note: answers were read from their likelihood, without generating text; where text "
+            "is generated, scores differ.",
+            err=True,
+        )
 
 
 def _form(form: str, *, as_json: bool) -> str:

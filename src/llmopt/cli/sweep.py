@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 @click.argument("config", metavar="SWEEP.toml|RECIPE")
 @click.option("--name", help="Name of the sweep; default: what the file says, or its own name.")
 @data_dir_option
-@click.option("--jobs", type=int, default=1, show_default=True, help="Cells at once.")
+@click.option(
+    "--jobs",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Cells at once; with a model in this process, each in a process with its own cores.",
+)
 @click.option("--csv", "table", metavar="FILE", help="Write the table to a CSV file, too.")
 @click.option("--list", "listing", is_flag=True, help="List cells and estimated calls; do nothing.")
 @run_options

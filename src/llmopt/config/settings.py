@@ -108,6 +108,7 @@ class Settings(Table):
                 scorer.max_tokens,
                 tuple(scorer.stop),
                 scorer.again,
+                scorer.answer,
             ),
             "filters": Filters(
                 table.max_length, table.digits, table.last_full_stop, table.copied_words

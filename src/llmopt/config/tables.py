@@ -168,6 +168,7 @@ class ScorerTable(ModelTable):
     max_tokens: int = Field(default=0, ge=0)
     stop: list[str] = Field(default_factory=list)
     again: bool = False
+    answer: Literal["text", "likelihood"] = "text"
 
 
 class JudgeTable(ModelTable):

@@ -20,7 +20,7 @@ from llmopt.evidence.versus import groups_of
 from llmopt.models.layers.ring import Ring
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
-from llmopt.problem import judge_of, judged
+from llmopt.problem import check_scorer, judge_of, judged
 from llmopt.problems.prompting import PromptProblem
 from llmopt.report.progress import View
 from llmopt.roles import Models
@@ -182,6 +182,7 @@ async def evaluate_async(
     models = None
     if asked is not None:
         models = Models(_for_scorer(options), asked, judge_of(problem))
+        check_scorer(problem, models.scorer)
         # It is the same evaluation only with the same judge LLM.
         plan = replace(plan, problem=judged(problem, models.judge))
     async with contextlib.AsyncExitStack() as stack:

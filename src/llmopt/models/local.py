@@ -11,26 +11,34 @@ import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmopt.errors import InputError, MissingExtraError, RefusedError, TransientError
 from llmopt.model import Family, Traits
 from llmopt.models.draws import Draws
 from llmopt.models.faults import Redactor
+from llmopt.models.likelihood import Likelihoods
 from llmopt.models.weights import fingerprint
 from llmopt.models.wire import Dialect, read_reply, request_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from llmopt.types import Call, Reply
+
+G = TypeVar("G")
+T = TypeVar("T")
 
 _SILENT = -1  # llama.cpp's verbosity below its errors
 _SERVER = 500
 _SEEDS = 1 << 31
 _HEX = 16
+_SPINS = "GOMP_SPINCOUNT"  # of GNU's OpenMP library, which the engine's wheels for Linux load
+_NONE: Mapping[str, Any] = MappingProxyType({})
 _clean = Redactor()
 
 
@@ -39,7 +47,10 @@ class Settings:
     """How llama.cpp runs; measured choices, in one place.
 
     Attributes:
-        poll: How busily its threads wait, from 0 (asleep) to 100.
+        poll: How busily its threads wait, from 0 (asleep) to 100, in builds without OpenMP.
+        spins: How often they look before they sleep, in builds with OpenMP. Its own 300,000 are
+            milliseconds at each of hundreds of places in a token: on a busy machine, threads
+            then wait for one that cannot run because they wait.
         batch: Most tokens of prompts that are read at once.
         unified: Whether the slots share one memory for what was read.
         spare_cache_mib: Memory for prompts of slots that were given to others; 0 for none.
@@ -49,6 +60,7 @@ class Settings:
     """
 
     poll: int = 50
+    spins: int = 1000
     batch: int = 2048
     unified: bool = True
     spare_cache_mib: int = 0
@@ -96,12 +108,20 @@ class LocalModel:
         self._path = Path(path)
         self._shape = _Shape(threads or free_cores(), slots, context, settings or Settings())
         self.identity = f"local/{name}@{fingerprint(self._path)}"
-        self.traits = Traits(chat=chat, completion=True, family=family, slots=slots, deadline=None)
+        self.traits = Traits(
+            chat=chat,
+            completion=True,
+            family=family,
+            slots=slots,
+            deadline=None,
+            likelihood=True,
+        )
         self._stop = stop
+        self._likelihoods = Likelihoods()
         self._engine: Any = None
         self._loading = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
-        self._draws = Draws(slots, self._answered)
+        self._draws = Draws(slots, self._drawn)
 
     def __repr__(self) -> str:
         return f"LocalModel({str(self._path)!r}, {self.identity!r})"
@@ -113,16 +133,21 @@ class LocalModel:
             MissingExtraError: xllamacpp is not installed.
             InputError: llama.cpp cannot load the file.
         """
-        sampled = call.temperature > 0
-        answer = await self._draws.answer(call) if sampled else (await self._answered([call]))[0]
-        return read_reply(answer, call)
+        if call.answers:
+            return await self._in_thread(self._weigh, call)
+        if call.temperature > 0:
+            return read_reply(await self._draws.answer(call), call)
+        return read_reply(await self._in_thread(self._ask, call), call)
 
-    async def _answered(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    async def _drawn(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
         """Return one decoded answer per call; they differ in their sample number alone."""
+        return await self._in_thread(self._draw, calls)
+
+    async def _in_thread(self, work: Callable[[G], T], given: G) -> T:
+        """Do some work in a thread of the model's own."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.traits.slots, "local-model")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._ask, calls)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, given)
 
     async def close(self) -> None:
         """Wait for calls on their way and release the engine when nobody else uses it."""
@@ -133,21 +158,29 @@ class LocalModel:
             self._engine = None
             await asyncio.to_thread(_released, self._path)
 
-    def _ask(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+    def _weigh(self, call: Call) -> Reply:
+        """Return how likely the answers of `call` are, found out in the current thread."""
+        return self._likelihoods.reply(call, lambda fields: self._ask(call, fields))
+
+    def _draw(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
         """Answer calls that differ in their sample number alone, in the current thread."""
+        call, draws = calls[0], len(calls)
+        # Such a request tells the usage of one draw; the tokens it lists are counted instead.
+        many = {"n": draws, "logprobs": True if call.prompt is None else 1}
+        return _each(self._ask(call, many if draws > 1 else _NONE), draws)
+
+    def _ask(self, call: Call, fields: Mapping[str, Any] = _NONE) -> dict[str, Any]:
+        """Answer `call` in the current thread, with more `fields`; return the decoded answer."""
         with self._loading:
             if self._engine is None:
                 self._engine = _acquired(self._path, self._shape)
             engine = self._engine
-        call = calls[0]
         body = request_of(call, Dialect())
         body["cache_prompt"] = self._shape.settings.reuse
         body["seed"] = int(call.key(self.identity)[:_HEX], _HEX) % _SEEDS
         if self._stop and call.prompt is not None:
             body["stop"] = [*call.stop, *self._stop]
-        if len(calls) > 1:
-            # Such a request tells the usage of one draw; the tokens it lists are counted instead.
-            body |= {"n": len(calls), "logprobs": True if call.prompt is None else 1}
+        body |= fields
         handle = engine.handle_completions if call.prompt is not None else None
         try:
             data = (handle or engine.handle_chat_completions)(body)
@@ -156,7 +189,7 @@ class LocalModel:
                 f"a call is one that {self.identity} can answer, but llama.cpp said: "
                 f"{_clean(str(error))}; check the call's texts and parameters"
             ) from error
-        return _each(_checked(data, self.identity), len(calls))
+        return _checked(data, self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +299,27 @@ def _released(path: Path) -> None:
             del _engines[key]
 
 
+@contextmanager
+def _waits(spins: int) -> Iterator[None]:
+    """Let threads of the OpenMP library that is loaded meanwhile sleep after so many looks.
+
+    It reads the environment as it is loaded, once in a process; what the user has set stays.
+    """
+    if any(name in os.environ for name in (_SPINS, "OMP_WAIT_POLICY")):
+        yield
+        return
+    os.environ[_SPINS] = str(spins)
+    try:
+        yield
+    finally:
+        del os.environ[_SPINS]
+
+
 def _started(path: Path, shape: _Shape) -> Any:
     """Load a file into a new engine."""
     try:
-        import xllamacpp
+        with _waits(shape.settings.spins):
+            import xllamacpp
     except ModuleNotFoundError as error:
         raise MissingExtraError("a local model", "local") from error
     except ImportError as error:

@@ -26,6 +26,7 @@ from llmopt.errors import (
 )
 from llmopt.model import Traits, attempt_seconds
 from llmopt.models.faults import Redactor, fault_of_status
+from llmopt.models.likelihood import likelihood_fields, read_likelihoods
 from llmopt.models.presets import OPENAI
 from llmopt.models.wire import read_reply, read_usage, read_vectors, request_of
 from llmopt.types import Usage, canonical, digest
@@ -92,7 +93,9 @@ class OpenAIModel:
         url = base_url or _usual_url(preset)
         self._base = checked_url(url)
         self._where = urlunsplit(self._base._replace(query=""))
-        self.traits = replace(traits or Traits(), endpoint=self._where)
+        self.traits = replace(
+            traits or Traits(), endpoint=self._where, likelihood=self.dialect.logprobs
+        )
         self.identity = f"{preset.name}/{model}@{self._where}{_variant(self._base.query)}"
         usual = urlsplit(preset.base_url).hostname
         needed = preset.needs_key and usual in (None, self._base.hostname)
@@ -114,6 +117,9 @@ class OpenAIModel:
 
     async def complete(self, call: Call) -> Reply:
         """See `llmopt.model.Model.complete`."""
+        if call.answers:
+            data = await self.answer(call, **likelihood_fields(call))
+            return read_likelihoods(data, call, self._where)
         return read_reply(await self.answer(call), call)
 
     async def answer(self, call: Call, **fields: Any) -> dict[str, Any]:

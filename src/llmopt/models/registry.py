@@ -281,11 +281,20 @@ def traits_unfetched(name: str) -> Traits | None:
     if provider != "local":
         return None
     if rest.startswith(PREFIX):
-        return None if cached_path(rest) else Traits(completion=True, slots=_SLOTS, deadline=None)
+        if cached_path(rest):
+            return None
+        return Traits(completion=True, slots=_SLOTS, deadline=None, likelihood=True)
     row = KNOWN.get(rest)
     if row is None:
         return None
-    return Traits(chat=row.chat, completion=True, family=row.family, slots=row.slots, deadline=None)
+    return Traits(
+        chat=row.chat,
+        completion=True,
+        family=row.family,
+        slots=row.slots,
+        deadline=None,
+        likelihood=True,
+    )
 
 
 def _function(path: str) -> Callable[[Call], str]:

@@ -100,4 +100,5 @@ class ReplayModel:
             completion=any(traits.completion for traits in all_of),
             family=leading.family,
             deadline=None,
+            likelihood=any(traits.likelihood for traits in all_of),
         )

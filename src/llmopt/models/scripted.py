@@ -18,8 +18,8 @@ class ScriptedModel:
     """Answers each call with what a function says, and counts the calls.
 
     Args:
-        answer: Gives the reply's text for a call. To fail on purpose it raises, as a provider
-            would: `TransientError`, `RefusedError`.
+        answer: Gives the reply's text for a call, or the whole reply. To fail on purpose it
+            raises, as a provider would: `TransientError`, `RefusedError`.
         traits: What the model claims to do; default: chats and raw completions.
         identity: Part of the key of stored replies; models that answer differently need
             different ones.
@@ -31,7 +31,7 @@ class ScriptedModel:
 
     def __init__(
         self,
-        answer: Callable[[Call], str],
+        answer: Callable[[Call], str | Reply],
         *,
         traits: Traits | None = None,
         identity: str = "scripted",
@@ -49,6 +49,8 @@ class ScriptedModel:
         if self._latency > 0:
             await asyncio.sleep(self._latency)
         text: object = self._answer(call)
+        if isinstance(text, Reply):
+            return text
         if not isinstance(text, str):  # a function named in a configuration is checked by nobody
             raise RefusedError(
                 f"the function of a scripted model returns a text, but gave {text!r:.100}"

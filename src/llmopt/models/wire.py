@@ -38,6 +38,7 @@ class Dialect:
         system: The role under which a system message is sent.
         seed: Name of the field for the seed of a draw; empty where none is sent.
         many: Whether several answers may be asked for at once (``n``).
+        logprobs: Whether the probabilities of tokens may be asked for.
     """
 
     length: str = "max_tokens"
@@ -46,6 +47,7 @@ class Dialect:
     system: Literal["system", "developer"] = "system"
     seed: str = ""
     many: bool = True
+    logprobs: bool = True
 
 
 # The first pattern that matches the model's name without its owner ("openai/o3" is "o3").
@@ -53,15 +55,25 @@ _DIALECTS: tuple[tuple[re.Pattern[str], Dialect], ...] = (
     (re.compile(r"gpt-5[\w.]*-chat"), Dialect("max_completion_tokens")),
     (
         re.compile(r"(o1|o3|o4|gpt-5)"),
-        Dialect("max_completion_tokens", temperature=False, stop=False, system="developer"),
+        Dialect(
+            "max_completion_tokens",
+            temperature=False,
+            stop=False,
+            system="developer",
+            logprobs=False,
+        ),
     ),
     # From version 4.7 on, Claude answers any temperature but its own with an error.
     (
         re.compile(r"claude-(?:mythos|[a-z]+-(?:4[.-][7-9]|[5-9])(?!\d))"),
-        Dialect(temperature=False),
+        Dialect(temperature=False, logprobs=False),
     ),
+    (re.compile(r"claude-"), Dialect(logprobs=False)),
     # Grok's reasoning models answer stop texts with an error.
-    (re.compile(r"grok-(?!.*non-reasoning)(?:3-mini|[4-9]|code)"), Dialect(stop=False)),
+    (
+        re.compile(r"grok-(?!.*non-reasoning)(?:3-mini|[4-9]|code)"),
+        Dialect(stop=False, logprobs=False),
+    ),
 )
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.answers.reading import before_next_question
+from llmopt.problems.closed import closed
 from llmopt.problems.metrics import Boolean, Brackets, Choice, Number, Options, Words
 from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.problems.metrics import Metric
+    from llmopt.types import Item
 
 Mode = Literal["auto", "chat", "completion"]
+Answer = Literal["text", "likelihood"]
 
 AGAIN_TOKENS = 50
 """Longest answer of the second round, in tokens (OPRO, section 4)."""
@@ -46,6 +50,13 @@ class Asking:
             first prompt, its first answer up to a following question, and a short cue. What is
             scored is the second answer, of at most 50 tokens (OPRO, section 4). This doubles the
             calls; it is the same for every model (GPO, G17).
+        answer: Whether the answer is read from the text that the model generates, or from how
+            likely it finds each of a closed set of answers. That takes one token, and a score is
+            the probability of the expected answer among them instead of 0 or 1; `temperature`
+            is 0 then, and `max_tokens` and `stop` do not matter.
+
+    Raises:
+        ConfigError: These do not go together.
     """
 
     mode: Mode = "auto"
@@ -53,19 +64,49 @@ class Asking:
     max_tokens: int = 0
     stop: tuple[str, ...] = ()
     again: bool = False
+    # Not in the repr, which runs are compared by: those that began before it was there go on.
+    answer: Answer = field(default="text", repr=False)
 
-    def first(self, prompt: str, scorer: Model, metric: Metric) -> Call:
-        """Return the call that asks with a prompt."""
+    def __post_init__(self) -> None:
+        if self.answer not in get_args(Answer):
+            raise UnknownNameError("scorer.answer", self.answer, get_args(Answer))
+        if self.answer == "likelihood" and (self.again or self.temperature):
+            got = "scorer.again" if self.again else f"scorer.temperature = {self.temperature:g}"
+            raise ConfigError(
+                f"an answer that is read from its likelihood is asked for once, at temperature 0, "
+                f'but got {got}; leave it out, or set scorer.answer = "text"'
+            )
+
+    def check(self, scorer: Model) -> None:
+        """Refuse a scorer LLM that cannot be asked like this.
+
+        Raises:
+            ConfigError: It does not tell how likely answers are.
+        """
+        if self.answer == "likelihood" and not scorer.traits.likelihood:
+            raise ConfigError(
+                f'scorer.answer = "likelihood" needs a model that tells how likely an answer is: '
+                "one in this process, or an OpenAI-compatible endpoint with logprobs, but got "
+                f'{scorer.identity}; set scorer.answer = "text", or take another model'
+            )
+
+    def first(self, prompt: str, scorer: Model, metric: Metric, item: Item) -> Call:
+        """Return the call that asks with a prompt for the answer to an item."""
         chat = scorer.traits.chat if self.mode == "auto" else self.mode == "chat"
-        return Call(
+        asked = Call(
             role="scorer",
             messages=(Message("user", prompt),) if chat else (),
             prompt=None if chat else prompt,
             temperature=self.temperature,
-            max_tokens=self.max_tokens
-            or (_NUMBER_TOKENS if isinstance(metric, Number) else _TOKENS),
-            stop=self.stop,
         )
+        if self.answer == "text":
+            return self.spoken(asked, metric)
+        return replace(asked, max_tokens=1, answers=closed(metric, item).texts)
+
+    def spoken(self, call: Call, metric: Metric) -> Call:
+        """Return a call as it asks for a text, whether it asks for one or for likelihoods."""
+        usual = _NUMBER_TOKENS if isinstance(metric, Number) else _TOKENS
+        return replace(call, max_tokens=self.max_tokens or usual, stop=self.stop, answers=())
 
     def second(self, first: Call, answer: str, metric: Metric) -> Call | None:
         """Return the call that asks for the final answer alone, or None where it is not wanted.

@@ -7,23 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from llmopt.errors import ConfigError, DataError
+from llmopt.errors import ConfigError
 from llmopt.problem import Description, Exemplar, Refusal
 from llmopt.problems.asking import Asking
+from llmopt.problems.choosing import chosen_metric
+from llmopt.problems.closed import check_closed, closed
 from llmopt.problems.datasets import load
 from llmopt.problems.filters import Filters
 from llmopt.problems.guards import Invariants, Leaks
 from llmopt.problems.judge import Judge
 from llmopt.problems.layouts import Layout, layout
-from llmopt.problems.metrics import (
-    Choice,
-    Metric,
-    Number,
-    Scored,
-    check_targets,
-    default_metric,
-    metric_named,
-)
+from llmopt.problems.metrics import Choice, Metric, Number, Scored
 from llmopt.problems.rows import Rows, from_rows
 from llmopt.problems.signatures import instruction_of
 from llmopt.problems.splits import Splits, balance, check_disjoint, split
@@ -193,7 +187,9 @@ class PromptProblem:
         """
         check_disjoint(splits)
         items = (*splits.train, *splits.validation, *splits.test)
-        chosen = _metric(metric, choices, items)
+        chosen = chosen_metric(metric, choices, items)
+        if asking and asking.answer == "likelihood":
+            check_closed(chosen)
         if judge is not None and not isinstance(chosen, Judge):
             raise ConfigError(
                 f"a judge LLM is asked by the metric 'judge' alone, but got one for {chosen!r}; "
@@ -258,6 +254,7 @@ class PromptProblem:
             "metric": repr(self.metric),
             "prompt": self.prompt.text,
             "asking": repr(self.asking),
+            **({} if self.asking.answer == "text" else {"answer": self.asking.answer}),
             "filters": repr(self.filters),
             "invariants": repr(self.invariants),
             **({"judge": judge.identity} if judge else {}),
@@ -342,7 +339,8 @@ class PromptProblem:
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
         """Return the scorer call for an instruction and an item."""
-        return self.asking.first(self.prompt.fill(text, item.input), scorer, self.metric)
+        filled = self.prompt.fill(text, item.input)
+        return self.asking.first(filled, scorer, self.metric, item)
 
     def again(self, first: Call, answer: str) -> Call | None:
         """Return the call that asks for the final answer, or None where one call is enough."""
@@ -352,12 +350,20 @@ class PromptProblem:
         """Return what a judge LLM said of an output, which costs nothing once it was measured."""
         return await self.metric.remarks(output, item) if isinstance(self.metric, Judge) else ""
 
+    def check_scorer(self, scorer: Model) -> None:
+        """Refuse a scorer LLM that cannot be asked as is wanted; see `Asking.check`."""
+        self.asking.check(scorer)
+
     async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
         """Ask the scorer LLM and judge its answer.
 
+        Where the answer is read from its likelihood, the score is the probability of the expected
+        answer among all possible ones.
+
         Raises:
             ModelError: The scorer LLM, or a judge LLM, could not answer.
-            ConfigError: No scorer LLM was given, or no judge LLM where one is asked.
+            ConfigError: No scorer LLM was given, or one that cannot be asked as is wanted, or
+                no judge LLM where one is asked.
         """
         if scorer is None:
             raise ConfigError(
@@ -365,8 +371,12 @@ class PromptProblem:
             )
         if isinstance(self.metric, Judge):
             self.metric.ready()
+        self.check_scorer(scorer)
         call = self.call(text, item, scorer)
         reply = await scorer.complete(call)
+        if call.answers:
+            read = closed(self.metric, item).scored(reply)
+            return Outcome(item.id, read.score, read.answer, item.weight)
         again = self.again(call, reply.text)
         if again:
             reply = await scorer.complete(again)
@@ -374,27 +384,6 @@ class PromptProblem:
         if not isinstance(scored, Scored):
             scored = await scored
         return Outcome(item.id, scored.score, scored.answer, item.weight)
-
-
-def _metric(metric: str | Metric, choices: Sequence[str], items: Sequence[Item]) -> Metric:
-    """Return the metric, checked against every target."""
-    targets = [item.target for item in items]
-    if not isinstance(metric, str):
-        chosen = metric
-    elif metric == "auto":
-        chosen = Choice(tuple(choices)) if choices else default_metric(targets)
-    else:
-        known = tuple(choices) or tuple(sorted(set(targets)))
-        chosen = metric_named(metric, known)
-    check_targets(chosen, items)
-    if isinstance(chosen, Judge):
-        chosen.check(items)
-    elif len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task
-        raise DataError(
-            f"targets are of at least two kinds, but all {len(targets)} are {targets[0]!r}; "
-            "any instruction that makes the model say so would look perfect"
-        )
-    return chosen
 
 
 def _data(items: Sequence[Item]) -> str:

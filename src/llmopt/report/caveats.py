@@ -25,6 +25,7 @@ _MEANING = {
     "problem judge": "answers were judged by different judge LLMs",
     "problem prompt": "the instruction stands in different prompts",
     "problem asking": "the scorer LLM was asked in different ways, such as its temperature",
+    "problem answer": "answers were read from the text in one and from their likelihood in another",
     "problem instructions": "they started from different instructions",
     "problem seeds": "they started from different solutions",
     "scorer": "different scorer LLMs answered, so a difference is that of instruction and model",

@@ -248,7 +248,8 @@ def _sent(store: Store, scorer: str, entry: Entry, problem: PromptProblem) -> It
 
 def _made(problem: PromptProblem, item: Item, call: Call, reply: str | None) -> Example:
     again = None if reply is None else problem.asking.second(call, reply, problem.metric)
-    return Example(item.input, item.target, call, reply, again)
+    spoken = problem.asking.spoken(call, problem.metric)  # others cannot read likelihoods
+    return Example(item.input, item.target, spoken, reply, again)
 
 
 def _sendable(call: Call) -> dict[str, Any]:

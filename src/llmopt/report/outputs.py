@@ -65,7 +65,8 @@ def outputs(
         asked: Text and item.
     """
     # Whether the scorer LLM was asked as a chat is not in the journal; one of the two finds it.
-    for traits in (Traits(chat=True, completion=True), Traits(chat=False, completion=True)):
+    for chat in (True, False):
+        traits = Traits(chat=chat, completion=True, likelihood=True)
         judge = StoredModel(store, identity.get("problem judge", ""), traits)
         scorer = StoredModel(store, identity["scorer"], traits)
         bound = judged(problem, judge) if judge.identity else problem

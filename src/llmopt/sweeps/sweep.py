@@ -10,29 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from llmopt.api import prepare
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
-from llmopt.evidence.versus import groups_of
 from llmopt.models.absent import AbsentModel
-from llmopt.problem import Controlled
+from llmopt.problem import check_scorer
 from llmopt.problems.prompting import PromptProblem
-from llmopt.report.convergence import Converged, Line, course_of, lines_of
+from llmopt.report.convergence import Converged, Line, lines_of
 from llmopt.report.sweeping import SweepView
-from llmopt.report.sweeps import CELL, OUT_OF_BUDGET, Done, Row, courses_of, summarized
+from llmopt.report.sweeps import CELL, Done, Row, courses_of, summarized
 from llmopt.store import open_store
-from llmopt.sweeps.pool import Charged, Pool, models_of
-from llmopt.types import Evaluation, digest
+from llmopt.sweeps.cell import done_cell
+from llmopt.sweeps.pool import Pool, models_of
+from llmopt.sweeps.workers import Workers, shares_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from llmopt.problem import Problem
-    from llmopt.search.progress import Progress
     from llmopt.store.protocol import Store
     from llmopt.sweeps.grid import Cell, Sweep
 
@@ -77,6 +73,7 @@ async def run_sweep(
     *,
     store: str | Path | Store | None = None,
     jobs: int = 1,
+    apart: bool | None = None,
     progress: bool = True,
 ) -> Swept:
     """Do the cells that are not done yet, and compare all of them.
@@ -84,7 +81,10 @@ async def run_sweep(
     Args:
         sweep: What to do; a sweep of this name that is in the store is continued.
         store: As in :class:`llmopt.options.Options`.
-        jobs: Cells at once; they share the slots and rates of their models.
+        jobs: Cells at once.
+        apart: Whether these are in processes of their own, each with its own cores, instead of
+            sharing the slots and rates of their models in this one. None: where a model runs
+            in this process.
         progress: Whether to show what happens, on standard error.
 
     Raises:
@@ -108,22 +108,30 @@ async def run_sweep(
         pool = Pool(kept.replies(sweep.name), quiet=not progress)
         stack.push_async_callback(pool.close)
         for cell in sweep.cells:
-            _check(cell, pool, jobs)
+            _check(cell, pool)
         done = finished(kept, sweep)
+        left = [(n, cell) for n, cell in enumerate(sweep.cells, 1) if cell.name not in done]
+        jobs = min(jobs, max(1, len(left)))
+        workers = None
+        if jobs > 1 and (pool.local if apart is None else apart):
+            workers = stack.enter_context(_workers(sweep, store, jobs, quiet=not progress))
         kept.append(sweep.name, "status", {"status": "running"})
         status = "interrupted"
         try:
             view = SweepView(sweep.name, len(sweep.cells), live=jobs == 1) if progress else None
-            left = [(n, cell) for n, cell in enumerate(sweep.cells, 1) if cell.name not in done]
 
             async def one(number: int, cell: Cell) -> None:
                 shown = view.cell(number, cell.label) if view else contextlib.nullcontext()
                 with shown as listen:
-                    found = await _ran(sweep.name, cell, kept, pool, listen)
+                    if workers:
+                        found = await workers.done(number - 1)
+                    else:
+                        found = await done_cell(sweep.name, cell, kept, pool, listen)
                 kept.append(sweep.name, CELL, asdict(found))
                 done[cell.name] = found
                 if view:
-                    view.ends(number, cell.label, found, pool.bought)
+                    bought = (workers or pool).bought
+                    view.ends(number, cell.label, found, bought)
 
             if view:
                 view.begins(len(done))
@@ -134,11 +142,7 @@ async def run_sweep(
             raise
         finally:
             kept.append(sweep.name, "status", {"status": status})
-        cells = tuple(done[cell.name] for cell in sweep.cells)
-        bought = sum(used.calls for used in kept.spent(sweep.name).values())
-        courses = courses_of(cells)
-        rows = () if courses else summarized(cells)
-        return Swept(sweep.name, cells, rows, lines_of(courses), bought)
+        return _compared(sweep, kept, done)
 
 
 def finished(store: Store, sweep: Sweep) -> dict[str, Done]:
@@ -155,6 +159,15 @@ def finished(store: Store, sweep: Sweep) -> dict[str, Done]:
         if record.kind == CELL and record.data["cell"] in names:
             found[record.data["cell"]] = Done.plain(record.data)
     return found
+
+
+def _compared(sweep: Sweep, store: Store, done: Mapping[str, Done]) -> Swept:
+    """Return the cells and the table that compares them."""
+    cells = tuple(done[cell.name] for cell in sweep.cells)
+    bought = sum(used.calls for used in store.spent(sweep.name).values())
+    courses = courses_of(cells)
+    rows = () if courses else summarized(cells)
+    return Swept(sweep.name, cells, rows, lines_of(courses), bought)
 
 
 async def _each(
@@ -176,75 +189,6 @@ async def _each(
     await asyncio.gather(*(work() for _ in range(jobs)))
     if failed:
         raise failed[0]
-
-
-async def _ran(
-    sweep: str, cell: Cell, store: Store, pool: Pool, listen: Callable[[Progress], None] | None
-) -> Done:
-    """Do a cell, or what is left of it."""
-    problem, options = cell.settings.built_problem(), cell.settings.options()
-    models = models_of(cell, pool)
-    options |= {
-        "optimizer": models.get("optimizer"),
-        "rates": {},  # they are kept by the pool, for all cells together
-        "name": cell.name,
-        "store": cast("Store", Charged(store, sweep)),
-        "progress": listen or False,
-        "source": cell.source,
-    }
-    if isinstance(problem, PromptProblem):
-        problem = replace(problem, scorer=models["scorer"], judge=models.get("judge"))
-    async with prepare(problem, **options) as run:
-        result = await run.optimize()
-        choice = run.choice
-        course = course_of(problem, run.trajectory)
-        controls = () if result.test else await _controls(problem)
-    assert choice is not None  # noqa: S101 - the search has ended
-    calls = sum(used.calls for used in result.usage.values())
-    tokens = sum(used.tokens for used in result.usage.values())
-    return Done(
-        cell=cell.name,
-        variant=cell.variant,
-        task=cell.task,
-        seed=cell.seed,
-        test=tuple(
-            (o.item, o.score, o.weight)
-            for o in (choice.winner.outcomes if choice.winner else ())
-            if o.score is not None
-        ),
-        start=result.test.start.mean if result.test else course.begin,
-        best=result.best.text,
-        verdict=result.verdict,
-        stopped=OUT_OF_BUDGET if result.out_of_budget else result.stopped,
-        steps=result.steps,
-        candidates=result.candidates,
-        calls=calls,
-        tokens=tokens,
-        course=None if result.test else course,
-        controls=controls,
-        groups=_shared(problem),
-        unmeasured=sum(s.planned - s.n for s in (result.test.start, result.test.best))
-        if result.test
-        else 0,
-    )
-
-
-def _shared(problem: Problem) -> dict[str, str]:
-    """Return the groups of the test items that are not alone in theirs, named by content."""
-    groups = groups_of(problem.items("test"))
-    sizes = Counter(groups.values())
-    return {item: digest(group) for item, group in groups.items() if sizes[group] > 1}
-
-
-async def _controls(problem: Problem) -> tuple[tuple[str, float], ...]:
-    """Measure the plain controls of a problem that asks no scorer LLM."""
-    found = []
-    if isinstance(problem, Controlled):
-        for name, text in problem.controls.items():
-            outcomes = [await problem.measure(text, i, None) for i in problem.items("train")]
-            score = Evaluation(tuple(outcomes), len(outcomes)).score
-            found += [] if score is None else [(name, score)]
-    return tuple(found)
 
 
 def _register(store: Store, sweep: Sweep) -> None:
@@ -285,7 +229,17 @@ def _decisive(source: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check(cell: Cell, pool: Pool, jobs: int) -> None:
+def _workers(sweep: Sweep, store: str | Path | Store | None, jobs: int, *, quiet: bool) -> Workers:
+    """Start processes for cells."""
+    if not (store is None or isinstance(store, str | Path)):
+        raise ConfigError(
+            "processes that do cells open the store by its path, but got an open store; give its "
+            "path, or leave the jobs out"
+        )
+    return Workers(sweep, store, shares_of(jobs), quiet=quiet)
+
+
+def _check(cell: Cell, pool: Pool) -> None:
     """Refuse a cell that cannot be done, before anything is paid for any.
 
     Raises:
@@ -295,15 +249,11 @@ def _check(cell: Cell, pool: Pool, jobs: int) -> None:
         problem, options = cell.settings.built_problem(), cell.settings.options()
         models = models_of(cell, pool)
         options["algorithm"].check(problem, models.get("optimizer", AbsentModel()))
+        check_scorer(problem, models.get("scorer"))
     except InputError as error:
         raise ConfigError(f"the cell {cell.label!r} of the sweep: {error}") from error
     if isinstance(problem, PromptProblem) and not problem.items("test"):
         raise ConfigError(
             f"cells of a sweep are compared on test items, but {cell.label!r} has none; "
             "give problem.sizes a share for test, or set problem.test"
-        )
-    if jobs > 1 and pool.local:
-        raise ConfigError(
-            f"a model in this process does one cell at a time, but got jobs = {jobs}; "
-            "leave the jobs out"
         )

@@ -127,6 +127,11 @@ def _remarks(found: Material, problem: PromptProblem) -> Iterator[str]:
             "# llmopt asked a second time, for the final answer alone; promptfoo asks once, so "
             "scores differ."
         )
+    if problem.asking.answer == "likelihood":
+        yield (
+            "# llmopt read answers from their likelihood, without generating text; promptfoo reads "
+            "text, so scores differ."
+        )
     if not _model(found):
         yield f"# The scorer LLM was {found.export.scorer}: name its provider below."
 
