@@ -55,7 +55,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "paraphrases": 1,
         "selection": "everything",
     },
-    "pe2": {"beam": 4},
+    "pe2": {"parents": 2, "batches": 2, "question_tokens": 200},
     "evoprompt-ga": {"population": 8},
     "evoprompt-de": {"population": 8},
     "drpo": {"beam": 2, "samples": 4},

@@ -67,7 +67,7 @@ async def searched(
     asked: PromptProblem, method: str, optimizer: Model, seed: int, arguments: Any
 ) -> Found:
     """Run one search."""
-    options = {"samples": arguments.samples, "max_tokens": 120, "stages": arguments.stages}
+    options = {"samples": arguments.samples, "max_tokens": 70, "stages": arguments.stages}
     own = dict(option.split("=", 1) for option in arguments.options) if method == "opro" else {}
     options |= {key: json.loads(value) for key, value in own.items()}
     began = time.monotonic()
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--optimizer", default="local/qwen2.5-coder-1.5b")
     parser.add_argument("--scorer", default="local/smollm2-135m")
     parser.add_argument("--rows", type=int, nargs=3, default=[40, 0, 100])
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--stages", type=int, nargs="+", default=[8, 16])
     parser.add_argument("-o", dest="options", action="append", default=[], help="of opro: KEY=JSON")

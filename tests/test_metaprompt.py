@@ -73,7 +73,7 @@ def test_who_reads_an_instruction_is_said_before_everything_else(
 ) -> None:
     """Without it, small chat models write rows of the data instead of instructions."""
     text = MetaPrompt(family, wording).lay_out(replace(SECTIONS, current=SECTIONS.entries[-1]))
-    assert text.startswith("You write instructions for a language model.")
+    assert text.startswith("You write instructions (prompts) for an assistant.")
     assert "Say whether it rains." in text
     opening = "[" if family == "brackets" else "<INS>"
     assert f"{opening}Open the window." in text
