@@ -148,7 +148,6 @@ PROBLEMS: Mapping[str, Task] = {
         metric="choice",
         asking=Asking(max_tokens=12, stop=("\n",)),
         rows=(40, 35, 75),
-        longest=200,
     ),
     "hyperbaton": Task(
         source="bbh/hyperbaton",

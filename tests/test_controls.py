@@ -241,7 +241,7 @@ async def test_a_control_that_ran_dry_is_said_to_be_smaller(tmp_path: Path) -> N
     """An optimizer LLM that repeats itself unless it is shown scores."""
 
     def answer(call: Call) -> str:
-        if call.role == "optimizer" and "score" not in call.text.lower():
+        if call.role == "optimizer" and "is better" not in call.text:
             return "<INS>Think.</INS>"
         return scripted.answer(call)
 

@@ -145,3 +145,15 @@ def test_an_unknown_family_is_refused() -> None:
 def test_braces_and_markup_of_a_candidate_are_text() -> None:
     hostile = Sections(Description("T"), entries=(Shown("{{ 7*7 }} {% raw %} <b>", "1"),))
     assert "{{ 7*7 }} {% raw %} <b>" in MetaPrompt("chat").lay_out(hostile)
+
+
+@pytest.mark.parametrize("family", ["chat", "brackets"])
+def test_several_are_asked_for_in_so_many_words(family: Family) -> None:
+    """Of instructions and of numbers; angles are told in their order."""
+    angles = ("give a role.", "make it short.")
+    asked = replace(SECTIONS, several=2, angles=angles)
+    text = MetaPrompt(family).lay_out(asked)
+    assert "Write 2 new instructions" in text
+    assert text.index("1. give a role.") < text.index("2. make it short.")
+    points = replace(asked, description=Description("Find x.", noun="pair", layout="numbers"))
+    assert "Give 2 " in MetaPrompt(family, layout="numbers").lay_out(points)

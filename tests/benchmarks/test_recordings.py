@@ -1,7 +1,7 @@
 """Replies of real models, recorded by ``benchmarks/proposals.py``, are read as they were then.
 
-Each line has the reply, and the instruction that was read from it where that was usable. What is read
-must not change unnoticed when templates, marks or filters change.
+Each line has the reply, and the instruction that was read from it where that was usable. What is
+read must not change unnoticed when templates, marks or filters change.
 """
 
 from __future__ import annotations

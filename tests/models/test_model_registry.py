@@ -82,7 +82,9 @@ def test_a_local_file_by_path(tmp_path: Path) -> None:
     model = model_named(f"local/{path}", slots=2)
     assert isinstance(model, LocalModel)
     assert model.identity.startswith("local/some-model@")
-    assert model.traits == Traits(completion=True, family="chat", slots=2, deadline=None)
+    assert model.traits == Traits(
+        completion=True, family="chat", slots=2, deadline=None, likelihood=True
+    )
     path.write_bytes(b"GGUF")
     with pytest.raises(InputError, match="ends in its metadata"):
         model_named(f"local/{path}")
@@ -104,7 +106,9 @@ def test_a_file_of_the_hub_that_was_fetched_is_a_model(
     """Its whole name is its identity, and its family follows from the file."""
     monkeypatch.setenv("LLMOPT_CACHE", str(tmp_path))
     name = "local/hf:owner/repo/m.gguf"
-    assert traits_unfetched(name) == Traits(completion=True, slots=8, deadline=None)
+    assert traits_unfetched(name) == Traits(
+        completion=True, slots=8, deadline=None, likelihood=True
+    )
     path = tmp_path / "hub" / "owner" / "repo" / "m.gguf"
     path.parent.mkdir(parents=True)
     path.write_bytes(BASE)
