@@ -67,7 +67,12 @@ async def searched(
     asked: PromptProblem, method: str, optimizer: Model, seed: int, arguments: Any
 ) -> Found:
     """Run one search."""
-    options = {"samples": arguments.samples, "max_tokens": 70, "stages": arguments.stages}
+    options = {
+        "samples": arguments.samples,
+        "max_tokens": 70,
+        "stages": arguments.stages,
+        "vary": arguments.vary,
+    }
     own = dict(option.split("=", 1) for option in arguments.options) if method == "opro" else {}
     options |= {key: json.loads(value) for key, value in own.items()}
     began = time.monotonic()
@@ -124,9 +129,10 @@ def main() -> None:
     parser.add_argument("--optimizer", default="local/qwen2.5-coder-1.5b")
     parser.add_argument("--scorer", default="local/smollm2-135m")
     parser.add_argument("--rows", type=int, nargs=3, default=[40, 0, 100])
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--stages", type=int, nargs="+", default=[8, 16])
+    parser.add_argument("--vary", default="angles", help="how the draws of both searches differ")
     parser.add_argument("-o", dest="options", action="append", default=[], help="of opro: KEY=JSON")
     arguments = parser.parse_args()
     scorer = model_named(arguments.scorer)

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 Vary = Literal["none", "exemplars", "angles", "together"]
 
 ANGLES: tuple[str, ...] = (
+    "make it a short question about the input.",
     "name every possible answer, and demand exactly one of them and nothing else.",
+    "use as few words as possible, eight at most.",
     "say which words or facts in the input to look for.",
-    "give the model a role that suits the task.",
-    "make it one short sentence that begins with a verb.",
+    "begin with a verb that nothing above begins with.",
+    "give the assistant a role that suits the task.",
     "give an order of work: first one thing, then another, then the answer.",
-    "explain what each possible answer means.",
-    "make it a question that can only be answered in the wanted form.",
-    "warn of the mistake that is made most easily.",
+    "explain in a few words what each possible answer means.",
 )
 """What a draw may try; ours. They are written for instructions."""
 
