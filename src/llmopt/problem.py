@@ -29,6 +29,7 @@ class Description:
         higher_is_better: Direction of the scores *as shown*; inside, higher is always better.
         labels: The answers the task knows, where it has a closed set of them.
         constraints: What the user demands of a solution, as clauses ("it has at most 40 words").
+        longest: How many words a solution may have, about; 0: nobody knows.
         request: What is asked of the optimizer LLM, in a sentence; empty: the template's own words.
         layout: The folder of templates that suit this kind of problem ("numbers"), within those
             of a wording that has such a folder; empty: the wording's own.
@@ -41,6 +42,7 @@ class Description:
     higher_is_better: bool = True
     labels: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    longest: int = 0
     request: str = ""
     layout: str = ""
 

@@ -40,9 +40,9 @@ class Filters:
             )
 
     @property
-    def in_words(self) -> tuple[str, ...]:
-        """The limits as clauses that an optimizer LLM is told; models count words, not letters."""
-        return (f"it has at most {max(1, self.max_length // _LETTERS)} words",)
+    def longest(self) -> int:
+        """The limit in words, for an optimizer LLM: models count words, not letters; 1 or more."""
+        return max(1, self.max_length // _LETTERS)
 
     def polished(self, text: str, kept: tuple[str, ...] = ()) -> str | Refusal:
         """Polish a proposed instruction as the paper's code does, or refuse it.

@@ -232,10 +232,8 @@ class PromptProblem:
             task=self.task,
             where=self.prompt.where,
             labels=self._labels,
-            constraints=(
-                *self.invariants.in_words,
-                *(() if self.invariants.max_words else self.filters.in_words),
-            ),
+            constraints=self.invariants.in_words,
+            longest=0 if self.invariants.max_words else self.filters.longest,
         )
         return (
             replace(found, measure=self.metric.measure) if isinstance(self.metric, Judge) else found
