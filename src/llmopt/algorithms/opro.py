@@ -7,7 +7,8 @@ Known deviations, each of them on purpose: the list of past solutions obeys its 
 families (the published code shows everything in the list continuation), and of those that came to
 nothing it has few (``zeros="all"``: all); a reply without marks is refused (``strict=False`` takes
 it whole); that old solutions fail on the exemplars is said only where these were chosen for it;
-exemplars by frequency take the highest counts.
+exemplars by frequency take the highest counts; exemplars stand as inputs with answers, without the
+placeholder, and the limit on the length is told (``wording="paper-like"``: as in the paper).
 """
 
 from __future__ import annotations
