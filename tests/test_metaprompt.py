@@ -116,6 +116,14 @@ def test_old_solutions_are_said_to_fail_only_where_that_is_why_they_are_shown() 
             assert "wrong" not in template.lay_out(SECTIONS)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_the_solutions_that_failed_are_looked_for_where_they_stand(first: bool) -> None:
+    told = replace(SECTIONS, failing=True, trajectory_first=first)
+    text = MetaPrompt("chat").lay_out(told)
+    assert (text.index("Look up.") < text.index("were answered wrong")) is first
+    assert f"With the instructions {'above' if first else 'below'}, most" in text
+
+
 def test_a_template_of_the_users_own_replaces_the_shipped_one() -> None:
     own = MetaPrompt("chat", template="{{ task }} {% for e in entries %}{{ e.text }}{% endfor %}")
     assert own.lay_out(SECTIONS) == "Say whether it rains. Look up.Open the window."
