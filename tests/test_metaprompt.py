@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from llmopt.errors import TemplateError, UnknownNameError
 from llmopt.metaprompt import MetaPrompt, Sections, Shown
 from llmopt.problem import Description, Exemplar, Refusal
+from llmopt.problems.layouts import Position, layout
 
 if TYPE_CHECKING:
     from llmopt.model import Family
@@ -114,6 +115,25 @@ def test_old_solutions_are_said_to_fail_only_where_that_is_why_they_are_shown() 
             template = MetaPrompt(family, wording)
             assert template.lay_out(SECTIONS) != template.lay_out(replace(SECTIONS, failing=True))
             assert "wrong" not in template.lay_out(SECTIONS)
+
+
+@pytest.mark.parametrize("position", get_args(Position))
+def test_an_instruction_is_said_to_stand_in_front_only_where_it_does(position: Position) -> None:
+    place = layout(position)
+    told = replace(SECTIONS, description=replace(SECTIONS.description, where=place.where))
+    in_front = place.text.index("{instruction}") < place.text.index("{input}")
+    for family in ("chat", "brackets"):
+        text = MetaPrompt(family).lay_out(told)
+        assert place.where in text
+        assert ("put in front of" in text) is in_front
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_solutions_that_failed_are_looked_for_where_they_stand(first: bool) -> None:
+    told = replace(SECTIONS, failing=True, trajectory_first=first)
+    text = MetaPrompt("chat").lay_out(told)
+    assert (text.index("Look up.") < text.index("were answered wrong")) is first
+    assert f"With the instructions {'above' if first else 'below'}, most" in text
 
 
 def test_a_template_of_the_users_own_replaces_the_shipped_one() -> None:

@@ -48,7 +48,7 @@ def ran(
 
 def shown(call: Call) -> list[int]:
     """Return the scores that a meta-prompt shows, in their order."""
-    return [int(score) for score in re.findall(r"^score:\n(\d+)$", call.text, re.MULTILINE)]
+    return [int(score) for score in re.findall(r"^(\d+): <INS>", call.text, re.MULTILINE)]
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "random"])
@@ -69,13 +69,14 @@ def test_the_display_of_scores(tmp_path: Path, scores: int) -> None:
     assert bool(shown(last)) is (scores > 0)
     assert all(0 <= score <= scores for score in shown(last))
     assert (f"from 0 to {scores};" in last.text) is (scores > 0)
-    assert ("score" in last.text) is (scores > 0)
+    assert ("accuracy" in last.text) is (scores > 0)
+    assert "score" not in last.text, "the measure is called by its name"
 
 
 @pytest.mark.parametrize("exemplars", [3, 10, 0])
 def test_the_number_of_exemplars(tmp_path: Path, exemplars: int) -> None:
     for call in ran(tmp_path, exemplars=exemplars)[0]:
-        assert call.text.count("Ground truth answer:\n") == exemplars
+        assert call.text.count('right answer: "') == exemplars
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_the_choice_of_exemplars(tmp_path: Path, by: Any) -> None:
     drawn = [tuple(re.findall(r"Question number (\d+)\?", call.text)) for call in calls]
     assert all(len(questions) == 3 for questions in drawn)
     assert (len(set(drawn)) == 1) is (by == "constant")
-    assert ("got these examples wrong" in calls[-1].text) is by.endswith("frequent")
+    assert ("most of these inputs were answered wrong" in calls[-1].text) is by.endswith("frequent")
 
 
 @pytest.mark.parametrize("samples", [1, 2, 4, 8, 16])
@@ -109,7 +110,7 @@ def test_the_temperature(tmp_path: Path, temperature: float) -> None:
 def test_the_starting_instruction(tmp_path: Path, start: str) -> None:
     calls, result = ran(tmp_path, start, samples=2, steps=1)
     assert result.start.text == start
-    assert f"text:\n{start}\nscore:\n" in calls[0].text
+    assert re.search(rf"^\d+: <INS>{re.escape(start)}</INS>$", calls[0].text, re.MULTILINE)
 
 
 def test_one_step_that_draws_fifty(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_run_learns_from_what_the_judge_said_and_pays_for_nothing_twice(tmp_pa
     assert len(asked) == 4 * 2 * 3
     assert len({call.key("m") for call in calls}) == len(calls)
     assert all("correctness: 1, compared" in call.text for call in asked)
-    assert any("Earlier versions" in call.text for call in asked)
+    assert any("Instructions that led to the current one" in call.text for call in asked)
     assert not any("Verdict" in call.text for call in asked)
     assert {call.temperature for call in asked} == {0.2}
     assert result.best.step > 0

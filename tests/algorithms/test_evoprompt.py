@@ -54,8 +54,8 @@ def test_the_paper_s_figures_are_the_defaults() -> None:
 def test_ga_rewords_until_the_population_is_full_and_then_crosses(tmp_path: Path) -> None:
     first, second, third = asked(tmp_path, evoprompt_ga(population=6, family="chat"))
     assert len(first) == 4, "two of six are given"
-    assert all("one variation of it" in call.text for call in first)
-    assert all("Cross the two" in call.text for call in (*second, *third))
+    assert all("in other words" in call.text for call in first)
+    assert all("Make one new instruction out of the two" in call.text for call in (*second, *third))
     assert {call.temperature for call in (*first, *second)} == {0.5}
     assert not any("score" in call.text.lower() for call in (*first, *second, *third))
 
@@ -63,14 +63,20 @@ def test_ga_rewords_until_the_population_is_full_and_then_crosses(tmp_path: Path
 def test_de_shows_base_donors_and_best(tmp_path: Path) -> None:
     first, second, _ = asked(tmp_path, evoprompt_de(population=6, family="chat"))
     assert len(first) == 4
-    assert len({re.findall(r"The best \w+ so far:\n(.*)", c.text)[0] for c in second}) == 1
-    bases = [re.findall(r"The basic \w+:\n(.*)", call.text)[0] for call in second]
+    best = [re.findall(r"The best \w+ so far: <INS>(.*)</INS>", call.text)[0] for call in second]
+    assert len(set(best)) == 1
+    bases = [re.findall(r"The basic \w+: <INS>(.*)</INS>", call.text)[0] for call in second]
     assert len(set(bases)) == 6, "each of the population is the base once"
+    assert all("Make one new instruction out of the four" in call.text for call in second)
 
 
 @pytest.mark.parametrize(
     ("family", "words"),
-    [("chat", "one variation"), ("brackets", "a variation"), ("continuation", "several different")],
+    [
+        ("chat", "in other words"),
+        ("brackets", "in other words"),
+        ("continuation", "several different"),
+    ],
 )
 @pytest.mark.parametrize("make", [evoprompt_ga, evoprompt_de])
 async def test_a_lone_parent_is_reworded(make: Any, family: Family, words: str) -> None:

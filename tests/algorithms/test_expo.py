@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,11 @@ def ran(folder: Path, algorithm: Any, steps: int = 4) -> list[Call]:
     return calls
 
 
+def proposals(calls: list[Call]) -> list[Call]:
+    """Return those that ask for a solution, and not for another wording."""
+    return [call for call in calls if "that were tried" in call.text]
+
+
 def test_other_wordings_are_paid_once(tmp_path: Path) -> None:
     calls = ran(tmp_path, expo(wordings=3, samples=2))
     rewording = [call for call in calls if "in other words" in call.text]
@@ -86,19 +92,22 @@ async def test_an_estimate_counts_other_wordings_once(tmp_path: Path) -> None:
 
 def test_the_words_of_the_meta_prompt_differ_from_step_to_step(tmp_path: Path) -> None:
     calls = ran(tmp_path, expo(samples=1), steps=12)
-    tasks = {call.text.splitlines()[0] for call in calls if "tried so far" in call.text}
+    tasks = {re.findall(r"^Task: (.*)$", call.text, re.MULTILINE)[0] for call in proposals(calls)}
     assert len(tasks) > 1
 
 
 def test_one_list_of_past_solutions_is_expo_and_several_are_expo_es(tmp_path: Path) -> None:
-    def shown(calls: list[Call]) -> list[list[str]]:
-        return [c.text.split("text:\n")[1:] for c in calls if "tried so far" in c.text]
+    def shown(calls: list[Call]) -> list[list[int]]:
+        return [
+            [int(score) for score in re.findall(r"^(\d+): <INS>", call.text, re.MULTILINE)]
+            for call in proposals(calls)
+        ]
 
     plain = shown(ran(tmp_path / "plain", expo(shown=3, samples=4), 6))
     drawn = shown(ran(tmp_path / "es", expo_es(shown=3, samples=4), 6))
-    assert all(len(lists) <= 3 for lists in (*plain, *drawn))
-    scores = [[int(one.split("score:\n")[1].split()[0]) for one in lists] for lists in drawn]
-    assert all(found == sorted(found) for found in scores)
+    assert (len(plain), len(drawn)) == (6 * 4, 6 * 4)
+    assert all(1 <= len(scores) <= 3 for scores in (*plain, *drawn))
+    assert all(scores == sorted(scores) for scores in drawn)
 
 
 def test_options_of_a_configuration_are_those_of_the_part() -> None:

@@ -131,7 +131,7 @@ async def test_g4_scores_are_shown_on_the_range_that_is_said() -> None:
     calls: list[Call] = []
     await gpo().ask(scripted.problem(), told(), listening(calls, "Go."), 0, 9)
     assert "from 0 to 100" in calls[0].text
-    assert "Score: 42\n" in calls[0].text
+    assert f"\n42: <INS>{START}</INS>\n" in calls[0].text
     assert "0.41" not in calls[0].text
 
 

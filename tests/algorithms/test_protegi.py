@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,9 +38,11 @@ KINDS = {
     "This is the second part": "refinement",
     "in other words": "wording",
     "brings together": "summary",
-    "Change the": "edit",
-    "alter the current": "edit",
+    "Rewrite the current": "edit",
+    "Alter the current": "edit",
 }
+HISTORY = "that led to the current one, the oldest first"
+LIMIT = "words of the current instruction may change"
 
 
 def problem() -> PromptProblem:
@@ -113,17 +116,19 @@ def test_pe2_answers_questions_before_each_refinement(tmp_path: Path) -> None:
         if kind(call) == "questions":
             assert call.text.count("Label: ") == 2
         else:
-            assert "At most 15 words" in call.text
+            assert f"At most 15 {LIMIT}" in call.text
 
 
 def test_pe2_tells_the_history_of_the_prompt_that_it_refines(tmp_path: Path) -> None:
     full = [c.text for c in ran(tmp_path / "full", pe2(family="chat"))[0] if kind(c) != "questions"]
-    told = [text for text in full if "How it was refined so far" in text]
+    told = [text for text in full if HISTORY in text]
     assert told
-    assert not any("How it was refined so far" in text for text in full[:8]), "the starts have none"
-    line = told[-1].partition("How it was refined so far")[2].partition("The current")[0]
-    assert line.count("Accuracy ") >= 2
-    assert "Accuracy " in line.splitlines()[-3]
+    assert not any(HISTORY in text for text in full[:8]), "the starts have none"
+    history, _, rest = told[-1].partition(HISTORY)[2].partition("The current instruction:\n")
+    lines = history.strip().splitlines()[1:]
+    assert len(lines) >= 2
+    assert all(re.fullmatch(r"\d+: <INS>.*</INS>", line) for line in lines)
+    assert lines[-1].endswith(": " + rest.splitlines()[0]), "the newest is the current one"
 
 
 def test_the_final_version_of_pe2_has_neither_limit_nor_history(tmp_path: Path) -> None:
@@ -131,8 +136,8 @@ def test_the_final_version_of_pe2_has_neither_limit_nor_history(tmp_path: Path) 
     assert isinstance(made.propose, Successors)
     assert made.propose.edit.step_size is None
     for call in ran(tmp_path, made)[0]:
-        assert "words" not in call.text
-        assert "How it was refined so far" not in call.text
+        assert LIMIT not in call.text
+        assert HISTORY not in call.text
 
 
 def test_sgdm_summarizes_the_past_and_edits(tmp_path: Path) -> None:
@@ -140,7 +145,7 @@ def test_sgdm_summarizes_the_past_and_edits(tmp_path: Path) -> None:
     counts = Counter(map(kind, calls))
     assert counts["edit"] == 4 * 4
     assert counts["summary"] >= 2
-    assert all("words" not in call.text for call in calls)
+    assert all(LIMIT not in call.text for call in calls)
     assert {call.temperature for call in calls if kind(call) == "summary"} == {0}
 
 

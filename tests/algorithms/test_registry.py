@@ -59,8 +59,8 @@ def test_every_method_is_a_public_name(name: str) -> None:
 
 
 def test_every_method_is_a_short_file() -> None:
-    """Under 100 lines, docstrings included: what is longer is a part."""
+    """Under 120 lines, docstrings included: what is longer is a part."""
     folder = Path(llmopt.__file__).with_name("algorithms")
     for path in folder.glob("*.py"):
         if path.name != "__init__.py":
-            assert len(path.read_text(encoding="utf-8").splitlines()) < 100, path.name
+            assert len(path.read_text(encoding="utf-8").splitlines()) < 120, path.name
