@@ -220,6 +220,17 @@ def test_a_damaged_file_gives_a_store_error_or_works(
         read_all(store)
 
 
+def test_a_run_whose_name_is_lost_is_told_as_damage(tmp_path: Path) -> None:
+    path = filled(tmp_path / "store.sqlite")
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("INSERT INTO runs (name, created) VALUES (NULL, '')")
+    with (
+        closing(open_store(path)) as store,
+        pytest.raises(StoreError, match="a record that cannot be read"),
+    ):
+        store.runs()
+
+
 def test_a_full_disk_is_told_to_everybody_and_loses_nothing_stored(tmp_path: Path) -> None:
     """Every reply of the commit that did not fit is refused; the store goes on with space."""
     path = filled(tmp_path / "store.sqlite")

@@ -140,7 +140,8 @@ class SqliteStore:
     def runs(self) -> tuple[RunInfo, ...]:
         """See the protocol."""
         infos = []
-        for name, created, steps, last, best, label, of in self._rows(_RUNS):
+        for stored, created, steps, last, best, label, of in self._rows(_RUNS):
+            name = self._built(stored, check_name)
             status = "running" if last is None else self._decoded(last, _status)
             if status == "running" and not is_held(self._path, name):
                 status = "interrupted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -226,10 +227,6 @@ def test_a_target_of_the_users_comes_first(tmp_path: Path) -> None:
 def test_the_twenty_best_are_shown_worst_first(tmp_path: Path) -> None:
     answers = [f"w={n}, b=0" for n in range(40)]
     _, asked = searched(tmp_path, linear_regression(36, -1), answers, steps=30)
-    shown = [
-        float(line)
-        for before, line in itertools.pairwise(asked[-1].splitlines())
-        if before == "value:"
-    ]
+    shown = [float(value) for value in re.findall(r"^([\d.]+): <INS>", asked[-1], re.MULTILINE)]
     assert len(shown) == 20
     assert shown == sorted(shown, reverse=True)
