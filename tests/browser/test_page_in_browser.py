@@ -94,7 +94,7 @@ def test_a_row_opens_with_lineage_and_the_meta_prompt_that_made_it(look: Looker)
     inside.get_by_text("The meta-prompt and the reply").click()
     inside.locator("pre").first.wait_for()
     asked = inside.locator("pre").all_inner_texts()
-    assert "Here is what was tried so far" in asked[0]
+    assert "Instructions that were tried" in asked[0]
     assert text in asked[-1]
     inside.locator(".lineage button").first.click()
     assert "A starting solution." in page.locator(".inside").first.inner_text()
