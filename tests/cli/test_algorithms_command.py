@@ -50,7 +50,7 @@ def test_a_method_is_explained() -> None:
     assert any(need.startswith("reflect: TextualGradients refuses") for need in found["needs"])
     assert [part["kind"] for part in found["parts"]] == list(PARTS)
     assert all(part["what"] for part in found["parts"])
-    assert [option["option"] for option in found["options"]][:2] == ["beam", "batch"]
+    assert [option["option"] for option in found["options"]][:3] == ["beam", "zeros", "batch"]
     text = said("protegi")
     for heading in ("Source:", "Known deviations", "What it needs:", "Parts:", "Options"):
         assert f"\n{heading}" in text
