@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -185,6 +186,30 @@ class Listening:
         return {"choices": []}
 
     handle_chat_completions = handle_completions
+
+
+class Drawing:
+    """An engine that answers as many draws as it is asked for."""
+
+    def __init__(self) -> None:
+        self.draws: list[int] = []
+
+    def handle_completions(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.draws.append(body.get("n", 1))
+        choices = [{"index": n, "text": "x"} for n in range(self.draws[-1])]
+        return {"choices": choices, "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+
+
+def test_no_more_draws_are_asked_for_than_the_shared_engine_has_slots(tmp_path: Path) -> None:
+    """Who uses a file first shapes its engine, which may have fewer slots than the next wants."""
+    path = tmp_path / "shared.gguf"
+    path.write_bytes(b"GGUF")
+    model = LocalModel(path, "shared", slots=8)
+    engine = model._engine = Drawing()
+    model._most = 2
+    call = Call("optimizer", prompt="1, 2,", temperature=1.0)
+    assert len(model._draw([replace(call, sample=n) for n in range(5)])) == 5
+    assert engine.draws == [2, 2, 1]
 
 
 def test_a_base_model_stops_at_its_own_texts_too(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ class LocalModel:
         self._stop = stop
         self._likelihoods = Likelihoods()
         self._engine: Any = None
+        self._most = slots  # draws of one request
         self._loading = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
         self._draws = Draws(slots, self._drawn)
@@ -164,17 +165,25 @@ class LocalModel:
 
     def _draw(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
         """Answer calls that differ in their sample number alone, in the current thread."""
-        call, draws = calls[0], len(calls)
-        # Such a request tells the usage of one draw; the tokens it lists are counted instead.
-        many = {"n": draws, "logprobs": True if call.prompt is None else 1}
-        return _each(self._ask(call, many if draws > 1 else _NONE), draws)
+        self._running()
+        most, found = self._most, []  # the engine may have fewer slots than this model asks for
+        for part in (calls[at : at + most] for at in range(0, len(calls), most)):
+            call, draws = part[0], len(part)
+            # Such a request tells the usage of one draw; the tokens it lists are counted instead.
+            many = {"n": draws, "logprobs": True if call.prompt is None else 1}
+            found += _each(self._ask(call, many if draws > 1 else _NONE), draws)
+        return found
+
+    def _running(self) -> Any:
+        """Return the engine, started or shared on first use."""
+        with self._loading:
+            if self._engine is None:
+                self._engine, self._most = _acquired(self._path, self._shape)
+            return self._engine
 
     def _ask(self, call: Call, fields: Mapping[str, Any] = _NONE) -> dict[str, Any]:
         """Answer `call` in the current thread, with more `fields`; return the decoded answer."""
-        with self._loading:
-            if self._engine is None:
-                self._engine = _acquired(self._path, self._shape)
-            engine = self._engine
+        engine = self._running()
         body = request_of(call, Dialect())
         body["cache_prompt"] = self._shape.settings.reuse
         body["seed"] = int(call.key(self.identity)[:_HEX], _HEX) % _SEEDS
@@ -207,6 +216,7 @@ class _Engine:
     """A running engine and how many models use it."""
 
     server: Any
+    slots: int
     users: int = 0
 
 
@@ -279,15 +289,15 @@ def _each(data: dict[str, Any], draws: int) -> list[dict[str, Any]]:
     ]
 
 
-def _acquired(path: Path, shape: _Shape) -> Any:
-    """Return the engine of a file, started if it does not run yet."""
+def _acquired(path: Path, shape: _Shape) -> tuple[Any, int]:
+    """Return the engine of a file, started if it does not run yet, and its slots."""
     with _engines_lock:
         key = path.resolve()
         engine = _engines.get(key)
         if engine is None:
-            engine = _engines[key] = _Engine(_started(path, shape))
+            engine = _engines[key] = _Engine(_started(path, shape), shape.slots)
         engine.users += 1
-        return engine.server
+        return engine.server, engine.slots
 
 
 def _released(path: Path) -> None:
