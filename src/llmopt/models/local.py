@@ -60,7 +60,7 @@ class Settings:
     """
 
     poll: int = 50
-    spins: int = 1000
+    spins: int = 10_000
     batch: int = 2048
     unified: bool = True
     spare_cache_mib: int = 0
