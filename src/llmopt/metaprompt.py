@@ -171,6 +171,11 @@ class MetaPrompt:
         return self.family == "continuation"
 
     @property
+    def varies(self) -> bool:
+        """Whether the template can ask for several solutions, and for something of each."""
+        return "sections.md" in self.text or "several" in self.text
+
+    @property
     def placeholder(self) -> str:
         """The tag that stands for a solution in the input of an exemplar."""
         return f"<{self.tag}>"

@@ -132,6 +132,15 @@ async def test_draws_are_made_to_differ(vary: Vary) -> None:
     assert await Generate(samples=6, vary=vary)(replace(about, model=again)) == found
 
 
+@pytest.mark.parametrize("own", [{"template": "{{ task }}"}, {"wording": "opro-paper-like"}])
+@pytest.mark.parametrize("vary", ["angles", "together"])
+def test_words_that_cannot_vary_are_refused(own: dict[str, str], vary: Vary) -> None:
+    """Otherwise the option would do nothing, or three of four solutions would not be asked for."""
+    with pytest.raises(ConfigError, match="several"):
+        Generate(vary=vary, **own)  # type: ignore[arg-type] # options by name
+    assert Generate(vary="exemplars", **own)  # type: ignore[arg-type] # options by name
+
+
 async def test_an_unknown_way_to_vary_is_refused() -> None:
     with pytest.raises(ConfigError, match="angles"):
         Generate(vary="wildly")  # type: ignore[arg-type] # what a configuration could say

@@ -92,7 +92,13 @@ class Generate:
         for heat in (self.temperature(1, 1), self.temperature(2, 1)):  # where schedules begin, end
             if not 0 <= heat <= _HOTTEST:
                 raise ConfigError(f"a temperature is 0 to {_HOTTEST}, but got {heat}; 1 is usual")
-        self.metaprompt("chat")  # an unknown family or a broken template is refused here
+        chat = self.metaprompt("chat")  # an unknown family or a broken template is refused here
+        if self.vary in ("angles", "together") and not (chat.raw or chat.varies):
+            raise ConfigError(
+                f"a meta-prompt with vary = {self.vary!r} says so, by {{{{ several }}}} and "
+                "{{ angles }}, but got words that do not, such as paper-like ones; take "
+                "vary = 'exemplars' or 'none'"
+            )
 
     def metaprompt(self, preferred: Family, layout: str = "") -> MetaPrompt:
         """Return the meta-prompt for a model that prefers a family, and for a kind of problem."""
