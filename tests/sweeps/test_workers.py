@@ -53,7 +53,7 @@ def answer(call):
 SWEEP = """
 [base]
 problem = { data = "questions.csv", task = "Say yes or no.", instructions = ["Answer."] }
-scorer = { model = "scripted/slow_model:answer" }
+scorer = { model = "scripted/model_of_cells:answer" }
 
 [grid]
 "algorithm.order" = ["ascending", "descending"]
@@ -69,7 +69,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with data, a sweep and a model, which is the working directory."""
     rows = [f"Question number {n}?,{'yes' if n % 2 else 'no'}" for n in range(40)]
     (tmp_path / "questions.csv").write_text("\n".join(["input,target", *rows, ""]), "utf-8")
-    (tmp_path / "slow_model.py").write_text(MODEL, "utf-8")
+    (tmp_path / "model_of_cells.py").write_text(MODEL, "utf-8")
     (tmp_path / "sweep.toml").write_text(SWEEP, "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
