@@ -221,6 +221,7 @@ def test_brackets_of_whole_outputs(output: str, target: str) -> None:
 @pytest.mark.parametrize(
     "output",
     [
+        "I see. </think> <think>",
         "We process them one by one.\n1: < ; stack: <\n2: { ; stack: < {\n3:",
         "1: ( ; stack: (\n2: ) ; stack: empty\n3: } ; stack: }",
         "( [ {",

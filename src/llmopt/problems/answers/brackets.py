@@ -151,7 +151,7 @@ def _unannounced(text: str) -> str | None:
     for line in reversed(lines):
         if _BARE.fullmatch(line) and (found := _first_run(line)):
             return found
-    if _STEP.match(lines[-1]):
+    if not lines or _STEP.match(lines[-1]):
         return None
     runs = list(_RUN.finditer(lines[-1]))
     if runs and _LEADS.search(lines[-1][: runs[-1].start()]):
