@@ -25,7 +25,7 @@ from llmopt.text import folded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmopt.problems.metrics import Metric
+    from llmopt.problems.contract import Metric
     from llmopt.types import Item
 
 TASKS = Path(__file__).parent / "tasks"

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from llmopt import evaluate, open_store, optimize
 from llmopt.cli import main
 from llmopt.config.reading import settings
-from llmopt.problems.metrics import Scored
+from llmopt.problems.contract import Scored
 from llmopt.testing import scripted
 from llmopt.types import Call, Message
 

@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 from llmopt import open_store, optimize
 from llmopt.cli import main
 from llmopt.config.reading import settings
+from llmopt.problems.contract import Scored
 from llmopt.problems.datasets import load
-from llmopt.problems.metrics import Boolean, Choice, Contains, Exact, Number, Pattern, Scored
-from llmopt.report.exports.promptfoo import _block, _javascript, literal
+from llmopt.problems.metrics import Boolean, Choice, Contains, Exact, Number, Pattern
+from llmopt.report.exports.promptfoo import _assertion, literal
 from llmopt.testing import scripted
 from llmopt.types import Item
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from conftest import Shell
     from endpoint import Endpoint
 
-    from llmopt.problems.metrics import Metric
+    from llmopt.problems.contract import Metric
     from llmopt.problems.prompting import PromptProblem
 
 SCHEMA = json.loads(
@@ -233,8 +234,8 @@ def test_promptfoo_judges_short_answers_as_the_run_did(tmp_path: Path) -> None:
             assert isinstance(scored, Scored)
             expected.append((metric, target, said, scored.score == 1))
             vars_ = json.dumps({"said": said, "target": target})
-            lines += [f"  - vars: {vars_}", "    assert:", "      - type: javascript"]
-            lines += [f"      {line}" for line in _block(_javascript(metric))]
+            lines += [f"  - vars: {vars_}", "    assert:"]
+            lines += [f"      {line}" for line in _assertion(metric)]
     config = tmp_path / "config.yaml"
     config.write_text("\n".join(lines), encoding="utf-8")
     found = [result["success"] for result in evaluated(config, tmp_path)]

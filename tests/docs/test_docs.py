@@ -37,6 +37,7 @@ from llmopt.config.tables import PriceTable
 from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
 from llmopt.models.known import KNOWN
 from llmopt.problem import Description, Exemplar
+from llmopt.problems.metrics import METRICS, OWN, Function, usage
 from llmopt.recipes import FOLDER, sweep_or_file
 from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import algorithms, scripted
@@ -384,6 +385,12 @@ def test_the_table_of_algorithms_is_the_registry() -> None:
     ]
     head = f"| name | what it is | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 2)}\n"
     holds("README.md", "algorithms", head + "".join(rows))
+
+
+def test_the_table_of_metrics_is_complete() -> None:
+    known = {usage(metric): metric.help for metric in METRICS.values()} | {OWN: Function.help}
+    rows = (f"| `{name}` | {meaning} |\n" for name, meaning in known.items())
+    holds("docs/answers.md", "metrics", "| metric | right is |\n|---|---|\n" + "".join(rows))
 
 
 def test_the_table_of_variables_is_complete() -> None:

@@ -21,8 +21,8 @@ from llmopt.types import Item, Message, Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.problems.contract import Metric
     from llmopt.problems.layouts import Position
-    from llmopt.problems.metrics import Metric
     from llmopt.types import Call
 
 ITEM = Item("1", "What is 2 + 3?", "5")

@@ -12,7 +12,6 @@ from llmopt.errors import ConfigError, RefusedError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problems.asking import Asking
-from llmopt.problems.closed import closed
 from llmopt.problems.metrics import Boolean, Choice, Exact, Options
 from llmopt.problems.prompting import PromptProblem
 from llmopt.testing import scripted
@@ -64,19 +63,19 @@ def test_the_call_asks_for_one_token_and_names_the_answers() -> None:
 
 def test_lettered_options_are_asked_for_by_their_letters() -> None:
     item = Item("0", "Which?\n(A) a cat\n(B) a dog", "(B)")
-    found = closed(Options(), item)
+    found = Options().closed(item)
     assert (found.texts, found.right) == (("A", "B"), 1)
-    assert closed(Choice(("(A)", "(B)")), item).texts == ("A", "B")
+    assert Choice(("(A)", "(B)")).closed(item).texts == ("A", "B")
     named = Item("0", "Which?\n(A) a cat\n(B) a dog", "a dog")
-    assert closed(Options(), named).right == 1
+    assert Options().closed(named).right == 1
     broken = Item("0", "Which?\n(A) a cat\n(B) a dog", "a cow")
-    assert closed(Options(), broken).right == 2, "a target that no option shows is one more answer"
+    assert Options().closed(broken).right == 2, "a target that no option shows is one more answer"
 
 
 def test_booleans_are_their_pair_of_words() -> None:
-    found = closed(Boolean(), Item("0", "?", "No"))
+    found = Boolean().closed(Item("0", "?", "No"))
     assert (found.texts, found.right) == (("yes", "no"), 1)
-    assert closed(Boolean(), Item("0", "?", "True")).right == 0
+    assert Boolean().closed(Item("0", "?", "True")).right == 0
 
 
 def test_a_metric_without_a_closed_set_is_refused() -> None:

@@ -512,11 +512,11 @@ async def test_what_a_judged_run_takes_lies_within_its_estimate(
     assert least.calls <= used.calls <= most.calls
     assert least.input_tokens <= used.input_tokens <= most.input_tokens
     assert least.output_tokens <= used.output_tokens <= most.output_tokens
-    assert most.calls == judge.orders * found.most("scorer").calls
-    assert least.calls == judge.orders * 40
+    assert most.calls == judge.calls * found.most("scorer").calls
+    assert least.calls == judge.calls * 40
     low, high = found.steps_within(Limits(calls=most.calls))
     assert low <= high < 2
-    assert found.finals == (1 + judge.orders) * (11 * 8 + 2 * 20)
+    assert found.finals == (1 + judge.calls) * (11 * 8 + 2 * 20)
 
 
 def test_a_judge_that_is_the_scorer_is_pointed_out() -> None:
@@ -609,3 +609,8 @@ async def test_what_a_judge_says_beside_its_verdict_is_free_once_it_was_said() -
 
 async def test_a_problem_without_a_judge_has_no_remarks() -> None:
     assert await scripted.problem().remarks("yes", ITEM) == ""
+
+
+def test_what_a_judge_says_is_told_in_words() -> None:
+    assert ABSOLUTE.scale_in_words == Judge("dynamic").scale_in_words == "a rating from 1 to 5"
+    assert PAIRWISE.scale_in_words == "a comparison, both ways"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from llmopt.errors import ConfigError, DataError, UnknownNameError
+from llmopt.problems.contract import Metric, Scored
 from llmopt.problems.metrics import (
     Boolean,
     Brackets,
@@ -17,11 +18,9 @@ from llmopt.problems.metrics import (
     Contains,
     Exact,
     Function,
-    Metric,
     Number,
     Options,
     Pattern,
-    Scored,
     Words,
     check_targets,
     default_metric,

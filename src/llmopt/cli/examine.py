@@ -106,19 +106,16 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
 
 async def _judged(findings: Findings, problem: PromptProblem, model: Model, known: Known) -> Known:
     """Let the judge LLM judge an expected answer, and return what is known of it then."""
-    from llmopt.problems.judge import Judge
     from llmopt.types import Reply
 
-    judge, item = problem.metric, problem.items("train")[0]
-    assert isinstance(judge, Judge)  # noqa: S101 - a judge LLM is named for this metric alone
-    question = judge.questions(item.target, item)[0]
-    call = judge.call(question, model)
+    metric, item = problem.metric, problem.items("train")[0]
+    call = metric.asked(item.target, item, model)[0]
     known = await tried(findings, "judge", model, call, known, most=call.max_tokens)
     answer = findings.models["judge"].get("answer")
     if answer is None:
         return known
     finish = findings.models["judge"]["finish"]
-    score = judge.read(question, Reply(answer, finish=finish))
+    score = metric.heard(item.target, item, Reply(answer, finish=finish))
     if score is None:
         why = (
             "no verdict can be read from the judge LLM's answer; take a more capable model, or "
@@ -170,20 +167,17 @@ def _answers(problem: PromptProblem) -> str:
 
 async def _metric(problem: PromptProblem, named: str) -> str:
     """Return which metric it is, tried on a target, which is a right answer."""
-    from llmopt.problems.judge import Judge
-    from llmopt.problems.metrics import Scored
+    from llmopt.problems.contract import Scored
 
-    item = problem.items("train")[0]
-    if isinstance(problem.metric, Judge):
-        low, high = problem.metric.scale
-        rates = f"a rating from {low} to {high}"
-        return f"judge; {rates if problem.metric.mode == 'absolute' else 'a comparison, both ways'}"
-    name = type(problem.metric).__name__.lower() if named == "auto" else named
+    item, metric = problem.items("train")[0], problem.metric
+    if metric.calls:
+        return f"{metric.name}; {metric.scale_in_words}"
+    name = metric.title.lower() if named == "auto" else named
     chosen = ", which suits the answers" if named == "auto" else ""
     weighted = "; every class counts the same" if problem.balanced else ""
     if problem.asking.answer == "likelihood":
         return f"{name}{chosen}; a score is the probability of the expected answer{weighted}"
-    scored = problem.metric(item.target, item)
+    scored = metric(item.target, item)
     if not isinstance(scored, Scored):
         scored = await scored
     return f"{name}{chosen}; the expected answer itself scores {scored.score:g}{weighted}"

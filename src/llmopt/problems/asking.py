@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.answers.reading import before_next_question
-from llmopt.problems.closed import closed
-from llmopt.problems.metrics import Boolean, Brackets, Choice, Number, Options, Words
 from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     from llmopt.model import Model
-    from llmopt.problems.metrics import Metric
+    from llmopt.problems.contract import Metric
     from llmopt.types import Item
 
 Mode = Literal["auto", "chat", "completion"]
@@ -21,19 +19,6 @@ Answer = Literal["text", "likelihood"]
 
 AGAIN_TOKENS = 50
 """Longest answer of the second round, in tokens (OPRO, section 4)."""
-
-_NUMBER_TOKENS = 1024  # the answer comes after the reasoning
-_TOKENS = 256
-_NAMED = 200  # characters of choices that a cue lists at most
-
-_FORMS: dict[type, str] = {
-    Boolean: "a single word",
-    Brackets: "the closing brackets alone",
-    Number: "a single number",
-    Options: "the letter of one option",
-    Words: "the words alone, separated by blanks",
-}
-"""In which form the second round asks for an answer (GPO, section 7)."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +28,8 @@ class Asking:
     Attributes:
         mode: As a chat of one user turn, as a raw completion, or as the model can.
         temperature: 0 is greedy, as in the paper.
-        max_tokens: Of one answer; 0 takes 1,024 for numbers (the answer comes after the
-            reasoning) and 256 otherwise.
+        max_tokens: Of one answer; 0 takes what suits the metric: 1,024 for numbers (the answer
+            comes after the reasoning) and 256 otherwise.
         stop: Texts that end an answer.
         again: Whether the model is asked a second time, for the final answer alone: it sees the
             first prompt, its first answer up to a following question, and a short cue. What is
@@ -101,12 +86,12 @@ class Asking:
         )
         if self.answer == "text":
             return self.spoken(asked, metric)
-        return replace(asked, max_tokens=1, answers=closed(metric, item).texts)
+        return replace(asked, max_tokens=1, answers=metric.closed(item).texts)
 
     def spoken(self, call: Call, metric: Metric) -> Call:
         """Return a call as it asks for a text, whether it asks for one or for likelihoods."""
-        usual = _NUMBER_TOKENS if isinstance(metric, Number) else _TOKENS
-        return replace(call, max_tokens=self.max_tokens or usual, stop=self.stop, answers=())
+        most = self.max_tokens or metric.tokens
+        return replace(call, max_tokens=most, stop=self.stop, answers=())
 
     def second(self, first: Call, answer: str, metric: Metric) -> Call | None:
         """Return the call that asks for the final answer alone, or None where it is not wanted.
@@ -122,7 +107,7 @@ class Asking:
         """
         if not self.again:
             return None
-        form = _form(metric)
+        form = metric.form
         said = before_next_question(answer).strip()
         if first.prompt is not None:
             cue = f"Final answer ({form}):" if form else "Final answer:"
@@ -134,11 +119,3 @@ class Asking:
         else:
             turns = (Message("user", f"{first.messages[0].content}\n\n{cue}"),)
         return replace(first, messages=turns, max_tokens=AGAIN_TOKENS)
-
-
-def _form(metric: Metric) -> str:
-    """Return in which form an answer is asked for; empty: any."""
-    if isinstance(metric, Choice):
-        named = ", ".join(metric.choices)
-        return f"one of {named}" if len(named) <= _NAMED else "one of the possible answers"
-    return _FORMS.get(type(metric), "")

@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.errors import DataError
-from llmopt.problems.judge import Judge
-from llmopt.problems.metrics import Choice, check_targets, default_metric, metric_named
+from llmopt.problems.metrics import Choice, check_targets, default_metric, metric_named, owned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from llmopt.problems.metrics import Metric
+    from llmopt.problems.contract import Metric, Scored
     from llmopt.types import Item
 
 
-def chosen_metric(metric: str | Metric, choices: Sequence[str], items: Sequence[Item]) -> Metric:
+def chosen_metric(
+    metric: str | Metric | Callable[[str, Item], Scored | Awaitable[Scored]],
+    choices: Sequence[str],
+    items: Sequence[Item],
+) -> Metric:
     """Return the metric, checked against every target.
 
     Args:
-        metric: A metric, its name, or "auto" for what the targets suggest.
+        metric: A metric, its name, or "auto" for what the targets suggest. A mere callable that
+            gives a :class:`~llmopt.problems.contract.Scored` is one as well.
         choices: The closed set of answers; empty: the targets that occur.
         items: All items.
 
@@ -29,16 +33,14 @@ def chosen_metric(metric: str | Metric, choices: Sequence[str], items: Sequence[
     """
     targets = [item.target for item in items]
     if not isinstance(metric, str):
-        chosen = metric
+        chosen = owned(metric)
     elif metric == "auto":
         chosen = Choice(tuple(choices)) if choices else default_metric(targets)
     else:
         known = tuple(choices) or tuple(sorted(set(targets)))
         chosen = metric_named(metric, known)
     check_targets(chosen, items)
-    if isinstance(chosen, Judge):
-        chosen.check(items)
-    elif len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task
+    if chosen.by_target and len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task
         raise DataError(
             f"targets are of at least two kinds, but all {len(targets)} are {targets[0]!r}; "
             "any instruction that makes the model say so would look perfect"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 from llmopt.errors import ConfigError, DataError, TemplateError, TransientError, UnknownNameError
 from llmopt.metaprompt import compiled, shipped
 from llmopt.problems.answers.reading import normalize
-from llmopt.problems.metrics import Scored
+from llmopt.problems.contract import Assertion, Metric, Scored, kept
 from llmopt.text import one_line
 from llmopt.types import Call, Item, Message, canonical, digest
 
@@ -37,7 +37,6 @@ VARIABLES: dict[JudgeMode, tuple[str, ...]] = {
 
 _ATTEMPTS = 2  # how often one verdict is asked for
 _CODE = 12  # hex digits of a code
-_ANSWER_LENGTH = 200  # characters of an output that are kept as the answer
 _SHOWN = 80  # characters of a reply that a message repeats
 _ASPECTS = (2, 5)  # how many criteria a judge chooses for one answer (DRPO)
 _ALLOWED: dict[JudgeMode, str] = {
@@ -64,7 +63,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Judge(Metric):
     """How right an output is in the eyes of a judge LLM.
 
     In the mode "absolute" the judge gives a whole number of the scale, which becomes 0 to 1 in
@@ -92,6 +91,10 @@ class Judge:
     max_tokens: int = 512
     model: Model | None = field(default=None, repr=False, compare=False)
 
+    name = "judge"
+    help = "a language model rates the output, or compares it with the target"
+    by_target = False
+
     def __post_init__(self) -> None:
         if self.mode not in get_args(JudgeMode):
             raise UnknownNameError("a judge's mode", self.mode, get_args(JudgeMode))
@@ -117,9 +120,14 @@ class Judge:
             )
 
     @property
-    def orders(self) -> int:
+    def calls(self) -> int:
         """How many verdicts a score is made of."""
         return 2 if self.mode == "pairwise" else 1
+
+    @property
+    def judge(self) -> Model | None:
+        """The judge LLM that was handed in."""
+        return self.model
 
     @property
     def measure(self) -> str:
@@ -127,22 +135,33 @@ class Judge:
         against = "share of comparisons that a judge decided for it against the reference answers"
         return against if self.mode == "pairwise" else "mean rating by a judge"
 
+    @property
+    def scale_in_words(self) -> str:
+        """What the judge says of an answer, in a phrase."""
+        low, high = self.scale
+        rates = f"a rating from {low} to {high}"
+        return "a comparison, both ways" if self.mode == "pairwise" else rates
+
     def bound(self, model: Model) -> Self:
         """Return the same judge with the model that judges."""
         return replace(self, model=model)
 
-    def check(self, items: Sequence[Item]) -> None:
+    def check(self, item: Item) -> None:
         """Check that there is something to compare with.
 
         Raises:
-            DataError: The mode is "pairwise" and an item has no target.
+            DataError: The mode is "pairwise" and the item has no target.
         """
-        for item in items:
-            if self.mode == "pairwise" and not item.target.strip():
-                raise DataError(
-                    f"a target is the answer that a pairwise judge compares with, but row {item.id}"
-                    " has none; fill it, or let the judge rate absolutely"
-                )
+        if self.mode == "pairwise" and not item.target.strip():
+            raise DataError(
+                f"a target is the answer that a pairwise judge compares with, but row {item.id}"
+                " has none; fill it, or let the judge rate absolutely"
+            )
+
+    def promptfoo(self) -> Assertion:
+        """Let promptfoo's own judge LLM compare with the target."""
+        told = "The answer says what this reference answer says: {{target}}"
+        return Assertion("llm-rubric", told)
 
     async def __call__(self, output: str, item: Item) -> Scored:
         """Score `output` as an answer to `item`.
@@ -153,8 +172,7 @@ class Judge:
                 read, asked twice, because an unread verdict is no score.
         """
         scores = await self.scores(output, item)
-        kept = normalize(output)[:_ANSWER_LENGTH] or None
-        return Scored(sum(scores) / len(scores), kept)
+        return Scored(sum(scores) / len(scores), kept(normalize(output)))
 
     async def scores(self, output: str, item: Item) -> tuple[float, ...]:
         """Return what `output` gets, 0 to 1, in each order in which it is shown.
@@ -200,6 +218,14 @@ class Judge:
             max_tokens=self.max_tokens,
             sample=sample,
         )
+
+    def asked(self, output: str, item: Item, model: Model) -> tuple[Call, ...]:
+        """Return the calls that score `output`; see :meth:`Metric.asked`."""
+        return tuple(self.call(question, model) for question in self.questions(output, item))
+
+    def heard(self, output: str, item: Item, reply: Reply) -> float | None:
+        """Return what the reply to the first of these calls gives; see :meth:`Metric.heard`."""
+        return self.read(self.questions(output, item)[0], reply)
 
     def read(self, question: Question, reply: Reply) -> float | None:
         """Return what a reply gives the judged output, 0 to 1, or None where it is unreadable.

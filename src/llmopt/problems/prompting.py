@@ -11,13 +11,12 @@ from llmopt.errors import ConfigError
 from llmopt.problem import Description, Exemplar, Refusal
 from llmopt.problems.asking import Asking
 from llmopt.problems.choosing import chosen_metric
-from llmopt.problems.closed import check_closed, closed
+from llmopt.problems.contract import Metric, Scored
 from llmopt.problems.datasets import load
 from llmopt.problems.filters import Filters
 from llmopt.problems.guards import Invariants, Leaks
-from llmopt.problems.judge import Judge
 from llmopt.problems.layouts import Layout, layout
-from llmopt.problems.metrics import Choice, Metric, Number, Scored
+from llmopt.problems.metrics import check_closed, owned
 from llmopt.problems.rows import Rows, from_rows
 from llmopt.problems.signatures import instruction_of
 from llmopt.problems.splits import Splits, balance, check_disjoint, split
@@ -26,7 +25,7 @@ from llmopt.text import one_line
 from llmopt.types import Call, Item, Outcome, canonical, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from llmopt.model import Model
     from llmopt.problem import SplitName
@@ -65,6 +64,9 @@ class PromptProblem:
     balanced: bool = False
     scorer: object = None
     judge: object = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", owned(self.metric))  # a mere callable is one as well
 
     @classmethod
     def from_file(
@@ -145,7 +147,7 @@ class PromptProblem:
         *,
         instructions: object = ("Let's solve the problem.",),
         task: str = "",
-        metric: str | Metric = "auto",
+        metric: str | Metric | Callable[[str, Item], Scored | Awaitable[Scored]] = "auto",
         choices: Sequence[str] = (),
         position: Position = "Q_begin",
         qa_frame: bool | None = None,
@@ -167,7 +169,8 @@ class PromptProblem:
                 is allowed. Each may be a DSPy signature or module as well.
             task: What the task is; derived from the answers where it is empty.
             metric: A name (exact, choice, number, boolean, contains, ``pattern:REGEX``,
-                ``package.module:function``), a metric, or "auto" for what the targets suggest.
+                ``package.module:function``), a :class:`~llmopt.problems.contract.Metric`, a
+                callable that gives a ``Scored``, or "auto" for what the targets suggest.
             choices: The closed set of answers; empty: the targets that occur.
             position: Where the instruction stands; not used with `prompt`.
             qa_frame: See :func:`~llmopt.problems.layouts.layout`.
@@ -190,7 +193,7 @@ class PromptProblem:
         chosen = chosen_metric(metric, choices, items)
         if asking and asking.answer == "likelihood":
             check_closed(chosen)
-        if judge is not None and not isinstance(chosen, Judge):
+        if judge is not None and not chosen.calls:
             raise ConfigError(
                 f"a judge LLM is asked by the metric 'judge' alone, but got one for {chosen!r}; "
                 "leave it out, or set metric = 'judge'"
@@ -219,30 +222,24 @@ class PromptProblem:
 
     def guessed_task(self) -> str:
         """Return a task line made from the metric where the user gave none."""
-        if isinstance(self.metric, Choice):
-            return "Give the right answer out of a fixed set of answers."
-        if isinstance(self.metric, Number):
-            return "Solve problems whose answer is a number."
-        return "Give the right answer to each input."
+        return self.metric.task
 
     @property
     def description(self) -> Description:
         """How the problem presents itself to an optimizer LLM."""
-        found = Description(
+        return Description(
             task=self.task,
             where=self.prompt.where,
-            labels=self._labels,
+            measure=self.metric.measure,
+            labels=self.metric.labels,
             constraints=self.invariants.in_words,
             longest=0 if self.invariants.max_words else self.filters.longest,
-        )
-        return (
-            replace(found, measure=self.metric.measure) if isinstance(self.metric, Judge) else found
         )
 
     @property
     def fingerprint(self) -> dict[str, str]:
         """Everything that decides scores, by name; a judge LLM once it is handed in."""
-        judge = self.metric.model if isinstance(self.metric, Judge) else None
+        judge = self.metric.judge
         return {
             "train": _data(self.splits.train),
             "validation": _data(self.splits.validation),
@@ -261,11 +258,10 @@ class PromptProblem:
     @property
     def calls_each(self) -> int:
         """One or two calls to the scorer LLM, and those to a judge LLM."""
-        return 1 + self.asking.again + (self.metric.orders if isinstance(self.metric, Judge) else 0)
+        return 1 + self.asking.again + self.metric.calls
 
     def bound(self, judge: Model) -> Self:
         """Return the problem with the judge LLM that its metric asks."""
-        assert isinstance(self.metric, Judge)  # noqa: S101 - checked with the options
         return replace(self, metric=self.metric.bound(judge))
 
     @property
@@ -293,7 +289,7 @@ class PromptProblem:
         polished = self.filters.polished(text, self.invariants.placeholders)
         if isinstance(polished, Refusal):
             return polished
-        reason = self.invariants.broken(polished, self._labels) or self.leaks.found(polished)
+        reason = self.invariants.broken(polished, self.metric.labels) or self.leaks.found(polished)
         return Refusal(reason) if reason else polished
 
     @cached_property
@@ -301,14 +297,10 @@ class PromptProblem:
         """Finds training data in an instruction."""
         return Leaks(self.splits.train, self.filters.copied_words)
 
-    @property
-    def _labels(self) -> tuple[str, ...]:
-        return self.metric.choices if isinstance(self.metric, Choice) else ()
-
     def _check_starts(self) -> None:
         """Refuse starting instructions that break what is demanded of all of them."""
         for start in self.instructions:
-            broken = self.invariants.broken(start, self._labels)
+            broken = self.invariants.broken(start, self.metric.labels)
             if broken:
                 raise ConfigError(
                     "a starting instruction keeps every demand on instructions, but got "
@@ -346,7 +338,7 @@ class PromptProblem:
 
     async def remarks(self, output: str, item: Item) -> str:
         """Return what a judge LLM said of an output, which costs nothing once it was measured."""
-        return await self.metric.remarks(output, item) if isinstance(self.metric, Judge) else ""
+        return await self.metric.remarks(output, item)
 
     def check_scorer(self, scorer: Model) -> None:
         """Refuse a scorer LLM that cannot be asked as is wanted; see `Asking.check`."""
@@ -367,13 +359,12 @@ class PromptProblem:
             raise ConfigError(
                 "prompts are measured by a scorer LLM, but got none; name one with scorer=…"
             )
-        if isinstance(self.metric, Judge):
-            self.metric.ready()
+        self.metric.ready()
         self.check_scorer(scorer)
         call = self.call(text, item, scorer)
         reply = await scorer.complete(call)
         if call.answers:
-            read = closed(self.metric, item).scored(reply)
+            read = self.metric.closed(item).scored(reply)
             return Outcome(item.id, read.score, read.answer, item.weight)
         again = self.again(call, reply.text)
         if again:

@@ -9,7 +9,6 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from llmopt.metaprompt import VARIABLES
-from llmopt.problems.judge import Judge
 from llmopt.statistics import items_needed
 from llmopt.text import one_line
 
@@ -85,8 +84,7 @@ def _on_targets(problem: PromptProblem, scorer: Model, targets: Sequence[str]) -
     found = []
     answer, count = Counter(targets).most_common(1)[0]
     share = count / len(targets)
-    judged = isinstance(problem.metric, Judge)  # then no answer is right by itself
-    if share >= _MOST and not (problem.balanced or judged):
+    if share >= _MOST and problem.metric.by_target and not problem.balanced:
         percent = f"{100 * share:.0f} %"
         found.append(
             f"{percent} of the answers are {one_line(answer, 40)!r}: an instruction that always "

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from llmopt.models.scripted import ScriptedModel
 from llmopt.part import Bounded, generator
-from llmopt.problems.judge import Judge
 from llmopt.problems.splits import Splits
 from llmopt.rehearsal.work import Judging, Phase, Plan, Sizes, Work, bytes_of, more
 from llmopt.trajectory import Entry, Trajectory
@@ -72,9 +71,9 @@ async def rehearse(
         if new or text not in problem.starts:  # a start may have won, and is then tested anyway
             work = plan.controls.scorer + sizes.exact(text, problem.items("test"))
             plan = replace(plan, controls=Phase(scorer=work))
-    if not isinstance(problem.metric, Judge):
+    if not problem.metric.calls:
         return plan
-    judging = Judging(problem, problem.metric, problem.call("", problem.splits.train[0], scorer))
+    judging = Judging(problem, problem.call("", problem.splits.train[0], scorer), scorer)
     return judging.most(plan) if new else judging.least(plan)
 
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.model import Model
-    from llmopt.problems.judge import Judge
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Call, Item, Role
 
@@ -121,8 +120,9 @@ class Sizes:
 class Judging:
     """What a judge LLM is asked, beside the calls of a plan to the scorer LLM."""
 
-    def __init__(self, problem: PromptProblem, judge: Judge, answer: Call) -> None:
-        self._judge, self._longest = judge, answer.max_tokens
+    def __init__(self, problem: PromptProblem, answer: Call, scorer: Model) -> None:
+        self._metric, self._longest = problem.metric, answer.max_tokens
+        self._scorer = scorer  # calls to a judge LLM say the same whichever model it is
         self._each = 1 + problem.asking.again  # calls to the scorer LLM for one answer
         splits = (problem.splits.train, problem.splits.validation, problem.splits.test)
         # Equal questions with different targets are one call to the scorer LLM, but not here.
@@ -139,12 +139,12 @@ class Judging:
         known = [items for items in self._splits if items]
         share = max(len(items) / len({item.input for item in items}) for items in known)
         means = [sum(self._on(item).size for item in items) / len(items) for items in known]
+        tokens = self._on(known[0][0]).most  # equal for all items
 
         def judged(phase: Phase) -> Phase:
             answers = math.ceil(share * phase.scorer.calls / self._each)
-            calls = answers * self._judge.orders
-            most, returned = calls * self._judge.max_tokens, calls * self._longest
-            work = Work(calls, math.ceil(answers * max(means)), most, returned)
+            calls, most = answers * self._metric.calls, answers * tokens
+            work = Work(calls, math.ceil(answers * max(means)), most, calls * self._longest)
             return replace(phase, judge=work)
 
         starts, final, controls = map(judged, (plan.starts, plan.final, plan.controls))
@@ -152,8 +152,9 @@ class Judging:
 
     def _on(self, item: Item) -> Work:
         """Return the work of judging an empty answer."""
-        sizes = [bytes_of(question.text) for question in self._judge.questions("", item)]
-        return Work(len(sizes), sum(sizes), len(sizes) * self._judge.max_tokens)
+        calls = self._metric.asked("", item, self._scorer)
+        size = sum(bytes_of(call.text) for call in calls)
+        return Work(len(calls), size, sum(call.max_tokens for call in calls))
 
 
 def more(work: Work, share: float) -> Work:

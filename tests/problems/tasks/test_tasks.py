@@ -15,7 +15,6 @@ from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.tasks import TASKS, entry_named, load_task
 from llmopt.problems.tasks.bbh import TABLE
 from llmopt.problems.tasks.mmlu import CATEGORIES
-from llmopt.problems.tasks.task import METRICS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,13 +43,13 @@ def test_every_task_of_the_papers_has_a_name() -> None:
 
 def test_answers_of_big_bench_hard_are_of_the_kinds_that_the_paper_says() -> None:
     """OPRO, section 13; the two kinds of free text have a metric each."""
-    kinds = Counter(kind for kind, _ in TABLE.values())
-    assert kinds == {"number": 2, "boolean": 6, "brackets": 1, "list": 1, "choice": 17}
+    kinds = Counter(metric for metric, _ in TABLE.values())
+    assert kinds == {"number": 2, "boolean": 6, "brackets": 1, "list": 1, "options": 17}
 
 
 def test_every_kind_of_answer_has_a_metric() -> None:
-    for name in METRICS.values():
-        assert metric_named(name)
+    for entry in TASKS.values():
+        assert metric_named(entry.metric).kind == entry.kind
 
 
 def test_every_subject_is_in_one_category() -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError, DataError, nearest
 from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith
-from llmopt.problems.tasks.task import Entry, Kind, Origin, Paper, Start, Task
+from llmopt.problems.tasks.task import Entry, Origin, Paper, Start, Task
 from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DATA", "TASKS", "Entry", "Kind", "Origin", "Paper", "Start", "Task", "entry_named"]
+__all__ = ["DATA", "TASKS", "Entry", "Origin", "Paper", "Start", "Task", "entry_named"]
 __all__ += ["data_folder", "load_task"]
 
 DATA = "LLMOPT_DATA"

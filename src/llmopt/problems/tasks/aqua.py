@@ -59,7 +59,7 @@ ENTRIES = (
             "Solve algebra problems told in words and choose the right one of five lettered "
             "answers."
         ),
-        kind="choice",
+        metric="options",
         home="the project google-deepmind/AQuA, whose test set it is",
         files=(File("test", "aqua/AQuA.json", "deepmind/aqua_rat", "raw", "test"),),
         read=_read,

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from llmopt.problems.tasks.task import Kind
-
 _SET_ASIDE = 10  # rows that GPO keeps for examples in prompts
 _SHARE = 5  # one of so many rows is in GPO's train, and one in its evaluation part
 
@@ -22,7 +20,7 @@ _DEDUCTION = (
 )
 _SHUFFLED = "Follow how {} people swap things or places, and choose what one of them ends up with."
 
-TABLE: Mapping[str, tuple[Kind, str]] = {
+TABLE: Mapping[str, tuple[str, str]] = {
     "boolean_expressions": (
         "boolean",
         (
@@ -38,11 +36,11 @@ TABLE: Mapping[str, tuple[Kind, str]] = {
         ),
     ),
     "date_understanding": (
-        "choice",
+        "options",
         "Work out a date from a few sentences about it, and choose it among lettered options.",
     ),
     "disambiguation_qa": (
-        "choice",
+        "options",
         "Choose whom or what a pronoun in a sentence stands for, or that it is ambiguous.",
     ),
     "dyck_languages": (
@@ -60,21 +58,21 @@ TABLE: Mapping[str, tuple[Kind, str]] = {
         ),
     ),
     "geometric_shapes": (
-        "choice",
+        "options",
         "Recognise the shape that an SVG path draws, and choose its name among lettered options.",
     ),
     "hyperbaton": (
-        "choice",
+        "options",
         (
             "Choose the phrase in which several adjectives stand in the order that is usual in "
             "English."
         ),
     ),
-    "logical_deduction_five_objects": ("choice", _DEDUCTION.format("five")),
-    "logical_deduction_seven_objects": ("choice", _DEDUCTION.format("seven")),
-    "logical_deduction_three_objects": ("choice", _DEDUCTION.format("three")),
+    "logical_deduction_five_objects": ("options", _DEDUCTION.format("five")),
+    "logical_deduction_seven_objects": ("options", _DEDUCTION.format("seven")),
+    "logical_deduction_three_objects": ("options", _DEDUCTION.format("three")),
     "movie_recommendation": (
-        "choice",
+        "options",
         "Choose the film that goes best with a list of films somebody likes.",
     ),
     "multistep_arithmetic_two": (
@@ -90,26 +88,26 @@ TABLE: Mapping[str, tuple[Kind, str]] = {
         "Count how many of the things in a list are of the kind that is asked for.",
     ),
     "penguins_in_a_table": (
-        "choice",
+        "options",
         (
             "Answer a question about a table of penguins, which may change or be followed by "
             "another table, by choosing a lettered option."
         ),
     ),
     "reasoning_about_colored_objects": (
-        "choice",
+        "options",
         "Answer a question about the colours and places of objects by choosing a lettered option.",
     ),
     "ruin_names": (
-        "choice",
+        "options",
         "Choose the small change to the name of an artist or a film that makes it funny.",
     ),
     "salient_translation_error_detection": (
-        "choice",
+        "options",
         "Choose what kind of error the English translation of a German sentence has.",
     ),
     "snarks": (
-        "choice",
+        "options",
         "Choose which of two nearly equal sentences is meant sarcastically.",
     ),
     "sports_understanding": (
@@ -117,15 +115,15 @@ TABLE: Mapping[str, tuple[Kind, str]] = {
         "Say whether a made-up sentence about an athlete is plausible: yes or no.",
     ),
     "temporal_sequences": (
-        "choice",
+        "options",
         (
             "Work out from what a person was seen doing when they were free to go somewhere, and "
             "choose that span of time."
         ),
     ),
-    "tracking_shuffled_objects_five_objects": ("choice", _SHUFFLED.format("five")),
-    "tracking_shuffled_objects_seven_objects": ("choice", _SHUFFLED.format("seven")),
-    "tracking_shuffled_objects_three_objects": ("choice", _SHUFFLED.format("three")),
+    "tracking_shuffled_objects_five_objects": ("options", _SHUFFLED.format("five")),
+    "tracking_shuffled_objects_seven_objects": ("options", _SHUFFLED.format("seven")),
+    "tracking_shuffled_objects_three_objects": ("options", _SHUFFLED.format("three")),
     "web_of_lies": (
         "boolean",
         (
@@ -135,7 +133,7 @@ TABLE: Mapping[str, tuple[Kind, str]] = {
     ),
     "word_sorting": ("list", "Put a list of words into alphabetical order."),
 }
-"""Every task with its kind of answer (OPRO, section 13) and what it is."""
+"""Every task with its metric (OPRO, section 13) and what it is."""
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
@@ -158,7 +156,7 @@ ENTRIES = tuple(
     Entry(
         name=f"bbh/{name}",
         what=what,
-        kind=kind,
+        metric=metric,
         home="the project BIG-Bench-Hard of suzgunmirac",
         files=(File("test", f"bbh/{name}.json", "lukaemon/bbh", name, "test"),),
         read=_read,
@@ -167,5 +165,5 @@ ENTRIES = tuple(
         opro=0.2,
         gpo=_gpo,
     )
-    for name, (kind, what) in TABLE.items()
+    for name, (metric, what) in TABLE.items()
 )

@@ -40,7 +40,7 @@ ENTRIES = (
             "Solve grade-school maths problems told in words; the answer is a single number that "
             "takes a few steps of arithmetic."
         ),
-        kind="number",
+        metric="number",
         home="the project grade-school-math of OpenAI",
         files=(
             File("train", "gsm8k/train.jsonl", "openai/gsm8k", "main", "train"),

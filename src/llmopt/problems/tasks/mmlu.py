@@ -135,7 +135,7 @@ def _entry(name: str, subjects: tuple[str, ...]) -> Entry:
     return Entry(
         name=f"mmlu/{name}",
         what=f"Answer questions about {about} by choosing one of four lettered options.",
-        kind="choice",
+        metric="options",
         home="the project test of hendrycks (MMLU), folder data/test of its archive",
         files=tuple(
             File("test", f"mmlu/test/{subject}_test.csv", "cais/mmlu", subject, "test")

@@ -44,7 +44,7 @@ ENTRIES = (
     Entry(
         name="multiarith",
         what="Solve short maths problems told in words that take more than one operation.",
-        kind="number",
+        metric="number",
         home="the project google-deepmind/opro, which has the file MultiArith.json",
         files=(File("test", "multiarith/MultiArith.json", "ChilleD/MultiArith", "", "train+test"),),
         read=_read,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from llmopt.errors import ConfigError, DataError, UnknownNameError
+from llmopt.problems.metrics import METRICS
 from llmopt.problems.splits import Splits, mixed, portions, split, without_repeats
 
 if TYPE_CHECKING:
@@ -20,21 +21,8 @@ if TYPE_CHECKING:
     from llmopt.problems.layouts import Position
     from llmopt.types import Item
 
-Kind = Literal["number", "choice", "boolean", "text", "list", "brackets"]
-"""What an answer is."""
-
 Paper = Literal["opro", "gpo", ""]
 """Whose split it is; empty for sizes of the user's own."""
-
-METRICS: Mapping[Kind, str] = {
-    "number": "number",
-    "choice": "options",
-    "boolean": "boolean",
-    "text": "exact",
-    "list": "list",
-    "brackets": "brackets",
-}
-"""The metric of each kind of answer, by its name in a configuration."""
 
 _LEAST = 2  # items in train and in test
 _LETTER = re.compile(r"\([A-Z]\)")
@@ -74,7 +62,7 @@ class Entry:
     Attributes:
         name: Such as ``bbh/object_counting``.
         what: The task in a sentence, as the optimizer LLM is told it.
-        kind: What its answers are.
+        metric: What judges its answers, by its name in a configuration.
         home: Where the data are to be had: a project's name.
         files: Its official files, in order.
         read: A file -> (input, target) of each row.
@@ -86,7 +74,7 @@ class Entry:
 
     name: str
     what: str
-    kind: Kind
+    metric: str
     home: str
     files: tuple[File, ...]
     read: Callable[[Path], Iterator[tuple[str, str]]]
@@ -94,6 +82,11 @@ class Entry:
     instruction: str = "Let's solve the problem."
     opro: float | None = None
     gpo: Callable[[int], tuple[int, int, int]] | None = None
+
+    @property
+    def kind(self) -> str:
+        """What kind of answers it has."""
+        return METRICS[self.metric].kind
 
     @property
     def papers(self) -> tuple[Paper, ...]:
@@ -164,7 +157,7 @@ class Task:
         start = self.entry.start(paper)
         return {
             "task": self.entry.what,
-            "metric": METRICS[self.entry.kind],
+            "metric": self.entry.metric,
             "position": start.position,
             "instructions": (start.instruction,),
         }
@@ -232,7 +225,7 @@ class Task:
         return without_repeats(Splits(mixed(self._answerable(train), seed), (), test))
 
     def _answerable(self, items: Sequence[Item]) -> tuple[Item, ...]:
-        lettered = self.entry.kind == "choice"
+        lettered = self.entry.metric == "options"
         return tuple(
             i for i in items if not lettered or (_LETTER.fullmatch(i.target) and _SECOND in i.input)
         )

@@ -1,7 +1,7 @@
 """A promptfoo configuration: the prompt, its model, and the held-out items as test cases.
 
 promptfoo renders prompts and variables as Nunjucks templates, so braces that belong to a text are
-written as expressions. Answers are judged by a short expression for each metric. It says what the
+written as expressions. Answers are judged by a short expression of each metric's. It says what the
 metric means, but does not read long answers as carefully as llmopt does, so counts may differ.
 """
 
@@ -13,19 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
 from llmopt.models.presets import PRESETS
-from llmopt.problems.judge import Judge
-from llmopt.problems.metrics import (
-    Boolean,
-    Brackets,
-    Choice,
-    Contains,
-    Exact,
-    Function,
-    Number,
-    Options,
-    Pattern,
-    Words,
-)
 from llmopt.report.exports.frameworks import parted, raw, sampling
 from llmopt.report.tables import visible
 
@@ -33,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llmopt.problem import SplitName
-    from llmopt.problems.metrics import Metric
+    from llmopt.problems.contract import Metric
     from llmopt.problems.prompting import PromptProblem
     from llmopt.report.export import Material
     from llmopt.types import Item
@@ -48,36 +35,6 @@ _PLAIN = r"""const target = context.vars.target;
 const plain = s => String(s).normalize('NFKC').toLowerCase().replace(/\s+/g, ' ')
   .replace(/^[\s"'*]+|[\s"'*.,:;!?]+$/g, '');
 """
-
-# Of choices inside of one another the longest counts; each must be a whole word.
-_NAMED = r"""let rest = plain(output);
-const named = choices.map(plain).sort((a, b) => b.length - a.length).filter(choice => {
-  const word = choice.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const found = new RegExp('(?<![\\p{L}\\p{N}])' + word + '(?![\\p{L}\\p{N}])', 'gu');
-  const before = rest;
-  rest = rest.replace(found, ' ');
-  return rest !== before;
-});
-return named.length === 1 && named[0] === plain(target);"""
-
-_CHECKS: dict[type, str] = {
-    Exact: "return plain(output) === plain(target);",
-    Contains: f"const choices = [target];\n{_NAMED}",
-    Boolean: (
-        "const choices = [['yes', 'no'], ['true', 'false'], ['valid', 'invalid']]\n"
-        f"  .find(pair => pair.includes(plain(target)));\n{_NAMED}"
-    ),
-    Number: r"""const numbers = s => (String(s).match(/-?\d[\d,]*(\.\d+)?/g) || [])
-  .map(n => Number(n.replace(/,/g, '')));
-return Math.abs(numbers(output).pop() - numbers(target).pop()) <= TOLERANCE;""",
-    Options: r"""const letter = s => (String(s).match(/\(([A-Z])\)/g) || [s]).pop();
-return plain(letter(output)) === plain(letter(target));""",
-    Words: r"""const words = s => plain(s).split(/[\s,]+/).join(' ');
-return words(output).endsWith(words(target));""",
-    Brackets: r"""const closing = s => String(s).replace(/[^()\[\]{}<>]/g, '');
-return closing(output).endsWith(closing(target));""",
-}
-"""For every kind of metric the body of a JavaScript function of output and context."""
 
 
 def promptfoo_config(found: Material) -> str:
@@ -163,15 +120,20 @@ def _provider(found: Material) -> Iterator[str]:
 
 def _assertion(metric: Metric) -> Iterator[str]:
     """Yield the lines of what judges an answer."""
-    if isinstance(metric, Judge):
-        yield "- type: llm-rubric"
-        yield f"  value: {_scalar('The answer says what this reference answer says: {{target}}')}"
-    elif isinstance(metric, Function):
-        yield "- type: python"
-        yield from _block(_python(metric.name))
+    found = metric.promptfoo()
+    if found is None:
+        raise ConfigError(
+            "a promptfoo configuration is written for a metric that is known by name, but got "
+            f"{metric.title}; export the items with --format items instead"
+        )
+    code = found.code
+    for name, value in found.values.items():
+        code = code.replace(name, _scalar(value))
+    yield f"- type: {found.kind}"
+    if found.kind == "llm-rubric":
+        yield f"  value: {_scalar(code)}"
     else:
-        yield "- type: javascript"
-        yield from _block(_javascript(metric))
+        yield from _block(f"{_PLAIN}{code}" if found.kind == "javascript" else code)
 
 
 def _block(code: str) -> Iterator[str]:
@@ -179,34 +141,3 @@ def _block(code: str) -> Iterator[str]:
     yield "  value: |-"
     for line in code.splitlines():
         yield f"    {line}"
-
-
-def _javascript(metric: Metric) -> str:
-    if isinstance(metric, Choice):
-        choices = _scalar(metric.choices)
-        return f"{_PLAIN}const choices = {choices};\n{_NAMED}"
-    if isinstance(metric, Pattern):
-        return (
-            f"{_PLAIN}const found = String(output).match(new RegExp({_scalar(metric.regex)}));\n"
-            "return found !== null && plain(found[1] ?? found[0]) === plain(target);"
-        )
-    if type(metric) not in _CHECKS:
-        raise ConfigError(
-            "a promptfoo configuration is written for a metric that is known by name, but got "
-            f"{type(metric).__name__}; export the items with --format items instead"
-        )
-    tolerance = str(metric.tolerance) if isinstance(metric, Number) else ""
-    return _PLAIN + _CHECKS[type(metric)].replace("TOLERANCE", tolerance)
-
-
-def _python(name: str) -> str:
-    """Return a Python body that calls a metric of the user's own."""
-    module, _, path = name.partition(":")
-    top, _, rest = path.partition(".")
-    return (
-        "from types import SimpleNamespace\n"
-        f"from {module} import {top}\n"
-        "vars = context['vars']\n"
-        "item = SimpleNamespace(id='', input=vars['input'], target=vars['target'], weight=1.0)\n"
-        f"return float({'.'.join(filter(None, (top, rest)))}(output, item))"
-    )
