@@ -13,9 +13,12 @@ and of nothing else, which is what makes resuming the same as re-running.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import inspect
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+from llmopt.encoding import encoded
 from llmopt.errors import ConfigError
 from llmopt.part import (
     Brief,
@@ -37,9 +40,14 @@ from llmopt.problem import Refusal
 from llmopt.types import Candidate, Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from llmopt.model import Model
     from llmopt.problem import Problem
     from llmopt.trajectory import Trajectory
+
+
+Options = ParamSpec("Options")
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,19 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Made:
+    """Who made an algorithm.
+
+    Attributes:
+        make: The function, which makes an equal one of equal options.
+        options: What it was given that is not its default.
+    """
+
+    make: Callable[..., Algorithm]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Algorithm:
     """A published method, or one of the user's own, as a row of parts.
 
@@ -69,6 +90,9 @@ class Algorithm:
         rate: What to measure next.
         keep: Who survives.
         pace: How many steps the method takes; None: as many as the run allows.
+        version: Raised by one where the method from now on does something else with the same
+            options, so that a run that was begun before it is not continued with it.
+        made: Who made it, with which options; see :func:`method`.
     """
 
     name: str
@@ -78,10 +102,30 @@ class Algorithm:
     rate: Rate
     keep: Keep
     pace: Pace | None = None
+    version: int = 1
+    made: Made | None = field(default=None, repr=False, compare=False)
 
     def steps(self, problem: Problem, most: int) -> int:
         """Return the steps planned with a problem, where the run allows `most`."""
         return most if self.pace is None else min(most, self.pace(problem))
+
+    @property
+    def parts(self) -> dict[str, object]:
+        """The parts by their kinds; a kind that is left out has none."""
+        kinds = ("select", "reflect", "propose", "rate", "keep", "pace")
+        return {kind: part for kind in kinds if (part := getattr(self, kind)) is not None}
+
+    @property
+    def options(self) -> dict[str, Any] | None:
+        """The options that are not at their defaults, if a :func:`method` made just this.
+
+        None where nobody did, or where parts were exchanged since.
+        """
+        if self.made is None:
+            return None
+        again = self.made.make(**self.made.options)
+        same = (again.name, encoded(again.parts)) == (self.name, encoded(self.parts))
+        return dict(self.made.options) if same else None
 
     @property
     def embedder(self) -> str:
@@ -180,3 +224,20 @@ class Algorithm:
     async def _group(self, brief: Brief) -> tuple[Feedback, tuple[Proposed, ...]]:
         feedback = await self.reflect(brief)
         return feedback, await self.propose(replace(brief, feedback=feedback))
+
+
+def method(make: Callable[Options, Algorithm]) -> Callable[Options, Algorithm]:
+    """Decorate a function that makes an algorithm of options.
+
+    A run with it is then known by the method's name, its version and the options that are not at
+    their defaults, and not by its parts, which may change as long as what they do does not.
+    """
+    usual = {name: one.default for name, one in inspect.signature(make).parameters.items()}
+
+    @wraps(make)
+    def made(*args: Options.args, **options: Options.kwargs) -> Algorithm:
+        given = inspect.signature(make).bind(*args, **options).arguments
+        changed = {k: v for k, v in given.items() if encoded(v) != encoded(usual[k])}
+        return replace(make(*args, **options), made=Made(make, changed))
+
+    return made

@@ -242,6 +242,7 @@ class Sampled:
                     scorer=self.shared["scorer"],
                     seed=run.seed,
                     source=None,
+                    control=True,
                 )
             except StoreError:
                 if name not in taken:

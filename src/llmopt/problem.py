@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from llmopt.presentation import Presentation
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
     from llmopt.model import Model
+    from llmopt.presentation import Unit
     from llmopt.types import Item, Outcome
+
+_BUCKETS = 100  # any number does: asked for only to learn whether scores have a range
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -33,6 +38,9 @@ class Description:
         request: What is asked of the optimizer LLM, in a sentence; empty: the template's own words.
         layout: The folder of templates that suit this kind of problem ("numbers"), within those
             of a wording that has such a folder; empty: the wording's own.
+        unit: ``share``: scores are shares of 1, and people are shown per cent; ``value``: any
+            numbers. None: shares where :meth:`Problem.scale` says that scores have a range.
+        decimals: Digits after the point as people are shown scores; None: the usual ones.
     """
 
     task: str
@@ -45,6 +53,8 @@ class Description:
     longest: int = 0
     request: str = ""
     layout: str = ""
+    unit: Unit | None = None
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +244,18 @@ class Known(Protocol):
     def optimum(self) -> float | None:
         """The best score there can be, as it is inside (higher is better), or None."""
         ...
+
+
+def presented(problem: Problem) -> Presentation:
+    """Return how a problem's solutions and scores are shown to people."""
+    said = problem.description
+    return Presentation(
+        noun=said.noun,
+        measure=said.measure,
+        higher_is_better=said.higher_is_better,
+        unit=said.unit or ("share" if problem.scale(_BUCKETS) else "value"),
+        decimals=said.decimals,
+    )
 
 
 def optimum_of(problem: Problem) -> float | None:

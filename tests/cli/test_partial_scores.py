@@ -17,6 +17,7 @@ from llmopt import open_store
 from llmopt.errors import TransientError
 from llmopt.evidence.comparison import compare, sentence
 from llmopt.evidence.scores import LEGEND, Score
+from llmopt.presentation import ACCURACY
 from llmopt.problems.prompting import PromptProblem
 from llmopt.report.page import page
 from llmopt.report.progress import View
@@ -239,14 +240,30 @@ def test_exports_say_on_how_many_items_a_score_stands(shell: Shell, holed: Resul
 
 def test_the_sentence_of_an_evaluation_has_the_denominator() -> None:
     outcomes = [Outcome(str(n), None if n == 3 else 1.0) for n in range(15)]
-    rows = compare({"Answer.": outcomes}, 1, groups={})
-    assert sentence(rows, "test", shares=True).startswith("100.0 % on 14 of 15 test items (")
+    rows = compare({"Answer.": outcomes}, 1, groups={}, shown=ACCURACY)
+    assert sentence(rows, "test", ACCURACY).startswith("100.0 % on 14 of 15 test items (")
 
 
 def test_a_sweep_marks_variants_whose_winners_or_starts_lack_test_answers() -> None:
     items = tuple((str(n), float(n % 2), 1.0) for n in range(9))
     full, holed = (
-        Done(name, name, "", "0", items, 0.5, "", "", "", 3, 9, 100, 1000, unmeasured=lost)
+        Done(
+            name,
+            name,
+            "",
+            "0",
+            items,
+            0.5,
+            "",
+            "",
+            "",
+            3,
+            9,
+            100,
+            1000,
+            unmeasured=lost,
+            shown=ACCURACY,
+        )
         for name, lost in (("a", 0), ("b", 1))
     )
     rows = summarized([full, holed])
@@ -256,8 +273,8 @@ def test_a_sweep_marks_variants_whose_winners_or_starts_lack_test_answers() -> N
     assert said.count("44.4 % (partial)") == 1
     assert "partial: without 1 test answer left unmeasured." in said
     assert [flat(row)["unmeasured"] for row in rows] == [0, 1]
-    old = {key: value for key, value in vars(full).items() if key != "unmeasured"}
-    assert Done.plain(old).unmeasured == 0
+    old = {key: value for key, value in vars(full).items() if key not in ("unmeasured", "shown")}
+    assert (Done.plain(old).unmeasured, Done.plain(old).shown) == (0, ACCURACY)
 
 
 def test_a_score_of_an_older_run_counts_as_full() -> None:

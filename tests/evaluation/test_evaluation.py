@@ -17,6 +17,7 @@ from llmopt.errors import BudgetError, ConfigError, RefusedError, StepFailedErro
 from llmopt.evidence.comparison import compare, differing, sentence
 from llmopt.models.layers.budget import Limits, Price
 from llmopt.models.scripted import ScriptedModel
+from llmopt.presentation import ACCURACY
 from llmopt.problems.prompting import PromptProblem
 from llmopt.statistics import bootstrap_mean, holm, paired_difference, wilson
 from llmopt.store import open_store
@@ -155,7 +156,7 @@ def test_a_function_is_measured_in_its_own_direction() -> None:
     assert found.rows[1].difference is not None
     assert found.rows[1].difference.mean == 8.0
     assert found.differing[0].scores == (9.0, 1.0)
-    assert (found.scorer, found.usage, found.shares) == ("", {}, False)
+    assert (found.scorer, found.usage, found.shown.shares) == ("", {}, False)
 
 
 @given(
@@ -171,7 +172,7 @@ def test_only_what_is_measured_counts(pairs: list[tuple[float | None, float | No
         text: [Outcome(str(n), pair[at]) for n, pair in enumerate(pairs)]
         for at, text in enumerate(("a", "b"))
     }
-    rows = compare(found, 1, groups={})
+    rows = compare(found, 1, groups={}, shown=ACCURACY)
     for at, row in enumerate(rows):
         known = [score for pair in pairs if (score := pair[at]) is not None]
         assert (row.measured, row.planned) == (len(known), len(pairs))
@@ -184,7 +185,9 @@ def test_only_what_is_measured_counts(pairs: list[tuple[float | None, float | No
     if difference:
         assert difference.mean == pytest.approx(sum(b - a for a, b in both) / len(both))
         assert difference.wins - difference.losses == sum(b - a for a, b in both)
-    swapped = compare({"b": found["b"], "a": found["a"]}, 1, groups={})[1].difference
+    swapped = compare({"b": found["b"], "a": found["a"]}, 1, groups={}, shown=ACCURACY)[
+        1
+    ].difference
     assert (swapped is None) == (difference is None)
     if swapped and difference:
         assert swapped.mean == pytest.approx(-difference.mean)
@@ -256,10 +259,10 @@ def test_the_first_answer_is_the_only_one_of_an_evaluation_with_one() -> None:
 
 def test_an_item_with_some_answers_missing_counts_with_the_others() -> None:
     outcomes = [Outcome("a", 1.0), Outcome("a", None), Outcome("b", None), Outcome("b", None)]
-    (row,) = compare({"x": outcomes}, 2, groups={})
+    (row,) = compare({"x": outcomes}, 2, groups={}, shown=ACCURACY)
     assert row.score is not None
     assert (row.score.mean, row.score.n, row.measured, row.planned) == (1.0, 1, 1, 4)
-    assert differing((row,), scripted.problem().items("test")[:2], 2) == ()
+    assert differing((row,), scripted.problem().items("test")[:2], 2, ACCURACY) == ()
 
 
 # -- what is paid ---------------------------------------------------------------------------
@@ -432,16 +435,22 @@ def test_progress_is_told_to_whoever_listens() -> None:
 def test_more_items_are_asked_for_only_where_they_are_more() -> None:
     """Four of four won is not enough to tell, but four would not be more."""
     rows = compare(
-        {t: [Outcome(f"{n}", s) for n in range(4)] for t, s in (("a", 0), ("b", 1))}, 1, groups={}
+        {t: [Outcome(f"{n}", s) for n in range(4)] for t, s in (("a", 0), ("b", 1))},
+        1,
+        groups={},
+        shown=ACCURACY,
     )
-    said = sentence(rows, "test", shares=True)
+    said = sentence(rows, "test", ACCURACY)
     assert said == "[2] is not distinguishable from [1] on 4 test items (+100.0 points)."
 
 
 def test_only_comparisons_that_were_made_are_counted() -> None:
     scores = {"a": 0.0, "b": 1.0, "c": None}
     rows = compare(
-        {t: [Outcome(f"{n}", s) for n in range(9)] for t, s in scores.items()}, 1, groups={}
+        {t: [Outcome(f"{n}", s) for n in range(9)] for t, s in scores.items()},
+        1,
+        groups={},
+        shown=ACCURACY,
     )
-    said = sentence(rows, "test", shares=True)
+    said = sentence(rows, "test", ACCURACY)
     assert said == "Against [1]: better: [2]; not comparable: [3]."

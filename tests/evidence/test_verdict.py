@@ -10,6 +10,7 @@ import pytest
 from llmopt.errors import BudgetError
 from llmopt.evidence.scores import score_of
 from llmopt.evidence.verdict import Choice, Evidence, decide, final_calls
+from llmopt.presentation import ACCURACY
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.splits import Splits
 from llmopt.statistics import holm
@@ -442,7 +443,7 @@ def test_a_score_that_all_items_share_is_not_certain(right: float) -> None:
     weighted = [replace(o, weight=2.0 if n < 5 else 0.5) for n, o in enumerate(plain)]
     widths = []
     for outcomes, groups in ((plain, {}), (plain, {"0": "one", "1": "one"}), (weighted, {})):
-        found = score_of(Evaluation(tuple(outcomes), 20), higher_is_better=True, groups=groups)
+        found = score_of(Evaluation(tuple(outcomes), 20), ACCURACY, groups=groups)
         assert found is not None
         assert (found.mean, found.n) == (right, 20)
         widths.append(found.interval.high - found.interval.low)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llmopt.api import optimize
 from llmopt.errors import ConfigError, StoreError
+from llmopt.presentation import ACCURACY, Presentation
 from llmopt.report.comparing import RunComparison, compared_runs
 from llmopt.report.wording import changes
 from llmopt.search.journal import TESTED, HeldOut
@@ -100,7 +101,7 @@ def test_winners_are_compared_item_by_item(where: Path) -> None:
     assert "".join(c.text for c in second.wording if c.kind != "in") == first.best
     assert found.verdict.startswith("The winner of [2] is ")
     assert "on 20 common held-out items" in found.verdict
-    assert (found.shares, found.higher_is_better) == (True, True)
+    assert found.shown == ACCURACY
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -234,7 +235,7 @@ def test_searches_that_hold_nothing_out_are_shown_by_value(where: Path) -> None:
     found = compared(where, "short", "long")
     values = [row.train.mean for row in found.runs if row.train]
     assert values[1] <= values[0]
-    assert found.higher_is_better is False
+    assert found.shown == Presentation(higher_is_better=False)
     assert found.verdict == (
         f"Nothing is held out, so nothing is tested. Best values: [1] {values[0]:g}, [2] "
         f"{values[1]:g}; lower is better."

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from llmopt.presentation import Presentation
 from llmopt.report.convergence import (
     Converged,
     Course,
@@ -56,7 +57,7 @@ def test_a_course_is_its_new_bests() -> None:
     found = course([-9.0, -5.0], [-7.0, None], [], [-5.0, -2.0, -3.0, 0.0])
     assert found.path == ((0, 1, -9.0), (0, 2, -5.0), (3, 6, -2.0), (3, 8, 0.0))
     assert (found.steps, found.tried, found.starts) == (3, 8, 2)
-    assert (found.solved, found.optimum, found.higher_is_better) == (3, 0.0, False)
+    assert (found.solved, found.optimum) == (3, 0.0)
 
 
 def test_an_optimum_among_the_starts_took_no_step() -> None:
@@ -100,8 +101,8 @@ def test_a_course_survives_the_journal(steps: list[list[float | None]]) -> None:
 def cells() -> list[Converged]:
     def one(variant: str, seed: str, *path: tuple[int, int, float]) -> Converged:
         steps, tried = path[-1][0] + 1, path[-1][1] + 2
-        made = Course(tuple(path), steps, tried, 1, optimum=-100.0, higher_is_better=False)
-        return Converged(variant, "n=10", seed, made)
+        made = Course(tuple(path), steps, tried, 1, optimum=-100.0)
+        return Converged(variant, "n=10", seed, made, Presentation(higher_is_better=False))
 
     return [
         one("model", "0", (0, 1, -300.0), (2, 4, -100.0)),

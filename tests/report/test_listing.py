@@ -9,11 +9,17 @@ import pytest
 from rich.console import Console
 
 from llmopt.errors import ConfigError
-from llmopt.report.listing import Listed, Wanted, algorithm_of, moment, print_runs
+from llmopt.presentation import ACCURACY
+from llmopt.report.listing import Listed, Wanted, moment, print_runs
+from llmopt.search.header import RunHeader
 from llmopt.store.protocol import RunInfo
 
 CREATED = "2026-01-02T03:04:05.678+00:00"
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def header(algorithm: str) -> RunHeader:
+    return RunHeader("run", algorithm, ACCURACY, "", control=False)
 
 
 def lines(*runs: Listed) -> list[list[str]]:
@@ -25,8 +31,8 @@ def lines(*runs: Listed) -> list[list[str]]:
 
 def test_runs_are_listed() -> None:
     found = lines(
-        Listed(RunInfo("mine", CREATED, "done", 5, 0.75), "opro"),
-        Listed(RunInfo("new", CREATED, "running", 0, None), ""),
+        Listed(RunInfo("mine", CREATED, "done", 5, 0.75), header("opro")),
+        Listed(RunInfo("new", CREATED, "running", 0, None), header("")),
     )
     assert found[1] == ["mine", "2026-01-02", "03:04", "done", "opro", "4", "75.0", "%"]
     assert found[2] == ["new", "2026-01-02", "03:04", "running", "-", "0", "-"]
@@ -35,7 +41,7 @@ def test_runs_are_listed() -> None:
 def test_labels_are_shown_as_text() -> None:
     """Markup and control characters of a note command nothing."""
     info = RunInfo("mine", CREATED, "done", 1, None, ("best",), "[red]x[/] \x1b[31m")
-    assert lines(Listed(info, "opro"))[1][-3:] == ["#best", "[red]x[/]", "\\u001b[31m"]
+    assert lines(Listed(info, header("opro")))[1][-3:] == ["#best", "[red]x[/]", "\\u001b[31m"]
 
 
 @pytest.mark.parametrize(
@@ -57,14 +63,6 @@ def test_a_run_is_wanted_that_has_all_that_is_asked_for(wanted: Wanted, *, fits:
     info = RunInfo("mine", CREATED, "done", 5, 0.75, ("a", "b"), "Second try")
     config = {"source": {"problem": {"data": "/data/Tickets.csv"}}}
     assert wanted.fits(info, "opro", config) is fits
-
-
-def test_a_run_says_what_it_is() -> None:
-    made = {"identity": {"algorithm": "Algorithm(name='gpo', select=Best(k=7))"}}
-    assert algorithm_of(made) == "gpo"
-    assert algorithm_of({**made, "evaluation": ["evaluate"]}) == "evaluation"
-    assert algorithm_of({"sweep": True, "identity": {}}) == "sweep"
-    assert algorithm_of({}) == ""
 
 
 @pytest.mark.parametrize(

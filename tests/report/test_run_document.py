@@ -114,7 +114,12 @@ def test_values_are_in_the_direction_of_the_problem(store: Path) -> None:
     one = told(store, "line", linear_regression())
     scores = [c["score"] for step in one["steps"] for c in step["candidates"]]
     assert all(score > 0 for score in scores)
-    assert one["measure"] == {"higher_is_better": False, "shares": False}
+    assert one["measure"] == {
+        "name": "value",
+        "higher_is_better": False,
+        "shares": False,
+        "decimals": None,
+    }
     assert one["steps"][-1]["best"] == min(scores)
     assert one["lines"][1]["train"]["mean"] == pytest.approx(min(scores))
     assert one["optimum"] == one["figure"]["optimum"] <= min(scores)

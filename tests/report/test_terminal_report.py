@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from llmopt.report.progress import Doing, Download, View, clock, shown
+from llmopt.presentation import ACCURACY, Presentation
+from llmopt.report.progress import Doing, Download, View, clock
 from llmopt.report.progress.numbers import about, amount, pace, short, spark
 from llmopt.report.progress.pace import Pace
 from llmopt.report.progress.panel import Panel, folded
@@ -77,6 +78,7 @@ TEXTS = (
 def state(**changes: Any) -> Progress:
     """A run in the middle of everything."""
     usual: dict[str, Any] = {
+        "presentation": ACCURACY,
         "phase": "scoring",
         "step": 123,
         "steps": 200,
@@ -172,7 +174,7 @@ def test_the_live_view_draws_and_leaves_nothing_behind() -> None:
     console = terminal()
     with View(console) as view:
         assert written(console) == ""
-        progress = Progress("mine", steps=2, warnings=["half is spent"])
+        progress = Progress("mine", steps=2, warnings=["half is spent"], presentation=ACCURACY)
         for phase in PHASES:
             progress.phase, progress.step = phase, 1
             progress.best, progress.best_text = 0.5, NASTY
@@ -213,7 +215,7 @@ def test_colours_are_left_out_where_they_are_not_wanted(monkeypatch: pytest.Monk
 def test_plain_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
     """One when a phase begins, not one for every evaluation."""
     view = View(terminal(tty=False))
-    progress = Progress("mine", phase="scoring", step=1, steps=2, planned=50)
+    progress = Progress("mine", phase="scoring", step=1, steps=2, planned=50, presentation=ACCURACY)
     progress.budget = (Amount("calls", 3, 50), Amount("seconds", 5, None))
     with view:
         for done in range(50):
@@ -259,7 +261,11 @@ def test_a_pace_is_told_once_it_is_known() -> None:
 
 
 def test_numbers_are_written_for_people() -> None:
-    assert [shown(0.5), shown(1.0), shown(-1234.5)] == ["50.0 %", "100.0 %", "-1234.5"]
+    assert [ACCURACY.amount(0.5), ACCURACY.amount(1.0), Presentation().amount(-1234.5)] == [
+        "50.0 %",
+        "100.0 %",
+        "-1234.5",
+    ]
     assert [clock(0.4), clock(75), clock(3_675)] == ["0:00", "1:15", "1:01:15"]
     assert [about(8.4), about(63), about(3_675)] == ["about 0:08", "about 1:05", "about 1:01:00"]
     assert [pace(24.13), pace(0.25)] == ["24.1/s", "15.0/min"]

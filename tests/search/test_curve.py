@@ -14,6 +14,7 @@ from llmopt.errors import BudgetError, ConfigError, RefusedError
 from llmopt.models.layers.budget import Limits
 from llmopt.models.scripted import ScriptedModel
 from llmopt.options import Options
+from llmopt.presentation import ACCURACY, Presentation
 from llmopt.problems.function import FunctionProblem
 from llmopt.search.curve import Curve, curve_of
 from llmopt.search.journal import VALIDATION, Validation, steps
@@ -280,28 +281,28 @@ def test_stale_counts_from_the_first_best_point(scores: list[float | None]) -> N
 
 
 def test_a_gain_on_train_alone_is_pointed_out() -> None:
-    (said,) = drawn((0.3, 0.3), (0.5, 0.6), (0.6, 0.5), (0.9, 0.55)).notes()
+    (said,) = drawn((0.3, 0.3), (0.5, 0.6), (0.6, 0.5), (0.9, 0.55)).notes(ACCURACY)
     assert "From step 1 to step 3" in said
     assert "by 40.0 points" in said
     assert "did not (5.0 points worse)" in said
-    (said,) = drawn((0.3, 0.6), (0.6, 0.6), (0.7, 0.6)).notes()
+    (said,) = drawn((0.3, 0.6), (0.6, 0.6), (0.7, 0.6)).notes(ACCURACY)
     assert "worse" not in said
 
 
 def test_nothing_is_said_of_a_gain_on_both_or_of_a_single_point() -> None:
-    assert drawn((0.3, 0.3), (0.5, 0.6), (0.9, 0.7)).notes() == ()
-    assert drawn((0.3, 0.6), (0.5, 0.5)).notes() == ()
-    assert drawn((0.5, 0.6), (0.4, 0.5), (0.5, 0.5)).notes() == ()
-    assert Curve(1).notes() == ()
+    assert drawn((0.3, 0.3), (0.5, 0.6), (0.9, 0.7)).notes(ACCURACY) == ()
+    assert drawn((0.3, 0.6), (0.5, 0.5)).notes(ACCURACY) == ()
+    assert drawn((0.5, 0.6), (0.4, 0.5), (0.5, 0.5)).notes(ACCURACY) == ()
+    assert Curve(1).notes(ACCURACY) == ()
 
 
 def test_scores_that_are_no_shares_differ_by_a_number() -> None:
-    (said,) = drawn((-30, -30), (-20, -35), (-10, -40)).notes()
+    (said,) = drawn((-30, -30), (-20, -35), (-10, -40)).notes(Presentation())
     assert "by 20, but on validation it did not (10 worse)" in said
 
 
 def test_points_face_as_the_problem_does() -> None:
-    (point,) = drawn((-3.0, -4.0)).points(higher_is_better=False)
+    (point,) = drawn((-3.0, -4.0)).points(Presentation(higher_is_better=False))
     assert point.train is not None
     assert point.validation is not None
     assert (point.train.mean, point.validation.mean) == (3.0, 4.0)
@@ -309,4 +310,4 @@ def test_points_face_as_the_problem_does() -> None:
 
 def test_a_journal_without_points_has_an_empty_curve() -> None:
     entries = [scored("a", 0.5)]
-    assert curve_of([(0, entries)], []).points(higher_is_better=True) == ()
+    assert curve_of([(0, entries)], []).points(ACCURACY) == ()

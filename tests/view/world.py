@@ -11,10 +11,12 @@ import llmopt
 from llmopt.evidence.comparison import Differing
 from llmopt.evidence.scores import Score
 from llmopt.models.scripted import ScriptedModel
+from llmopt.presentation import ACCURACY
 from llmopt.problems.spaces.regression import linear_regression
 from llmopt.report.comparing import Compared, RunComparison
 from llmopt.report.listing import Listed
 from llmopt.report.wording import Change
+from llmopt.search.header import RunHeader
 from llmopt.statistics import Difference, Interval
 from llmopt.store.protocol import LABEL, RunInfo
 from llmopt.testing import scripted
@@ -99,7 +101,15 @@ class Slow:
 def hostile_rows(text: str) -> Rows:
     """Return a list with a text in every place that a text can come to, a name included."""
     info = RunInfo(text, "2026-01-01T00:00:00.000+00:00", "done", 3, 0.5, (text,), text)
-    row = Row(Listed(info, text), "run", start="1", best="2", word="better", cost="1", used="2")
+    row = Row(
+        Listed(info, RunHeader("run", text, ACCURACY, text, control=False)),
+        "run",
+        start="1",
+        best="2",
+        word="better",
+        cost="1",
+        used="2",
+    )
     return Rows((row, replace(row, kind="evaluation")), 2, 2, (text,), (text,))
 
 
@@ -128,4 +138,4 @@ def hostile_comparison(text: str) -> RunComparison:
     wording = tuple(Change(kind, text) for kind in kinds)
     other = replace(row, run=f"{text}2", difference=difference, corrected=0.03, wording=wording)
     items = tuple(Differing(text, text, text, (1.0, 0.0), (text, text)) for _ in range(20))
-    return RunComparison((row, other), True, True, items, text, (text,))
+    return RunComparison((row, other), ACCURACY, items, text, (text,))

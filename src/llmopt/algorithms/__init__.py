@@ -119,12 +119,6 @@ def table() -> list[dict[str, str]]:
     return [row(name) for name in sorted(ALGORITHMS)]
 
 
-def parts_of(algorithm: Algorithm) -> dict[str, object]:
-    """Return the parts of a method by their kinds."""
-    kinds = ("select", "reflect", "propose", "rate", "keep", "pace")
-    return {kind: part for kind in kinds if (part := getattr(algorithm, kind)) is not None}
-
-
 def written(part: Any) -> str:
     """Return a part with its options, where these are many with those that are not the usual."""
     whole = repr(part)
@@ -169,7 +163,7 @@ def row(name: str) -> dict[str, str]:
     Raises:
         ConfigError: It needs options.
     """
-    parts = {kind: written(part) for kind, part in parts_of(algorithm_named(name)).items()}
+    parts = {kind: written(part) for kind, part in algorithm_named(name).parts.items()}
     about = _about(made_by(name)).splitlines() or [""]
     return {"algorithm": name, "what": about[0], **parts}
 
@@ -198,7 +192,7 @@ def _needs(algorithm: Algorithm) -> list[str]:
     found = ["an optimizer LLM" if algorithm.needs_model else "no optimizer LLM"]
     if algorithm.embedder:
         found.append(f"the embedding model {algorithm.embedder}")
-    parts = parts_of(algorithm)
+    parts = algorithm.parts
     if not any(isinstance(part, Particular) for part in parts.values()):
         found.append("any problem")
     for kind, part in parts.items():

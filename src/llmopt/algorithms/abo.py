@@ -15,7 +15,7 @@ which no candidate was measured blocks no step.
 
 from __future__ import annotations
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.behaviour import Behave
 from llmopt.parts.demonstrating import Demonstrate
 from llmopt.parts.diagnosing import Diagnose
@@ -24,6 +24,7 @@ from llmopt.parts.rounds import Accept, Accepted, OnDev, Shares
 from llmopt.parts.traces import Wording
 
 
+@method
 def abo(
     *,
     batch: int = 16,

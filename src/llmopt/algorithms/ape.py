@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.inducing import Inferred
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+@method
 def ape(
     *,
     parents: int = 4,

@@ -7,7 +7,7 @@ a random point where it has converged, and a generation in which nothing is new 
 
 from __future__ import annotations
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.covariance import CovarianceMatrix
 from llmopt.parts.keep import Elitist
 from llmopt.parts.rate import Everything
@@ -15,6 +15,7 @@ from llmopt.parts.reflect import Nothing
 from llmopt.parts.select import Best
 
 
+@method
 def cma_es(*, samples: int = 8, sigma: float = 0.3) -> Algorithm:
     """Return CMA-ES as a row of parts.
 

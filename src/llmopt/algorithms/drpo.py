@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+@method
 def drpo(
     *,
     beam: int = 2,

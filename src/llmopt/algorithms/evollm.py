@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.evolving import Generations, NextMean
 from llmopt.parts.keep import Elitist
 from llmopt.parts.rate import Everything
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmopt.parts.propose import AnyFamily
 
 
+@method
 def evollm(
     *,
     population: int = 8,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.population import DifferenceGroups, ReplaceIfBetter, Roulette
 from llmopt.parts.propose import AnyFamily, Generate
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+@method
 def evoprompt_ga(
     *,
     population: int = 10,
@@ -80,6 +81,7 @@ def evoprompt_ga(
     )
 
 
+@method
 def evoprompt_de(
     *,
     population: int = 10,

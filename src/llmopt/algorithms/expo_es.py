@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.exponential import ExponentialWeights
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+@method
 def expo_es(
     *,
     wordings: int = 4,

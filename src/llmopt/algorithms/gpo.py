@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.critique import Reflection, reflected
 from llmopt.parts.keep import Current, going_on_from
 from llmopt.parts.momentum import Momentum, Retrieval, Turn
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+@method
 def gpo(
     *,
     momentum: Momentum = "relevance",

@@ -6,7 +6,7 @@ before is drawn again, a little wider each time.
 
 from __future__ import annotations
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.numeric import Gaussian
 from llmopt.parts.rate import Everything
@@ -14,6 +14,7 @@ from llmopt.parts.reflect import Nothing
 from llmopt.parts.select import Best
 
 
+@method
 def hill_climbing(*, samples: int = 8, sigma: float = 0.1) -> Algorithm:
     """Return Gaussian hill climbing as a row of parts.
 

@@ -8,7 +8,7 @@ the others need evaluations.
 
 from __future__ import annotations
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.numeric import OneFifth
 from llmopt.parts.rate import Everything
@@ -16,6 +16,7 @@ from llmopt.parts.reflect import Nothing
 from llmopt.parts.select import Best
 
 
+@method
 def one_plus_one_es(*, sigma: float = 0.2) -> Algorithm:
     """Return the (1+1)-ES as a row of parts.
 

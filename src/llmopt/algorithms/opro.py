@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
 from llmopt.parts.rate import rated
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+@method
 def opro(
     *,
     shown: int = 20,

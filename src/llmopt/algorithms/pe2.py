@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.gradients import Successors, TextualGradients
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from llmopt.parts.stepsize import Above
 
 
+@method
 def pe2(
     *,
     parents: int = 4,

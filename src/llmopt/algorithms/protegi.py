@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.bandits import selected_by
 from llmopt.parts.gradients import Successors, TextualGradients
 from llmopt.parts.keep import Elitist
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+@method
 def protegi(
     *,
     beam: int = 4,

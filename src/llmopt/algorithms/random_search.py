@@ -5,7 +5,7 @@ Ours, as is usual: nothing is learned. What was tried before is not tried again.
 
 from __future__ import annotations
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.numeric import Uniform
 from llmopt.parts.rate import Everything
@@ -13,6 +13,7 @@ from llmopt.parts.reflect import Nothing
 from llmopt.parts.select import Best
 
 
+@method
 def random_search(*, samples: int = 8) -> Algorithm:
     """Return random search as a row of parts.
 

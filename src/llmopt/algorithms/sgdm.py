@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.critique import Summary, Together
 from llmopt.parts.keep import LatestBest
 from llmopt.parts.momentum import Only
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+@method
 def sgdm(
     *,
     exemplars: int = 3,

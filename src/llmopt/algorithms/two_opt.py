@@ -7,7 +7,7 @@ the same without evaluating a tour at all. Ours: the batch of a step, and the ra
 
 from __future__ import annotations
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.numeric import Neighbours
 from llmopt.parts.rate import Everything
@@ -15,6 +15,7 @@ from llmopt.parts.reflect import Nothing
 from llmopt.parts.select import Best
 
 
+@method
 def two_opt(*, samples: int = 8) -> Algorithm:
     """Return 2-opt as a row of parts.
 

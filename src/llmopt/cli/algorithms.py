@@ -80,7 +80,7 @@ def _explain(out: Console, method: dict[str, Any]) -> None:
 
 def _parts(name: str) -> list[dict[str, str]]:
     """Return the parts of a method, each with the first sentence of its docstring."""
-    from llmopt.algorithms import algorithm_named, parts_of, written
+    from llmopt.algorithms import algorithm_named, written
 
     return [
         {
@@ -88,7 +88,7 @@ def _parts(name: str) -> list[dict[str, str]]:
             "part": written(part),
             "what": _plain(_said(type(part)).partition("\n\n")[0]),
         }
-        for kind, part in parts_of(algorithm_named(name)).items()
+        for kind, part in algorithm_named(name).parts.items()
     ]
 
 

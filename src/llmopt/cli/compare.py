@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from llmopt.evidence.scores import Score
+    from llmopt.presentation import Presentation
     from llmopt.report.comparing import Compared, RunComparison
     from llmopt.report.wording import Change
 
@@ -128,23 +129,23 @@ def _made(*heads: str) -> Table:
 
 def _scores(found: RunComparison) -> Table:
     """Return the scores of the winners on each split, with their intervals."""
-    unit = "%" if found.shares else ""
+    unit = "%" if found.shown.shares else ""
     table = _made("winner", *(f"{name} {unit}".strip() for name in ("train", "validation", "test")))
     for number, row in enumerate(found.runs, 1):
-        cells = (_scored(s, shares=found.shares) for s in (row.train, row.validation, row.test))
+        cells = (_scored(s, found.shown) for s in (row.train, row.validation, row.test))
         table.add_row(f"[{number}]", *cells)
     return table
 
 
-def _scored(score: Score | None, *, shares: bool) -> str:
+def _scored(score: Score | None, shown: Presentation) -> str:
     if score is None:
         return "-"
     low, high = score.interval.low, score.interval.high
-    if shares:
+    mean, spread = shown.number(score.mean), f"[{shown.number(low)}, {shown.number(high)}]"
+    if shown.shares:
         apart = "\n" if score.mark else " "
-        said = f"{100 * score.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-        return f"{said}{apart}n={score.items}"
-    return f"{score.mean:.6g}{score.mark}" + ("" if low == high else f" [{low:.6g}, {high:.6g}]")
+        return f"{mean} {spread}{apart}n={score.items}"
+    return f"{mean}{score.mark}" + ("" if low == high else f" {spread}")
 
 
 def _effort(rows: Sequence[Compared]) -> Table:
@@ -167,8 +168,8 @@ def _effort(rows: Sequence[Compared]) -> Table:
 
 def _against(found: RunComparison) -> Table:
     """Return the differences to the first run's winner; no rows where there are none."""
-    scale = 100 if found.shares else 1
-    heads = ("vs [1]", "points" if found.shares else "difference", "95 % interval")
+    shown = found.shown
+    heads = ("vs [1]", "points" if shown.shares else "difference", "95 % interval")
     table = _made(*heads, "items", "won:lost", "p", "the winner is")
     if all(row.difference is None for row in found.runs):
         return table
@@ -177,12 +178,11 @@ def _against(found: RunComparison) -> Table:
         if one is None:
             table.add_row(f"[{number}]", *["-"] * (len(table.columns) - 2), row.word)
             continue
-        low, high = scale * one.interval.low, scale * one.interval.high
-        form = "+.1f" if found.shares else "+.6g"
+        low, high = (shown.number(e, signed=True) for e in (one.interval.low, one.interval.high))
         table.add_row(
             f"[{number}]",
-            f"{scale * one.mean:{form}}",
-            f"[{low:{form}}, {high:{form}}]",
+            shown.number(one.mean, signed=True),
+            f"[{low}, {high}]",
             f"{one.n:,}",
             f"{one.wins}:{one.losses}",
             _p(row.p_value),
@@ -194,7 +194,6 @@ def _against(found: RunComparison) -> Table:
 def _items(found: RunComparison) -> Table:
     from rich.text import Text
 
-    from llmopt.evidence.comparison import amount
     from llmopt.text import one_line
 
     table = _made("item")
@@ -205,9 +204,12 @@ def _items(found: RunComparison) -> Table:
     for changed in found.changed[:_ITEMS]:
         cells = []
         for score, answer in zip(changed.scores, changed.answers, strict=True):
-            mark = {1.0: "+", 0.0: "-"}.get(score) if found.shares and score is not None else None
-            worth = "" if score is None else mark or amount(score, found.shares)
-            words = "" if score is None else "(none)" if answer is None else one_line(answer, 60)
+            if score is None:
+                cells.append(Text(" "))
+                continue
+            mark = {1.0: "+", 0.0: "-"}.get(score) if found.shown.shares else None
+            worth = mark or found.shown.amount(score)
+            words = "(none)" if answer is None else one_line(answer, 60)
             cells.append(Text(f"{worth} {words}"))
         table.add_row(
             Text(one_line(changed.item, 14)),

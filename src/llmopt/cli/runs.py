@@ -240,10 +240,12 @@ def _sweep_of(store: Store, run: str) -> str:
 
 def _controls(store: Store, run: str) -> Iterator[str]:
     """Yield the runs that are a run's controls, in order; see :mod:`llmopt.controls`."""
+    from llmopt.search.header import RunHeader
+
     names = {info.name for info in store.runs()}
     number = 1
     while (name := _control(run, number)) in names:
-        if "Within(" in store.config(name).get("identity", {}).get("algorithm", ""):
+        if RunHeader.of(store.config(name)).control:
             yield name
         number += 1
 

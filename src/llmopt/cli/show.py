@@ -17,9 +17,10 @@ from llmopt.cli.options import (
 
 if TYPE_CHECKING:
     from llmopt.evidence.result import Point
+    from llmopt.presentation import Presentation
     from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.trajectory import Trajectory
 
 
 @click.command()
@@ -35,19 +36,19 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     """
     from llmopt.errors import ConfigError
     from llmopt.search.curve import curve_of
-    from llmopt.search.identity import is_upward
-    from llmopt.search.journal import EVALUATION, Validation, steps
+    from llmopt.search.header import RunHeader
+    from llmopt.search.journal import Validation, steps
     from llmopt.store import open_store
 
     kept = open_store(store, new=store is None)
     try:
-        config = kept.config(run)
-        if "sweep" in config:
+        header = RunHeader.of(kept.config(run))
+        if header.kind == "sweep":
             raise ConfigError(
                 f"llmopt show shows runs, but {run!r} is a sweep; show one of its cells, which "
                 "llmopt runs lists, or give the llmopt sweep command again for the table"
             )
-        if EVALUATION in config:
+        if header.kind == "evaluation":
             if step is not None:
                 raise ConfigError(
                     f"a run has steps, but {run!r} is an evaluation; leave --step out"
@@ -56,11 +57,10 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
             return
         found_on: list[Validation] = []
         told = list(steps(kept, run, validated=found_on.append))
-        upward = is_upward(config["identity"])
+        shown = header.presentation
         if step is None:
             curve = curve_of(((s.number, s.entries) for s in told), found_on)
-            points = curve.points(higher_is_better=upward)
-            _show_run(kept, run, told, points, as_json=as_json, where=store)
+            _show_run(kept, run, told, curve.points(shown), as_json=as_json, where=store)
             return
         found = next((s for s in told if s.number == step), None)
         if not told:
@@ -70,7 +70,7 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
                 f"a step of {run!r} is one of 0 to {len(told) - 1}, but got {step}; "
                 "0 is the starting solutions"
             )
-        _show_step(kept, found, _trajectory(told), as_json=as_json, upward=upward)
+        _show_step(kept, found, _trajectory(told), shown, as_json=as_json)
     finally:
         kept.close()
 
@@ -104,10 +104,10 @@ def _show_run(
     from dataclasses import asdict
 
     from llmopt.report.tables import print_curve, print_trajectory, visible
-    from llmopt.search.identity import is_upward
+    from llmopt.search.header import RunHeader
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
-    upward = is_upward(config["identity"])
+    shown = RunHeader.of(config).presentation
     for record in store.records(run):
         if record.kind == "result":  # the last one: a run resumed after its budget has several
             result = record.data
@@ -115,14 +115,14 @@ def _show_run(
         data = {
             "run": run,
             "config": config,
-            "steps": [_step(s, trajectory, upward=upward) for s in told],
+            "steps": [_step(s, trajectory, shown) for s in told],
             "curve": [asdict(point) for point in curve],
             "result": result,
         }
         print_json(data)
         return
-    print_trajectory(console(), trajectory, upward=upward)
-    print_curve(console(), curve)
+    print_trajectory(console(), trajectory, shown)
+    print_curve(console(), curve, shown)
     if result:
         best = visible(result["best"]["text"]) or "(empty)"
         click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
@@ -145,7 +145,7 @@ def _trajectory(told: list[Step]) -> Trajectory:
 
 
 def _show_step(
-    store: Store, step: Step, trajectory: Trajectory, *, as_json: bool, upward: bool
+    store: Store, step: Step, trajectory: Trajectory, shown: Presentation, *, as_json: bool
 ) -> None:
     exchanges = [(key, store.exchange(key)) for key in step.calls]
     if as_json:
@@ -156,27 +156,27 @@ def _show_step(
             for key, found in exchanges
             if found
         ]
-        print_json({**_step(step, trajectory, upward=upward), "calls": calls})
+        print_json({**_step(step, trajectory, shown), "calls": calls})
         return
     from llmopt.evidence.scores import mark
 
-    shown = ""
+    before = ""
     for number, (_, found) in enumerate(exchanges, 1):
         if found is None:
             continue
         call, reply = found
-        if call.text != shown:  # the draws of a step share their meta-prompt
-            shown = call.text
+        if call.text != before:  # the draws of a step share their meta-prompt
+            before = call.text
             kind = "chat" if call.prompt is None else "raw completion"
             limits = f"temperature {call.temperature:g}, at most {call.max_tokens} tokens"
-            _block("META-PROMPT", f"{kind}, {limits}", shown)
+            _block("META-PROMPT", f"{kind}, {limits}", call.text)
         if reply.reasoning:
             _block(f"REASONING {number}", "given apart from the reply", reply.reasoning)
         _block(f"REPLY {number}", f"ended by {reply.finish}", reply.text)
     for entry in step.entries:
-        score = _facing(entry, upward=upward)
+        score = shown.facing(entry.evaluation.score)
         partly = mark(entry.evaluation.measured, entry.evaluation.planned, items=True)
-        about = "unmeasured" if score is None else f"score {score:.4f}{partly}"
+        about = "unmeasured" if score is None else f"score {shown.amount(score)}{partly}"
         changed = trajectory.words_changed(entry.candidate)
         if changed is not None:
             about += f", {changed} word{'' if changed == 1 else 's'} from its last parent"
@@ -191,13 +191,7 @@ def _block(title: str, detail: str, text: str) -> None:
     write(text)
 
 
-def _facing(entry: Entry, *, upward: bool) -> float | None:
-    """Return a score in the problem's own direction."""
-    score = entry.evaluation.score
-    return score if score is None or upward else -score
-
-
-def _step(step: Step, trajectory: Trajectory, *, upward: bool) -> dict[str, Any]:
+def _step(step: Step, trajectory: Trajectory, shown: Presentation) -> dict[str, Any]:
     return {
         "step": step.number,
         "candidates": [
@@ -205,7 +199,7 @@ def _step(step: Step, trajectory: Trajectory, *, upward: bool) -> dict[str, Any]
                 "id": e.candidate.id,
                 "text": e.text,
                 "parents": list(e.candidate.parents),
-                "score": _facing(e, upward=upward),
+                "score": shown.facing(e.evaluation.score),
                 "measured": e.evaluation.measured,
                 "planned": e.evaluation.planned,
                 "words_changed": trajectory.words_changed(e.candidate),

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.api import booked, calm_collector, wait
 from llmopt.errors import BudgetError, ConfigError, StoreError
-from llmopt.evidence.comparison import Comparison, are_shares, compare, differing, sentence
+from llmopt.evidence.comparison import Comparison, compare, differing, sentence
 from llmopt.evidence.versus import groups_of
 from llmopt.models.layers.ring import Ring
 from llmopt.models.layers.traffic import Traffic
 from llmopt.options import Options
-from llmopt.problem import check_scorer, judge_of, judged
+from llmopt.problem import check_scorer, judge_of, judged, presented
 from llmopt.problems.prompting import PromptProblem
 from llmopt.report.progress import View
 from llmopt.roles import Models
+from llmopt.search.header import HEADER, headed
 from llmopt.search.journal import EVALUATION, UNSTORED
 from llmopt.search.progress import Progress, silent
 from llmopt.search.scoring import Scoring
@@ -264,12 +265,12 @@ class _Evaluating:
     def _compared(self, found: Sequence[Outcome], seconds: float) -> Comparison:
         plan = self.plan
         size = len(plan.items) * plan.samples
-        upward = plan.problem.description.higher_is_better
+        shown = presented(plan.problem)
         rows = compare(
             {text: found[at * size : (at + 1) * size] for at, text in enumerate(plan.texts)},
             plan.samples,
             groups=groups_of(plan.items),
-            higher_is_better=upward,
+            shown=shown,
         )
         doubled = self.traffic.doubled()
         spent = self.store.spent(self.name)
@@ -279,10 +280,10 @@ class _Evaluating:
             part=plan.part,
             items=len(plan.items),
             samples=plan.samples,
-            shares=are_shares(rows),
+            shown=shown,
             rows=rows,
-            differing=differing(rows, plan.items, plan.samples, higher_is_better=upward),
-            verdict=sentence(rows, plan.part, shares=are_shares(rows)),
+            differing=differing(rows, plan.items, plan.samples, shown),
+            verdict=sentence(rows, plan.part, shown),
             notes=tuple(_notes(plan, found)),
             usage={
                 str(role): used + doubled[role]
@@ -354,7 +355,8 @@ def _claimed(
     name = f"evaluate-{digest(canonical(identity))[:8]}"
     stack.enter_context(store.claim(name))
     if all(info.name != name for info in store.runs()):
-        store.create(name, {"identity": identity, "source": {}, EVALUATION: list(source)})
+        kept = {"identity": identity, "source": {}, HEADER: headed(plan.problem)}
+        store.create(name, {**kept, EVALUATION: list(source)})
         # What fails at its first call, say for a wrong key, leaves nothing behind.
         stack.callback(_discard_unless_found, store, name)
     return name

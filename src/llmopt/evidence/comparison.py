@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llmopt.models.layers.traffic import Stretch
+    from llmopt.presentation import Presentation
     from llmopt.types import Item, Usage
 
 
@@ -92,7 +93,7 @@ class Comparison:
         part: Which items were used: train, validation, test or all.
         items: How many there are.
         samples: Answers to each item.
-        shares: Whether all scores are shares of 1, which are shown per cent.
+        shown: How the scores are shown.
         rows: The instructions in the order given; the others are compared with the first.
         differing: The items that the difference comes from.
         verdict: In a sentence.
@@ -108,7 +109,7 @@ class Comparison:
     part: str
     items: int
     samples: int
-    shares: bool
+    shown: Presentation
     rows: tuple[Row, ...]
     differing: tuple[Differing, ...]
     verdict: str
@@ -120,7 +121,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data for JSON."""
-        return asdict(self)
+        return asdict(self) | {"shares": self.shown.shares}
 
 
 def compare(
@@ -128,7 +129,7 @@ def compare(
     samples: int,
     *,
     groups: Mapping[str, str],
-    higher_is_better: bool = True,
+    shown: Presentation,
 ) -> tuple[Row, ...]:
     """Score each instruction, and compare each with the first.
 
@@ -137,7 +138,7 @@ def compare(
             `samples` of each in a row. Scores are as they are inside: higher is better.
         samples: Answers to each item, 1 or more.
         groups: Which group each item belongs to, by its id; see :func:`difference_of`.
-        higher_is_better: Direction in which scores are shown.
+        shown: How the problem's scores are shown.
     """
     rows: list[Row] = []
     first: Evaluation | None = None
@@ -146,7 +147,7 @@ def compare(
         rows.append(
             Row(
                 text=text,
-                score=score_of(items, higher_is_better=higher_is_better, groups=groups),
+                score=score_of(items, shown, groups=groups),
                 measured=sum(outcome.score is not None for outcome in outcomes),
                 planned=len(outcomes),
                 difference=None if first is None else difference_of(first, items, LEVEL, groups),
@@ -159,10 +160,9 @@ def compare(
 
 
 def differing(
-    rows: Sequence[Row], items: Sequence[Item], samples: int, *, higher_is_better: bool = True
+    rows: Sequence[Row], items: Sequence[Item], samples: int, shown: Presentation
 ) -> tuple[Differing, ...]:
     """Return the items on which some row scored otherwise than the first, in item order."""
-    facing = 1 if higher_is_better else -1
     columns = [_by_item(row.outcomes, samples).outcomes for row in rows]
     found = []
     for at, item in enumerate(items):
@@ -174,23 +174,23 @@ def differing(
                     item.id,
                     item.input,
                     item.target,
-                    tuple(None if score is None else facing * score for score in here),
+                    tuple(shown.facing(score) for score in here),
                     tuple(_usual(of_one) for of_one in answers),
                 )
             )
     return tuple(found)
 
 
-def sentence(rows: Sequence[Row], part: str, *, shares: bool) -> str:
+def sentence(rows: Sequence[Row], part: str, shown: Presentation) -> str:
     """Return in words what the rows say, each against the first."""
     where = "items" if part == "all" else f"{part} items"
     if len(rows) == 1:
         score = rows[0].score
         if score is None:
             return "Nothing could be measured."
-        low, high = amount(score.interval.low, shares), amount(score.interval.high, shares)
+        low, high = shown.amount(score.interval.low), shown.amount(score.interval.high)
         on = f"{score.items} {where}"
-        return f"{amount(score.mean, shares)} on {on} (95 % interval {low} to {high})."
+        return f"{shown.amount(score.mean)} on {on} (95 % interval {low} to {high})."
     if len(rows) > 2:  # noqa: PLR2004 - two get a sentence of their own
         words: dict[str, list[str]] = {}
         for number, row in enumerate(rows[1:], 2):
@@ -207,27 +207,12 @@ def sentence(rows: Sequence[Row], part: str, *, shares: bool) -> str:
     than = "from" if row.word == "not distinguishable" else "than"
     said = (
         f"[2] is {row.word} {than} [1] on {row.difference.n} {where} "
-        f"({points(row.difference.mean, shares)})."
+        f"({shown.points(row.difference.mean)})."
     )
     needed = row.difference.needed
     if row.word == "not distinguishable" and needed and needed > row.difference.n:
         said += f" About {needed:,} items would show a difference of this size."
     return said
-
-
-def are_shares(rows: Sequence[Row]) -> bool:
-    """Return whether all scores are shares of 1, which are shown per cent."""
-    return all(o.score is None or 0 <= o.score <= 1 for row in rows for o in row.outcomes)
-
-
-def amount(value: float, shares: bool) -> str:
-    """Return a score for people: per cent where it is a share of 1."""
-    return f"{100 * value:.1f} %" if shares else f"{value:.6g}"
-
-
-def points(value: float, shares: bool) -> str:
-    """Return a difference of scores for people: in points of a hundred where they are shares."""
-    return f"{100 * value:+.1f} points" if shares else f"{value:+.6g}"
 
 
 def _by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmopt.evidence.scores import LEVEL
+from llmopt.presentation import Presentation
 
 if TYPE_CHECKING:
     from llmopt.evidence.scores import Score
@@ -34,12 +35,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Held:
-    """What the held-out items say.
+    """What the held-out items say; scores are in the problem's own direction.
 
     Attributes:
         start: The starting solution.
         best: The winner.
-        difference: Winner minus start on the same items, with interval and p-value.
+        difference: Winner minus start on the same items, with interval and p-value; above 0 the
+            winner is better, whatever the direction.
     """
 
     start: Score
@@ -91,6 +93,7 @@ class Result:
         finalists: Solutions that were compared on validation; 0: there is no such split.
         optimism: The winner's score on train minus that on test, by which the search flattered
             it; in the problem's own direction. None where it was not measured on both.
+        presentation: How the problem's scores are shown.
     """
 
     run: str
@@ -113,6 +116,7 @@ class Result:
     level: float = LEVEL
     finalists: int = 0
     optimism: float | None = None
+    presentation: Presentation = field(default_factory=Presentation)
 
     @property
     def out_of_budget(self) -> bool:

@@ -10,6 +10,7 @@ from llmopt.statistics import Interval, alike, bootstrap_mean, wilson
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llmopt.presentation import Presentation
     from llmopt.types import Evaluation
 
 LEVEL = 0.95
@@ -104,8 +105,8 @@ def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str
 
 def score_of(
     evaluation: Evaluation | None,
+    shown: Presentation,
     *,
-    higher_is_better: bool,
     level: float = LEVEL,
     groups: Mapping[str, str] | None = None,
 ) -> Score | None:
@@ -113,12 +114,12 @@ def score_of(
 
     Args:
         evaluation: What was measured, if it was.
-        higher_is_better: The problem's own direction.
+        shown: How the problem's scores are shown.
         level: Confidence level of the interval.
         groups: Which group items belong to, by id; an item that is not there is its own.
     """
     score = _score(evaluation, level, groups or {})
-    if score is None or higher_is_better:
-        return score
-    turned = Interval(-score.interval.high, -score.interval.low)
-    return replace(score, mean=-score.mean, interval=turned)
+    if score is None:
+        return None
+    low, high = sorted((shown.facing(score.interval.low), shown.facing(score.interval.high)))
+    return replace(score, mean=shown.facing(score.mean), interval=Interval(low, high))

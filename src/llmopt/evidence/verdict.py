@@ -24,7 +24,7 @@ from llmopt.evidence.finalists import (
 from llmopt.evidence.result import Held, Line
 from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.evidence.versus import START, Versus, compared, difference_of, groups_of, sentence
-from llmopt.problem import SplitName
+from llmopt.problem import SplitName, presented
 from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from llmopt.part import Measure
+    from llmopt.presentation import Presentation
     from llmopt.problem import Problem
     from llmopt.trajectory import Trajectory
 
@@ -64,6 +65,7 @@ class Choice:
         finalists: How many solutions were compared on validation.
         level: Confidence level.
         groups: Which group each item belongs to, by its id.
+        shown: How the problem's scores are shown.
     """
 
     best: Entry
@@ -76,6 +78,7 @@ class Choice:
     finalists: int
     level: float
     groups: Mapping[str, str]
+    shown: Presentation
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
@@ -97,7 +100,7 @@ class Choice:
     def verdict(self) -> str:
         """What the comparisons say, in words."""
         same = self.best.candidate.id == self.start.candidate.id
-        return sentence(self.comparisons, tested=self.test is not None, same=same)
+        return sentence(self.comparisons, self.shown, tested=self.test is not None, same=same)
 
     @property
     def optimism(self) -> float | None:
@@ -133,7 +136,7 @@ async def decide(
         BudgetError: A spending limit is reached before the winner and the start are tested.
     """
     evidence, start = evidence or Evidence(), next(iter(trajectory))
-    level, groups = evidence.level, _questions(problem)
+    level, groups, shown = evidence.level, _questions(problem), presented(problem)
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
     best = max(entries, key=lambda e: standing(held.get(e.candidate.id), e, start))
@@ -144,12 +147,8 @@ async def decide(
     def line(label: str, entry: Entry) -> Line:
         key = entry.candidate.id
         splits = (entry.evaluation, held.get(key), tested.get(key))
-        upward = problem.description.higher_is_better
-        return Line(
-            label,
-            entry.text,
-            *(score_of(e, higher_is_better=upward, level=level, groups=groups) for e in splits),
-        )
+        scores = (score_of(e, shown, level=level, groups=groups) for e in splits)
+        return Line(label, entry.text, *scores)
 
     lines = [line(START, start), line("best", best)]
     lines += [line(label, entry) for label, entry in found]
@@ -164,7 +163,7 @@ async def decide(
         *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,
     ]
-    test = _held(tested, start, best, level, groups)
+    test = _held(tested, (start, best), shown, level, groups)
     return Choice(
         best,
         start,
@@ -176,6 +175,7 @@ async def decide(
         len(held),
         level,
         groups,
+        shown,
     )
 
 
@@ -257,19 +257,17 @@ async def _measure(
 
 def _held(
     tested: dict[str, Evaluation],
-    start: Entry,
-    best: Entry,
+    pair: tuple[Entry, Entry],
+    shown: Presentation,
     level: float,
     groups: Mapping[str, str],
 ) -> Held | None:
     """Compare start and winner on the test items that were measured for both."""
     if not tested:
         return None
-    first, second = tested[start.candidate.id], tested[best.candidate.id]
+    first, second = (tested[entry.candidate.id] for entry in pair)
     difference = difference_of(first, second, level, groups)
-    scores = [
-        score_of(e, higher_is_better=True, level=level, groups=groups) for e in (first, second)
-    ]
+    scores = [score_of(e, shown, level=level, groups=groups) for e in (first, second)]
     if difference is None or scores[0] is None or scores[1] is None:
         return None
     return Held(scores[0], scores[1], difference)

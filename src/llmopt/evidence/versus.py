@@ -11,6 +11,7 @@ from llmopt.text import folded
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llmopt.presentation import Presentation
     from llmopt.types import Evaluation, Item
 
 Word = Literal["better", "worse", "not distinguishable"]
@@ -85,11 +86,12 @@ def groups_of(items: Sequence[Item]) -> dict[str, str]:
     return {item.id: folded(item.input) or item.id for item in items}
 
 
-def sentence(found: Sequence[Versus], *, tested: bool, same: bool) -> str:
+def sentence(found: Sequence[Versus], shown: Presentation, *, tested: bool, same: bool) -> str:
     """Say what the comparisons say.
 
     Args:
         found: The winner against the start, unless it is the start, and against each control.
+        shown: How the problem's scores are shown.
         tested: Whether the winner was tested at all.
         same: Whether the winner is the start.
     """
@@ -99,13 +101,13 @@ def sentence(found: Sequence[Versus], *, tested: bool, same: bool) -> str:
     elif start is None or not tested:
         said = "Not tested: nothing is held out."
     else:
-        said = _about_start(start)
+        said = _about_start(start, shown)
     return " ".join([said, *_about_controls([v for v in found if v is not start])])
 
 
-def _about_start(versus: Versus) -> str:
+def _about_start(versus: Versus, shown: Presentation) -> str:
     difference = versus.difference
-    points = f"({100 * difference.mean:+.1f} points)"
+    points = f"({shown.points(difference.mean)})"
     if versus.word != "not distinguishable":
         return f"The winner is {versus.word} than the start on held-out items {points}."
     said = (

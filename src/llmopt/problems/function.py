@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
+from llmopt.encoding import written
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problem import Description, Exemplar, Refusal
 from llmopt.problems.calling import (
@@ -99,6 +100,7 @@ class FunctionProblem:
             noun="text",
             measure="value",
             higher_is_better=not self.minimize,
+            unit="value",
         )
 
     @property
@@ -218,7 +220,7 @@ def _name(function: Callable[..., object]) -> str:
     named = getattr(function, "__qualname__", None)
     # What holds its settings as a dataclass, such as Fixed, is told by them.
     return named or (
-        repr(function) if hasattr(function, "__dataclass_fields__") else _kind(function)
+        written(function) if hasattr(function, "__dataclass_fields__") else _kind(function)
     )
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from llmopt.encoding import written
 from llmopt.errors import ConfigError
 from llmopt.problem import Description, Exemplar, Refusal
 from llmopt.problems.asking import Asking
@@ -234,6 +235,7 @@ class PromptProblem:
             labels=self.metric.labels,
             constraints=self.invariants.in_words,
             longest=0 if self.invariants.max_words else self.filters.longest,
+            unit="share",
         )
 
     @property
@@ -246,12 +248,12 @@ class PromptProblem:
             "test": _data(self.splits.test),
             "instructions": canonical(self.instructions),
             "task": self.task,
-            "metric": repr(self.metric),
+            "metric": written(self.metric),
             "prompt": self.prompt.text,
-            "asking": repr(self.asking),
+            "asking": written(self.asking),
             **({} if self.asking.answer == "text" else {"answer": self.asking.answer}),
-            "filters": repr(self.filters),
-            "invariants": repr(self.invariants),
+            "filters": written(self.filters),
+            "invariants": written(self.invariants),
             **({"judge": judge.identity} if judge else {}),
         }
 

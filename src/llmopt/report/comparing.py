@@ -6,18 +6,16 @@ their journals have kept the answers. Nothing is asked and nothing is measured.
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.evidence.comparison import Differing, points
+from llmopt.evidence.comparison import Differing
 from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.versus import difference_of, groups_of
 from llmopt.report.caveats import caveats
 from llmopt.report.told import told_run
 from llmopt.report.wording import Change, changes
-from llmopt.search.identity import is_upward
 from llmopt.statistics import Difference, holm
 from llmopt.trajectory import Trajectory
 from llmopt.types import Evaluation, Usage
@@ -25,6 +23,7 @@ from llmopt.types import Evaluation, Usage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.presentation import Presentation
     from llmopt.report.told import Told
     from llmopt.store.protocol import RunInfo, Store
 
@@ -39,7 +38,7 @@ class Compared:
         run: Its name.
         created: ISO 8601, UTC.
         status: How it stands.
-        algorithm: The method, or its representation where the run has no result yet.
+        algorithm: The method.
         optimizer: Identity of the optimizer LLM.
         scorer: Identity of the scorer LLM; empty where there is none.
         task: The task as it was told, or what the function is said to be.
@@ -127,23 +126,22 @@ class RunComparison:
 
     Attributes:
         runs: In the order given; the others are compared with the first.
-        shares: Whether all scores are shares of 1, which are shown per cent.
-        higher_is_better: The problem's own direction.
+        shown: How the scores of all of them are shown.
         changed: The items that the differences come from, in the order of the first run.
         verdict: In a sentence.
         warnings: Why the figures may not mean what they seem to: sentences.
     """
 
     runs: tuple[Compared, ...]
-    shares: bool
-    higher_is_better: bool
+    shown: Presentation
     changed: tuple[Differing, ...]
     verdict: str
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data for JSON."""
-        data = asdict(self)
+        shown = {"shares": self.shown.shares, "higher_is_better": self.shown.higher_is_better}
+        data = asdict(self) | shown
         for plain, found in zip(data["runs"], self.runs, strict=True):
             plain |= {"calls": found.calls, "tokens": found.tokens, "word": found.word}
         return data
@@ -158,7 +156,8 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
 
     Raises:
         ConfigError: There are fewer than two, one comes twice, is an evaluation or a sweep, has
-            measured nothing, or higher scores are better in one and worse in another.
+            measured nothing, or its scores are shown in another direction or unit than those
+            of others.
         StoreError: The store has no such run, or cannot be read.
     """
     if len(names) < _TWO or len(set(names)) < len(names):
@@ -167,9 +166,9 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
             "name them one after the other"
         )
     told = [told_run(store, name) for name in names]
-    upward = _direction(told)
+    shown = _common(told)
     infos = {info.name: info for info in store.runs()}
-    rows = [_row(store, one, infos[one.run], upward=upward) for one in told]
+    rows = [_row(store, one, infos[one.run], shown) for one in told]
     first = told[0]
     groups = groups_of(first.tested.items if first.tested else ())
     pairs = [_paired(first, other) for other in told[1:]]
@@ -183,37 +182,36 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
         for row, pair in zip(rows[1:], pairs, strict=True)
     ]
     found = _corrected(rows)
-    shares = all("problem function" not in one.identity for one in told)
-    changed = _changed(told, sign=1 if upward else -1)
+    tested = shown.shares or any(row.difference for row in found)
     return RunComparison(
         found,
-        shares,
-        upward,
-        changed,
-        verdict=_sentence(found) if shares else _values(found, upward=upward),
+        shown,
+        _changed(told, shown),
+        verdict=_sentence(found, shown) if tested else _values(found, shown),
         warnings=tuple(caveats(told, found)),
     )
 
 
-def _direction(told: Sequence[Told]) -> bool:
-    """Return whether higher scores are better, which must be so in all runs or in none."""
-    upward = {is_upward(one.identity) for one in told}
-    if len(upward) > 1:
+def _common(told: Sequence[Told]) -> Presentation:
+    """Return how the scores of all runs are shown: in one direction and unit."""
+    every = [one.header.presentation for one in told]
+    if len({shown.higher_is_better for shown in every}) > 1:
         raise ConfigError(
             "compared runs agree on whether higher scores are better, but got runs that raise and "
             "runs that lower them; compare those that solve the same problem"
         )
-    return upward.pop()
+    # What is a share in one and a value in another is a value: per cent would mislead.
+    return next((shown for shown in every if not shown.shares), every[0])
 
 
-def _row(store: Store, told: Told, info: RunInfo, *, upward: bool) -> Compared:
+def _row(store: Store, told: Told, info: RunInfo, shown: Presentation) -> Compared:
     """Return what a run says of itself."""
     trajectory, curve, partial = Trajectory(), [], 0
     for step in told.steps:
         trajectory = trajectory.tell(step.entries)
         top = trajectory.best(1)
         if top and top[0].score is not None:
-            curve.append(top[0].score if upward else -top[0].score)
+            curve.append(shown.facing(top[0].score))
             partial += top[0].evaluation.partial
     start, best = next(iter(trajectory)), trajectory.best(1)
     text = (best[0] if best else start).text
@@ -231,10 +229,10 @@ def _row(store: Store, told: Told, info: RunInfo, *, upward: bool) -> Compared:
         run=told.run,
         created=info.created,
         status=info.status,
-        algorithm=told.result["algorithm"] if told.result else _method(identity["algorithm"]),
+        algorithm=told.header.algorithm,
         optimizer=identity["optimizer"],
         scorer=identity["scorer"],
-        task=identity.get("problem task") or identity.get("problem describe") or "",
+        task=told.header.task,
         seed=identity["seed"],
         steps=len(told.steps) - 1,
         candidates=len(trajectory),
@@ -244,7 +242,7 @@ def _row(store: Store, told: Told, info: RunInfo, *, upward: bool) -> Compared:
         caps={cap: most for cap, most in source.get("budget", {}).items() if most is not None},
         start=start.text,
         best=text,
-        train=score_of(winner.evaluation, higher_is_better=upward),
+        train=score_of(winner.evaluation, shown),
         validation=_score(found.get("validation")),
         test=_score(found.get("test")),
         verdict=told.result["verdict"] if told.result else "",
@@ -256,12 +254,6 @@ def _row(store: Store, told: Told, info: RunInfo, *, upward: bool) -> Compared:
 def _score(plain: dict[str, Any] | None) -> Score | None:
     """Rebuild a score from a result's plain data."""
     return None if plain is None else Score.plain(plain)
-
-
-def _method(algorithm: str) -> str:
-    """Return the name in an algorithm's representation."""
-    found = re.search(r"name='([^']*)'", algorithm)
-    return found[1] if found else algorithm
 
 
 def _paired(first: Told, other: Told) -> tuple[Evaluation, Evaluation] | None:
@@ -288,7 +280,7 @@ def _corrected(rows: Sequence[Compared]) -> tuple[Compared, ...]:
     return tuple(replace(r, corrected=next(adjusted)) if r.difference else r for r in rows)
 
 
-def _changed(told: Sequence[Told], *, sign: int) -> tuple[Differing, ...]:
+def _changed(told: Sequence[Told], shown: Presentation) -> tuple[Differing, ...]:
     """Return the first run's items on which the winners of others scored otherwise."""
     columns = [one.answers for one in told]
     found = []
@@ -301,27 +293,27 @@ def _changed(told: Sequence[Told], *, sign: int) -> tuple[Differing, ...]:
                     item.id,
                     item.input,
                     item.target,
-                    tuple(None if not o or o.score is None else sign * o.score for o in here),
+                    tuple(shown.facing(o.score) if o else None for o in here),
                     tuple(o.answer if o else None for o in here),
                 )
             )
     return tuple(found)
 
 
-def _values(rows: Sequence[Compared], *, upward: bool) -> str:
+def _values(rows: Sequence[Compared], shown: Presentation) -> str:
     """Return in words what searches found that hold nothing out."""
     found = [
-        f"[{number}] {'nothing' if row.train is None else f'{row.train.mean:.6g}{row.train.mark}'}"
+        f"[{number}] {shown.amount(row.train.mean) + row.train.mark if row.train else 'nothing'}"
         for number, row in enumerate(rows, 1)
     ]
-    better = "higher" if upward else "lower"
+    better = "higher" if shown.higher_is_better else "lower"
     return (
         f"Nothing is held out, so nothing is tested. Best values: {', '.join(found)}; {better} is "
         "better."
     )
 
 
-def _sentence(rows: Sequence[Compared]) -> str:
+def _sentence(rows: Sequence[Compared], shown: Presentation) -> str:
     """Return in words what the rows say, each against the first."""
     if len(rows) > _TWO:
         words: dict[str, list[str]] = {}
@@ -343,7 +335,7 @@ def _sentence(rows: Sequence[Compared]) -> str:
     than = "from" if rows[1].word == "not distinguishable" else "than"
     said = (
         f"The winner of [2] is {rows[1].word} {than} that of [1] on {found.n} common held-out "
-        f"items ({points(found.mean, shares=True)})."
+        f"items ({shown.points(found.mean)})."
     )
     if rows[1].word == "not distinguishable" and found.needed and found.needed > found.n:
         said += f" About {found.needed:,} items would show a difference of this size."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.evidence.comparison import amount
 from llmopt.report.progress import clock
 from llmopt.report.tables import paid, visible
 from llmopt.text import one_line
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from llmopt.evidence.comparison import Comparison, Differing, Row
+    from llmopt.presentation import Presentation
 
 _DIFFERING = 10  # items shown; all of them are in the JSON document
 _COLUMNS = 6  # instructions whose answers find room beside each other
@@ -66,27 +66,27 @@ def _table(found: Comparison) -> Table:
     for name in [*names, "p corrected"] if many else names:
         table.add_column(name, no_wrap=True)
     for number, row in enumerate(found.rows, 1):
-        cells = _cells(row, found.shares)
+        cells = _cells(row, found.shown)
         table.add_row(f"[{number}]", *cells[: len(table.columns) - 1])
     return table
 
 
-def _cells(row: Row, shares: bool) -> tuple[str, ...]:
+def _cells(row: Row, shown: Presentation) -> tuple[str, ...]:
     measured = f"{row.measured:,}/{row.planned:,}"
     if row.score is None:
         cells: tuple[str, ...] = ("-", "-", measured)
     else:
         interval = row.score.interval
-        ends = f"{_plain(interval.low, shares)} to {_plain(interval.high, shares)}"
-        cells = (amount(row.score.mean, shares), ends, measured)
+        ends = f"{shown.number(interval.low)} to {shown.number(interval.high)}"
+        cells = (shown.amount(row.score.mean), ends, measured)
     difference = row.difference
     if difference is None:
         return (*cells, "", "", "", "", "")
     low, high = difference.interval.low, difference.interval.high
     return (
         *cells,
-        _signed(difference.mean, shares),
-        f"{_signed(low, shares)} to {_signed(high, shares)}",
+        shown.number(difference.mean, signed=True),
+        f"{shown.number(low, signed=True)} to {shown.number(high, signed=True)}",
         f"{difference.wins}:{difference.losses}",
         _p(difference.p_value),
         "" if row.corrected is None else _p(row.corrected),
@@ -109,19 +109,19 @@ def _items(found: Comparison) -> Table:
             Text(one_line(item.item, 20)),
             Text(one_line(item.input, 200)),
             Text(one_line(item.target, 60)),
-            *(Text(_answer(item, number, found.shares)) for number in columns),
+            *(Text(_answer(item, number, found.shown)) for number in columns),
         )
     return table
 
 
-def _answer(item: Differing, number: int, shares: bool) -> str:
+def _answer(item: Differing, number: int, shown: Presentation) -> str:
     """Return the answer with a mark where it is simply right or wrong, else with its score."""
     score, answer = item.scores[number], item.answers[number]
     if score is None:
         return "(unmeasured)"
-    mark = {1.0: "+", 0.0: "-"}.get(score) if shares else None
+    mark = {1.0: "+", 0.0: "-"}.get(score) if shown.shares else None
     words = "(none)" if answer is None else one_line(answer, 60)
-    return f"{mark or amount(score, shares)} {words}"
+    return f"{mark or shown.amount(score)} {words}"
 
 
 def _what(found: Comparison) -> str:
@@ -129,14 +129,6 @@ def _what(found: Comparison) -> str:
     often = f", {found.samples} answers to each" if found.samples > 1 else ""
     by = f", answered by {found.scorer}" if found.scorer else ""
     return f"{found.items:,} {part}{often}{by}."
-
-
-def _plain(value: float, shares: bool) -> str:
-    return f"{100 * value:.1f}" if shares else f"{value:.6g}"
-
-
-def _signed(value: float, shares: bool) -> str:
-    return f"{100 * value:+.1f}" if shares else f"{value:+.6g}"
 
 
 def _p(value: float) -> str:

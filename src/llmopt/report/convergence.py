@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from llmopt.presentation import Presentation
 from llmopt.problem import Known
 from llmopt.report.tables import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -42,7 +43,6 @@ class Course:
         tried: Different solutions tried, the starting ones included.
         starts: How many of them were starting solutions.
         optimum: The best score there can be, or None where it is not known.
-        higher_is_better: Direction of the problem, in which values are printed.
     """
 
     path: tuple[tuple[int, int, float], ...]
@@ -50,7 +50,6 @@ class Course:
     tried: int
     starts: int
     optimum: float | None = None
-    higher_is_better: bool = True
 
     @property
     def begin(self) -> float:
@@ -85,9 +84,12 @@ class Course:
 
     @classmethod
     def plain(cls, data: dict[str, Any]) -> Course:
-        """Rebuild a course from what ``asdict`` made of it, also by way of JSON."""
+        """Rebuild a course from what ``asdict`` made of it, also by way of JSON.
+
+        One of an older release says in which direction its values are printed, too.
+        """
         path = tuple((int(step), int(tried), float(score)) for step, tried, score in data["path"])
-        return cls(**{**data, "path": path})
+        return cls(**{k: v for k, v in data.items() if k != "higher_is_better"} | {"path": path})
 
 
 def course_of(problem: Problem, trajectory: Trajectory) -> Course:
@@ -105,7 +107,6 @@ def course_of(problem: Problem, trajectory: Trajectory) -> Course:
         tried=len(trajectory),
         starts=starts,
         optimum=problem.optimum if isinstance(problem, Known) else None,
-        higher_is_better=problem.description.higher_is_better,
     )
 
 
@@ -118,12 +119,14 @@ class Converged:
         task: On what; empty where there is one task.
         seed: Which repetition.
         course: How it went.
+        shown: How the values of its problem are shown.
     """
 
     variant: str
     task: str
     seed: str
     course: Course
+    shown: Presentation = field(default_factory=Presentation)
 
 
 @dataclass(frozen=True)
@@ -260,10 +263,10 @@ def print_convergence(console: Console, cells: Sequence[Converged]) -> None:
     """Print the tables, and how to read them; values are in the direction of the problem."""
     from rich.text import Text
 
-    sign = 1 if all(cell.course.higher_is_better for cell in cells) else -1
+    shown = {cell.task: cell.shown for cell in cells}
     lines = lines_of(cells)
     console.print()
-    console.print(_summary(lines, sign))
+    console.print(_summary(lines, shown))
     console.print()
     console.print(Text("Best value so far, mean ± sd, after so many steps", "dim"))
     points = points_of([cell for cell in cells if cell.course.steps])
@@ -271,7 +274,8 @@ def print_convergence(console: Console, cells: Sequence[Converged]) -> None:
         console.print()
         if task:
             console.print(Text(visible(task), "bold"))
-        console.print(_by_step([point for point in points if point.task == task], sign))
+        some = [point for point in points if point.task == task]
+        console.print(_by_step(some, shown[task]))
     console.print()
     for note in notes(lines):
         console.print(Text(note, "dim"), soft_wrap=True)
@@ -300,7 +304,7 @@ def notes(lines: Sequence[Line]) -> list[str]:
     return found
 
 
-def _summary(lines: Sequence[Line], sign: int) -> Any:
+def _summary(lines: Sequence[Line], shown: Mapping[str, Presentation]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -317,13 +321,13 @@ def _summary(lines: Sequence[Line], sign: int) -> Any:
             _digits(line.tried, 1),
             _percent(line.gap),
             _percent(line.level_gap),
-            "-" if line.best is None else f"{sign * line.best.mean:.6g}",
+            "-" if line.best is None else _best(line.best, shown[line.task]),
         )
         before = line.task
     return table
 
 
-def _by_step(points: Sequence[Point], sign: int) -> Any:
+def _by_step(points: Sequence[Point], shown: Presentation) -> Any:
     """Return the table of one task: a line for each step, a column for each variant."""
     from rich.table import Table
     from rich.text import Text
@@ -336,14 +340,21 @@ def _by_step(points: Sequence[Point], sign: int) -> Any:
     found = {(point.step, point.variant): point.best for point in points}
     for step in sorted({point.step for point in points}):
         told = [found.get((step, variant)) for variant in variants]
-        table.add_row(str(step), *("" if best is None else _value(best, sign) for best in told))
+        table.add_row(str(step), *("" if best is None else _value(best, shown) for best in told))
     return table
 
 
-def _value(best: Spread, sign: int) -> str:
-    digits = 3 if best.sd is None or best.sd < _LONG else 2
+def _best(best: Spread, shown: Presentation) -> str:
+    return shown.amount(shown.facing(best.mean))
+
+
+def _value(best: Spread, shown: Presentation) -> str:
+    if shown.shares or shown.decimals is not None:
+        more = "" if best.sd is None else f" ± {shown.number(best.sd)}"
+        return f"{shown.number(shown.facing(best.mean))}{more}"
+    digits = 3 if best.sd is None or best.sd < _LONG else 2  # there are many columns
     more = "" if best.sd is None else f" ± {best.sd:.{digits}g}"
-    return f"{sign * best.mean:.4g}{more}"
+    return f"{shown.facing(best.mean):.4g}{more}"
 
 
 def _solved(line: Line) -> str:

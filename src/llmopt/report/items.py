@@ -10,6 +10,7 @@ from llmopt.types import Item
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from llmopt.presentation import Presentation
     from llmopt.problem import Problem
     from llmopt.search.journal import HeldOut
     from llmopt.store.protocol import Store
@@ -25,7 +26,7 @@ def items_of(
     trajectory: Trajectory,
     tested: HeldOut | None,
     winner: str,
-    upward: bool,
+    shown: Presentation,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the items by split, and what is missing in them, in sentences.
 
@@ -42,7 +43,7 @@ def items_of(
         trajectory: The search.
         tested: The held-out answers, if they were journaled.
         winner: Its text.
-        upward: Whether higher scores are better in the problem's own direction.
+        shown: How the problem's scores are shown.
     """
     start = next(iter(trajectory), None)
     if start is None or not identity.get("scorer"):
@@ -52,14 +53,14 @@ def items_of(
     sides = {text: evaluation for _, text, evaluation in tested.answers} if tested else {}
     if tested and start.text in sides and winner in sides:
         pairs = _paired(sides[start.text], sides[winner])
-        made = _Rows(store, identity, problem, {item.id: item for item in tested.items}, upward)
+        made = _Rows(store, identity, problem, {item.id: item for item in tested.items}, shown)
         found["test"] = made.split(pairs, start.text, winner)
     elif problem is None or problem.items("test"):
         missing.append("The run has kept no answers to held-out items, so none are shown.")
     best = next((entry for entry in trajectory if entry.text == winner), None)
     if best is not None:
         items = {item.id: item for item in problem.items("train")} if problem else {}
-        made = _Rows(store, identity, problem, items, upward)
+        made = _Rows(store, identity, problem, items, shown)
         found["train"] = made.split(_paired(start.evaluation, best.evaluation), start.text, winner)
         if problem is None:
             missing.append(
@@ -78,16 +79,16 @@ class _Rows:
         identity: Mapping[str, str],
         problem: Problem | None,
         items: Mapping[str, Item],
-        upward: bool,
+        shown: Presentation,
     ) -> None:
         self._store, self._identity, self._problem = store, identity, problem
-        self._items, self._facing = items, 1 if upward else -1
+        self._items, self._shown = items, shown
 
     def split(
         self, pairs: Sequence[tuple[Outcome, Outcome]], start: str, winner: str
     ) -> dict[str, Any]:
         """Return a split of :func:`items_of`."""
-        kinds = [_kind(before, after) for before, after in pairs]
+        kinds = [_kind(before, after, self._shown) for before, after in pairs]
         counts = {k: kinds.count(k) for k in ("both_right", "both_wrong", "fixed", "broken")}
         shown = [(*p, k) for p, k in zip(pairs, kinds, strict=True) if k not in ("", "both_right")]
         items = [self._items.get(b.item, Item(b.item)) for b, _, _ in shown]
@@ -111,9 +112,8 @@ class _Rows:
         return outputs(self._store, self._problem, self._identity, asked)
 
     def _side(self, outcome: Outcome, output: str | None) -> dict[str, Any]:
-        score = outcome.score
         return {
-            "score": None if score is None else self._facing * score,
+            "score": self._shown.facing(outcome.score),
             "answer": outcome.answer,
             "output": output,
         }
@@ -125,9 +125,11 @@ def _paired(first: Evaluation, second: Evaluation) -> list[tuple[Outcome, Outcom
     return [(o, other[o.item]) for o in first.outcomes if o.item in other]
 
 
-def _kind(before: Outcome, after: Outcome) -> str:
+def _kind(before: Outcome, after: Outcome, shown: Presentation) -> str:
     if before.score is None or after.score is None:
         return ""
     if before.score != after.score:
         return "fixed" if after.score > before.score else "broken"
+    if not shown.shares:  # nothing is right or wrong
+        return ""
     return "both_right" if before.score >= 1 else "both_wrong"

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
 from llmopt.evidence.scores import LEGEND, PARTIAL
-from llmopt.report.progress import shown
 from llmopt.report.tables import visible
-from llmopt.search.identity import is_upward
-from llmopt.search.journal import EVALUATION
+from llmopt.search.header import RunHeader
 from llmopt.types import canonical
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from llmopt.store.protocol import RunInfo, Status, Store
 
-_ALGORITHM = re.compile(r"name='([^']*)'")
 _AGO = re.compile(r"(\d{1,6})([hd])")
 _UNITS = {"h": "hours", "d": "days"}
 
@@ -64,19 +61,21 @@ class Listed:
 
     Attributes:
         info: What the store says about it.
-        algorithm: Name of its method; ``evaluation`` or ``sweep`` where it is one.
-        upward: Whether higher scores are better in its problem's own direction.
+        header: What it says of itself.
     """
 
     info: RunInfo
-    algorithm: str
-    upward: bool = True
+    header: RunHeader
+
+    @property
+    def algorithm(self) -> str:
+        """Name of its method; ``evaluation`` or ``sweep`` where it is one."""
+        return self.header.algorithm
 
     @property
     def best(self) -> float | None:
         """The best score on train so far, in the problem's own direction."""
-        best = self.info.best
-        return best if best is None or self.upward else -best
+        return self.header.presentation.facing(self.info.best)
 
     @property
     def steps(self) -> int:
@@ -108,19 +107,10 @@ def listed(store: Store, wanted: Wanted | None = None) -> tuple[Listed, ...]:
     rows = []
     for info in store.runs():
         config = store.config(info.name)
-        algorithm = algorithm_of(config)
-        if wanted.fits(info, algorithm, config):
-            rows.append(Listed(info, algorithm, is_upward(config.get("identity", {}))))
+        header = RunHeader.of(config)
+        if wanted.fits(info, header.algorithm, config):
+            rows.append(Listed(info, header))
     return tuple(rows)
-
-
-def algorithm_of(config: Mapping[str, Any]) -> str:
-    """Return the name of a stored run's method; ``evaluation`` or ``sweep`` where it is one."""
-    for kind in (EVALUATION, "sweep"):
-        if kind in config:
-            return kind
-    found = _ALGORITHM.search(config.get("identity", {}).get("algorithm", ""))
-    return found[1] if found else ""
 
 
 def moment(text: str, now: datetime | None = None) -> datetime:
@@ -160,7 +150,8 @@ def print_runs(console: Console, runs: Iterable[Listed]) -> None:
         table.add_column("tags and note")
     for row in rows:
         info = row.info
-        best = "-" if row.best is None else shown(row.best) + (PARTIAL if info.partial else "")
+        best = "-" if row.best is None else row.header.presentation.amount(row.best)
+        best += PARTIAL if info.partial else ""
         words = " ".join((*(f"#{tag}" for tag in info.tags), *info.note.split()))
         table.add_row(
             info.name,

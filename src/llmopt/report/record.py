@@ -7,8 +7,10 @@ that a figure needs.
 
     schema, kind             1; "run" or "sweep"
     run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
-    function, noun, task     whether a Python function was optimized; what one solution is called
-    measure                  {"higher_is_better", "shares"}: shares are of 1, shown per cent
+    function, noun, task     whether values are shown and nothing is held out; what one solution is
+                             called; what it is for
+    measure                  {"name", "higher_is_better", "shares", "decimals"}: shares are of 1,
+                             shown per cent; decimals as shown, None: the usual ones
     verdict, notes, stopped  sentences; ``finished`` says whether there is a result
     start, best              {"id", "text"}
     lines, comparisons, …    as :class:`~llmopt.evidence.result.Result` has them
@@ -33,16 +35,16 @@ from llmopt.models.prices import list_price
 from llmopt.problem import optimum_of
 from llmopt.report.figures import figure_of
 from llmopt.report.items import items_of
-from llmopt.report.listing import algorithm_of
 from llmopt.report.steps import calls_and_steps
-from llmopt.report.swept import SWEEP, swept
+from llmopt.report.swept import measured, swept
 from llmopt.report.told import told
 from llmopt.search.curve import curve_of
-from llmopt.search.identity import is_upward
-from llmopt.search.journal import EVALUATION
+from llmopt.search.header import SWEEP, RunHeader
+from llmopt.search.identity import problem_changed
 from llmopt.types import Candidate
 
 if TYPE_CHECKING:
+    from llmopt.presentation import Presentation
     from llmopt.problem import Problem
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Trajectory
@@ -67,7 +69,8 @@ def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, 
         ConfigError: It is an evaluation of given instructions.
     """
     config = store.config(run)
-    if EVALUATION in config:
+    header = RunHeader.of(config)
+    if header.kind == "evaluation":
         raise ConfigError(
             f"a page shows a run or a sweep, but {run!r} is an evaluation; "
             f"llmopt show {run} says what it found"
@@ -75,19 +78,19 @@ def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, 
     info = next(info for info in store.runs() if info.name == run)
     head = {
         "schema": SCHEMA,
-        "kind": SWEEP if SWEEP in config else "run",
+        "kind": header.kind,
         "run": run,
         "created": info.created,
         "status": info.status,
         "tags": list(info.tags),
         "note": info.note,
-        "algorithm": "" if SWEEP in config else algorithm_of(config),
+        "algorithm": "" if header.kind == SWEEP else header.algorithm,
         "config": config.get("source") or {},
         "identity": config["identity"],
         "versions": config.get("versions") or {},
         "seconds": store.seconds(run),
     }
-    if SWEEP in config:
+    if header.kind == SWEEP:
         return head | swept(store, run)
     return head | _run(store, run, config, problem)
 
@@ -95,18 +98,18 @@ def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, 
 def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None) -> dict[str, Any]:
     journal, identity = told(store, run), config["identity"]
     missing: list[str] = []
-    changed = [] if problem is None else _changed(problem, identity)
+    changed = [] if problem is None else problem_changed(problem, identity)
     if changed:
         missing.append(
             f"The problem is not the run's any more ({', '.join(changed)} differs), so only what "
             "the run itself has kept is shown."
         )
         problem = None
-    upward = is_upward(identity)
+    shown = journal.header.presentation
     result, trajectory = journal.result, journal.trajectory
     best = trajectory.best(1)
     winner = result["best"]["text"] if result else best[0].text if best else ""
-    made, prompts = calls_and_steps(store, journal.steps, trajectory, upward=upward)
+    made, prompts = calls_and_steps(store, journal.steps, trajectory, shown)
     missing += _unkept(made)
     items, why = items_of(
         store,
@@ -115,23 +118,24 @@ def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None
         trajectory=trajectory,
         tested=journal.tested,
         winner=winner,
-        upward=upward,
+        shown=shown,
     )
     curve = curve_of(((s.number, s.entries) for s in journal.steps), journal.validations)
-    function = "problem function" in identity
+    found = _found(result) if result else _so_far(trajectory, shown)
+    held_out = any(line["validation"] or line["test"] for line in found["lines"])
     usage = result["usage"] if result else _spent(store, run)
     return {
-        "function": function,
-        "noun": _noun(identity, problem),
-        "task": identity.get("problem task") or identity.get("problem describe") or "",
-        "measure": {"higher_is_better": upward, "shares": not function},
+        "function": not shown.shares and not held_out,
+        "noun": shown.noun,
+        "task": journal.header.task,
+        "measure": measured(shown),
         "finished": result is not None,
-        **(_found(result) if result else _so_far(trajectory, upward=upward)),
-        "curve": [asdict(point) for point in curve.points(higher_is_better=upward)],
+        **found,
+        "curve": [asdict(point) for point in curve.points(shown)],
         "steps": made,
         "prompts": prompts,
         "items": items,
-        "optimum": _optimum(problem, upward=upward),
+        "optimum": None if problem is None else shown.facing(optimum_of(problem)),
         "figure": None if problem is None else figure_of(problem, trajectory),
         "usage": usage,
         "prices": {role: price_of(role, config, identity) for role in usage},
@@ -165,25 +169,6 @@ def _unkept(made: list[dict[str, Any]]) -> list[str]:
     return [f"{lost} calls to the optimizer LLM are not in the store."] if lost else []
 
 
-def _changed(problem: Problem, identity: dict[str, str]) -> list[str]:
-    """Return the names of what differs between a problem and that of a run."""
-    now = problem.fingerprint
-    return sorted(k for k, v in now.items() if identity.get(f"problem {k}", v) != v)
-
-
-def _optimum(problem: Problem | None, *, upward: bool) -> float | None:
-    """Return the best score there can be, where it is known, in the problem's own direction."""
-    found = None if problem is None else optimum_of(problem)
-    return found if found is None or upward else -found
-
-
-def _noun(identity: dict[str, str], problem: Problem | None) -> str:
-    if problem is not None:
-        return problem.description.noun
-    known = {"prompt": "instruction", "points": "tour", "space": "point"}
-    return next((noun for key, noun in known.items() if f"problem {key}" in identity), "text")
-
-
 _KEPT = (
     *("verdict", "notes", "stopped", "lines", "comparisons", "test", "level"),
     *("finalists", "optimism", "rejected", "stretch"),
@@ -199,14 +184,14 @@ def _found(result: dict[str, Any]) -> dict[str, Any]:
     return {key: result.get(key) for key in _KEPT} | ends
 
 
-def _so_far(trajectory: Trajectory, *, upward: bool) -> dict[str, Any]:
+def _so_far(trajectory: Trajectory, shown: Presentation) -> dict[str, Any]:
     """Return what a run has found that has not come to its end."""
     start, best = next(iter(trajectory), None), trajectory.best(1)
     named = {"start": start, "best": best[0] if best else start}
     lines = []
     for label, entry in named.items():
         if entry is not None:
-            score = score_of(entry.evaluation, higher_is_better=upward)
+            score = score_of(entry.evaluation, shown)
             train = asdict(score) if score else None
             line = {"label": label, "text": entry.text, "train": train}
             lines.append(line | {"validation": None, "test": None})

@@ -9,6 +9,7 @@ from llmopt.trajectory import Trajectory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.presentation import Presentation
     from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Entry
@@ -18,7 +19,7 @@ _DIGITS = 6  # after the point, of a score on one item
 
 
 def calls_and_steps(
-    store: Store, steps: Sequence[Step], trajectory: Trajectory, *, upward: bool
+    store: Store, steps: Sequence[Step], trajectory: Trajectory, shown: Presentation
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Return the steps of a run, and the meta-prompts that their calls sent.
 
@@ -33,12 +34,12 @@ def calls_and_steps(
         store: Where the replies are.
         steps: The steps as told.
         trajectory: All of them.
-        upward: Whether higher scores are better in the problem's own direction.
+        shown: How the problem's scores are shown.
     """
     order = item_order(trajectory)
     prompts: dict[tuple[str, str], int] = {}
     made: list[dict[str, Any]] = []
-    so_far, facing = Trajectory(), 1 if upward else -1
+    so_far = Trajectory()
     for step in steps:
         calls = [_call(store, key, prompts) for key in step.calls]
         said = [" ".join((call["reply"] or "").split()) for call in calls]
@@ -48,12 +49,11 @@ def calls_and_steps(
             {
                 "step": step.number,
                 "candidates": [
-                    _candidate(entry, trajectory, said, order, upward=upward)
-                    for entry in step.entries
+                    _candidate(entry, trajectory, said, order, shown) for entry in step.entries
                 ],
                 "rejected": [{"text": r.text, "reason": r.reason} for r in step.rejected],
                 "calls": calls,
-                "best": None if best is None else facing * best.score,
+                "best": None if best is None else shown.facing(best.score),
                 "best_partial": best is not None and best.evaluation.partial,
             }
         )
@@ -69,7 +69,7 @@ def item_order(trajectory: Trajectory) -> dict[str, int]:
     return order
 
 
-def outcomes(entry: Entry, order: dict[str, int], *, upward: bool) -> str | list[float | None]:
+def outcomes(entry: Entry, order: dict[str, int], shown: Presentation) -> str | list[float | None]:
     """Return what a candidate got item by item, in short.
 
     A text where all scores are 0 or 1: one of ``1``, ``0``, ``-`` (unmeasured) for each item;
@@ -77,19 +77,22 @@ def outcomes(entry: Entry, order: dict[str, int], *, upward: bool) -> str | list
     """
     found: list[float | None] = [None] * len(order)
     for outcome in entry.evaluation.outcomes:
-        found[order[outcome.item]] = outcome.score
+        found[order[outcome.item]] = shown.facing(outcome.score)
     while found and found[-1] is None:
         found.pop()
     if all(score in (None, 0, 1) for score in found):
         return "".join("-" if score is None else str(int(score)) for score in found)
-    facing = 1 if upward else -1
-    return [None if score is None else round(facing * score, _DIGITS) for score in found]
+    return [None if score is None else round(score, _DIGITS) for score in found]
 
 
 def _candidate(
-    entry: Entry, trajectory: Trajectory, said: list[str], order: dict[str, int], *, upward: bool
+    entry: Entry,
+    trajectory: Trajectory,
+    said: list[str],
+    order: dict[str, int],
+    shown: Presentation,
 ) -> dict[str, Any]:
-    score, evaluation = entry.evaluation.score, entry.evaluation
+    evaluation = entry.evaluation
     text = " ".join(entry.text.split())
     made_by = next((n for n, reply in enumerate(said) if text and text in reply), None)
     reasons = sorted({o.reason for o in evaluation.outcomes if o.reason})
@@ -97,12 +100,12 @@ def _candidate(
         "id": entry.candidate.id,
         "text": entry.text,
         "parents": list(entry.candidate.parents),
-        "score": score if score is None or upward else -score,
+        "score": shown.facing(evaluation.score),
         "measured": evaluation.measured,
         "planned": evaluation.planned,
         "words_changed": trajectory.words_changed(entry.candidate),
         "made_by": made_by,
-        "outcomes": outcomes(entry, order, upward=upward) if len(order) > 1 else "",
+        "outcomes": outcomes(entry, order, shown) if len(order) > 1 else "",
         **({"unmeasured": reasons} if reasons else {}),
     }
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from llmopt.report.progress import View, clock, say, shown
+from llmopt.report.progress import View, clock, say
 from llmopt.report.tables import visible
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ class SweepView:
 
 def _gain(found: Done) -> str:
     """Return where a cell began and where it ended."""
-    if found.course is None:
-        return f"{shown(found.start)} -> {shown(found.score)} on test"
-    sign = 1 if found.course.higher_is_better else -1
-    return f"{sign * found.start:.6g} -> {sign * found.score:.6g}"
+    shown = found.shown
+    start, end = (shown.amount(shown.facing(score)) for score in (found.start, found.score))
+    return f"{start} -> {end}{' on test' if found.course is None else ''}"

@@ -13,8 +13,10 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Self
 
 from llmopt.evidence.scores import PARTIAL
+from llmopt.presentation import Presentation
 from llmopt.report.convergence import Converged, Course
 from llmopt.report.tables import visible
+from llmopt.search.header import of_older_cell
 from llmopt.statistics import Difference, holm, paired_difference
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Done:
         controls: Name and score of each plain control of the problem, where nothing is held out.
         groups: Which group a test item belongs to, by its id; one that is not there is its own.
         unmeasured: Test answers of winner and start without which their scores are partial.
+        shown: How scores are shown; here they are as they are inside.
     """
 
     cell: str
@@ -74,6 +77,7 @@ class Done:
     controls: tuple[tuple[str, float], ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     unmeasured: int = 0
+    shown: Presentation = field(default_factory=Presentation)
 
     @property
     def score(self) -> float:
@@ -91,6 +95,7 @@ class Done:
             "test": tuple((item, score, weight) for item, score, weight in data["test"]),
             "course": Course.plain(course) if course else None,
             "controls": tuple((name, score) for name, score in data.get("controls", ())),
+            "shown": Presentation.plain(data["shown"]) if "shown" in data else of_older_cell(data),
         }
         return cls(**{**data, **given})
 
@@ -149,6 +154,7 @@ def courses_of(cells: Sequence[Done]) -> tuple[Converged, ...]:
     These are the plain controls of each task and seed, and the optimum where it is known.
     """
     searched = [(c, c.course) for c in cells if c.course]
+    shown = {cell.task: cell.shown for cell in cells}
     best = [(cell, course, ("optimum", course.optimum)) for cell, course in searched]
     plain = [(cell, course, told) for cell, course in searched for told in cell.controls]
     known = {
@@ -159,8 +165,11 @@ def courses_of(cells: Sequence[Done]) -> tuple[Converged, ...]:
         if score is not None
     }
     return (
-        *(Converged(cell.variant, cell.task, cell.seed, course) for cell, course in searched),
-        *(Converged(name, task, seed, course) for (task, seed, name), course in known.items()),
+        *(Converged(c.variant, c.task, c.seed, course, c.shown) for c, course in searched),
+        *(
+            Converged(name, task, seed, course, shown[task])
+            for (task, seed, name), course in known.items()
+        ),
     )
 
 
@@ -279,21 +288,21 @@ def print_sweep(console: Console, rows: Sequence[Row], cells: Sequence[Done]) ->
     """Print the tables, and what they do and do not say."""
     from rich.text import Text
 
-    tasks = list(dict.fromkeys(row.task for row in rows))
+    tasks, shown = list(dict.fromkeys(row.task for row in rows)), cells[0].shown
     for task in tasks:
         some = [row for row in rows if row.task == task]
         if len(tasks) > 1:
             console.print(Text(f"\n{visible(task) or 'All tasks'}", "bold"))
         console.print()
-        console.print(_printed(some))
+        console.print(_printed(some, shown))
         for row in some[1:]:
-            console.print(Text(f"  {visible(_sentence(row, some[0]))}"), soft_wrap=True)
+            console.print(Text(f"  {visible(_sentence(row, some[0], shown))}"), soft_wrap=True)
     console.print()
     for note in notes(rows, cells):
         console.print(Text(note, "dim"), soft_wrap=True)
 
 
-def _printed(rows: Sequence[Row]) -> Any:
+def _printed(rows: Sequence[Row], shown: Presentation) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -306,29 +315,30 @@ def _printed(rows: Sequence[Row]) -> Any:
         compared = row.difference is not None
         table.add_row(
             Text(visible(row.variant)),
-            f"{100 * row.mean:.1f} %{PARTIAL if row.unmeasured else ''}",
-            "-" if row.spread is None else f"{100 * row.spread:.1f}",
-            _interval(row.difference),
+            shown.amount(shown.facing(row.mean)) + (PARTIAL if row.unmeasured else ""),
+            "-" if row.spread is None else shown.number(row.spread),
+            _interval(row.difference, shown),
             "-" if row.adjusted is None else _p(row.adjusted),
             f"{row.won}-{row.lost}" if compared else "-",
             f"{row.rank:.2f}",
-            f"{100 * row.start:.1f} %",
+            shown.amount(shown.facing(row.start)),
             f"{row.calls:,.0f}",
         )
     return table
 
 
-def _interval(difference: Difference | None) -> str:
+def _interval(difference: Difference | None, shown: Presentation) -> str:
     if difference is None:
         return "-"
-    low, high = difference.interval.low, difference.interval.high
-    return f"{100 * difference.mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    found = (difference.mean, difference.interval.low, difference.interval.high)
+    mean, low, high = (shown.number(value, signed=True) for value in found)
+    return f"{mean} [{low}, {high}]"
 
 
-def _sentence(row: Row, first: Row) -> str:
+def _sentence(row: Row, first: Row, shown: Presentation) -> str:
     if row.difference is None or row.adjusted is None:
         return f"{row.variant}: no test item in common with {first.variant}."
-    points = f"{100 * row.difference.mean:+.1f} points, p = {_p(row.adjusted)}"
+    points = f"{shown.points(row.difference.mean)}, p = {_p(row.adjusted)}"
     if row.words == "not distinguishable":
         return f"{row.variant}: not distinguishable from {first.variant} ({points})."
     return f"{row.variant}: {row.words} than {first.variant} in these runs ({points})."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from llmopt.presentation import ACCURACY
 from llmopt.report import convergence, sweeps
 from llmopt.report.convergence import Converged, Course, points_of
 from llmopt.report.sweeps import CELL, Done
@@ -13,10 +14,8 @@ from llmopt.search.journal import steps
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.presentation import Presentation
     from llmopt.store.protocol import Store
-
-SWEEP = "sweep"
-"""Key of the configuration that marks a stored run as a sweep, and kind of its document."""
 
 
 def swept(store: Store, name: str) -> dict[str, Any]:
@@ -29,7 +28,7 @@ def swept(store: Store, name: str) -> dict[str, Any]:
     cells = _cells(store, name)
     converging = bool(cells) and all(cell.course is not None for cell in cells)
     comparable = _comparable(cells)
-    upward = all(cell.course.higher_is_better for cell in cells if cell.course)
+    shown = cells[0].shown if cells else ACCURACY
     courses = [
         Converged(c.variant, c.task, c.seed, c.course or _course(store, c.cell)) for c in cells
     ]
@@ -37,9 +36,9 @@ def swept(store: Store, name: str) -> dict[str, Any]:
     lines = convergence.lines_of(found)
     rows = () if converging or not comparable else sweeps.summarized(comparable)
     return {
-        "measure": {"higher_is_better": upward, "shares": not converging},
+        "measure": measured(shown),
         "finished": bool(cells) and len(cells) == len(comparable),
-        "cells": [_cell(cell, upward=upward) for cell in cells],
+        "cells": [_cell(cell, shown) for cell in cells],
         "rows": [sweeps.flat(row) for row in rows],
         "lines": [convergence.flat(line) for line in lines],
         "points": [
@@ -47,13 +46,23 @@ def swept(store: Store, name: str) -> dict[str, Any]:
                 "task": point.task,
                 "variant": point.variant,
                 "step": point.step,
-                "mean": point.best.mean if upward else -point.best.mean,
+                "mean": shown.facing(point.best.mean),
                 "sd": point.best.sd,
                 "n": point.best.n,
             }
             for point in points_of([c for c in courses if c.course.steps])
         ],
         "notes": sweeps.notes(rows, comparable) if rows else [],
+    }
+
+
+def measured(shown: Presentation) -> dict[str, Any]:
+    """Return what a document says of its scores."""
+    return {
+        "name": shown.measure,
+        "higher_is_better": shown.higher_is_better,
+        "shares": shown.shares,
+        "decimals": shown.decimals,
     }
 
 
@@ -74,11 +83,10 @@ def _comparable(cells: Sequence[Done]) -> list[Done]:
     return [cell for cell in cells if (cell.task, cell.seed) in first]
 
 
-def _cell(cell: Done, *, upward: bool) -> dict[str, Any]:
-    bulk = ("test", "course", "controls")
+def _cell(cell: Done, shown: Presentation) -> dict[str, Any]:
+    bulk = ("test", "course", "controls", "shown")
     data = {key: value for key, value in asdict(cell).items() if key not in bulk}
-    facing = 1 if upward else -1
-    return data | {"score": facing * cell.score, "start": facing * cell.start}
+    return data | {"score": shown.facing(cell.score), "start": shown.facing(cell.start)}
 
 
 def _course(store: Store, run: str) -> Course:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from llmopt.evidence.scores import LEGEND, mark
-from llmopt.report.progress import clock, shown
+from llmopt.report.progress import clock
 from llmopt.text import one_line
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmopt.evidence.result import Line, Point, Result
     from llmopt.evidence.scores import Score
     from llmopt.models.layers.traffic import Stretch
+    from llmopt.presentation import Presentation
     from llmopt.statistics import Difference
     from llmopt.trajectory import Trajectory
     from llmopt.types import Usage
@@ -59,11 +60,11 @@ def print_result(console: Console, result: Result) -> None:
         say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
         quote(line.text)
     console.print()
-    console.print(_scores(lines, result.level))
+    console.print(_scores(lines, result.level, result.presentation))
     if len(result.comparisons) > 1:
         console.print()
         console.print(_comparisons(result))
-    print_curve(console, result.curve)
+    print_curve(console, result.curve, result.presentation)
     console.print()
     say(result.verdict, "bold")
     for text in _evidence(result, same=same):
@@ -75,21 +76,20 @@ def print_result(console: Console, result: Result) -> None:
         say(text)
 
 
-def _scores(lines: Sequence[Line], level: float) -> Table:
+def _scores(lines: Sequence[Line], level: float, shown: Presentation) -> Table:
     """Return the table of scores with their intervals; 80 columns are enough for it."""
     from rich.table import Table
     from rich.text import Text
 
     rows = [(line.train, line.validation, line.test) for line in lines]
-    shares = all(score is None or 0 <= score.mean <= 1 for row in rows for score in row)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(f"\n{100 * level:g} % intervals")
     most = [max((s.planned for s in column if s), default=0) for column in zip(*rows, strict=True)]
     for name, n in zip(("train", "validation", "held out (test)"), most, strict=True):
-        unit = "%, " if shares and n else ""
+        unit = "%, " if shown.shares and n else ""
         table.add_column(f"{name}\n{unit}{_count(n, 'item')}" if n else f"{name}\n", no_wrap=True)
     for line, row in zip(lines, rows, strict=True):
-        cells = (_scored(score, n, shares=shares) for score, n in zip(row, most, strict=True))
+        cells = (_scored(score, n, shown) for score, n in zip(row, most, strict=True))
         table.add_row(Text(visible(line.label)), *map(Text, cells))
     return table
 
@@ -99,16 +99,24 @@ def _comparisons(result: Result) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    shown = result.presentation
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    names = ("points", f"{100 * result.level:g} % interval", "p", "the winner is")
+    names = (
+        "points" if shown.shares else "difference",
+        f"{100 * result.level:g} % interval",
+        "p",
+        "the winner is",
+    )
     table.add_column("winner against")
     for name in names:
         table.add_column(name, no_wrap=True)
     for versus in result.comparisons:
         found = versus.difference
+        ends = (found.interval.low, found.interval.high)
+        low, high = (shown.number(end, signed=True) for end in ends)
         cells = (
-            f"{100 * found.mean:+.1f}",
-            f"[{100 * found.interval.low:+.1f}, {100 * found.interval.high:+.1f}]",
+            shown.number(found.mean, signed=True),
+            f"[{low}, {high}]",
             _p(versus.corrected).removeprefix("= "),
             versus.word,
         )
@@ -120,7 +128,7 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     """Yield what the verdict rests on: the tests, the choice, and how far train flattered."""
     several = len(result.comparisons)
     if result.test and not same:
-        yield _difference(result.test.difference, result.level, corrected=several > 1)
+        yield _difference(result.test.difference, result, corrected=several > 1)
     if several > 1:
         yield (
             f"In the table above, p-values are corrected for its {several} comparisons (Holm); "
@@ -131,24 +139,26 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     picked = f"The winner was picked from {_count(result.candidates, 'solution')}"
     if result.finalists:
         picked += f", {result.finalists} of them compared on validation"
-    optimism = result.optimism
-    if optimism is None or abs(optimism) > 1:
+    optimism, shown = result.optimism, result.presentation
+    more = "more" if shown.higher_is_better else "less"
+    if optimism is None:
         yield f"{picked}."
-    elif optimism > 0:
+    elif shown.facing(optimism) > 0:
         yield (
-            f"{picked}. It scored {100 * optimism:.1f} points more on train than on test: that "
-            "much of its train score is luck, or fitted to those items."
+            f"{picked}. It scored {shown.points(abs(optimism), signed=False)} {more} on train than "
+            "on test: that much of its train score is luck, or fitted to those items."
         )
     else:
-        yield f"{picked}. It scored no more on train than on test."
+        yield f"{picked}. It scored no {more} on train than on test."
 
 
-def _difference(difference: Difference, level: float, *, corrected: bool) -> str:
-    low, high = difference.interval.low, difference.interval.high
+def _difference(difference: Difference, result: Result, *, corrected: bool) -> str:
+    shown, ends = result.presentation, (difference.interval.low, difference.interval.high)
+    low, high = (shown.number(end, signed=True) for end in ends)
     alone = " before correction" if corrected else ""
     return (
-        f"Difference on {difference.n} held-out items: {100 * difference.mean:+.1f} points, "
-        f"{100 * level:g} % interval {100 * low:+.1f} to {100 * high:+.1f}, "
+        f"Difference on {difference.n} held-out items: {shown.points(difference.mean)}, "
+        f"{100 * result.level:g} % interval {low} to {high}, "
         f"p {_p(difference.p_value)}{alone} ({difference.method}); "
         f"{difference.wins} items won, {difference.losses} lost."
     )
@@ -189,13 +199,13 @@ def _count(number: int, what: str, many: str = "") -> str:
     return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
-def print_trajectory(console: Console, trajectory: Trajectory, *, upward: bool = True) -> None:
+def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentation) -> None:
     """Print every candidate in the order in which it was tried.
 
     Args:
         console: Where to.
         trajectory: What was tried.
-        upward: Whether higher scores are better in the problem's own direction.
+        shown: How the problem's scores are shown.
     """
     from rich.table import Table
     from rich.text import Text
@@ -205,8 +215,8 @@ def print_trajectory(console: Console, trajectory: Trajectory, *, upward: bool =
         table.add_column(name, no_wrap=name != "text")
     for entry in trajectory:
         evaluation = entry.evaluation
-        found = evaluation.score
-        score = "-" if found is None else shown(found if upward else -found)
+        found = shown.facing(evaluation.score)
+        score = "-" if found is None else shown.amount(found)
         table.add_row(
             str(entry.candidate.step),
             entry.candidate.id[:8],
@@ -222,7 +232,7 @@ def print_trajectory(console: Console, trajectory: Trajectory, *, upward: bool =
         console.print(Text(LEGEND, style="dim"), soft_wrap=not console.is_terminal)
 
 
-def print_curve(console: Console, curve: Sequence[Point]) -> None:
+def print_curve(console: Console, curve: Sequence[Point], shown: Presentation) -> None:
     """Print the overfitting curve, if there is one: a line for each point."""
     from rich.table import Table
 
@@ -232,31 +242,30 @@ def print_curve(console: Console, curve: Sequence[Point]) -> None:
     for name in ("best of step", "id", "train", "validation"):
         table.add_column(name, no_wrap=True)
     for point in curve:
-        words = (_cell(point.train), _cell(point.validation))
+        words = (_cell(point.train, shown), _cell(point.validation, shown))
         table.add_row(str(point.step), point.candidate[:8], *words)
     console.print()
     console.print(table)
 
 
-def _cell(score: Score | None) -> str:
+def _cell(score: Score | None, shown: Presentation) -> str:
     if score is None:
         return "-"
-    if not 0 <= score.mean <= 1:
-        return f"{score.mean:.6g}{score.mark}"
-    low, high = 100 * score.interval.low, 100 * score.interval.high
+    if not shown.shares:
+        return f"{shown.amount(score.mean)}{score.mark}"
+    low, high = shown.number(score.interval.low), shown.number(score.interval.high)
     apart = "\n" if score.mark else " "  # 80 columns are enough for two such cells
-    return f"{100 * score.mean:.1f} % [{low:.1f}, {high:.1f}]{apart}n={score.items}"
+    return f"{shown.amount(score.mean)} [{low}, {high}]{apart}n={score.items}"
 
 
-def _scored(score: Score | None, n: int, *, shares: bool) -> str:
+def _scored(score: Score | None, n: int, shown: Presentation) -> str:
     """Return a score with its interval, and its number of items where it is not the usual one."""
     if score is None:
         return "-"
     fewer = "" if score.n == n else f"\n{score.items} item{'' if score.planned == 1 else 's'}"
-    if not shares:
-        return f"{score.mean:.6g}{fewer}"
-    low, high = 100 * score.interval.low, 100 * score.interval.high
-    return f"{100 * score.mean:.1f} [{low:.1f}, {high:.1f}]{fewer}"
+    mean, low, high = map(shown.number, (score.mean, score.interval.low, score.interval.high))
+    alone = not shown.shares and low == high  # of one item nothing more is known
+    return f"{mean}{fewer}" if alone else f"{mean} [{low}, {high}]{fewer}"
 
 
 def _p(value: float) -> str:

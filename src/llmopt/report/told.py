@@ -7,13 +7,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.search.journal import EVALUATION, TESTED, HeldOut, Validation, steps
+from llmopt.search.header import RunHeader
+from llmopt.search.journal import TESTED, HeldOut, Validation, steps
 from llmopt.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from llmopt.search.journal import Step
     from llmopt.store.protocol import Store
     from llmopt.types import Item, Outcome
+
+_NOT_RUNS = {"evaluation": ("an evaluation", "llmopt show"), "sweep": ("a sweep", "llmopt sweep")}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Told:
         """What makes the run this run."""
         found: dict[str, str] = self.config["identity"]
         return found
+
+    @cached_property
+    def header(self) -> RunHeader:
+        """What it says of itself."""
+        return RunHeader.of(self.config)
 
     @cached_property
     def trajectory(self) -> Trajectory:
@@ -93,12 +101,11 @@ def told_run(store: Store, run: str) -> Told:
         ConfigError: It is an evaluation or a sweep, or has measured nothing yet.
         StoreError: The store has no such run, or cannot be read.
     """
-    config = store.config(run)
-    kind = "an evaluation" if EVALUATION in config else "a sweep" if "sweep" in config else ""
-    if kind:
-        instead = "llmopt show" if EVALUATION in config else "llmopt sweep"
+    kind = RunHeader.of(store.config(run)).kind
+    if kind != "run":
+        what, instead = _NOT_RUNS[kind]
         raise ConfigError(
-            f"a comparison is of runs that searched, but {run!r} is {kind}; {instead} has its table"
+            f"a comparison is of runs that searched, but {run!r} is {what}; {instead} has its table"
         )
     found = told(store, run)
     if not found.steps:

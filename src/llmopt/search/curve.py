@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from llmopt.evidence.scores import Score
+    from llmopt.presentation import Presentation
     from llmopt.problem import Problem
     from llmopt.search.journal import Validation
     from llmopt.trajectory import Entry
@@ -84,24 +85,28 @@ class Curve:
         found = (validation.evaluation.score for _, validation in self._found)
         return [-math.inf if score is None else score for score in found]
 
-    def points(self, *, higher_is_better: bool, level: float = LEVEL) -> tuple[Point, ...]:
+    def points(self, shown: Presentation, *, level: float = LEVEL) -> tuple[Point, ...]:
         """Return the points in order.
 
         Args:
-            higher_is_better: The direction in which scores are given.
+            shown: How the problem's scores are shown.
             level: Confidence level of their intervals.
         """
 
         def score(evaluation: Evaluation) -> Score | None:
-            return score_of(evaluation, higher_is_better=higher_is_better, level=level)
+            return score_of(evaluation, shown, level=level)
 
         return tuple(
             Point(point.step, point.candidate, score(entry.evaluation), score(point.evaluation))
             for entry, point in self._found
         )
 
-    def notes(self) -> tuple[str, ...]:
-        """Say so where train still got better after validation had ceased to."""
+    def notes(self, shown: Presentation) -> tuple[str, ...]:
+        """Say so where train still got better after validation had ceased to.
+
+        Args:
+            shown: How the problem's scores are shown.
+        """
         scores = self._scores
         if self.stale < _ENOUGH:
             return ()
@@ -111,26 +116,17 @@ class Curve:
         gain = entry.score - best.score
         if gain <= 0:
             return ()
-        fall = _amount(scores[at], point.evaluation.score)
+        held = point.evaluation.score
+        fall = (
+            shown.points(scores[at] - held, signed=False) if held not in (None, scores[at]) else ""
+        )
         return (
             f"From step {peak.step} to step {point.step} the score on train got better by "
-            f"{_amount(entry.score, best.score)}, but on validation it did not"
+            f"{shown.points(gain, signed=False)}, but on validation it did not"
             + (f" ({fall} worse)" if fall else "")
             + ": so far as this is not chance, the search was fitting its training items. More "
             "of them help; so does ending earlier, with validation_patience.",
         )
-
-
-def _amount(better: float, worse: float | None) -> str:
-    """Return a difference in points of a hundred where scores are shares; "" where there is none.
-
-    Scores of other ranges differ by a plain number.
-    """
-    if worse is None or better == worse:
-        return ""
-    if 0 <= worse <= better <= 1:
-        return f"{100 * (better - worse):.1f} points"
-    return f"{better - worse:.6g}"
 
 
 def check_validation(problem: Problem, *, every: int, patience: int) -> None:

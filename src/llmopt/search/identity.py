@@ -6,7 +6,9 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from llmopt.encoding import Written, is_representation, written
 from llmopt.errors import StoreError
+from llmopt.search.header import HEADER, headed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,13 +19,39 @@ if TYPE_CHECKING:
     from llmopt.store.protocol import Store
 
 
-def is_upward(identity: Mapping[str, str]) -> bool:
-    """Return whether higher scores are better in the problem's own direction.
+def identity_of(
+    problem: Problem,
+    algorithm: Algorithm,
+    *,
+    optimizer: Model,
+    scorer: Model | None,
+    seed: int,
+    by_parts: bool = False,
+) -> dict[str, str]:
+    """Return everything that decides how a run goes, by name.
+
+    An algorithm is known by its name, its version and its options that are not at their defaults;
+    one that was put together by hand, by its parts instead of options.
 
     Args:
-        identity: Of a run, as :func:`register` has kept it.
+        problem: What is optimized.
+        algorithm: How.
+        optimizer: The optimizer LLM.
+        scorer: The scorer LLM, if there is one.
+        seed: Seed of every random choice.
+        by_parts: Know the algorithm by its parts in any case.
     """
-    return identity.get("problem minimize") != "True"
+    options = None if by_parts else algorithm.options
+    made = ("parts", algorithm.parts) if options is None else ("options", options)
+    return {
+        **{f"problem {key}": value for key, value in problem.fingerprint.items()},
+        "algorithm": algorithm.name,
+        "algorithm version": str(algorithm.version),
+        **({f"algorithm {made[0]}": written(made[1])} if made[1] else {}),
+        "optimizer": optimizer.identity,
+        "scorer": scorer.identity if scorer else "",
+        "seed": str(seed),
+    }
 
 
 def register(
@@ -36,6 +64,7 @@ def register(
     scorer: Model | None,
     seed: int,
     source: dict[str, Any] | None,
+    control: bool = False,
 ) -> None:
     """Write the first record of a new run's journal, or check that a known run is this one.
 
@@ -49,6 +78,7 @@ def register(
         scorer: The scorer LLM, if the problem needs one.
         seed: Seed of every random choice.
         source: What ``llmopt resume`` needs to build the same run again.
+        control: Whether it is the control that belongs to another run.
 
     Raises:
         ConfigError: The algorithm is not for this problem, or the optimizer LLM cannot be asked
@@ -56,21 +86,46 @@ def register(
         StoreError: The store holds a run of this name with another configuration.
     """
     algorithm.check(problem, optimizer)
-    identity = {
-        **{f"problem {key}": value for key, value in problem.fingerprint.items()},
-        "algorithm": repr(algorithm),
-        "optimizer": optimizer.identity,
-        "scorer": scorer.identity if scorer else "",
-        "seed": str(seed),
-    }
+    identity = identity_of(problem, algorithm, optimizer=optimizer, scorer=scorer, seed=seed)
     if all(info.name != name for info in store.runs()):
         versions = {"llmopt": version("llmopt"), "python": platform.python_version()}
-        store.create(name, {"identity": identity, "source": source or {}, "versions": versions})
+        header = headed(problem, control=control)
+        config = {"identity": identity, "source": source or {}, "versions": versions}
+        store.create(name, {**config, HEADER: header})
         return
-    known = store.config(name)["identity"]
-    changed = sorted(k for k in known.keys() | identity.keys() if known.get(k) != identity.get(k))
+    config = store.config(name)
+    known = config["identity"]
+    if "algorithm parts" in known:  # a function may have become a method since
+        identity = identity_of(
+            problem, algorithm, optimizer=optimizer, scorer=scorer, seed=seed, by_parts=True
+        )
+    older = HEADER not in config
+    if older:  # then the algorithm was stored as its representation
+        identity = {k: v for k, v in identity.items() if not k.startswith("algorithm ")}
+        identity["algorithm"] = written(algorithm)
+    both = known.keys() | identity.keys()
+    changed = sorted(k for k in both if not _same(known.get(k), identity.get(k)))
     if changed:
+        of = ", which was begun with an older version of llmopt," if older else ""
         raise StoreError(
-            f"the run {name!r} is continued only with its own configuration, but "
+            f"the run {name!r}{of} is continued only with its own configuration, but "
             f"{', '.join(changed)} changed; choose another name for a new run"
         )
+
+
+def problem_changed(problem: Problem, identity: Mapping[str, str]) -> list[str]:
+    """Return the names of what differs between a problem and that of a stored run.
+
+    Args:
+        problem: What is taken for the run's problem.
+        identity: Of the run, from its configuration.
+    """
+    now = problem.fingerprint
+    return sorted(k for k, v in now.items() if not _same(identity.get(f"problem {k}", v), v))
+
+
+def _same(known: str | None, now: str | None) -> bool:
+    """Return whether what is stored is what there is now; see :func:`is_representation`."""
+    if known == now:
+        return True
+    return known is not None and isinstance(now, Written) and is_representation(known, now.of)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llmopt.presentation import Presentation
+
 if TYPE_CHECKING:
     from llmopt.types import Usage
 
@@ -35,6 +37,7 @@ class Progress:
 
     Attributes:
         run: Name of the run.
+        presentation: How the problem's scores are shown.
         phase: "starts", "asking", "scoring", "checking" (a point of the overfitting curve),
             "validation", "test", "done"; of an evaluation, which has no steps, "evaluating" or
             "judging", and "done".
@@ -83,6 +86,7 @@ class Progress:
     slots: int = 0
     warnings: list[str] = field(default_factory=list)
     stall: str = ""
+    presentation: Presentation = field(default_factory=Presentation)
 
 
 def silent(progress: Progress) -> None:

@@ -19,7 +19,7 @@ from llmopt.errors import BudgetError
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
 from llmopt.models.layers.traffic import Traffic
-from llmopt.problem import calls_each
+from llmopt.problem import calls_each, presented
 from llmopt.search.curve import Curve
 from llmopt.search.journal import TESTED, VALIDATION, HeldOut, Step, Validation, steps
 from llmopt.search.progress import Progress, silent
@@ -97,7 +97,10 @@ class Run:
         self.evidence = evidence or Evidence()
         self.choice: Choice | None = None  # of the last decision
         self._further = further
-        progress = Progress(name, steps=self.stop.steps, warnings=self.traffic.warnings)
+        self._shown = presented(problem)
+        progress = Progress(
+            name, presentation=self._shown, steps=self.stop.steps, warnings=self.traffic.warnings
+        )
         self._watch = Watch(progress, self.traffic, silent)
         self._scoring = Scoring(problem, scorer, slots, tolerance, self._watch.observed)
         self._began = time.monotonic()
@@ -315,7 +318,7 @@ class Run:
             lines=choice.lines,
             test=choice.test,
             verdict=choice.verdict,
-            notes=choice.notes + self.curve.notes(),
+            notes=choice.notes + self.curve.notes(self._shown),
             stopped=stopped,
             steps=self.trajectory.steps - 1,
             candidates=len(self.trajectory),
@@ -323,14 +326,12 @@ class Run:
             usage={},
             seconds=0.0,
             stretch=self.traffic.stretch,
-            curve=self.curve.points(
-                higher_is_better=self.problem.description.higher_is_better,
-                level=self.evidence.level,
-            ),
+            curve=self.curve.points(self._shown, level=self.evidence.level),
             comparisons=choice.comparisons,
             level=choice.level,
             finalists=choice.finalists,
             optimism=choice.optimism,
+            presentation=self._shown,
         )
         return self._closed(found)
 
@@ -361,7 +362,7 @@ class Run:
         self.rejected.update(r.reason for r in rejected)
         self.curve.told(told.steps - 1, entries)
         if best:
-            self._watch.stepped(told, best[0], self._facing(best[0].score))
+            self._watch.stepped(told, best[0], self._shown.facing(best[0].score))
 
     def _test_told(self, choice: Choice) -> None:
         """Journal the held-out answers behind a choice, so that runs can be compared."""
@@ -374,11 +375,7 @@ class Run:
         self.curve.took(found)
         if self.curve.last is not None:
             items = (found.evaluation.measured, found.evaluation.planned)
-            self._watch.say(validation=self._facing(self.curve.last), validation_items=items)
-
-    def _facing(self, score: float) -> float:
-        """Return a score in the problem's own direction."""
-        return score if self.problem.description.higher_is_better else -score
+            self._watch.say(validation=self._shown.facing(self.curve.last), validation_items=items)
 
     async def _measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
         """Measure what a rate asks for, which may be in several batches."""

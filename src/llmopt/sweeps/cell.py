@@ -58,6 +58,7 @@ async def done_cell(
         course = course_of(problem, run.trajectory)
         controls = () if result.test else await _controls(problem)
     assert choice is not None  # noqa: S101 - the search has ended
+    shown = result.presentation
     calls = sum(used.calls for used in result.usage.values())
     tokens = sum(used.tokens for used in result.usage.values())
     return Done(
@@ -70,7 +71,7 @@ async def done_cell(
             for o in (choice.winner.outcomes if choice.winner else ())
             if o.score is not None
         ),
-        start=result.test.start.mean if result.test else course.begin,
+        start=shown.facing(result.test.start.mean) if result.test else course.begin,
         best=result.best.text,
         verdict=result.verdict,
         stopped=OUT_OF_BUDGET if result.out_of_budget else result.stopped,
@@ -84,6 +85,7 @@ async def done_cell(
         unmeasured=sum(s.planned - s.n for s in (result.test.start, result.test.best))
         if result.test
         else 0,
+        shown=shown,
     )
 
 

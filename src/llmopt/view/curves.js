@@ -2,6 +2,7 @@
 
 async function curved() {
   const core = await chunk("core");
+  decimals = core.decimals;
   document.getElementById("curves").replaceChildren(convergence(core.points, "", core.shares));
 }
 

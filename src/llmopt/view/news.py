@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import StoreError
-from llmopt.report.listing import algorithm_of
+from llmopt.search.header import RunHeader
 from llmopt.types import canonical, digest
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Looks:
     def _kind(self, info: RunInfo) -> str:
         key = (info.name, info.created)
         if key not in self._kinds:
-            self._kinds[key] = algorithm_of(self._store.config(info.name))
+            self._kinds[key] = RunHeader.of(self._store.config(info.name)).algorithm
         return self._kinds[key]
 
 

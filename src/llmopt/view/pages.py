@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from llmopt.evidence.scores import Score
+    from llmopt.presentation import Presentation
     from llmopt.report.comparing import Compared, RunComparison
     from llmopt.view.news import News
 
@@ -96,7 +97,9 @@ def comparison(found: RunComparison, *, alone: bool = False) -> str:
         title=f"{' and '.join(row.run for row in found.runs)} compared · llmopt",
         found=found,
         names=names,
-        curves=packed({"points": curves, "shares": found.shares}),
+        curves=packed(
+            {"points": curves, "shares": found.shown.shares, "decimals": found.shown.decimals}
+        ),
         columns=[
             name
             for name in ("train", "validation", "test")
@@ -107,10 +110,10 @@ def comparison(found: RunComparison, *, alone: bool = False) -> str:
         several=several,
         changed=found.changed[:_MOST_ITEMS],
         first=_FIRST_ITEMS,
-        scored=lambda score: _scored(score, share=found.shares),
-        shown=lambda value: amount(value, share=found.shares),
-        points=lambda value: points(value, share=found.shares),
-        worth=lambda score: _worth(score, share=found.shares),
+        scored=lambda score: _scored(score, found.shown),
+        shown=lambda value: amount(value, found.shown),
+        points=lambda value: points(value, found.shown),
+        worth=lambda score: _worth(score, found.shown),
         chance=chance,
         counted=counted,
         clock=clock,
@@ -131,21 +134,21 @@ def policy_of(html: str) -> str:
     return found[1]
 
 
-def _scored(score: Score | None, *, share: bool) -> dict[str, str] | None:
+def _scored(score: Score | None, shown: Presentation) -> dict[str, str] | None:
     if score is None:
         return None
-    low, high = (amount(end, share=share) for end in (score.interval.low, score.interval.high))
+    low, high = (amount(end, shown) for end in (score.interval.low, score.interval.high))
     spread = f"{low} to {high}, n = {score.items}" if score.planned > 1 else ""
-    return {"mean": amount(score.mean, share=share), "interval": spread}
+    return {"mean": amount(score.mean, shown), "interval": spread}
 
 
-def _worth(score: float | None, *, share: bool) -> tuple[str, str]:
+def _worth(score: float | None, shown: Presentation) -> tuple[str, str]:
     """Return the class and the words for what a winner got on an item."""
     if score is None:
         return "even", "not measured"
-    if share and score in (0, 1):
+    if shown.shares and score in (0, 1):
         return ("good", "right") if score else ("bad", "wrong")
-    return "even", amount(score, share=share)
+    return "even", amount(score, shown)
 
 
 def _caps(row: Compared) -> str:

@@ -12,7 +12,6 @@ from llmopt.report.page.numbers import amount, counted
 from llmopt.report.page.setup import cost
 from llmopt.report.progress import clock
 from llmopt.report.record import price_of
-from llmopt.search.identity import is_upward
 from llmopt.search.journal import steps
 from llmopt.store.protocol import Status
 from llmopt.types import Evaluation
@@ -20,6 +19,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llmopt.presentation import Presentation
     from llmopt.report.listing import Listed
     from llmopt.store.protocol import RunInfo, Store
 
@@ -34,8 +34,6 @@ ORDERS = {
     "time": "longest",
 }
 """The orders of the list, and their names."""
-
-_NOT_RUNS = ("evaluation", "sweep")
 
 
 @dataclass(frozen=True)
@@ -194,47 +192,41 @@ class Reading:
                 if record.kind == "result":
                     result = record.data
         if result is None:
-            return _spent(self._so_far(row, config), usage, config)
-        return _spent(_found(row, result, config), result["usage"], config)
+            return _spent(self._so_far(row), usage, config)
+        return _spent(_found(row, result), result["usage"], config)
 
-    def _so_far(self, row: Row, config: dict[str, Any]) -> Row:
+    def _so_far(self, row: Row) -> Row:
         """Return a row with the scores on train of a run that has no result."""
         first = next(steps(self._store, row.listed.info.name), None)
-        share, sign = _measure(config)
+        shown = row.listed.header.presentation
         starts = first.entries[0].evaluation if first and first.entries else Evaluation((), 0)
         best, of = row.listed.best, PARTIAL if row.listed.info.partial else ""
         return replace(
             row,
             start=""
             if starts.score is None
-            else amount(sign * starts.score, share=share) + mark(starts.measured, starts.planned),
-            best="" if best is None else amount(best, share=share) + of,
-            measured=_measured(share=share, tested=False),
+            else amount(shown.facing(starts.score), shown) + mark(starts.measured, starts.planned),
+            best="" if best is None else amount(best, shown) + of,
+            measured=_measured(shown, tested=False),
         )
 
 
 def _kind(one: Listed) -> str:
-    return one.algorithm if one.algorithm in _NOT_RUNS else "run"
+    return one.header.kind
 
 
-def _measure(config: Mapping[str, Any]) -> tuple[bool, int]:
-    """Return whether scores are shares of 1, and the sign that turns them to the problem's."""
-    identity = config["identity"]
-    return "problem function" not in identity, 1 if is_upward(identity) else -1
+def _measured(shown: Presentation, *, tested: bool) -> str:
+    return "held out" if tested else "on train" if shown.shares else ""
 
 
-def _measured(*, share: bool, tested: bool) -> str:
-    return "" if not share else "held out" if tested else "on train"
-
-
-def _found(row: Row, result: Mapping[str, Any], config: Mapping[str, Any]) -> Row:
+def _found(row: Row, result: Mapping[str, Any]) -> Row:
     """Return a row with what a run has found."""
-    share, _ = _measure(config)
+    shown = row.listed.header.presentation
     lines = {line["label"]: line for line in result["lines"]}
     ends = [lines.get("start"), lines.get("best", lines.get("start"))]
     tested = all(line and line["test"] for line in ends)
     said = [
-        amount(score["mean"], share=share) + Score.plain(score).mark if score else ""
+        amount(score["mean"], shown) + Score.plain(score).mark if score else ""
         for score in ((line or {}).get("test" if tested else "train") for line in ends)
     ]
     against = next((v for v in result.get("comparisons") or () if v["against"] == "start"), None)
@@ -242,7 +234,7 @@ def _found(row: Row, result: Mapping[str, Any], config: Mapping[str, Any]) -> Ro
     if result["start"]["text"] == result["best"]["text"]:
         word = "no gain"
     return replace(
-        row, start=said[0], best=said[1], measured=_measured(share=share, tested=tested), word=word
+        row, start=said[0], best=said[1], measured=_measured(shown, tested=tested), word=word
     )
 
 

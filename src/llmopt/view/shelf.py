@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import LlmoptError
 from llmopt.report.comparing import compared_runs
-from llmopt.report.listing import algorithm_of
 from llmopt.report.record import record
+from llmopt.search.header import RunHeader
 from llmopt.view import pages
 from llmopt.view.news import Looks
 from llmopt.view.rows import Asked, Reading
@@ -63,7 +63,7 @@ class Shelf:
         Raises:
             StoreError: There is no such run.
         """
-        return algorithm_of(self.store.config(run))
+        return RunHeader.of(self.store.config(run)).algorithm
 
     def listing(self, asked: Asked) -> str:
         """Return the page with the list of runs."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from llmopt.encoding import written
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.function import Fixed
 from llmopt.problems.spaces.space import OfPoint, Space, VectorProblem
@@ -170,7 +171,7 @@ def landscape(
         shown=Fixed(2 if decimals == 0 else 6),
         best=0.0,
         space=space,
-        identity=repr(function),
+        identity=written(function),
     )
 
 

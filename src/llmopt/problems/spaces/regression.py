@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmopt.encoding import written
 from llmopt.errors import ConfigError
 from llmopt.problems.function import Fixed
 from llmopt.problems.spaces.space import OfPoint, Space, VectorProblem
@@ -118,5 +119,5 @@ def linear_regression(
         best=line(line.best()),
         space=space,
         noun="pair",
-        identity=repr(line),
+        identity=written(line),
     )

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from llmopt.encoding import written
 from llmopt.errors import ConfigError
 from llmopt.problems.function import FunctionProblem
 
@@ -176,7 +177,7 @@ class VectorProblem(FunctionProblem):
     @property
     def fingerprint(self) -> dict[str, str]:
         """Everything that decides scores, by name."""
-        told = {"function": self.identity, "parser": "point", "space": repr(self.space)}
+        told = {"function": self.identity, "parser": "point", "space": written(self.space)}
         return {**super().fingerprint, **told}
 
     @property

@@ -13,7 +13,7 @@ from llmopt.errors import MissingExtraError
 from llmopt.evidence.scores import Score
 from llmopt.report.exports.documents import as_json
 from llmopt.report.exports.spreadsheets import trajectory_rows
-from llmopt.report.listing import algorithm_of
+from llmopt.search.header import RunHeader
 from llmopt.search.journal import steps
 from llmopt.trajectory import Trajectory
 
@@ -42,9 +42,10 @@ class _Logged:
 
 def _logged(found: Material) -> _Logged:
     config = found.store.config(found.export.run)
-    identity = config["identity"]
+    identity, header = config["identity"], RunHeader.of(config)
+    shown = header.presentation
     parameters = {
-        "algorithm": algorithm_of(config),
+        "algorithm": header.algorithm,
         **{name: identity[name] for name in ("optimizer", "scorer", "seed")},
         **{name.replace(" ", "."): text for name, text in identity.items() if " " in name},
     }
@@ -56,7 +57,7 @@ def _logged(found: Material) -> _Logged:
         figures = {"candidates": float(len(trajectory)), "refused": float(len(step.rejected))}
         if best:
             got = best[0].evaluation
-            figures["best_train"] = best[0].score
+            figures["best_train"] = shown.facing(best[0].score)
             figures["best_train_measured"] = float(got.measured)
             figures["best_train_planned"] = float(got.planned)
         curve.append((step.number, figures))

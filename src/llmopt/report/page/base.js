@@ -56,9 +56,15 @@ async function unpacked(text) {
 const grouped = (number) => number.toLocaleString("en-US");
 const counted = (number, what, many = what + "s") => `${grouped(number)} ${number === 1 ? what : many}`;
 
+let decimals = null; // of scores, where the problem says how many; null: the usual ones
+
+// What is a score says whether it is a share of 1; any other number says nothing.
 function amount(value, shares) {
   if (value === null || value === undefined) return "–";
-  if (shares) return (100 * value).toFixed(1) + " %";
+  if (shares) return (100 * value).toFixed(decimals ?? 1) + " %";
+  if (shares === false && decimals !== null) {
+    return value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  }
   const size = Math.abs(value);
   if (size >= 1e4 && size < 1e9) return grouped(Math.round(value));
   if (size >= 1e9 || (size > 0 && size < 1e-4)) return value.toExponential(3);

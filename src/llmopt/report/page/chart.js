@@ -24,7 +24,7 @@ function frame(box, x, y, steps, shares, name) {
   const lines = y.marks.map((value) => [
     draw("line", { class: "rule", x1: box.left, x2: box.right, y1: y.at(value), y2: y.at(value) }),
     draw("text", { class: "tick", x: box.left - 8, y: y.at(value) + 4, "text-anchor": "end" },
-      shares ? Math.round(1000 * value) / 10 + " %" : y.log ? power(value) : amount(value, false)),
+      shares ? Math.round(1000 * value) / 10 + " %" : y.log ? power(value) : amount(value)),
   ]);
   const marks = ticks(0, steps, Math.min(10, steps)).filter(Number.isInteger).map((step) =>
     draw("text", { class: "tick", x: x(step), y: box.bottom + 20, "text-anchor": "middle" }, step));
@@ -37,7 +37,7 @@ function frame(box, x, y, steps, shares, name) {
 function power(value) {
   const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   const exponent = Math.round(Math.log10(value));
-  if (Math.abs(value / 10 ** exponent - 1) > 1e-9 || (exponent >= -2 && exponent <= 3)) return amount(value, false);
+  if (Math.abs(value / 10 ** exponent - 1) > 1e-9 || (exponent >= -2 && exponent <= 3)) return amount(value);
   return "10" + (exponent < 0 ? "⁻" : "") + [...String(Math.abs(exponent))].map((d) => digits[d]).join("");
 }
 

@@ -29,7 +29,7 @@ function plane(core) {
   const way = bests.map((c) => points[c.place]);
   const last = bests.at(-1);
   const solved = optimum !== null && last && Math.abs(last.score - optimum) <= 1e-9 * Math.max(1, Math.abs(optimum));
-  const told = `The best so far moved ${counted(bests.length - 1, "time")}, from ${core.candidates[bests[0].place].text} (${amount(bests[0].score)}) to ${last.text} (${amount(last.score)}).`;
+  const told = `The best so far moved ${counted(bests.length - 1, "time")}, from ${core.candidates[bests[0].place].text} (${amount(bests[0].score, false)}) to ${last.text} (${amount(last.score)}).`;
   const svg = draw("svg", { class: "plane", viewBox: `0 0 ${FIGURE} ${FIGURE}`, role: "img", "aria-label": told },
     contours(values, x, y, low, high),
     ticks(low[0], high[0], 6).map((v) => draw("text", { class: "tick", x: x(v), y: edge.bottom + 20, "text-anchor": "middle" }, amount(v))),
@@ -77,11 +77,11 @@ function tours(core) {
   const { nodes, optimal, length, proven } = core.figure;
   const best = core.candidates[core.best];
   const made = best.text.split(",").map(Number);
-  const found = [tour(nodes, made, `The best tour found: ${amount(best.score)}`)];
+  const found = [tour(nodes, made, `The best tour found: ${amount(best.score, false)}`)];
   if (optimal) {
     const same = Math.abs(best.score - length) <= 1e-6 * length;
     const more = same ? "the tour found is as short" : `the tour found is ${(100 * (best.score / length - 1)).toFixed(1)} % longer`;
-    found.push(tour(nodes, optimal, `${proven ? "The shortest tour" : "The shortest tour known"}: ${amount(length)}; ${more}`));
+    found.push(tour(nodes, optimal, `${proven ? "The shortest tour" : "The shortest tour known"}: ${amount(length, false)}; ${more}`));
   }
   return [make("div", { class: "pair" }, found)];
 }

@@ -66,7 +66,7 @@ function itemRow(core, [id, input, target, , before, after]) {
 }
 
 function side(core, [score, answer, output]) {
-  const worth = score === null ? "unmeasured" : score === 1 ? "right" : score === 0 ? "wrong" : amount(score, core.measure.shares);
+  const worth = score === null ? "unmeasured" : core.measure.shares && score === 1 ? "right" : core.measure.shares && score === 0 ? "wrong" : amount(score, core.measure.shares);
   const mark = make("span", { class: `worth worth-${worth === "right" ? "good" : worth === "wrong" ? "bad" : "even"}` }, worth);
   const read = make("span", { class: "prose", dir: "auto" }, answer === null ? "nothing readable" : answer || "(empty)");
   const whole = output !== null && output.trim() !== (answer ?? "").trim()

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from llmopt.presentation import Presentation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _GROUPED = (1e4, 1e9)  # sizes between which a value is written out, in groups of three digits
 _FIXED = "\u00a0"  # a blank at which no line ends
 _SMALL = 0.0001  # p-values below this are not told apart
 
 
-def amount(value: float, *, share: bool) -> str:
+def shown_in(record: Mapping[str, Any]) -> Presentation:
+    """Return how the scores of a document are shown."""
+    measure = record["measure"]
+    return Presentation(
+        noun=record.get("noun", "text"),
+        measure=measure.get("name", "value"),
+        higher_is_better=measure["higher_is_better"],
+        unit="share" if measure["shares"] else "value",
+        decimals=measure.get("decimals"),
+    )
+
+
+def amount(value: float, shown: Presentation) -> str:
     """Return a score: per cent where it is a share of 1."""
-    if share:
-        return f"{100 * value:.1f}{_FIXED}%"
+    if shown.shares:
+        return f"{shown.number(value)}{_FIXED}%"
+    if shown.decimals is not None:
+        return f"{value:,.{shown.decimals}f}"
     return f"{value:,.0f}" if _GROUPED[0] <= abs(value) < _GROUPED[1] else f"{value:.6g}"
 
 
-def points(value: float, *, share: bool) -> str:
+def points(value: float, shown: Presentation) -> str:
     """Return a difference of scores: in points of a hundred where they are shares."""
-    return f"{100 * value:+.1f}" if share else f"{value:+.6g}"
+    return shown.number(value, signed=True)
 
 
 def chance(value: float) -> str:

@@ -8,6 +8,7 @@ async function drawn() {
     return;
   }
   const core = await chunk("core");
+  decimals = core.measure.decimals ?? null;
   if (core.kind === "sweep") {
     drawSweep(core);
     return;

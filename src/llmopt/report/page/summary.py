@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.evidence.scores import Score
 from llmopt.report.page.again import again
-from llmopt.report.page.numbers import amount, chance, counted, points
+from llmopt.report.page.numbers import amount, chance, counted, points, shown_in
 from llmopt.report.page.plots import across, around_zero
 from llmopt.report.page.setup import cost_sentences, setup_groups, usage_rows
 from llmopt.report.progress import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from llmopt.presentation import Presentation
 
 _SIGNS = {
     "better": {"kind": "good", "mark": "▲", "word": "Better."},
@@ -92,14 +94,12 @@ def _said(record: Mapping[str, Any]) -> str:
         return str(record["verdict"])
     start, best = (score["mean"] for score in scores)
     partly = Score.plain(scores[1]).mark
-    aim = record["optimum"]
-    reached = (
-        f"From {amount(start, share=False)} at the start to {amount(best, share=False)}{partly}"
-    )
+    aim, shown = record["optimum"], shown_in(record)
+    reached = f"From {amount(start, shown)} at the start to {amount(best, shown)}{partly}"
     if aim is not None:
         off = abs(best - aim)
         near = off <= _CLOSE * max(1.0, abs(aim))
-        reached += ", the best there is" if near else f"; {amount(aim, share=False)} is the best"
+        reached += ", the best there is" if near else f"; {amount(aim, shown)} is the best"
     return f"{reached}. {record['verdict']}"
 
 
@@ -135,21 +135,21 @@ def _sign(record: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _facts(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    test, share = record["test"], record["measure"]["shares"]
+    test, shown = record["test"], shown_in(record)
     if test:
-        start, best = (_marked(test[end], share=share) for end in ("start", "best"))
+        start, best = (_marked(test[end], shown) for end in ("start", "best"))
         yield {"name": "held-out score", "value": f"{start} → {best}", "more": "start → winner"}
         found = test["difference"]
-        low, high = (points(found["interval"][end], share=share) for end in ("low", "high"))
-        said = points(found["mean"], share=share)
-        unit = " points" if share else ""
+        low, high = (points(found["interval"][end], shown) for end in ("low", "high"))
+        said = points(found["mean"], shown)
+        unit = " points" if shown.shares else ""
         level = f"{100 * record['level']:g} % interval {low} to {high}"
         yield {"name": "difference", "value": said + unit, "more": level}
     elif record["lines"]:
         ends = [line["train"] for line in record["lines"][:2] if line["train"]]
-        shown = [_marked(score, share=share) for score in ends]
         name = "value" if record["function"] else "score on train"
-        yield {"name": name, "value": " → ".join(shown), "more": "start → best"}
+        reached = " → ".join(_marked(score, shown) for score in ends)
+        yield {"name": name, "value": reached, "more": "start → best"}
     done = max(0, len(record["steps"]) - 1)
     tried = sum(len(step["candidates"]) for step in record["steps"])
     yield {"name": "search", "value": counted(done, "step"), "more": counted(tried, "solution")}
@@ -203,18 +203,18 @@ def _texts(record: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
-    share, level = record["measure"]["shares"], 100 * record["level"]
+    shown, level = shown_in(record), 100 * record["level"]
     same = bool(record["start"]) and record["start"] == record["best"]
     lines = [line for line in record["lines"] if not (same and line["label"] == "best")]
     columns = [split for split in _SPLITS if any(line[split] for line in lines)]
     tests = [line["test"] for line in lines]
-    plotted = share and any(tests)
+    plotted = shown.shares and any(tests)
     won = "winner" if record["finished"] else "best so far"
     rows = [
         {
             "label": won if line["label"] == "best" else line["label"],
             "winner": line["label"] == "best",
-            "cells": [_cell(line[split], share=share) for split in columns],
+            "cells": [_cell(line[split], shown) for split in columns],
             "plot": across(line["test"]) if plotted and line["test"] else "",
         }
         for line in lines
@@ -234,7 +234,7 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "plotted": "held out, 0 to 100 %" if plotted else "",
         "scores_caption": caption,
-        "comparisons": [_versus(v, reach, share=share) for v in found],
+        "comparisons": [_versus(v, reach, shown) for v in found],
         "comparisons_caption": (
             f"The winner against the others on the same held-out items, {level:g} % intervals"
             + (
@@ -247,26 +247,26 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cell(score: Mapping[str, Any] | None, *, share: bool) -> dict[str, str] | None:
+def _cell(score: Mapping[str, Any] | None, shown: Presentation) -> dict[str, str] | None:
     if score is None:
         return None
-    low, high = (amount(score["interval"][end], share=share) for end in ("low", "high"))
+    low, high = (amount(score["interval"][end], shown) for end in ("low", "high"))
     found = Score.plain(score)
     spread = f"{low} to {high}, n\u00a0=\u00a0{found.items}" if found.planned > 1 else ""
-    return {"mean": amount(score["mean"], share=share), "interval": spread}
+    return {"mean": amount(score["mean"], shown), "interval": spread}
 
 
-def _marked(score: Mapping[str, Any], *, share: bool) -> str:
+def _marked(score: Mapping[str, Any], shown: Presentation) -> str:
     """Return a score without its items, marked where it is partial."""
-    return amount(score["mean"], share=share) + Score.plain(score).mark
+    return amount(score["mean"], shown) + Score.plain(score).mark
 
 
-def _versus(found: Mapping[str, Any], reach: float, *, share: bool) -> dict[str, Any]:
+def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict[str, Any]:
     difference = found["difference"]
-    low, high = (points(difference["interval"][end], share=share) for end in ("low", "high"))
+    low, high = (points(difference["interval"][end], shown) for end in ("low", "high"))
     return {
         "against": found["against"],
-        "points": points(difference["mean"], share=share),
+        "points": points(difference["mean"], shown),
         "interval": f"{low} to {high}",
         "p": chance(found["corrected"]),
         "won": difference["wins"],
@@ -292,10 +292,12 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
             f"The winner was picked from {tried:,} solutions, {record['finalists']} of them "
             "compared on validation; the held-out items were looked at once, at the end."
         )
-    if record["optimism"] and record["optimism"] > 0 and record["measure"]["shares"]:
+    shown, optimism = shown_in(record), record["optimism"]
+    if optimism and shown.facing(optimism) > 0:
+        much = shown.points(abs(optimism), signed=False)
         yield (
-            f"It scored {100 * record['optimism']:.1f} points more on train than held out: that "
-            "much of its train score is luck, or fitted to those items."
+            f"It scored {much} {'more' if shown.higher_is_better else 'less'} on train than held "
+            "out: that much of its train score is luck, or fitted to those items."
         )
     if record["stopped"]:
         yield f"Why the search ended: {record['stopped']}."

@@ -21,16 +21,19 @@ function tableOf(caption, heads, rows) {
 }
 
 const percent = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(1) + " %");
-const signed = (value) => (value > 0 ? "+" : "") + (100 * value).toFixed(1);
+const signed = (value, shares) => (value > 0 ? "+" : "") + (shares ? (100 * value).toFixed(decimals ?? 1) : amount(value, false));
 
 function comparedTable(sweep) {
+  const shares = sweep.measure.shares;
+  const sign = sweep.measure.higher_is_better ? 1 : -1;
+  const by = (value) => signed(value, shares);
   const heads = [["variant", 0], ["task", 0], ["held out", 1], ["± sd", 1], ["difference", 1], ["p (Holm)", 1], ["it is", 0], ["won–lost", 1], ["mean rank", 1], ["start", 1], ["calls", 1]];
   return tableOf("Winners on held-out items, compared with the first variant", heads, sweep.rows.map((row) => [
-    row.variant, row.task, percent(row.mean) + (row.unmeasured ? " (partial)" : ""), row.spread === null ? "–" : (100 * row.spread).toFixed(1),
-    row.difference === null ? "–" : `${signed(row.difference)} [${signed(row.difference_low)}, ${signed(row.difference_high)}]`,
+    row.variant, row.task, amount(sign * row.mean, shares) + (row.unmeasured ? " (partial)" : ""), row.spread === null ? "–" : shares ? (100 * row.spread).toFixed(decimals ?? 1) : amount(row.spread, false),
+    row.difference === null ? "–" : `${by(row.difference)} [${by(row.difference_low)}, ${by(row.difference_high)}]`,
     row.adjusted === null ? "–" : row.adjusted < 1e-4 ? "< 0.0001" : row.adjusted.toFixed(4),
     row.difference === null ? "–" : row.words, row.difference === null ? "–" : `${row.won}–${row.lost}`,
-    row.rank.toFixed(2), percent(row.start), grouped(Math.round(row.calls))]));
+    row.rank.toFixed(2), amount(sign * row.start, shares), grouped(Math.round(row.calls))]));
 }
 
 function linesTable(sweep) {
@@ -40,7 +43,7 @@ function linesTable(sweep) {
   const said = "How the searches converged: means over the repetitions, ± standard deviation. Gap: how far the best is from the optimum, in % of it; level gap: the same when as many solutions were tried as by the first variant.";
   return tableOf(said, heads, sweep.lines.map((line) => [
     line.variant, line.task || "–", line.cells, line.solved === null ? "–" : `${line.solved} of ${line.cells}`,
-    spread(line.steps, line.steps_sd, 1), spread(line.tried, line.tried_sd, 1), percent(line.gap), percent(line.level_gap), line.best === null ? "–" : amount(sign * line.best)]));
+    spread(line.steps, line.steps_sd, 1), spread(line.tried, line.tried_sd, 1), percent(line.gap), percent(line.level_gap), line.best === null ? "–" : amount(sign * line.best, sweep.measure.shares)]));
 }
 
 function cellsTable(sweep, shares) {

@@ -1,4 +1,4 @@
-"""Scores, amounts and durations as people read them."""
+"""Amounts and durations as people read them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 _SHORT = 10_000  # a count from here on is shortened
 _MINUTE, _TEN_MINUTES = 60, 600  # seconds
 _UNITS = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
-
-
-def shown(score: float) -> str:
-    """Return a score for people: per cent where it can be one."""
-    return f"{100 * score:.1f} %" if 0 <= score <= 1 else f"{score:.6g}"
 
 
 def clock(seconds: float) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmopt.evidence.scores import mark
-from llmopt.report.progress.numbers import amount, shown, spark
+from llmopt.report.progress.numbers import amount, spark
 from llmopt.report.progress.stream import frame
 from llmopt.text import one_line
 
@@ -140,13 +140,13 @@ class Panel:
         progress = self.progress
         if progress.best is None:
             return _row("best", Text("nothing measured yet", style="dim"))
-        held = progress.validation
+        held, shown = progress.validation, progress.presentation
         on = mark(*progress.validation_items)
-        last = "" if held is None else f"{shown(held)}{on} on validation"
+        last = "" if held is None else f"{shown.amount(held)}{on} on validation"
         partly = mark(*progress.best_items, items=held is None)
         room = width - 45 - len(partly) - (len(on) if last else 0)
         curve = spark(list(progress.curve), max(8, room))
-        score = Text(shown(progress.best), style="bold")
+        score = Text(shown.amount(progress.best), style="bold")
         return _row("best", score.append(partly, style="yellow"), Text(curve, "cyan"), last)
 
     def _solution(self, width: int) -> list[Text]:

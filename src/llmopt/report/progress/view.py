@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from llmopt.evidence.scores import mark
 from llmopt.report.progress.notebook import Cell
-from llmopt.report.progress.numbers import amount, shown
+from llmopt.report.progress.numbers import amount
 from llmopt.report.progress.pace import Pace
 from llmopt.report.progress.panel import WORDS, Panel, traffic_words
 from llmopt.report.progress.stream import drawing, draws, in_notebook, say, terminal
@@ -133,11 +133,12 @@ class View:
         if progress.slots and progress.phase != "done":
             parts.append(f"{progress.busy} of {progress.slots} slots busy")
         parts += traffic_words(progress)
+        shown = progress.presentation
         if progress.validation is not None:
             partly = mark(*progress.validation_items)
-            parts.append(f"last on validation {shown(progress.validation)}{partly}")
+            parts.append(f"last on validation {shown.amount(progress.validation)}{partly}")
         if progress.best is not None:
             text = one_line(progress.best_text, 60) or "(empty)"
             partly = mark(*progress.best_items, items=True)
-            parts.append(f"best {shown(progress.best)}{partly}: {text}")
+            parts.append(f"best {shown.amount(progress.best)}{partly}: {text}")
         return ", ".join(part for part in parts if part)
