@@ -14,8 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from llmopt.presentation import ACCURACY, Presentation
-from llmopt.report.progress import Doing, Download, View, clock
-from llmopt.report.progress.numbers import about, amount, pace, short, spark
+from llmopt.report.progress import Doing, Download, View
 from llmopt.report.progress.pace import Pace
 from llmopt.report.progress.panel import Panel, folded
 from llmopt.report.tables import visible
@@ -260,24 +259,12 @@ def test_a_pace_is_told_once_it_is_known() -> None:
     assert seen.words(progress, 50.5) == ("1.0/s", "")
 
 
-def test_numbers_are_written_for_people() -> None:
+def test_scores_are_written_for_people() -> None:
     assert [ACCURACY.amount(0.5), ACCURACY.amount(1.0), Presentation().amount(-1234.5)] == [
         "50.0 %",
         "100.0 %",
         "-1234.5",
     ]
-    assert [clock(0.4), clock(75), clock(3_675)] == ["0:00", "1:15", "1:01:15"]
-    assert [about(8.4), about(63), about(3_675)] == ["about 0:08", "about 1:05", "about 1:01:00"]
-    assert [pace(24.13), pace(0.25)] == ["24.1/s", "15.0/min"]
-    assert [short(9_999), short(12_345), short(999_999)] == ["9,999", "12.3k", "1M"]
-    assert [spark([0.5]), spark([0.5, 0.5]), spark([0.0, 0.5, 1.0])] == ["", "", "▁▅█"]
-    spent = [Amount("usd", 0.0123, 5), Amount("usd", 1.5, None), Amount("tokens", 5, 10)]
-    assert [amount(of) for of in spent] == ["$0.012/$5", "$1.50", "5/10 tokens"]
-
-
-@given(st.floats(0, 1e12))
-def test_a_short_count_is_short(count: float) -> None:
-    assert len(short(count)) <= 6
 
 
 def test_what_takes_long_is_said(

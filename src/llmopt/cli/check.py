@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from llmopt.cli.options import console, data_dir_option, json_option, print_json, set_option
+from llmopt.formatting import dollars, duration, rounded
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from llmopt.cli.findings import Findings
-
-_TEN, _THOUSAND, _MILLION = 10, 1_000, 1_000_000
-_MINUTE, _HOUR = 60, 3600  # seconds
 
 
 @click.command()
@@ -83,10 +81,10 @@ def _print_estimate(out: Console, findings: Findings) -> None:
         table.add_row(
             name,
             _span(f"{low.calls:,}", f"{high.calls:,}"),
-            _span(_rounded(low.input_tokens), _rounded(high.input_tokens)),
-            _span(_rounded(low.output_tokens), _rounded(high.output_tokens)),
-            _span(_dollars(low.usd), _dollars(high.usd)),
-            _span(_duration(low.seconds), _duration(high.seconds)),
+            _span(rounded(low.input_tokens), rounded(high.input_tokens)),
+            _span(rounded(low.output_tokens), rounded(high.output_tokens)),
+            _span(dollars(low.usd), dollars(high.usd)),
+            _span(duration(low.seconds), duration(high.seconds)),
         )
     out.print()
     out.print(table)
@@ -103,28 +101,3 @@ def _print_estimate(out: Console, findings: Findings) -> None:
 
 def _span(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
-
-
-def _rounded(tokens: int) -> str:
-    """Return a number of tokens with two digits that mean something."""
-    for size, name in ((_MILLION, "M"), (_THOUSAND, "k")):
-        if tokens >= size:
-            short = f"{tokens / size:.1f}" if tokens < _TEN * size else f"{tokens / size:,.0f}"
-            return short + name
-    return str(tokens)
-
-
-def _dollars(usd: float | None) -> str:
-    if usd is None:
-        return "unknown"
-    return "0" if usd == 0 else f"{usd:,.2f}" if usd >= 1 else f"{usd:.2g}"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown"
-    if seconds < _MINUTE:
-        return f"{max(1, round(seconds)) if seconds else 0} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds / _HOUR:.1f} h"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmopt.cli.options import console, doing, json_option, print_json, store_option
+from llmopt.formatting import p_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _ITEMS = 10  # items shown; all of them are in the JSON document
 _COLUMNS = 6  # runs whose answers find room beside each other
-_SMALL = 0.0001
 
 
 @click.command()
@@ -150,7 +150,7 @@ def _scored(score: Score | None, shown: Presentation) -> str:
 
 def _effort(rows: Sequence[Compared]) -> Table:
     """Return what each run did and spent."""
-    from llmopt.report.progress import clock
+    from llmopt.formatting import clock
 
     table = _made("", "steps", "solutions", "evaluations", "calls", "tokens", "time")
     for number, row in enumerate(rows, 1):
@@ -185,7 +185,7 @@ def _against(found: RunComparison) -> Table:
             f"[{low}, {high}]",
             f"{one.n:,}",
             f"{one.wins}:{one.losses}",
-            _p(row.p_value),
+            p_value(row.p_value),
             row.word,
         )
     return table
@@ -232,7 +232,3 @@ def _worded(wording: Sequence[Change]) -> Text:
         before, after, style = marks[change.kind]
         made.append(f"{before}{visible(change.text)}{after}", style=style)
     return made if made.plain else Text("(empty)")
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < _SMALL else f"{value:.4f}"

@@ -8,6 +8,7 @@ from llmopt.cli.examine_function import examined_function
 from llmopt.cli.findings import Findings, built, known_of, tried
 from llmopt.cli.options import doing
 from llmopt.errors import ModelError
+from llmopt.formatting import counted, limit
 
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
@@ -54,7 +55,7 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
         algorithm.check(problem, optimizer)
         problem.check_scorer(scorer)
         planned = algorithm.steps(problem, run.steps)
-        steps = f"{_count(planned, 'step')} of {algorithm.name}"
+        steps = f"{counted(planned, 'step')} of {algorithm.name}"
         findings.passed("configuration", f"{steps}, seed {run.seed}")
         if algorithm.embedder:
             await embedder_named(algorithm.embedder).close()
@@ -142,7 +143,7 @@ def _data(problem: PromptProblem) -> str:
     splits = problem.splits
     items = (*splits.train, *splits.validation, *splits.test)
     twice = len(items) - len({folded(item.input) for item in items})
-    repeated = f", {_count(twice, 'repeated input')} kept on one side" if twice else ""
+    repeated = f", {counted(twice, 'repeated input')} kept on one side" if twice else ""
     return (
         f"{len(items):,} rows: {len(splits.train):,} train, {len(splits.validation):,} "
         f"validation, {len(splits.test):,} test{repeated}; {_answers(problem)}"
@@ -189,7 +190,7 @@ def _meta_prompt(problem: PromptProblem, call: Call) -> str:
     return (
         f"step 1 sends {len(call.text):,} characters (about {len(call.text) // 4:,} tokens) as a "
         f"{kind}, with {shown} of "
-        f"{_count(len(problem.starts), 'starting instruction')}"
+        f"{counted(len(problem.starts), 'starting instruction')}"
     )
 
 
@@ -202,20 +203,22 @@ def _add_budget(
     made = findings.estimate
     assert made is not None  # noqa: S101 - made just before
     each = max((phase.proposed for phase in made.high.steps), default=0)
-    what = f"of {_count(each, 'instruction')} on your {len(problem.items('train')):,} items"
+    what = f"of {counted(each, 'instruction')} on your {len(problem.items('train')):,} items"
     caps = settings.budget.model_dump(exclude_none=True)
     limits = Limits(**caps)
     findings.steps = full, short = made.steps_within(limits)
-    words = " and ".join(_amount(cap, value) for cap, value in caps.items())
+    words = " and ".join(limit(cap, value) for cap, value in caps.items())
     one = len(caps) == 1 and (caps.get("usd") is not None or 1 in caps.values())
     buy, are, do = ("buys", "is", "does") if one else ("buy", "are", "do")
     unknown = _unknown(made, caps)
     if not caps:
-        findings.buys = f"{_count(planned, 'step')} {what}; there is no budget that ends them early"
+        findings.buys = (
+            f"{counted(planned, 'step')} {what}; there is no budget that ends them early"
+        )
     elif unknown:
         findings.buys = f"What {words} {buy} is not known without {unknown}"
     elif full == planned:
-        findings.buys = f"{words} {are} enough for all {_count(planned, 'step')} {what}"
+        findings.buys = f"{words} {are} enough for all {counted(planned, 'step')} {what}"
     elif short < 0:
         findings.buys = (
             f"{words} {do} not even pay for measuring and testing the starting instructions"
@@ -223,7 +226,7 @@ def _add_budget(
     else:
         least = max(0, full)
         number = f"{least}" if least == short else f"{least} to {short}"
-        findings.buys = f"{words} {buy} {number} of {_count(planned, 'step')} {what}"
+        findings.buys = f"{words} {buy} {number} of {counted(planned, 'step')} {what}"
         if least != short:
             findings.buys += ", fewer the longer the answers are"
     if min(full, planned) < min(_FEW_STEPS, planned):
@@ -232,14 +235,3 @@ def _add_budget(
             f"The budget {sure} fewer than {_FEW_STEPS} steps, which is no search; raise it, or "
             "lower algorithm.samples or the size of train."
         )
-
-
-def _amount(cap: str, value: float) -> str:
-    """Return what a limit allows, in words: dollars, or a number of calls, tokens or seconds."""
-    if cap == "usd":
-        return f"${value:,.10g}"
-    return f"{value:,.10g} {cap.removesuffix('s') if value == 1 else cap}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from llmopt.cli.options import console, json_option, print_json, store_option
+from llmopt.formatting import counted
 from llmopt.store.protocol import LABEL, LONGEST_NAME, Status
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def _agreed(doomed: list[RunInfo]) -> bool:
 
 
 def _freed(replies: int, size: int) -> str:
-    return f"{replies:,} {'reply' if replies == 1 else 'replies'} of {size:,} bytes"
+    return f"{counted(replies, 'reply', 'replies')} of {size:,} bytes"
 
 
 def _sweep_of(store: Store, run: str) -> str:

@@ -14,6 +14,7 @@ from llmopt.cli.options import (
     store_option,
     write,
 )
+from llmopt.formatting import plural
 
 if TYPE_CHECKING:
     from llmopt.evidence.result import Point
@@ -179,7 +180,7 @@ def _show_step(
         about = "unmeasured" if score is None else f"score {shown.amount(score)}{partly}"
         changed = trajectory.words_changed(entry.candidate)
         if changed is not None:
-            about += f", {changed} word{'' if changed == 1 else 's'} from its last parent"
+            about += f", {changed} {plural(changed, 'word')} from its last parent"
         _block("CANDIDATE", about, entry.text)
     for rejected in step.rejected:
         _block("REFUSED", rejected.reason, rejected.text)

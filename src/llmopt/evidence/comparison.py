@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.versus import difference_of
+from llmopt.evidence.words import by_word, deciding, needed, than, word_of
 from llmopt.statistics import Difference, holm
 from llmopt.types import Evaluation, Outcome
 
@@ -51,16 +52,14 @@ class Row:
     @property
     def p_value(self) -> float:
         """The p-value that decides: the corrected one where there is one."""
-        if self.corrected is not None:
-            return self.corrected
-        return 1.0 if self.difference is None else self.difference.p_value
+        return deciding(self.difference, self.corrected)
 
     @property
     def word(self) -> str:
         """What it is compared with the first: better, worse, or not distinguishable."""
-        if self.difference is None or self.p_value >= 1 - LEVEL:
+        if self.difference is None:
             return "not distinguishable"
-        return "better" if self.difference.mean > 0 else "worse"
+        return word_of(self.difference, self.p_value)
 
 
 @dataclass(frozen=True)
@@ -192,26 +191,22 @@ def sentence(rows: Sequence[Row], part: str, shown: Presentation) -> str:
         on = f"{score.items} {where}"
         return f"{shown.amount(score.mean)} on {on} (95 % interval {low} to {high})."
     if len(rows) > 2:  # noqa: PLR2004 - two get a sentence of their own
-        words: dict[str, list[str]] = {}
-        for number, row in enumerate(rows[1:], 2):
-            kind = row.word if row.difference else "not comparable"
-            words.setdefault(kind, []).append(f"[{number}]")
-        kinds = ("better", "worse", "not distinguishable", "not comparable")
-        said = "; ".join(f"{kind}: {', '.join(words[kind])}" for kind in kinds if kind in words)
+        said = by_word(
+            (f"[{number}]", row.word if row.difference else "not comparable")
+            for number, row in enumerate(rows[1:], 2)
+        )
         several = sum(row.difference is not None for row in rows)
         corrected = f", corrected for {several} comparisons" if several > 1 else ""
         return f"Against [1]{corrected}: {said}."
     row = rows[1]
     if row.difference is None:
         return f"[2] cannot be compared with [1]: no {where} were measured for both."
-    than = "from" if row.word == "not distinguishable" else "than"
     said = (
-        f"[2] is {row.word} {than} [1] on {row.difference.n} {where} "
+        f"[2] is {than(row.word)} [1] on {row.difference.n} {where} "
         f"({shown.points(row.difference.mean)})."
     )
-    needed = row.difference.needed
-    if row.word == "not distinguishable" and needed and needed > row.difference.n:
-        said += f" About {needed:,} items would show a difference of this size."
+    if more := needed(row.difference, row.word):
+        said += f" About {more:,} items would show a difference of this size."
     return said
 
 

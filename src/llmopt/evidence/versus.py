@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from llmopt.evidence.words import ORDER, Word, needed, than, word_of
 from llmopt.statistics import Difference, holm, paired_difference
 from llmopt.text import folded
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from llmopt.presentation import Presentation
     from llmopt.types import Evaluation, Item
 
-Word = Literal["better", "worse", "not distinguishable"]
 START = "start"
 """Label of the starting solution."""
 
@@ -57,7 +57,7 @@ def compared(
     known = [(label, difference) for label, difference in found if difference]
     corrected = holm([difference.p_value for _, difference in known])
     return tuple(
-        Versus(label, difference, p_value, _word(difference.mean, p_value, level))
+        Versus(label, difference, p_value, word_of(difference, p_value, level))
         for (label, difference), p_value in zip(known, corrected, strict=True)
     )
 
@@ -108,37 +108,20 @@ def sentence(found: Sequence[Versus], shown: Presentation, *, tested: bool, same
 def _about_start(versus: Versus, shown: Presentation) -> str:
     difference = versus.difference
     points = f"({shown.points(difference.mean)})"
-    if versus.word != "not distinguishable":
-        return f"The winner is {versus.word} than the start on held-out items {points}."
-    said = (
-        f"The winner is not distinguishable from the start on {difference.n} held-out items "
-        f"{points}."
-    )
-    if difference.needed and difference.needed > difference.n:
-        said += f" About {difference.needed:,} of them would be needed to tell."
+    many = f"{difference.n} " if versus.word == "not distinguishable" else ""
+    said = f"The winner is {than(versus.word)} the start on {many}held-out items {points}."
+    if more := needed(difference, versus.word):
+        said += f" About {more:,} of them would be needed to tell."
     return said
 
 
 def _about_controls(found: Sequence[Versus]) -> list[str]:
     """Return a sentence about the controls, if there are any, that names them by word."""
-    parts = []
-    for word, than in (
-        ("better", "better than"),
-        ("worse", "worse than"),
-        ("not distinguishable", "not distinguishable from"),
-    ):
-        names = [versus.against for versus in found if versus.word == word]
-        if names:
-            parts.append(f"{than} {_listed(names)}")
+    named = {word: [v.against for v in found if v.word == word] for word in ORDER}
+    parts = [f"{than(word)} {_listed(names)}" for word, names in named.items() if names]
     return [f"Against the controls it is {'; '.join(parts)}."] if parts else []
 
 
 def _listed(names: Sequence[str]) -> str:
     quoted = [f'"{name}"' for name in names]
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if quoted[1:] else quoted)
-
-
-def _word(mean: float, p_value: float, level: float) -> Word:
-    if p_value >= 1 - level:
-        return "not distinguishable"
-    return "better" if mean > 0 else "worse"

@@ -13,6 +13,7 @@ from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Differing
 from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.versus import difference_of, groups_of
+from llmopt.evidence.words import by_word, deciding, needed, than, word_of
 from llmopt.report.caveats import caveats
 from llmopt.report.told import told_run
 from llmopt.report.wording import Change, changes
@@ -106,18 +107,14 @@ class Compared:
     @property
     def p_value(self) -> float:
         """The p-value that decides: the corrected one where there is one."""
-        if self.corrected is not None:
-            return self.corrected
-        return 1.0 if self.difference is None else self.difference.p_value
+        return deciding(self.difference, self.corrected)
 
     @property
     def word(self) -> str:
         """What its winner is, compared with the first run's."""
         if self.difference is None:
             return "not comparable"
-        if self.p_value >= 1 - LEVEL:
-            return "not distinguishable"
-        return "better" if self.difference.mean > 0 else "worse"
+        return word_of(self.difference, self.p_value)
 
 
 @dataclass(frozen=True)
@@ -316,11 +313,7 @@ def _values(rows: Sequence[Compared], shown: Presentation) -> str:
 def _sentence(rows: Sequence[Compared], shown: Presentation) -> str:
     """Return in words what the rows say, each against the first."""
     if len(rows) > _TWO:
-        words: dict[str, list[str]] = {}
-        for number, row in enumerate(rows[1:], 2):
-            words.setdefault(row.word, []).append(f"[{number}]")
-        kinds = ("better", "worse", "not distinguishable", "not comparable")
-        said = "; ".join(f"{kind}: {', '.join(words[kind])}" for kind in kinds if kind in words)
+        said = by_word((f"[{number}]", row.word) for number, row in enumerate(rows[1:], 2))
         several = sum(row.difference is not None for row in rows)
         corrected = f", corrected for {several} comparisons" if several > 1 else ""
         return f"Against the winner of [1]{corrected}: {said}."
@@ -332,11 +325,10 @@ def _sentence(rows: Sequence[Compared], shown: Presentation) -> str:
         )
     if rows[0].best == rows[1].best and not found.wins + found.losses:
         return f"Both runs ended with the same text, which got the same on {found.n} items."
-    than = "from" if rows[1].word == "not distinguishable" else "than"
     said = (
-        f"The winner of [2] is {rows[1].word} {than} that of [1] on {found.n} common held-out "
+        f"The winner of [2] is {than(rows[1].word)} that of [1] on {found.n} common held-out "
         f"items ({shown.points(found.mean)})."
     )
-    if rows[1].word == "not distinguishable" and found.needed and found.needed > found.n:
-        said += f" About {found.needed:,} items would show a difference of this size."
+    if more := needed(found, rows[1].word):
+        said += f" About {more:,} items would show a difference of this size."
     return said

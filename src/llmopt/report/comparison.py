@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.report.progress import clock
+from llmopt.formatting import clock, p_value
 from llmopt.report.tables import paid, visible
 from llmopt.text import one_line
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _DIFFERING = 10  # items shown; all of them are in the JSON document
 _COLUMNS = 6  # instructions whose answers find room beside each other
-_SMALL = 0.0001
 
 
 def print_comparison(console: Console, found: Comparison) -> None:
@@ -88,8 +87,8 @@ def _cells(row: Row, shown: Presentation) -> tuple[str, ...]:
         shown.number(difference.mean, signed=True),
         f"{shown.number(low, signed=True)} to {shown.number(high, signed=True)}",
         f"{difference.wins}:{difference.losses}",
-        _p(difference.p_value),
-        "" if row.corrected is None else _p(row.corrected),
+        p_value(difference.p_value),
+        "" if row.corrected is None else p_value(row.corrected),
     )
 
 
@@ -129,7 +128,3 @@ def _what(found: Comparison) -> str:
     often = f", {found.samples} answers to each" if found.samples > 1 else ""
     by = f", answered by {found.scorer}" if found.scorer else ""
     return f"{found.items:,} {part}{often}{by}."
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < _SMALL else f"{value:.4f}"

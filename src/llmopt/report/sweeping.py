@@ -6,7 +6,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from llmopt.report.progress import View, clock, say
+from llmopt.formatting import clock, plural
+from llmopt.report.progress import View, say
 from llmopt.report.tables import visible
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class SweepView:
         later = f", about {clock(rest)} for the other {self._left}" if self._left else ""
         say(
             f"[{self._sweep}] cell {number} of {self._total} done: {visible(label)}: "
-            f"{_gain(found)}, {found.steps} step{'' if found.steps == 1 else 's'}, "
+            f"{_gain(found)}, {found.steps} {plural(found.steps, 'step')}, "
             f"{found.calls:,} calls used ({bought:,} bought by all cells){later}"
         )
 

@@ -13,6 +13,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Self
 
 from llmopt.evidence.scores import PARTIAL
+from llmopt.evidence.words import than, word_of
+from llmopt.formatting import counted, p_value
 from llmopt.presentation import Presentation
 from llmopt.report.convergence import Converged, Course
 from llmopt.report.tables import visible
@@ -143,9 +145,7 @@ class Row:
         """What the paired test says, never more."""
         if self.difference is None or self.adjusted is None:
             return "compared with"
-        if self.adjusted >= 1 - LEVEL:
-            return "not distinguishable"
-        return "better" if self.difference.mean > 0 else "worse"
+        return word_of(self.difference, self.adjusted)
 
 
 def courses_of(cells: Sequence[Done]) -> tuple[Converged, ...]:
@@ -318,7 +318,7 @@ def _printed(rows: Sequence[Row], shown: Presentation) -> Any:
             shown.amount(shown.facing(row.mean)) + (PARTIAL if row.unmeasured else ""),
             "-" if row.spread is None else shown.number(row.spread),
             _interval(row.difference, shown),
-            "-" if row.adjusted is None else _p(row.adjusted),
+            "-" if row.adjusted is None else p_value(row.adjusted),
             f"{row.won}-{row.lost}" if compared else "-",
             f"{row.rank:.2f}",
             shown.amount(shown.facing(row.start)),
@@ -338,10 +338,9 @@ def _interval(difference: Difference | None, shown: Presentation) -> str:
 def _sentence(row: Row, first: Row, shown: Presentation) -> str:
     if row.difference is None or row.adjusted is None:
         return f"{row.variant}: no test item in common with {first.variant}."
-    points = f"{shown.points(row.difference.mean)}, p = {_p(row.adjusted)}"
-    if row.words == "not distinguishable":
-        return f"{row.variant}: not distinguishable from {first.variant} ({points})."
-    return f"{row.variant}: {row.words} than {first.variant} in these runs ({points})."
+    points = f"{shown.points(row.difference.mean)}, p = {p_value(row.adjusted)}"
+    where = "" if row.words == "not distinguishable" else " in these runs"
+    return f"{row.variant}: {than(row.words)} {first.variant}{where} ({points})."
 
 
 def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
@@ -356,7 +355,7 @@ def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
         found.append(
             f"p: two-sided, paired over {one.n} common test items"
             + (", each with its mean over the seeds" if seeds > 1 else "")
-            + f" ({one.method}); corrected for {number} comparison{'s' * (number > 1)} a table "
+            + f" ({one.method}); corrected for {counted(number, 'comparison')} a table "
             "(Holm). Intervals are 95 %, uncorrected."
         )
         found.append(
@@ -369,7 +368,7 @@ def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
             )
         )
     if lost := sum(cell.unmeasured for cell in cells):
-        found.append(f"partial: without {lost:,} test answer{'s' * (lost > 1)} left unmeasured.")
+        found.append(f"partial: without {counted(lost, 'test answer')} left unmeasured.")
     idle = sum(not cell.steps and cell.stopped == OUT_OF_BUDGET for cell in cells)
     if idle:
         found.append(
@@ -403,7 +402,3 @@ def flat(row: Row) -> dict[str, Any]:
         "items": found.get("n"),
         "test": found.get("method"),
     }
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"  # noqa: PLR2004 - enough digits

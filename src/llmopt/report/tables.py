@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from llmopt.evidence.scores import LEGEND, mark
-from llmopt.report.progress import clock
+from llmopt.formatting import clock, counted, p_equals, p_value, plural
 from llmopt.text import one_line
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _scores(lines: Sequence[Line], level: float, shown: Presentation) -> Table:
     most = [max((s.planned for s in column if s), default=0) for column in zip(*rows, strict=True)]
     for name, n in zip(("train", "validation", "held out (test)"), most, strict=True):
         unit = "%, " if shown.shares and n else ""
-        table.add_column(f"{name}\n{unit}{_count(n, 'item')}" if n else f"{name}\n", no_wrap=True)
+        table.add_column(f"{name}\n{unit}{counted(n, 'item')}" if n else f"{name}\n", no_wrap=True)
     for line, row in zip(lines, rows, strict=True):
         cells = (_scored(score, n, shown) for score, n in zip(row, most, strict=True))
         table.add_row(Text(visible(line.label)), *map(Text, cells))
@@ -117,7 +117,7 @@ def _comparisons(result: Result) -> Table:
         cells = (
             shown.number(found.mean, signed=True),
             f"[{low}, {high}]",
-            _p(versus.corrected).removeprefix("= "),
+            p_value(versus.corrected),
             versus.word,
         )
         table.add_row(Text(visible(versus.against)), *map(Text, cells))
@@ -136,7 +136,7 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
         )
     if same:
         return
-    picked = f"The winner was picked from {_count(result.candidates, 'solution')}"
+    picked = f"The winner was picked from {counted(result.candidates, 'solution')}"
     if result.finalists:
         picked += f", {result.finalists} of them compared on validation"
     optimism, shown = result.optimism, result.presentation
@@ -159,7 +159,7 @@ def _difference(difference: Difference, result: Result, *, corrected: bool) -> s
     return (
         f"Difference on {difference.n} held-out items: {shown.points(difference.mean)}, "
         f"{100 * result.level:g} % interval {low} to {high}, "
-        f"p {_p(difference.p_value)}{alone} ({difference.method}); "
+        f"p {p_equals(difference.p_value)}{alone} ({difference.method}); "
         f"{difference.wins} items won, {difference.losses} lost."
     )
 
@@ -167,8 +167,8 @@ def _difference(difference: Difference, result: Result, *, corrected: bool) -> s
 def _costs(result: Result) -> Iterator[str]:
     refused = sum(result.rejected.values())
     yield (
-        f"{_count(result.steps, 'step')}, {_count(result.candidates, 'solution')} measured"
-        + (f", {_count(refused, 'proposal')} refused" if refused else "")
+        f"{counted(result.steps, 'step')}, {counted(result.candidates, 'solution')} measured"
+        + (f", {counted(refused, 'proposal')} refused" if refused else "")
         + f" ({result.stopped})."
     )
     for reason, count in result.rejected.items():
@@ -182,21 +182,17 @@ def paid(usage: Mapping[str, Usage], stretch: Stretch) -> Iterator[str]:
     for role, used in usage.items():
         about = "about " if used.estimated else ""
         yield (
-            f"{role} LLM: {_count(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in, "
+            f"{role} LLM: {counted(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in, "
             f"{about}{used.output_tokens:,} out."
         )
     if stretch.hits:
-        yield f"From the store, free: {_count(stretch.hits, 'reply', 'replies')}."
+        yield f"From the store, free: {counted(stretch.hits, 'reply', 'replies')}."
     if stretch.retries:
-        yield f"Asked again after a fault: {_count(stretch.retries, 'call')}."
+        yield f"Asked again after a fault: {counted(stretch.retries, 'call')}."
     if stretch.lost:
         yield (
-            f"Sent and never answered: {_count(stretch.lost, 'call')}, which may have been billed."
+            f"Sent and never answered: {counted(stretch.lost, 'call')}, which may have been billed."
         )
-
-
-def _count(number: int, what: str, many: str = "") -> str:
-    return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
 def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentation) -> None:
@@ -262,11 +258,7 @@ def _scored(score: Score | None, n: int, shown: Presentation) -> str:
     """Return a score with its interval, and its number of items where it is not the usual one."""
     if score is None:
         return "-"
-    fewer = "" if score.n == n else f"\n{score.items} item{'' if score.planned == 1 else 's'}"
+    fewer = "" if score.n == n else f"\n{score.items} {plural(score.planned, 'item')}"
     mean, low, high = map(shown.number, (score.mean, score.interval.low, score.interval.high))
     alone = not shown.shares and low == high  # of one item nothing more is known
     return f"{mean}{fewer}" if alone else f"{mean} [{low}, {high}]{fewer}"
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"  # noqa: PLR2004 - enough digits

@@ -13,10 +13,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote
 
+from llmopt.evidence.words import SIGNS
+from llmopt.formatting import clock, counted, p_value
 from llmopt.report.page import Served, asset, hash_of, in_room, page, spelled
-from llmopt.report.page.numbers import amount, chance, counted, points
+from llmopt.report.page.numbers import FIXED, amount, points
 from llmopt.report.page.pack import packed
-from llmopt.report.progress import clock
 from llmopt.store.protocol import Status
 from llmopt.view.rows import ORDERS, PAGE, Asked, Rows
 
@@ -38,12 +39,7 @@ _FIRST_ITEMS = 12  # of the items that differ between runs; the others are folde
 _MOST_ITEMS = 200  # of those that differ between runs; the command prints all of them
 _MARKS = re.compile("</?span[^>]*>")
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
-_SIGNS = {
-    "better": ("good", "▲"),
-    "worse": ("bad", "▼"),
-    "not distinguishable": ("even", "◆"),
-    "no gain": ("even", "◆"),
-}
+_SIGNS = SIGNS | {"no gain": ("even", "◆")}
 
 
 def listing(rows: Rows, asked: Asked) -> str:
@@ -114,7 +110,7 @@ def comparison(found: RunComparison, *, alone: bool = False) -> str:
         shown=lambda value: amount(value, found.shown),
         points=lambda value: points(value, found.shown),
         worth=lambda score: _worth(score, found.shown),
-        chance=chance,
+        chance=lambda value: p_value(value, blank=FIXED),
         counted=counted,
         clock=clock,
         caps=_caps,

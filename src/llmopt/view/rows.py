@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.errors import StoreError
 from llmopt.evidence.scores import PARTIAL, Score, mark
+from llmopt.formatting import clock, counted
 from llmopt.report.listing import Wanted, listed
-from llmopt.report.page.numbers import amount, counted
+from llmopt.report.page.numbers import amount
 from llmopt.report.page.setup import cost
-from llmopt.report.progress import clock
 from llmopt.report.record import price_of
 from llmopt.search.journal import steps
 from llmopt.store.protocol import Status

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, get_args
 
 from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
+from llmopt.formatting import bare, capped
 from llmopt.models.layers.patience import queueing
 from llmopt.models.layers.ring import Ring
 from llmopt.types import Role, Usage
@@ -214,7 +215,7 @@ class Account:
         reached = next((mark for mark in _WARNINGS if share >= mark), 0.0)
         if reached > self._warned:
             self._warned = reached
-            amounts = f"{_shown(name, getattr(spent, name))} of {_told(name, cap)}"
+            amounts = f"{bare(name, getattr(spent, name))} of {capped(name, cap)}"
             self.warnings.append(f"{share:.0%} of the budget is spent: {amounts}")
 
     def _admit(self) -> None:
@@ -261,24 +262,13 @@ class Account:
     def _reached(self, name: str, most: float) -> BudgetError:
         """Return the error of a cap that leaves no room for a call that may take `most`."""
         spent, back = getattr(self.spent, name), getattr(self._back, name)
-        kept = f", {_shown(name, back)} are kept back to choose and test the winner" if back else ""
-        next_one = f", and the next call may take {_shown(name, most)}" if most else ""
+        kept = f", {bare(name, back)} are kept back to choose and test the winner" if back else ""
+        next_one = f", and the next call may take {bare(name, most)}" if most else ""
         return BudgetError(
-            f"the budget is {_told(name, getattr(self.limits, name))}, but {_shown(name, spent)} "
+            f"the budget is {capped(name, getattr(self.limits, name))}, but {bare(name, spent)} "
             f"are spent{kept}{next_one}; resume the run with a larger budget, at least "
-            f"{_told(name, spent + back + most)}"
+            f"{capped(name, spent + back + most)}"
         )
-
-
-def _shown(name: str, amount: float) -> str:
-    """Return an amount of what a budget caps: ``$0.35``, ``1,200``."""
-    return f"${amount:,.4g}" if name == "usd" else f"{amount:,.0f}"
-
-
-def _told(name: str, amount: float) -> str:
-    """Return an amount with its unit."""
-    shown = _shown(name, amount)
-    return shown if name == "usd" else f"{shown} {name[:-1] if shown == '1' else name}"
 
 
 class Budget(Ring):

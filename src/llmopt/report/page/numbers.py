@@ -1,4 +1,4 @@
-"""Numbers as the words of a page."""
+"""Scores as the words of a page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _GROUPED = (1e4, 1e9)  # sizes between which a value is written out, in groups of three digits
-_FIXED = "\u00a0"  # a blank at which no line ends
-_SMALL = 0.0001  # p-values below this are not told apart
+FIXED = "\u00a0"  # a blank at which no line ends
 
 
 def shown_in(record: Mapping[str, Any]) -> Presentation:
@@ -29,7 +28,7 @@ def shown_in(record: Mapping[str, Any]) -> Presentation:
 def amount(value: float, shown: Presentation) -> str:
     """Return a score: per cent where it is a share of 1."""
     if shown.shares:
-        return f"{shown.number(value)}{_FIXED}%"
+        return f"{shown.number(value)}{FIXED}%"
     if shown.decimals is not None:
         return f"{value:,.{shown.decimals}f}"
     return f"{value:,.0f}" if _GROUPED[0] <= abs(value) < _GROUPED[1] else f"{value:.6g}"
@@ -38,13 +37,3 @@ def amount(value: float, shown: Presentation) -> str:
 def points(value: float, shown: Presentation) -> str:
     """Return a difference of scores: in points of a hundred where they are shares."""
     return shown.number(value, signed=True)
-
-
-def chance(value: float) -> str:
-    """Return a p-value."""
-    return f"<{_FIXED}{_SMALL}" if value < _SMALL else f"{value:.4f}"
-
-
-def counted(number: int, what: str, many: str = "") -> str:
-    """Return a number of things; `many` is their name where it does not just end in s."""
-    return f"{number:,} {what if number == 1 else many or what + 's'}"

@@ -6,7 +6,7 @@ import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from llmopt.report.page.numbers import counted
+from llmopt.formatting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llmopt.evidence.scores import Score
+from llmopt.evidence.words import SIGNS
+from llmopt.formatting import clock, counted, p_value
 from llmopt.report.page.again import again
-from llmopt.report.page.numbers import amount, chance, counted, points, shown_in
+from llmopt.report.page.numbers import FIXED, amount, points, shown_in
 from llmopt.report.page.plots import across, around_zero
 from llmopt.report.page.setup import cost_sentences, setup_groups, usage_rows
-from llmopt.report.progress import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from llmopt.presentation import Presentation
 
 _SIGNS = {
-    "better": {"kind": "good", "mark": "▲", "word": "Better."},
-    "worse": {"kind": "bad", "mark": "▼", "word": "Worse."},
-    "not distinguishable": {"kind": "even", "mark": "◆", "word": "Not distinguishable."},
+    word: {"kind": kind, "mark": mark, "word": f"{word.capitalize()}."}
+    for word, (kind, mark) in SIGNS.items()
 }
 _SPLITS = ("train", "validation", "test")
 _CLOSE = 1e-8  # relative; what is nearer than this to the optimum is the optimum
@@ -268,7 +268,7 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
         "against": found["against"],
         "points": points(difference["mean"], shown),
         "interval": f"{low} to {high}",
-        "p": chance(found["corrected"]),
+        "p": p_value(found["corrected"], blank=FIXED),
         "won": difference["wins"],
         "lost": difference["losses"],
         "word": found["word"],
@@ -281,8 +281,9 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
     if record["test"] and not same:
         found = record["test"]["difference"]
         alone = " before correction" if record["comparisons"][1:] else ""
+        p = p_value(found["p_value"], blank=FIXED)
         yield (
-            f"Winner against start on {found['n']:,} held-out items: p {chance(found['p_value'])}"
+            f"Winner against start on {found['n']:,} held-out items: p {p}"
             f"{alone} ({found['method']}); {found['wins']:,} won, {found['losses']:,} lost, "
             f"{found['ties']:,} alike."
         )

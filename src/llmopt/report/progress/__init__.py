@@ -4,9 +4,8 @@ Everything goes to standard error, so that standard output stays for results. Mo
 shown as escaped text: never as markup, never with control characters.
 """
 
-from llmopt.report.progress.numbers import clock
 from llmopt.report.progress.stream import say
 from llmopt.report.progress.view import View
 from llmopt.report.progress.waiting import Doing, Download
 
-__all__ = ["Doing", "Download", "View", "clock", "say"]
+__all__ = ["Doing", "Download", "View", "say"]

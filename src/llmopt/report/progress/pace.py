@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from llmopt.report.progress.numbers import about, pace
+from llmopt.formatting import about, pace
 
 if TYPE_CHECKING:
     from llmopt.search.progress import Progress

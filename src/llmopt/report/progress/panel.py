@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmopt.evidence.scores import mark
-from llmopt.report.progress.numbers import amount, spark
+from llmopt.formatting import spark, spent
 from llmopt.report.progress.stream import frame
 from llmopt.text import one_line
 
@@ -115,8 +115,8 @@ class Panel:
 
         between = "/" if width < _ROOM else " of "
         parts = [
-            Text(amount(self._current(of), between), style=_warmth(self._current(of).share))
-            for of in self.progress.budget
+            Text(spent(of.of, of.used, of.cap, between), style=_warmth(of.share))
+            for of in map(self._current, self.progress.budget)
         ]
         return _row("spent", *parts)
 

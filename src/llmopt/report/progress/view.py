@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from llmopt.evidence.scores import mark
+from llmopt.formatting import spent
 from llmopt.report.progress.notebook import Cell
-from llmopt.report.progress.numbers import amount
 from llmopt.report.progress.pace import Pace
 from llmopt.report.progress.panel import WORDS, Panel, traffic_words
 from llmopt.report.progress.stream import drawing, draws, in_notebook, say, terminal
@@ -129,7 +129,9 @@ class View:
             parts.append(f"{progress.done}/{progress.planned} evaluations")
         parts += self._pace.words(progress, now)
         for of in progress.budget:
-            parts.append(("time " if of.of == "seconds" else "") + amount(of, " of "))
+            parts.append(
+                ("time " if of.of == "seconds" else "") + spent(of.of, of.used, of.cap, " of ")
+            )
         if progress.slots and progress.phase != "done":
             parts.append(f"{progress.busy} of {progress.slots} slots busy")
         parts += traffic_words(progress)

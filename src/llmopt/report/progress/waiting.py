@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from llmopt.report.progress.numbers import clock
+from llmopt.formatting import clock
 from llmopt.report.progress.stream import drawing, draws, frame, say, terminal
 from llmopt.text import one_line
 
