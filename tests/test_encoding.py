@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named
 from llmopt.encoding import agree, encoded, is_representation, named_in, written
+from llmopt.testing import scripted
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Part:
 
 class Plain:
     def __init__(self) -> None:
-        self.k, self._cache = 4, {}  # type: ignore[var-annotated] # nothing is ever in it
+        self.k, self._limit = 4, 7
 
 
 class Said:
@@ -56,7 +57,8 @@ def add(one: int, other: int) -> int:
         (add, "add"),
         (Inner, "Inner"),
         (functools.partial(add, 1), {"partial": {"function": "add", "args": [1]}}),
-        (Plain(), {"Plain": {"k": 4}}),
+        (Plain(), {"Plain": {"k": 4, "_limit": 7}}),
+        (scripted.model(), {"ScriptedModel": {"identity": "scripted/world"}}),
         (Said(), "Said(<object>)"),
         (re.compile("x"), "re.compile('x')"),
     ],

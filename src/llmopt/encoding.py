@@ -32,7 +32,7 @@ def encoded(value: object) -> Any:
     A dataclass becomes ``{"Name": {field: value}}`` with the fields that are not at their
     defaults; those with ``repr=False`` or ``init=False`` are no settings. A function or class is
     its name. Any other object is what it prints, where its class says how, or else
-    ``{"Name": {attribute: value}}`` with its public attributes.
+    ``{"Name": {attribute: value}}`` with all its attributes; of a model its ``identity`` alone.
     """
     found: Any
     match value:
@@ -68,8 +68,13 @@ def _encoded_object(value: Any) -> Any:
         return str(value.__qualname__)
     elif kind.__repr__ is not object.__repr__:
         return _ADDRESS.sub("", repr(value))
+    elif isinstance(getattr(value, "identity", None), str):
+        given = {"identity": value.identity}
     else:
-        given = {key: part for key, part in vars(value).items() if not key.startswith("_")}
+        slots = getattr(kind, "__slots__", ())
+        given = {slot: getattr(value, slot, None) for slot in slots} | getattr(
+            value, "__dict__", {}
+        )
     return {stored_name(kind): encoded(given)}
 
 
