@@ -189,14 +189,16 @@ async def is_shown_in_its_own_direction_and_unit(problem: Problem) -> None:
         return  # nothing could be measured, so nothing is shown
     if unit == "share":
         _demand(all(0 <= score <= 1 for score in scores), f"shares are 0 to 1, but got {scores}")
-    start, best = (score if description.higher_is_better else -score for score in scores)
+    sign = 1 if description.higher_is_better else -1
+    start, best = (sign * score for score in scores)
     for one in said:
         strange = [n for n in one.numbers if n is None or not _either(n, start, best)]
         _demand(not strange, f"{one.reader} says {start:g} or {best:g}, but got {strange}")
-        rule = f"{one.reader} shows {best:g} as a {unit}"
+        score = best if one.score is None else sign * one.score
+        rule = f"{one.reader} shows {score:g} as a {unit}"
         text = _GROUPED.sub("", one.text).replace("\u00a0", " ")
         _demand(
-            not text or _holds(text, best, unit, description.decimals),
+            not text or _holds(text, score, unit, description.decimals),
             f"{rule}, but got {one_line(text)}",
         )
 

@@ -48,11 +48,13 @@ class Said:
         reader: Which.
         text: All that it writes; empty where it gives numbers alone.
         numbers: The scores of the start, or of what is best, that it gives.
+        score: What the text shows, as it is inside; None: the best score on train.
     """
 
     reader: str
     text: str
     numbers: tuple[float | None, ...] = ()
+    score: float | None = None
 
 
 async def started(problem: Problem, folder: Path) -> tuple[tuple[float, float] | None, list[Said]]:
@@ -117,7 +119,8 @@ def _stored(store: Store, run: Run) -> Iterator[Said]:
     trained = [row.train.mean for row in compared.runs if row.train]
     yield Said("llmopt compare", "", (*trained, *compared.runs[0].curve))
     row = Reading(store).rows(Asked()).shown[0]
-    yield Said("llmopt view", f"{row.start} {row.best}")
+    held = run.choice.winner if run.choice else None
+    yield Said("llmopt view", f"{row.start} {row.best}", score=held.score if held else None)
     found = standing(store, run.name)
     material = export(store, found, found.start, None, None)
     table = csv.DictReader(io.StringIO(trajectory_rows(material)))
