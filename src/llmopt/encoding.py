@@ -10,6 +10,7 @@ to another module. A class that is renamed keeps its name in the stores with the
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -31,7 +32,7 @@ def encoded(value: object) -> Any:
     A dataclass becomes ``{"Name": {field: value}}`` with the fields that are not at their
     defaults; those with ``repr=False`` or ``init=False`` are no settings. A function or class is
     its name. Any other object is what it prints, where its class says how, or else
-    ``{"Name": {attribute: value}}`` with its public attributes.
+    ``{"Name": {attribute: value}}`` with all its attributes; of a model its ``identity`` alone.
     """
     found: Any
     match value:
@@ -67,8 +68,13 @@ def _encoded_object(value: Any) -> Any:
         return str(value.__qualname__)
     elif kind.__repr__ is not object.__repr__:
         return _ADDRESS.sub("", repr(value))
+    elif isinstance(getattr(value, "identity", None), str):
+        given = {"identity": value.identity}
     else:
-        given = {key: part for key, part in vars(value).items() if not key.startswith("_")}
+        slots = getattr(kind, "__slots__", ())
+        given = {slot: getattr(value, slot, None) for slot in slots} | getattr(
+            value, "__dict__", {}
+        )
     return {stored_name(kind): encoded(given)}
 
 
@@ -103,6 +109,33 @@ def is_representation(text: str, value: object) -> bool:
     """
     found = _parsed(text)
     return text == repr(value) if found is None else _is_of(found, value)
+
+
+def agree(one: str, other: str) -> bool:
+    """Return whether two texts can be of one value: canonical ones, or representations.
+
+    What only one of the two says of a dataclass is taken for its default in the other.
+    """
+    pair = [_known(text) for text in (one, other)]
+    return one == other or (None not in pair and _alike(*pair))
+
+
+def _known(text: str) -> dict[str, Any] | None:
+    """Return what a stored text says of a dataclass, in either form; None: it is not of one."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = _parsed(text)
+    return found if isinstance(found, dict) else None
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if not (isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys()):
+        return bool(one == other)
+    pairs = [(one[name], other[name]) for name in one]
+    if not all(isinstance(said, dict) for pair in pairs for said in pair):
+        return bool(one == other)
+    return all(_alike(a[key], b[key]) for a, b in pairs for key in a.keys() & b.keys())
 
 
 def named_in(text: str) -> str:

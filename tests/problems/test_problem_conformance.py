@@ -96,6 +96,10 @@ FAULTS: list[tuple[problems.Check, dict[str, Any]]] = [
     (problems.measures, {"measure": nan}),
     (problems.measures, {"measure": silent}),
     (problems.passes_failures_on, {"measure": zero}),
+    (
+        problems.is_shown_in_its_own_direction_and_unit,
+        {"description": Description("Answer.", unit="percent")},  # type: ignore[arg-type] # wrong
+    ),
 ]
 
 

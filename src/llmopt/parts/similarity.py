@@ -31,7 +31,7 @@ _GRAM = 3  # letters of a run
 class Similarity(Protocol):
     """How alike a text is to others.
 
-    A user's own is best a frozen dataclass: what it prints is a part of the run's identity.
+    A user's own is best a frozen dataclass: its fields are a part of the run's identity.
     """
 
     async def __call__(self, text: str, others: Sequence[str]) -> Sequence[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmopt.encoding import agree
 from llmopt.evidence.result import BUDGET
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def caveats(told: Sequence[Told], rows: Sequence[Compared]) -> Iterator[str]:
     for number, other in enumerate(told[1:], 2):
         known = told[0].identity
         for name, meaning in _MEANING.items():
-            if known.get(name, "") != other.identity.get(name, ""):
+            if not agree(known.get(name, ""), other.identity.get(name, "")):
                 yield f"[1] and [{number}] are not alike: {meaning}."
         yield from _held_out(told[0], other, number, rows[number - 1])
     for number, (one, row) in enumerate(zip(told, rows, strict=True), 1):

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import ConfigError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.search.journal import EVALUATION, steps
+from llmopt.search.header import RunHeader
+from llmopt.search.journal import steps
 from llmopt.trajectory import Trajectory
 from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from llmopt.presentation import Presentation
     from llmopt.problem import SplitName
     from llmopt.problems.prompting import PromptProblem
     from llmopt.store.protocol import Store
@@ -92,7 +94,7 @@ class Export:
         layout: The scorer's prompt with the slots ``{instruction}`` and ``{input}``; None where
             solutions are not instructions.
         scorer: Identity of the scorer LLM; empty where there is none.
-        train: Mean on the train items measured, higher is better; None: none was measured.
+        train: Mean on the train items measured, in the problem's own direction; None: none was.
         measured: How many train items that is.
         planned: How many a full score has; where it is more, `train` is partial.
         held_out: The winner's and the start's figures on test items; for other solutions, and
@@ -139,6 +141,11 @@ class Material:
     problem: PromptProblem | None
     text: str | None
 
+    @property
+    def shown(self) -> Presentation:
+        """How the problem's scores are shown; all formats have them in this direction."""
+        return RunHeader.of(self.store.config(self.export.run)).presentation
+
 
 def standing(store: Store, run: str) -> Standing:
     """Read the solutions of a run.
@@ -150,13 +157,13 @@ def standing(store: Store, run: str) -> Standing:
     trajectory = Trajectory()
     for step in steps(store, run):
         trajectory = trajectory.tell(step.entries)
-    config = store.config(run)
-    if EVALUATION in config:
+    kind = RunHeader.of(store.config(run)).kind
+    if kind == "evaluation":
         raise ConfigError(
             f"solutions are taken from a run that searched for them, but {run!r} is an "
             "evaluation; its instructions are those that it was given"
         )
-    if "sweep" in config:
+    if kind == "sweep":
         raise ConfigError(
             f"solutions are taken from one run, but {run!r} is a sweep; name one of its cells, "
             "which llmopt runs lists"
@@ -189,14 +196,15 @@ def export(
         problem: What was optimized; None where it is not at hand, or no prompts are sent.
         text: An input of the user's own for the example; None: one that the run has sent.
     """
-    identity = store.config(found.run)["identity"]
+    config = store.config(found.run)
+    identity, shown = config["identity"], RunHeader.of(config).presentation
     made = Export(
         run=found.run,
         step=entry.candidate.step,
         instruction=entry.text,
         layout=identity.get("problem prompt"),
         scorer=identity["scorer"],
-        train=entry.evaluation.score,
+        train=shown.facing(entry.evaluation.score),
         measured=entry.evaluation.measured,
         planned=entry.evaluation.planned,
         held_out=_held_out(found, entry),

@@ -72,10 +72,10 @@ async def has_parts_of_their_kinds(algorithm: Algorithm, problem: Problem, folde
 
 
 async def is_told_by_its_repr(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
-    """What it prints is its whole configuration, the same in every process: runs go by it.
+    """What it prints is its whole configuration, the same in every process.
 
-    A frozen dataclass does so; an object that prints its address does not, and no run with it
-    could be resumed.
+    A frozen dataclass does so, and a run goes by its fields; an object that prints its address
+    does not.
     """
     del problem, folder
     found = re.search(r"[\w.<>]+ at 0x[0-9a-f]+", repr(algorithm), re.IGNORECASE)

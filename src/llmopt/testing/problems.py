@@ -16,13 +16,17 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmopt.errors import TransientError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Problem, Refusal, SplitName
+from llmopt.problem import Problem, Refusal, SplitName, presented
 from llmopt.testing import scripted
-from llmopt.text import MARKERS
+from llmopt.testing import shown as readers
+from llmopt.text import MARKERS, one_line
 from llmopt.types import Outcome
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ _SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 _BUCKETS = (20, 100)
 _SCORES = (0.0, 0.125, 0.29, 1 / 3, 0.5, 0.999, 1.0)
 _LONGEST_REASON = 200
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3})")  # what parts groups of digits
 _NASTY = (
     "",
     " \t\r\n",
@@ -174,6 +179,30 @@ async def passes_failures_on(problem: Problem) -> None:
     _demand(model.calls == 0, "a failed call goes through as an error")
 
 
+async def is_shown_in_its_own_direction_and_unit(problem: Problem) -> None:
+    """Every reader shows scores as the description says: in its direction, as shares or values."""
+    description, unit = problem.description, presented(problem).unit
+    _demand(unit in ("share", "value"), f"a unit is share or value, but got {unit!r}")
+    with tempfile.TemporaryDirectory() as folder:
+        scores, said = await readers.started(problem, Path(folder))
+    if scores is None:
+        return  # nothing could be measured, so nothing is shown
+    if unit == "share":
+        _demand(all(0 <= score <= 1 for score in scores), f"shares are 0 to 1, but got {scores}")
+    sign = 1 if description.higher_is_better else -1
+    start, best = (sign * score for score in scores)
+    for one in said:
+        strange = [n for n in one.numbers if n is None or not _either(n, start, best)]
+        _demand(not strange, f"{one.reader} says {start:g} or {best:g}, but got {strange}")
+        score = best if one.score is None else sign * one.score
+        rule = f"{one.reader} shows {score:g} as a {unit}"
+        text = _GROUPED.sub("", one.text).replace("\u00a0", " ")
+        _demand(
+            not text or _holds(text, score, unit, description.decimals),
+            f"{rule}, but got {one_line(text)}",
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     describes_itself,
     names_itself,
@@ -185,8 +214,25 @@ CHECKS: tuple[Check, ...] = (
     shows_exemplars,
     measures,
     passes_failures_on,
+    is_shown_in_its_own_direction_and_unit,
 )
 """All checks; each takes a problem whose function or metric is a pure one."""
+
+
+def _either(number: float, *known: float) -> bool:
+    return any(math.isclose(number, one, rel_tol=1e-9, abs_tol=1e-9) for one in known)
+
+
+def _holds(text: str, score: float, unit: str, decimals: int | None) -> bool:
+    """Return whether a text shows a score, of the problem's own direction, in its unit."""
+    per_cent = re.escape(f"{100 * score:.1f}")
+    if unit == "share":
+        number = re.escape(f"{100 * score:.{1 if decimals is None else decimals}f}")
+        return bool(re.search(rf"(?<![\d.-]){number}(?![\d.])", text)) and "%" in text
+    usual = (f"{score:.6g}", f"{score:.0f}") if decimals is None else (f"{score:.{decimals}f}",)
+    numbers = "|".join(map(re.escape, usual))
+    found = re.search(rf"(?<![\d.-])(?:{numbers})(?![\d.])(?! %)", text)
+    return bool(found) and not re.search(rf"(?<![\d.]){per_cent} %", text)
 
 
 def _demand(truth: object, rule: str) -> None:

@@ -12,6 +12,7 @@ from llmopt.types import Candidate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from llmopt.presentation import Presentation
     from llmopt.report.export import Material
     from llmopt.types import Evaluation, Item
 
@@ -37,8 +38,8 @@ def trajectory_rows(found: Material) -> str:
     """Return a row for every solution tried, and for every text refused, in their order.
 
     The columns: step; id; parents (ids parted by blanks); score (mean on the train items
-    measured, higher is better); measured and planned (numbers of items); refused (why; empty
-    for a solution that was tried); text.
+    measured, in the problem's own direction); measured and planned (numbers of items); refused
+    (why; empty for a solution that was tried); text.
     """
     return _written(_TRAJECTORY, _tried(found))
 
@@ -62,6 +63,7 @@ def _written(head: Sequence[str], rows: Iterable[Row]) -> str:
 
 
 def _tried(found: Material) -> Iterator[Row]:
+    shown = found.shown
     for step in steps(found.store, found.export.run):
         for entry in step.entries:
             candidate, got = entry.candidate, entry.evaluation
@@ -69,7 +71,7 @@ def _tried(found: Material) -> Iterator[Row]:
                 step.number,
                 candidate.id,
                 " ".join(candidate.parents),
-                got.score,
+                shown.facing(got.score),
                 got.measured,
                 got.planned,
                 "",
@@ -83,20 +85,23 @@ def _measured(found: Material) -> Iterator[Row]:
     train = found.problem.items("train") if found.problem else ()
     items = {item.id: item for item in train}
     born: dict[str, int] = {}
+    shown = found.shown
     for step in steps(found.store, found.export.run):
         for entry in step.entries:
             name = entry.candidate.id
             born.setdefault(name, step.number)
-            yield from _outcomes(("train", step.number, name, ""), entry.evaluation, items)
+            yield from _outcomes(("train", step.number, name, ""), entry.evaluation, items, shown)
     held = held_out(found)
     if held:
         items = {item.id: item for item in held.items}
         for label, text, got in held.answers:
             name = Candidate(text).id
-            yield from _outcomes(("test", born.get(name), name, label), got, items)
+            yield from _outcomes(("test", born.get(name), name, label), got, items, shown)
 
 
-def _outcomes(about: Row, got: Evaluation, items: dict[str, Item]) -> Iterator[Row]:
+def _outcomes(
+    about: Row, got: Evaluation, items: dict[str, Item], shown: Presentation
+) -> Iterator[Row]:
     for outcome in got.outcomes:
         item = items.get(outcome.item)
         asked = (item.input, item.target) if item else ("", "")
@@ -104,7 +109,7 @@ def _outcomes(about: Row, got: Evaluation, items: dict[str, Item]) -> Iterator[R
             *about,
             outcome.item,
             *asked,
-            outcome.score,
+            shown.facing(outcome.score),
             outcome.answer,
             outcome.weight,
             outcome.reason,

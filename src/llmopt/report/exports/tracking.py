@@ -43,7 +43,7 @@ class _Logged:
 def _logged(found: Material) -> _Logged:
     config = found.store.config(found.export.run)
     identity, header = config["identity"], RunHeader.of(config)
-    shown = header.presentation
+    shown = found.shown
     parameters = {
         "algorithm": header.algorithm,
         **{name: identity[name] for name in ("optimizer", "scorer", "seed")},

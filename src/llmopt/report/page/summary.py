@@ -235,6 +235,7 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
         "plotted": "held out, 0 to 100 %" if plotted else "",
         "scores_caption": caption,
         "comparisons": [_versus(v, reach, shown) for v in found],
+        "difference": "points" if shown.shares else "difference",
         "comparisons_caption": (
             f"The winner against the others on the same held-out items, {level:g} % intervals"
             + (

@@ -1,0 +1,139 @@
+"""What every reader says of the scores of a problem, for the conformance suite of problems."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from llmopt.algorithms.opro import opro
+from llmopt.report.comparing import compared_runs
+from llmopt.report.convergence import Converged, course_of, print_convergence
+from llmopt.report.export import export, standing
+from llmopt.report.exports.spreadsheets import trajectory_rows
+from llmopt.report.listing import listed, print_runs
+from llmopt.report.page import page
+from llmopt.report.progress import View
+from llmopt.report.record import record
+from llmopt.report.tables import print_result, print_trajectory
+from llmopt.search.identity import register
+from llmopt.search.run import Run
+from llmopt.search.stop import Stop
+from llmopt.store import open_store
+from llmopt.testing import scripted
+from llmopt.view.rows import Asked, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from llmopt.evidence.result import Result
+    from llmopt.problem import Problem
+    from llmopt.search.progress import Progress
+    from llmopt.store.protocol import Store
+
+_RUNS = ("one", "other")
+_WIDTH = 1000  # characters of a line, so that nothing is cut
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a reader says.
+
+    Attributes:
+        reader: Which.
+        text: All that it writes; empty where it gives numbers alone.
+        numbers: The scores of the start, or of what is best, that it gives.
+        score: What the text shows, as it is inside; None: the best score on train.
+    """
+
+    reader: str
+    text: str
+    numbers: tuple[float | None, ...] = ()
+    score: float | None = None
+
+
+async def started(problem: Problem, folder: Path) -> tuple[tuple[float, float] | None, list[Said]]:
+    """Measure the starting solutions of a problem, and return what every reader says of them.
+
+    Args:
+        problem: Any; a scripted model answers where it asks a scorer LLM.
+        folder: Where the store may be made.
+
+    Returns:
+        The score of the first and of the best starting solution, as they are inside, and what is
+        said of them; no scores where the first could not be measured.
+    """
+    with contextlib.closing(open_store(folder / "shown.sqlite")) as store:
+        seen: list[Progress] = []
+        for name in _RUNS:
+            run, result = await _done(problem, store, name, seen.append)
+        start, best = next(iter(run.trajectory)), run.trajectory.best(1)
+        if start.evaluation.score is None or not best:
+            return None, []
+        said = [*_finished(run, result), *_stored(store, run), _watched(seen[-1])]
+        return (start.score, best[0].score), said
+
+
+async def _done(
+    problem: Problem, store: Store, name: str, listen: Callable[[Progress], None]
+) -> tuple[Run, Result]:
+    algorithm, model = opro(), scripted.model()
+    register(store, name, problem, algorithm, optimizer=model, scorer=model, seed=0, source=None)
+    with store.claim(name):
+        run = Run(
+            problem, algorithm, model, model, store=store, name=name, stop=Stop(0), listen=listen
+        )
+        return run, await run.optimize()
+
+
+def _finished(run: Run, result: Result) -> Iterator[Said]:
+    """Yield what is said by those who get a run or its result."""
+    train = [line.train.mean for line in result.lines if line.train]
+    yield Said("the final report", _printed(lambda out: print_result(out, result)), tuple(train))
+    shown = result.presentation
+    yield Said("llmopt show", _printed(lambda out: print_trajectory(out, run.trajectory, shown)))
+    course = course_of(run.problem, run.trajectory)
+    if not run.problem.items("test"):
+        cells = [Converged("method", "", "0", course, shown)]
+        yield Said("the table of a sweep", _printed(lambda out: print_convergence(out, cells)))
+
+
+def _stored(store: Store, run: Run) -> Iterator[Said]:
+    """Yield what is said by those who read the store."""
+    rows = listed(store)
+    yield Said("llmopt runs", _printed(lambda out: print_runs(out, rows)), (rows[0].best,))
+    document = record(store, run.name, run.problem)
+    first = document["steps"][0]
+    numbers = [
+        first["best"],
+        first["candidates"][0]["score"],
+        document["lines"][0]["train"]["mean"],
+    ]
+    yield Said("llmopt report", page(document), tuple(numbers))
+    compared = compared_runs(store, _RUNS)
+    trained = [row.train.mean for row in compared.runs if row.train]
+    yield Said("llmopt compare", "", (*trained, *compared.runs[0].curve))
+    row = Reading(store).rows(Asked()).shown[0]
+    held = run.choice.winner if run.choice else None
+    yield Said("llmopt view", f"{row.start} {row.best}", score=held.score if held else None)
+    found = standing(store, run.name)
+    material = export(store, found, found.start, None, None)
+    table = csv.DictReader(io.StringIO(trajectory_rows(material)))
+    yield Said("llmopt export", "", (material.export.train, float(next(table)["score"])))
+
+
+def _watched(progress: Progress) -> Said:
+    with contextlib.redirect_stderr(io.StringIO()) as out, View(Console(file=out)) as view:
+        view(progress)
+    return Said("the progress", out.getvalue(), (progress.best,))
+
+
+def _printed(printer: Callable[[Console], None]) -> str:
+    out = io.StringIO()
+    printer(Console(file=out, width=_WIDTH, highlight=False))
+    return out.getvalue()
