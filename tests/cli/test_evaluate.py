@@ -152,7 +152,8 @@ def test_another_model_answers(shell: Shell, server: Endpoint) -> None:
     assert found.data["scorer"].startswith("openai")
     assert server.calls == 40
     config = shell.llmopt("show", found.data["run"], "--json").data["config"]
-    assert "temperature=0.5, max_tokens=7" in config["identity"]["problem asking"]
+    asking = config["identity"]["problem asking"]
+    assert asking == '{"Asking":{"max_tokens":7,"temperature":0.5}}'
 
 
 def test_samples_are_several_answers_to_each_item(shell: Shell) -> None:
