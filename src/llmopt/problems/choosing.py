@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmopt.errors import DataError
@@ -27,7 +28,7 @@ def chosen_metric(metric: str | Metric, choices: Sequence[str], items: Sequence[
         DataError: A target can never be right, or all targets are equal.
         ConfigError: The metric cannot be used.
     """
-    targets = [item.target for item in items]
+    targets = [answer for item in items for answer in (item.target, *item.accepted)]
     if not isinstance(metric, str):
         chosen = metric
     elif metric == "auto":
@@ -35,7 +36,10 @@ def chosen_metric(metric: str | Metric, choices: Sequence[str], items: Sequence[
     else:
         known = tuple(choices) or tuple(sorted(set(targets)))
         chosen = metric_named(metric, known)
-    check_targets(chosen, items)
+    check_targets(
+        chosen,
+        [replace(i, target=one, accepted=()) for i in items for one in (i.target, *i.accepted)],
+    )
     if isinstance(chosen, Judge):
         chosen.check(items)
     elif len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task
