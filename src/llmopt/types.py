@@ -58,13 +58,19 @@ class Item:
         id: Stable name of the item, unique within the problem.
         input: What the scorer LLM is given.
         target: The expected answer.
-        weight: Share in the mean; 1 unless classes are balanced. Greater than 0.
+        weight: Share in the mean; 1 unless classes are balanced, or the data give weights.
+            Greater than 0.
+        accepted: Further answers that are as right as the target.
+        fields: Further columns of its row as name and text; a prompt layout and a metric of the
+            user's own may use them.
     """
 
     id: str
     input: str = ""
     target: str = ""
     weight: float = 1.0
+    accepted: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -473,6 +473,7 @@ def kind_of(annotation: Any) -> str:
         int: "whole number",
         float: "number",
         list[str]: "list of texts",
+        str | list[str]: "text or list of texts",
         list[Path]: "list of paths",
         PriceTable: "table",
         dict[str, Any]: "table",

@@ -155,12 +155,14 @@ def test_any_text_survives_every_text_format(tmp_path: Path, rows: list[dict[str
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", "x", r"one of \.csv, .*but got .*a\.xlsx"),
+        ("a.ods", "x", r"one of \.csv, .*but got .*a\.ods"),
         ("a.csv", "", r"a\.csv: .*it is empty"),
         ("a.csv", "\ufeff \n", r"a\.csv: .*it is empty"),
         ("a.csv", "text,label\n", "at least one row, but it has none"),
         ("a.csv", "texts,label\na,b\n", "no 'text'; did you mean 'texts'.*'texts', 'label'"),
-        ("a.csv", "text;label\na;b\n", "no 'text'.*columns are 'text;label'"),
+        ("a.csv", "text.label\na.b\n", "no 'text'.*columns are 'text.label'"),
+        ("a.csv", 'text,label\n"a"b,c\n', r"line 2: .*well-formed.*commas"),
+        ("a.xlsx", "x", "a valid Excel workbook"),
         ("a.csv", "text,label,text\na,b,c\n", r"line 1: .*'text' occurs twice"),
         ("a.csv", "text,label\na,b\nc\n", r"line 3: .*2 cells .*has 1"),
         ("a.csv", 'text,label\n"a\nb",c\nd,e,f\n', r"line 4: .*2 cells .*has 3"),
@@ -235,7 +237,7 @@ def test_a_directory_is_no_data_file(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), np.float64("nan"), "", b"a", ["a"]])
+@pytest.mark.parametrize("value", [None, float("nan"), np.float64("nan"), "", b"a", [{}], {}])
 def test_python_rows_need_plain_values(value: object) -> None:
     with pytest.raises(DataError, match="row 2, column 'label'"):
         from_rows([ROWS[0], {"text": "a", "label": value}], input="text", target="label")
@@ -265,3 +267,68 @@ def test_parquet_values_and_columns_are_checked(tmp_path: Path) -> None:
         read(tmp_path / "a.parquet")
     with pytest.raises(DataError, match="no 'texts'; did you mean 'text'"):
         load(tmp_path / "a.parquet", input="texts", target="label")
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"), [("comma", ","), ("semicolon", ";"), ("tab", "\t"), ("bar", "|")]
+)
+@pytest.mark.parametrize("first", ["", "sep={}\n", "\ufeffsep={}\r\n"])
+def test_csv_may_be_separated_as_spreadsheets_do_it(
+    tmp_path: Path, name: str, mark: str, first: str
+) -> None:
+    rows = [["text", "label"], ['a, b; c\td|e "f"\ng', "yes"], ["h", "no"]]
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=mark).writerows(rows)
+    path = write(tmp_path, f"{name}.csv", first.format(mark) + stream.getvalue())
+    assert read(path) == [(rows[1][0], "yes"), ("h", "no")]
+
+
+def test_commas_as_decimal_points_separate_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "text;label\nhalf;0,5\na tenth;0,1\n")
+    assert read(path) == [("half", "0,5"), ("a tenth", "0,1")]
+
+
+def test_rows_without_any_value_are_passed_over(tmp_path: Path) -> None:
+    content = "text,label\na,b\n,\n \t,  \n\nc,d\n,\n"
+    assert read(write(tmp_path, "a.csv", content)) == [("a", "b"), ("c", "d")]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "latin-1", "utf-8"])
+def test_another_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path, "a.csv", "text,label\ncafé,à\n".encode(encoding))
+    (item,) = load(path, input="text", target="label", encoding=encoding)
+    assert (item.input, item.target) == ("café", "à")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "message"),
+    [
+        ("utf-9", b"text,label\n", "one that Python knows, but got 'utf-9'"),
+        ("utf-8", b"text,label\n\xe9,a\n", "text is utf-8, but got bytes that are not"),
+        ("", b"text,label\n\xe9,a\n", r"problem\.encoding = 'cp1252'"),
+        ("", "text,label\n".encode("utf-16"), r"problem\.encoding = 'utf-16'"),
+    ],
+)
+def test_a_wrong_encoding_is_refused_with_the_key(
+    tmp_path: Path, encoding: str, content: bytes, message: str
+) -> None:
+    path = write(tmp_path, "a.csv", content)
+    with pytest.raises(DataError, match=message):
+        load(path, input="text", target="label", encoding=encoding)
+
+
+def test_json_and_json_lines_may_have_each_others_suffix(tmp_path: Path) -> None:
+    rows = [{"text": f"t{n}", "label": "a"} for n in range(3)]
+    lines = "\n".join(json.dumps(row) for row in rows)
+    expected = [(f"t{n}", "a") for n in range(3)]
+    assert read(write(tmp_path, "lines.json", lines)) == expected
+    assert read(write(tmp_path, "array.jsonl", json.dumps(rows, indent=1))) == expected
+
+
+def test_excel_gives_the_first_sheet(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in ([None, None], ["text", "label"], ["a", 1], [None, " "], ["b", 2.5]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    assert read(tmp_path / "a.xlsx") == [("a", "1"), ("b", "2.5")]

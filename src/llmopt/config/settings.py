@@ -30,6 +30,7 @@ from llmopt.problems.asking import Asking
 from llmopt.problems.datasets import load
 from llmopt.problems.filters import Filters
 from llmopt.problems.guards import Invariants
+from llmopt.problems.layouts import named_slots
 from llmopt.problems.named import problem_named
 from llmopt.problems.prompting import PromptProblem
 from llmopt.problems.rows import hub_rows
@@ -92,6 +93,7 @@ class Settings(Table):
             raise ConfigError(
                 f"run.target is a score from 0 to 1, but got {aim:g}; 0.95 stands for 95 %"
             )
+        prompt = text_of(table.prompt_from) if table.prompt_from else ""
         texts = [*table.instructions, *(start_of(path) for path in table.instructions_from)]
         options: dict[str, Any] = {
             "instructions": texts or None,
@@ -100,7 +102,7 @@ class Settings(Table):
             "choices": table.choices,
             "position": table.position,
             "qa_frame": table.qa_frame,
-            "prompt": text_of(table.prompt_from) if table.prompt_from else "",
+            "prompt": prompt,
             "balanced": table.balanced,
             "asking": Asking(
                 scorer.mode,
@@ -139,8 +141,7 @@ class Settings(Table):
             rows = hub_rows(table.dataset, table.dataset_config, table.dataset_split)
             return PromptProblem.from_rows(
                 rows,
-                input=table.input,
-                target=table.target,
+                **table.columns,
                 sizes=table.sizes,
                 split_seed=table.split_seed,
                 **options,
@@ -148,15 +149,16 @@ class Settings(Table):
         if table.data:
             return PromptProblem.from_file(
                 table.data,
-                input=table.input,
-                target=table.target,
+                encoding=table.encoding,
+                **table.columns,
                 sizes=table.sizes,
                 split_seed=table.split_seed,
                 **options,
             )
-        parts = (table.train, table.validation, table.test)
+        parts, slots = (table.train, table.validation, table.test), named_slots(prompt)
         train, validation, test = (
-            load(p, input=table.input, target=table.target) if p else () for p in parts
+            load(p, encoding=table.encoding, optional=slots, **table.columns) if p else ()
+            for p in parts
         )
         splits = Splits(mixed(train, table.split_seed), validation, test)
         return PromptProblem.from_splits(splits, **options)

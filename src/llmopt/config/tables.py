@@ -60,8 +60,12 @@ class ProblemTable(Table):
     train: Path | None = None
     validation: Path | None = None
     test: Path | None = None
-    input: str = "input"
+    input: str | list[str] = "input"
     target: str = "target"
+    id: str = ""
+    weight: str = ""
+    fields: list[str] = Field(default_factory=list)
+    encoding: str = ""
     task: str = ""
     instructions: list[str] = Field(default_factory=list)
     instructions_from: list[Path] = Field(default_factory=list)
@@ -83,6 +87,17 @@ class ProblemTable(Table):
     max_words: int = Field(default=0, ge=0)
     max_instruction_tokens: int = Field(default=0, ge=0)
     language: str = ""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Which columns make an item, see :class:`~llmopt.problems.columns.RowColumns`."""
+        return {
+            "input": self.input,
+            "target": self.target,
+            "id": self.id,
+            "weight": self.weight,
+            "fields": tuple(self.fields),
+        }
 
     def check_source(self) -> None:
         """Check that the data come from one place.

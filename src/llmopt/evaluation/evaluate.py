@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ class Plan:
     def jobs(self) -> list[tuple[Candidate, Item]]:
         """Return what is to be measured: instruction by instruction, item by item."""
         return [
-            (Candidate(text), _Draw(item.id, item.input, item.target, item.weight, number))
+            (Candidate(text), _Draw(sample=number, **{name: getattr(item, name) for name in _ITEM}))
             for text in self.texts
             for item in self.items
             for number in range(self.samples)
@@ -301,6 +301,9 @@ class _Draw(Item):
     """An item that is to be answered once more."""
 
     sample: int = 0
+
+
+_ITEM = tuple(field.name for field in fields(Item))
 
 
 @dataclass(frozen=True)

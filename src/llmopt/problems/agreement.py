@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmopt.errors import DataError
-from llmopt.problems.datasets import records, text_of
+from llmopt.problems.columns import text_of
+from llmopt.problems.datasets import records
 from llmopt.statistics import Interval, wilson
 from llmopt.text import one_line
 from llmopt.types import Item

@@ -31,7 +31,7 @@ def chosen_metric(
         DataError: A target can never be right, or all targets are equal.
         ConfigError: The metric cannot be used.
     """
-    targets = [item.target for item in items]
+    targets = [answer for item in items for answer in (item.target, *item.accepted)]
     if not isinstance(metric, str):
         chosen = owned(metric)
     elif metric == "auto":
@@ -39,7 +39,7 @@ def chosen_metric(
     else:
         known = tuple(choices) or tuple(sorted(set(targets)))
         chosen = metric_named(metric, known)
-    check_targets(chosen, items)
+    check_targets(chosen, [one for item in items for one in chosen.expected(item)])
     if chosen.by_target and len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task
         raise DataError(
             f"targets are of at least two kinds, but all {len(targets)} are {targets[0]!r}; "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llmopt.errors import ConfigError, DataError, RefusedError
@@ -126,6 +126,16 @@ class Metric(ABC):
     @abstractmethod
     def __call__(self, output: str, item: Item) -> Scored | Awaitable[Scored]:
         """Score `output` as an answer to `item`."""
+
+    def expected(self, item: Item) -> tuple[Item, ...]:
+        """Return the item once for each accepted answer, with that as its target.
+
+        An output is worth what it is worth for the best of them.
+        """
+        if not item.accepted:
+            return (item,)
+        answers = (item.target, *item.accepted)
+        return tuple(replace(item, target=answer, accepted=()) for answer in answers)
 
     @property
     def title(self) -> str:

@@ -1,7 +1,8 @@
 """The user's data files as items: CSV, TSV, JSON, JSON Lines, Parquet, promptfoo's YAML.
 
-Whatever cannot be used is refused with the file, the place and the column, before anything is
-paid. A value stays the text it is in the file: no guessing of types, no rounding.
+What cannot be read is refused with the file and the place, before anything is paid. A value stays
+the text it is in the file: no guessing of types, no rounding. Which columns make an item says
+:mod:`~llmopt.problems.columns`.
 """
 
 from __future__ import annotations
@@ -9,24 +10,27 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
+import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, time
-from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from zipfile import BadZipFile
 
 from llmopt.errors import DataError, MissingExtraError, nearest
-from llmopt.types import Item, canonical, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from llmopt.types import Item
 
 _FIELD_LIMIT = 1 << 30  # characters of one CSV cell; the csv module's own limit is 131,072
+_DELIMITERS = (",", ";", "\t", "|")  # Excel writes semicolons where the comma is a decimal point
+_SPOKEN = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_LOOKED_AT = 50  # rows that decide what separates cells
+_SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +46,51 @@ class Record:
     values: Mapping[str, object]
 
 
-def load(path: str | Path, *, input: str, target: str) -> tuple[Item, ...]:  # noqa: A002  # the public word for the column, here and in the configuration
-    """Read a data file; its format follows from its suffix.
+def load(
+    path: str | Path,
+    *,
+    input: str | Sequence[str],  # noqa: A002  # the public word for the column, here and in the configuration
+    target: str,
+    encoding: str = "",
+    **more: Any,
+) -> tuple[Item, ...]:
+    """Read a data file; its format follows from its suffix, and from what stands in it.
 
-    CSV and TSV have a header line. JSON is an array of objects, or an object that holds one
-    array of objects (``examples`` and ``data`` are preferred over other keys). JSON Lines has
-    one object a line. Text is strict UTF-8, with or without byte order mark. Numbers become
-    text as they are written in the file, booleans become ``true`` and ``false``. Blank lines
-    are skipped. Parquet needs the extra ``parquet``. YAML is a promptfoo configuration, whose test
+    CSV and TSV have a header line; cells may be separated by semicolons, tabs or ``|`` as well,
+    and a first line ``sep=;`` is understood. JSON is an array of objects, or an object that holds
+    one array of objects (``examples`` and ``data`` are preferred over other keys). JSON Lines has
+    one object a line; either of the two may have the other's suffix. Excel needs the extra
+    ``xlsx``: the first sheet, its first row the header. Text is strict UTF-8, with or without byte
+    order mark, unless `encoding` says otherwise. Numbers become text as they are written in the
+    file, booleans become ``true`` and ``false``. Blank lines, and rows without any value, are
+    skipped. Parquet needs the extra ``parquet``. YAML is a promptfoo configuration, whose test
     cases are rows (see :mod:`~llmopt.problems.promptfoo`), and needs the extra ``promptfoo``.
 
-    An item's id is the first 12 hex digits of its content's digest, followed by ``-2``, ``-3``
-    … for further rows of the same content; it does not depend on the order of the rows.
-
     Args:
-        path: The file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.ndjson``, ``.parquet`` or
-            ``.yaml``.
-        input: Name of the column with what the scorer LLM is given.
+        path: The file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.ndjson``, ``.parquet``,
+            ``.xlsx`` or ``.yaml``.
+        input: Column or columns with what the scorer LLM is given, see
+            :class:`~llmopt.problems.columns.RowColumns`.
         target: Name of the column with the expected answer.
+        encoding: Of a text file that is not UTF-8, such as ``cp1252`` or ``utf-16``.
+        more: The other columns of :class:`~llmopt.problems.columns.RowColumns`.
 
     Raises:
         DataError: The file cannot be read or used; the message names file, place and column.
-        MissingExtraError: The file is Parquet and pyarrow is not installed.
+        MissingExtraError: The format needs a library that is not installed.
     """
-    return items_of(records(path), str(Path(path).expanduser()), input, target)
+    from llmopt.problems.columns import RowColumns, items_of  # it is made of this module's records
+
+    columns = RowColumns(input, target, **more)
+    return items_of(records(path, encoding), str(Path(path).expanduser()), columns)
 
 
-def records(path: str | Path) -> Iterator[Record]:
+def records(path: str | Path, encoding: str = "") -> Iterator[Record]:
     """Yield the rows of a data file with all their columns.
+
+    Args:
+        path: The file.
+        encoding: Of a text file; empty: UTF-8.
 
     Raises:
         InputError: As for :func:`load`.
@@ -87,81 +108,7 @@ def records(path: str | Path) -> Iterator[Record]:
             f"a data file is one of {', '.join(sorted(_READERS))}, but got {str(path)!r}; "
             "rename it or convert it"
         )
-    return read(path)
-
-
-def items_of(
-    records: Iterator[Record],
-    source: str,
-    input_column: str,
-    target_column: str,
-) -> tuple[Item, ...]:
-    """Return rows as items; `source` is what messages call all rows.
-
-    Raises:
-        DataError: A row cannot be used; the message names its place and the column.
-    """
-    if input_column == target_column:
-        raise DataError(f"input and target are two columns, but both are {input_column!r}")
-    seen: Counter[str] = Counter()
-    items = []
-    for number, record in enumerate(records):
-        for column in (input_column, target_column):
-            if column not in record.values:
-                _missing_column(record, column, first=number == 0)
-        text = text_of(record, input_column)
-        answer = text_of(record, target_column)
-        name = digest(canonical([text, answer]))[:12]
-        seen[name] += 1
-        repeated = f"-{seen[name]}" if seen[name] > 1 else ""
-        items.append(Item(id=name + repeated, input=text, target=answer))
-    if not items:
-        raise DataError(f"{source}: a data set has at least one row, but it has none")
-    return tuple(items)
-
-
-def _missing_column(record: Record, column: str, *, first: bool) -> None:
-    columns = [str(name) for name in record.values]
-    # In the first row the name is probably wrong, later on the row is.
-    what = "the input and target columns are in the data" if first else "every row has the columns"
-    raise DataError(
-        f"{record.place}: {what}, but there is no {column!r}{nearest(column, columns)}; "
-        f"the columns are {', '.join(map(repr, columns)) or 'none'}"
-    )
-
-
-def text_of(record: Record, column: str) -> str:
-    """Return the value of a column as text.
-
-    Raises:
-        DataError: The column or the value is missing, or the value is blank or no plain value.
-    """
-    if column not in record.values:
-        _missing_column(record, column, first=False)
-    value = record.values[column]
-    place = f"{record.place}, column {column!r}"
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or (isinstance(value, (float, Decimal)) and math.isnan(value)):
-        raise DataError(f"{place}: a value is given, but it is missing; fill it or drop the row")
-    if not isinstance(value, (str, bool, int, float, Decimal, date, time)):
-        raise DataError(
-            f"{place}: a value is text, a number or a boolean, but got a {type(value).__name__}; "
-            "turn it into text"
-        )
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if not text.strip():
-        raise DataError(f"{place}: a value is not blank, but got {text!r}; fill it or drop the row")
-    if "\0" in text:
-        raise DataError(f"{place}: text has no NUL characters, but it has one; clean the data")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{place}: text is valid Unicode, but character {error.start + 1} is half a "
-            "surrogate pair; clean the data"
-        ) from error
-    return text
+    return read(path, encoding)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -182,23 +129,19 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"a data file is readable, but {str(path)!r} is not: {error.strerror}")
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, encoding: str = "") -> str:
     """Return the file's text without byte order mark; line ends stay as they are.
 
+    Args:
+        path: The file.
+        encoding: What it is written in; empty: UTF-8.
+
     Raises:
-        DataError: It cannot be read, is no UTF-8, has a NUL character or nothing but blanks.
+        DataError: It cannot be read, is not in that encoding, has a NUL character or nothing
+            but blanks; or there is no such encoding.
     """
     raw = _read_bytes(path)
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}: text is UTF-8, but the file is UTF-16; save it as UTF-8")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}: text is UTF-8, but got the byte "
-            f"0x{error.object[error.start]:02x}; save the file as UTF-8"
-        ) from error
+    text = _decoded(path, raw, encoding) if encoding else _utf8(path, raw)
     nul = text.find("\0")
     if nul >= 0:
         line = text.count("\n", 0, nul) + 1
@@ -208,17 +151,49 @@ def read_text(path: Path) -> str:
     return text
 
 
-def _read_csv(path: Path) -> Iterator[Record]:
-    return _delimited(path, ",")
+def _utf8(path: Path, raw: bytes) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(
+            f"{path}: text is UTF-8, but the file is UTF-16; save it as UTF-8, or set "
+            "problem.encoding = 'utf-16'"
+        )
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}, line {line}: text is UTF-8, but got the byte "
+            f"0x{error.object[error.start]:02x}; save the file as UTF-8, or name what it is "
+            "written in, such as problem.encoding = 'cp1252' (Excel in western Europe)"
+        ) from error
 
 
-def _read_tsv(path: Path) -> Iterator[Record]:
-    return _delimited(path, "\t")
+def _decoded(path: Path, raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding).removeprefix("\ufeff")
+    except LookupError as error:
+        raise DataError(
+            f"problem.encoding is one that Python knows, but got {encoding!r}; use utf-8, utf-16 "
+            "or cp1252"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: text is {encoding}, but got bytes that are not: {error.reason}; name "
+            "another problem.encoding"
+        ) from error
 
 
-def _delimited(path: Path, delimiter: str) -> Iterator[Record]:
+def _read_csv(path: Path, encoding: str) -> Iterator[Record]:
+    return _delimited(path, "", encoding)
+
+
+def _read_tsv(path: Path, encoding: str) -> Iterator[Record]:
+    return _delimited(path, "\t", encoding)
+
+
+def _delimited(path: Path, delimiter: str, encoding: str) -> Iterator[Record]:
     """Yield the rows below the header; a place is the line on which its row begins."""
-    rows = read_cells(path, delimiter)
+    rows = read_cells(path, delimiter, encoding)
     line, header = next(rows)
     header = [name.strip() for name in header]
     _check_columns(f"{path}, line {line}", [name for name in header if name])
@@ -232,13 +207,23 @@ def _delimited(path: Path, delimiter: str) -> Iterator[Record]:
         yield Record(place, dict(zip(header, row, strict=True)))
 
 
-def read_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (first line, cells) of every row of a CSV file that is not blank, the first included.
+def read_cells(path: Path, delimiter: str, encoding: str = "") -> Iterator[tuple[int, list[str]]]:
+    """Yield (first line, cells) of every row of a CSV file with a value, the first included.
+
+    Args:
+        path: The file.
+        delimiter: What stands between cells; empty: what the file itself suggests.
+        encoding: Of the text; empty: UTF-8.
 
     Raises:
         DataError: The file cannot be read; the message names the line.
     """
-    text = read_text(path)
+    text = read_text(path, encoding)
+    named = _SEPARATOR.match(text)
+    if named:  # Excel's own first line; it is no row
+        delimiter, text = named.group(1), "\n" + text[named.end() :]
+    elif not delimiter:
+        delimiter = _delimiter_of(text)
     # The limit belongs to the whole process, so it is put back before any row is handed out.
     former = csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -246,17 +231,38 @@ def read_cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     begin = 1
     try:
         for row in reader:
-            if any(cell.strip() for cell in row) or len(row) > 1:
+            if any(cell.strip() for cell in row):
                 found.append((begin, row))
             begin = reader.line_num + 1
     except csv.Error as error:
+        between = _SPOKEN.get(delimiter, repr(delimiter))
         raise DataError(
             f"{path}, line {begin}: a row is well-formed, but this one is not: {error}; "
-            'write a quote inside a quoted cell as ""'
+            f'write a quote inside a quoted cell as "" (the cells were read as separated by '
+            f"{between})"
         ) from error
     finally:
         csv.field_size_limit(former)
     yield from found
+
+
+def _delimiter_of(text: str) -> str:
+    """Return what separates the cells: the first that gives all first rows the same width.
+
+    A comma is preferred, and is also the answer where nothing fits, so that messages speak of
+    what most files are.
+    """
+    for delimiter in _DELIMITERS:
+        widths = set()
+        try:
+            rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+            for row in islice((row for row in rows if any(row)), _LOOKED_AT):
+                widths.add(len(row))
+        except csv.Error:
+            continue
+        if len(widths) == 1 and widths.pop() > 1:
+            return delimiter
+    return ","
 
 
 def _check_columns(place: str, names: list[str]) -> None:
@@ -293,14 +299,20 @@ def _decode(text: str, locate: Callable[[int, int], str]) -> Any:
         ) from error
 
 
-def read_jsonl(path: Path) -> Iterator[Record]:
+def read_jsonl(path: Path, encoding: str = "") -> Iterator[Record]:
     """Yield the objects of a file with one on each line; blank lines are skipped.
+
+    A file that is one array is read as such, whatever its suffix says.
 
     Raises:
         DataError: The file cannot be read; the message names the line.
     """
+    text = read_text(path, encoding)
+    if text.lstrip().startswith("["):
+        yield from _from_json(path, text)
+        return
     # Only \n ends a line: JSON strings may hold the other characters that splitlines() cuts at.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         place = f"{path}, line {number}"
@@ -313,18 +325,35 @@ def _in_line(place: str) -> Callable[[int, int], str]:
     return lambda _, column: f"{place}, column {column}" if column else place
 
 
-def read_json(path: Path) -> Iterator[Record]:
+def read_json(path: Path, encoding: str = "") -> Iterator[Record]:
     """Yield the objects of a JSON array, which may be held by an object (see :func:`load`).
+
+    A file with one object on each line is read as JSON Lines, whatever its suffix says.
 
     Raises:
         DataError: The file cannot be read; the message names the line.
     """
+    text = read_text(path, encoding)
+    lines = [line for line in islice(text.split("\n"), _LOOKED_AT) if line.strip()]
+    if len(lines) > 1 and all(_is_object(line) for line in lines[:2]):
+        return read_jsonl(path, encoding)
+    return _from_json(path, text)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _from_json(path: Path, text: str) -> Iterator[Record]:
     from llmopt.problems.promptfoo import is_promptfoo, test_cases  # as in _read_yaml
 
     def locate(line: int, column: int) -> str:
         return f"{path}, line {line}, column {column}" if line else str(path)
 
-    data = _decode(read_text(path), locate)
+    data = _decode(text, locate)
     if is_promptfoo(data):
         yield from test_cases(data, path)
         return
@@ -362,7 +391,8 @@ def _json(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def _read_parquet(path: Path) -> Iterator[Record]:
+def _read_parquet(path: Path, encoding: str) -> Iterator[Record]:
+    del encoding  # the format says it
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -380,19 +410,44 @@ def _read_parquet(path: Path) -> Iterator[Record]:
             yield Record(f"{path}, record {number}", row)
 
 
-def _read_yaml(path: Path) -> Iterator[Record]:
+def _read_xlsx(path: Path, encoding: str) -> Iterator[Record]:
+    """Yield the rows of the first sheet below its header; a place is the row's number there."""
+    del encoding
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise MissingExtraError("reading Excel files", "xlsx") from error
+    try:
+        book = load_workbook(io.BytesIO(_read_bytes(path)), read_only=True, data_only=True)
+    except (BadZipFile, KeyError, ValueError, OSError) as error:
+        raise DataError(f"{path}: the data is a valid Excel workbook, but got: {error}") from error
+    rows = (
+        (number, ["" if cell is None else cell for cell in row])
+        for number, row in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1)
+    )
+    filled = ((n, row) for n, row in rows if any(str(cell).strip() for cell in row))
+    line, first = next(filled, (1, []))
+    header = [str(name).strip() for name in first]
+    _check_columns(f"{path}, row {line}", [name for name in header if name])
+    for line, row in filled:
+        yield Record(f"{path}, row {line}", dict(zip(header, row, strict=False)))
+
+
+def _read_yaml(path: Path, encoding: str) -> Iterator[Record]:
+    del encoding  # YAML is Unicode
     from llmopt.problems.promptfoo import read_yaml  # it reads its test cases with this module
 
     return read_yaml(path)
 
 
-_READERS: Mapping[str, Callable[[Path], Iterator[Record]]] = {
+_READERS: Mapping[str, Callable[[Path, str], Iterator[Record]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".json": read_json,
     ".jsonl": read_jsonl,
     ".ndjson": read_jsonl,
     ".parquet": _read_parquet,
+    ".xlsx": _read_xlsx,
     ".yaml": _read_yaml,
     ".yml": _read_yaml,
 }

@@ -158,6 +158,10 @@ class Judge(Metric):
                 " has none; fill it, or let the judge rate absolutely"
             )
 
+    def expected(self, item: Item) -> tuple[Item, ...]:
+        """Return the item with all accepted answers as its target: the judge is asked once."""
+        return (replace(item, target=", or ".join((item.target, *item.accepted)), accepted=()),)
+
     def promptfoo(self) -> Assertion:
         """Let promptfoo's own judge LLM compare with the target."""
         told = "The answer says what this reference answer says: {{target}}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "steps"]
 
@@ -29,16 +32,20 @@ _WHERE: dict[str, str] = {
     "steps": "before the question",
 }
 
-_SLOT = re.compile(r"\{(instruction|input)\}")
+_ANY_SLOT = re.compile(r"(?<!\{)\{([\w.\- ]+)\}(?!\})")
 
 
 @dataclass(frozen=True)
 class Layout:
     """A prompt with two slots, ``{instruction}`` and ``{input}``, each standing once.
 
+    In place of ``{input}`` there may be slots for columns of the data, such as ``{context}`` and
+    ``{question}``.
+
     Attributes:
         text: The prompt with its slots; every other brace is literal text.
         where: In words, where the instruction stands; told to the optimizer LLM.
+        columns: The columns of the data that slots may name.
 
     Raises:
         ConfigError: A slot is missing or stands twice.
@@ -46,17 +53,30 @@ class Layout:
 
     text: str
     where: str = ""
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for slot in ("instruction", "input"):
             count = self.text.count(f"{{{slot}}}")
-            if count != 1:
+            replaced = slot == "input" and not count and self._used
+            if count != 1 and not replaced:
                 raise ConfigError(
                     f"a prompt layout holds {{{slot}}} exactly once, but got it {count} times"
                 )
 
-    def fill(self, instruction: str, question: str) -> str:
-        """Return the prompt; an empty instruction goes together with its separator."""
+    @property
+    def _used(self) -> tuple[str, ...]:
+        """The columns that slots of the text name."""
+        return tuple(c for c in self.columns if f"{{{c}}}" in self.text)
+
+    def fill(self, instruction: str, question: str, fields: Sequence[tuple[str, str]] = ()) -> str:
+        """Return the prompt; an empty instruction goes together with its separator.
+
+        Args:
+            instruction: What stands in its slot.
+            question: The input of an item.
+            fields: Further columns of its row.
+        """
         text = self.text
         if not instruction:
             # One pass, the separators in the order in which the layouts above use them.
@@ -65,8 +85,17 @@ class Layout:
                 if around in text:
                     text = text.replace(around, "")
                     break
-        values = {"instruction": instruction, "input": question}
-        return _SLOT.sub(lambda slot: values[slot.group(1)], text)
+        known = dict(fields)
+        values = {**{c: known.get(c, "") for c in self._used}, "input": question}
+        values["instruction"] = instruction
+        slots = "|".join(map(re.escape, values))
+        return re.sub(rf"\{{({slots})\}}", lambda slot: values[slot.group(1)], text)
+
+
+def named_slots(text: str) -> tuple[str, ...]:
+    """Return what stands in single braces in a layout, beside the two slots of every layout."""
+    found = _ANY_SLOT.findall(text)
+    return tuple(dict.fromkeys(name for name in found if name not in ("instruction", "input")))
 
 
 def layout(position: Position, *, qa_frame: bool | None = None) -> Layout:

@@ -16,7 +16,7 @@ from llmopt.problems.contract import Metric, Scored
 from llmopt.problems.datasets import load
 from llmopt.problems.filters import Filters
 from llmopt.problems.guards import Invariants, Leaks
-from llmopt.problems.layouts import Layout, layout
+from llmopt.problems.layouts import Layout, layout, named_slots
 from llmopt.problems.metrics import check_closed, owned
 from llmopt.problems.rows import Rows, from_rows
 from llmopt.problems.signatures import instruction_of
@@ -26,7 +26,7 @@ from llmopt.text import one_line
 from llmopt.types import Call, Item, Outcome, canonical, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from llmopt.model import Model
     from llmopt.problem import SplitName
@@ -74,18 +74,27 @@ class PromptProblem:
         cls,
         path: str | Path,
         *,
-        input: str = "input",  # noqa: A002 - the user's word for the column
+        input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the column
         target: str = "target",
+        id: str = "",  # noqa: A002 - likewise
+        weight: str = "",
+        fields: Sequence[str] = (),
+        encoding: str = "",
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
         **options: object,
     ) -> Self:
-        """Read a CSV, TSV, JSONL, JSON or Parquet file and split it.
+        """Read a CSV, TSV, JSONL, JSON, Excel or Parquet file and split it.
 
         Args:
             path: The file.
-            input: Column of the inputs.
-            target: Column of the expected answers.
+            input: Column or columns of the inputs; a column one level down is ``inputs.question``.
+            target: Column of the expected answers; lists of accepted answers are allowed.
+            id: Column of names of rows; empty: made from the content.
+            weight: Column of weights; empty: all rows count the same.
+            fields: Further columns that the metric gets with the item; what the prompt layout
+                names is taken anyhow.
+            encoding: Of a text file that is not UTF-8, such as ``cp1252``.
             sizes: Train, validation and test as shares (together at most 1) or as counts.
             split_seed: Seed of the split.
             options: See :meth:`from_splits`.
@@ -94,7 +103,17 @@ class PromptProblem:
             DataError: The file, a column, a row or a size cannot be used.
             ConfigError: An option cannot be used.
         """
-        items = load(Path(path), input=input, target=target)
+        optional = named_slots(str(options.get("prompt", "")))
+        items = load(
+            Path(path),
+            input=input,
+            target=target,
+            encoding=encoding,
+            id=id,
+            weight=weight,
+            fields=fields,
+            optional=optional,
+        )
         return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
 
     @classmethod
@@ -102,14 +121,26 @@ class PromptProblem:
         cls,
         rows: Rows,
         *,
-        input: str = "input",  # noqa: A002 - the user's word for the key
+        input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the key
         target: str = "target",
+        id: str = "",  # noqa: A002 - likewise
+        weight: str = "",
+        fields: Sequence[str] = (),
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
         **options: object,
     ) -> Self:
         """Take Python data, see :func:`~llmopt.problems.rows.from_rows`; else as from_file."""
-        items = from_rows(rows, input=input, target=target)
+        optional = named_slots(str(options.get("prompt", "")))
+        items = from_rows(
+            rows,
+            input=input,
+            target=target,
+            id=id,
+            weight=weight,
+            fields=fields,
+            optional=optional,
+        )
         return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
 
     @classmethod
@@ -175,7 +206,8 @@ class PromptProblem:
             choices: The closed set of answers; empty: the targets that occur.
             position: Where the instruction stands; not used with `prompt`.
             qa_frame: See :func:`~llmopt.problems.layouts.layout`.
-            prompt: A layout of the user's own with ``{instruction}`` and ``{input}``.
+            prompt: A layout of the user's own with ``{instruction}`` and ``{input}``, or with
+                columns of the data in place of the latter.
             balanced: Score balanced accuracy.
             asking: How the scorer LLM is asked.
             filters: Which proposals are refused.
@@ -199,6 +231,7 @@ class PromptProblem:
                 f"a judge LLM is asked by the metric 'judge' alone, but got one for {chosen!r}; "
                 "leave it out, or set metric = 'judge'"
             )
+        _check_accepted(items, asking, balanced=balanced)
         if balanced:
             splits = Splits(*(balance(s) for s in (splits.train, splits.validation, splits.test)))
         several = instructions if isinstance(instructions, list | tuple) else (instructions,)
@@ -210,7 +243,7 @@ class PromptProblem:
             instructions=tuple(dict.fromkeys(text.strip() for text in starts)),
             task=task,
             metric=chosen,
-            prompt=Layout(prompt) if prompt else layout(position, qa_frame=qa_frame),
+            prompt=_own_layout(prompt, items) if prompt else layout(position, qa_frame=qa_frame),
             asking=asking or Asking(),
             filters=filters or Filters(),
             invariants=invariants or Invariants(),
@@ -311,7 +344,9 @@ class PromptProblem:
 
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:
         """Return a training item with a placeholder where the instruction goes."""
-        return Exemplar(item.input, self.prompt.fill(placeholder, item.input), item.target)
+        return Exemplar(
+            item.input, self.prompt.fill(placeholder, item.input, item.fields), item.target
+        )
 
     def show(self, score: float, buckets: int) -> str:
         """Return a score on 0..buckets, rounded half to even as in the published code.
@@ -331,7 +366,7 @@ class PromptProblem:
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
         """Return the scorer call for an instruction and an item."""
-        filled = self.prompt.fill(text, item.input)
+        filled = self.prompt.fill(text, item.input, item.fields)
         return self.asking.first(filled, scorer, self.metric, item)
 
     def again(self, first: Call, answer: str) -> Call | None:
@@ -371,12 +406,50 @@ class PromptProblem:
         again = self.again(call, reply.text)
         if again:
             reply = await scorer.complete(again)
-        scored = self.metric(reply.text, item)
-        if not isinstance(scored, Scored):
-            scored = await scored
+        scored = await self._scored(reply.text, item)
         return Outcome(item.id, scored.score, scored.answer, item.weight)
+
+    async def _scored(self, output: str, item: Item) -> Scored:
+        """Return what an output is worth: the best of what it is worth for each accepted answer."""
+        best: Scored | None = None
+        for one in self.metric.expected(item):
+            scored = self.metric(output, one)
+            if not isinstance(scored, Scored):
+                scored = await scored
+            best = scored if best is None or scored.score > best.score else best
+        assert best is not None  # noqa: S101 - an item has at least its target
+        return best
+
+
+def _check_accepted(items: Iterable[Item], asking: Asking | None, *, balanced: bool) -> None:
+    """Refuse lists of accepted answers and weights where they would be passed over.
+
+    Raises:
+        ConfigError: They would.
+    """
+    several = any(item.accepted for item in items)
+    if several and asking and asking.answer == "likelihood":
+        raise ConfigError(
+            "scorer.answer = 'likelihood' compares the one right answer with the others, but some "
+            "rows have several right ones; use scorer.answer = 'text'"
+        )
+    if balanced and (several or any(item.weight != 1 for item in items)):
+        raise ConfigError(
+            "a balanced score weighs the answers alike, but the data bring weights, or several "
+            "right answers for a row; set balanced = false, or leave problem.weight out"
+        )
+
+
+def _own_layout(text: str, items: Sequence[Item]) -> Layout:
+    """Return a layout of the user's own, whose slots may name columns that the items have."""
+    columns = tuple(name for name, _ in items[0].fields) if items else ()
+    return Layout(text, columns=columns)
 
 
 def _data(items: Sequence[Item]) -> str:
-    rows = [[item.id, item.input, item.target, item.weight] for item in items]
+    rows = [
+        [item.id, item.input, item.target, item.weight]
+        + ([item.accepted, item.fields] if item.accepted or item.fields else [])
+        for item in items
+    ]
     return digest(canonical(rows))[:16]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError, MissingExtraError
-from llmopt.problems.datasets import Record, items_of
+from llmopt.problems.columns import RowColumns, items_of
+from llmopt.problems.datasets import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +27,9 @@ _PAIR = 2
 def from_rows(
     rows: Rows,
     *,
-    input: str,  # noqa: A002  # as in datasets.load
+    input: str | Sequence[str],  # noqa: A002  # as in datasets.load
     target: str,
+    **more: Any,
 ) -> tuple[Item, ...]:
     """Turn Python data into items.
 
@@ -38,13 +40,16 @@ def from_rows(
     Args:
         rows: Mappings; or pairs of an input and a target; or a dataframe (pandas, polars); or
             one split of a Hugging Face data set.
-        input: Name of the column of the inputs; without meaning for pairs.
+        input: Column or columns of the inputs, see
+            :class:`~llmopt.problems.columns.RowColumns`; without meaning for pairs.
         target: Name of the column of the expected answers; likewise.
+        more: The other columns of :class:`~llmopt.problems.columns.RowColumns`.
 
     Raises:
         DataError: A row cannot be used; the message names its number (from 1) and the column.
     """
-    return items_of(_records(rows, input, target), "the rows", input, target)
+    columns = RowColumns(input, target, **more)
+    return items_of(_records(rows, next(iter(columns.inputs), ""), target), "the rows", columns)
 
 
 def _records(rows: Rows, input_column: str, target_column: str) -> Iterator[Record]:

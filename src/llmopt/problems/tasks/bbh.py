@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from llmopt.problems.datasets import read_json, text_of
+from llmopt.problems.columns import text_of
+from llmopt.problems.datasets import read_json
 from llmopt.problems.tasks.task import Entry, File
 
 if TYPE_CHECKING:
