@@ -6,20 +6,18 @@ outputs happens in :mod:`llmopt.problems.answers`.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import re
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from numbers import Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from llmopt.errors import ConfigError, DataError, UnknownNameError
+from llmopt.imports import imported
 from llmopt.problems.answers import (
     contains,
     extract,
@@ -258,7 +256,7 @@ def metric_named(name: str, choices: Sequence[str] = ()) -> Metric:
     Args:
         name: ``exact``, ``choice``, ``number``, ``boolean``, ``contains``, ``options``, ``list``,
             ``brackets``, ``judge``, ``pattern:REGEX``, or ``package.module:function``, which is
-            imported; the current directory is searched first.
+            imported; the working directory is searched first.
         choices: The possible answers, needed by ``choice`` alone.
 
     Raises:
@@ -277,7 +275,7 @@ def metric_named(name: str, choices: Sequence[str] = ()) -> Metric:
     if colon and kind == "pattern":
         return Pattern(rest)
     if colon:
-        return Function(name, _imported(name, kind, rest))
+        return Function(name, _function(name))
     known = [*_NAMED, "choice", "judge", "pattern:REGEX", "package.module:function"]
     raise UnknownNameError("a metric", name, known)
 
@@ -351,22 +349,9 @@ def _kept(answer: str) -> str | None:
     return answer[:_ANSWER_LENGTH] or None
 
 
-def _imported(name: str, module: str, attribute: str) -> Callable[[str, Item], Any]:
-    """Import a user's function, with the current directory searched first."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise ConfigError(
-            f"a metric is importable, but {name!r} is not: {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        sys.path.remove(here)
-        if here not in sys.path:
-            sys.path.append(here)  # the function may import its neighbours when it is called
+def _function(name: str) -> Callable[[str, Item], Any]:
+    """Import a user's function."""
+    found = imported(name, "a metric")
     if not callable(found) or inspect.iscoroutinefunction(found):
         raise ConfigError(
             f"a metric is a plain function of (output, item), but {name!r} is "
