@@ -22,6 +22,7 @@ from llmopt.store import open_store
 from llmopt.types import Call, Message, Reply, Usage, to_json
 
 if TYPE_CHECKING:
+    from llmopt.model import Replies
     from llmopt.store import Store
 
 MODEL = "openai/benchmark"
@@ -104,6 +105,17 @@ def fill(path: Path, count: int) -> None:
         connection.commit()
 
 
+async def look_up(replies: Replies, keys: list[str]) -> tuple[float, float, float]:
+    """Look all keys up; return when that began, when the first was found, and when all were."""
+    begin = time.perf_counter()
+    if await replies.get(keys[0]) is None:
+        sys.exit("the replies are not those that were written")
+    first = time.perf_counter()
+    for key in keys:
+        await replies.get(key)
+    return begin, first, time.perf_counter()
+
+
 def read(path: Path, count: int) -> None:
     """Open a store of that many replies and look every one of them up."""
     start = time.perf_counter()
@@ -114,13 +126,7 @@ def read(path: Path, count: int) -> None:
         replies = store.replies("large")
         order = random.Random(0)
         keys = [f"{order.getrandbits(256):064x}" for _ in range(count)]
-        begin = time.perf_counter()
-        if replies.get(keys[0]) is None:
-            sys.exit("the replies are not those that were written")
-        first = time.perf_counter()
-        for key in keys:
-            replies.get(key)
-        end = time.perf_counter()
+        begin, first, end = asyncio.run(look_up(replies, keys))
         print(f"\n{count:,} stored replies, {path.stat().st_size / 1e6:,.0f} MB")
         print(f"  open                    {1e3 * (opened - start):10.2f} ms")
         print(f"  usage of the run        {1e3 * (summed - opened):10.2f} ms")

@@ -191,8 +191,8 @@ def booked(store: Store, run: str, traffic: Traffic) -> Iterator[None]:
     That is known when the models are closed. What was on its way when an earlier process was
     killed is in the ledger.
     """
-    with store.ledger(run) as numbers:
-        traffic.ledger = Ledger(numbers)
+    with store.counters(run) as counters:
+        traffic.ledger = Ledger(counters)
         if killed := traffic.ledger.noted():
             lost = {role: asdict(used) for role, used in killed.items()}
             store.append(run, UNSTORED, {"doubled": {}, "lost": lost})

@@ -86,10 +86,26 @@ class Model(Protocol):
 class Replies(Protocol):
     """Where replies are kept: the part of a store that the cache ring needs."""
 
-    def get(self, key: str) -> Reply | None:
+    async def get(self, key: str) -> Reply | None:
         """Return the stored reply, or None."""
         ...
 
     async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
         """Store a reply; when this returns, it survives the death of the process."""
+        ...
+
+
+class Counters(Protocol):
+    """Whole numbers, 0 at first, which outlive the process, killed or not."""
+
+    def read(self) -> list[int]:
+        """Return all of them."""
+        ...
+
+    async def add(self, first: int, *amounts: int) -> None:
+        """Add to as many of them, from number `first` on; when this returns, a kill keeps it."""
+        ...
+
+    def clear(self) -> None:
+        """Set all of them to 0."""
         ...

@@ -113,8 +113,8 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch)
         ("nobody/model", ConfigError, "OpenAI-compatible provider"),
         ("local/smollm2-135m", ConfigError, "OpenAI-compatible provider"),
         (f"{MODULE}:number", InputError, "from texts to vectors"),
-        (f"{MODULE}:nothing", InputError, "can import it"),
-        ("no_such_module_here:f", InputError, "can import it"),
+        (f"{MODULE}:nothing", InputError, "cannot be imported"),
+        ("no_such_module_here:f", InputError, "cannot be imported"),
     ],
 )
 def test_g1_every_other_name_is_refused(name: str, error: type[InputError], match: str) -> None:

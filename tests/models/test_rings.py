@@ -29,6 +29,8 @@ from llmopt.models.layers import (
 from llmopt.models.layers.ledger import Booked
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.scripted import ScriptedModel
+from llmopt.store.ledger import MappedCounters
+from llmopt.store.protocol import COUNTERS
 from llmopt.testing.models import MODEL_TRUTHS, RING_TRUTHS, GatedModel, chat
 from llmopt.types import Call, Reply, Usage
 
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class Kept:
-    """Replies in memory; storing takes a turn of the loop, or fails."""
+    """Replies in memory; finding takes a turn of the loop, and storing takes one, or fails."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {}
@@ -50,8 +52,10 @@ class Kept:
         self.storable.set()
         self.full = False
 
-    def get(self, key: str) -> Reply | None:
-        return self.replies.get(key)
+    async def get(self, key: str) -> Reply | None:
+        found = self.replies.get(key)
+        await asyncio.sleep(0)
+        return found
 
     async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
         assert model
@@ -62,9 +66,9 @@ class Kept:
         self.replies[key] = reply
 
 
-def numbers() -> memoryview:
-    """Return the numbers of a new ledger."""
-    return memoryview(bytearray(128)).cast("q")
+def counters() -> MappedCounters:
+    """Return new counters in plain memory."""
+    return MappedCounters(memoryview(bytearray(8 * COUNTERS)).cast("q"))
 
 
 def cached(inner: Model, kept: Kept) -> Cache:
@@ -78,7 +82,7 @@ RINGS: dict[str, Ring] = {
     "limit": lambda inner: Limit(inner, Gate(3)),
     "wide limit": lambda inner: Limit(inner, Gate(1000)),
     "meter": Meter,
-    "booked": lambda inner: Booked(inner, Ledger(numbers())),
+    "booked": lambda inner: Booked(inner, Ledger(counters())),
     "budget": lambda inner: Budget(inner, Account(Limits(calls=1000))),
     "tight budget": lambda inner: Budget(inner, Account(Limits(tokens=10**6, usd=9)), Price(9, 9)),
     "onion": lambda inner: wrap(
@@ -108,6 +112,42 @@ async def test_a_stored_reply_is_free() -> None:
     assert await cache.complete(chat("a")) == first
     assert (await cache.complete(chat("a", sample=1))).text == "a1"
     assert (inner.calls, cache.hits) == (2, 1)
+
+
+class Slow(Kept):
+    """Replies far away: what is read there is some turns old when it arrives."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self.random = random
+
+    async def get(self, key: str) -> Reply | None:
+        found = self.replies.get(key)
+        for _ in range(self.random.randrange(8)):
+            await asyncio.sleep(0)
+        return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_equal_calls_are_made_once_however_long_it_takes_to_look_them_up(seed: int) -> None:
+    random = Random(seed)
+    model = ScriptedModel(lambda call: call.text)
+    ring = cached(model, Slow(random))
+
+    async def ask(number: int) -> None:
+        for _ in range(random.randrange(20)):
+            await asyncio.sleep(0)
+        task = asyncio.ensure_future(ring.complete(chat(f"{number % 3}")))
+        if number % 4 == 0:  # given up: nobody else is harmed
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        else:
+            assert (await task).text == f"{number % 3}"
+
+    await asyncio.gather(*(ask(number) for number in range(40)))
+    await ring.close()
+    assert model.calls == 3
 
 
 async def test_equal_calls_in_flight_are_made_once() -> None:
@@ -234,7 +274,7 @@ async def test_a_ledger_holds_what_may_have_been_billed(
     fault: ModelError | None, stays: int
 ) -> None:
     """A call stands there while it is on its way, and for good if its answer was lost."""
-    ledger, seen = Ledger(numbers()), []
+    ledger, seen = Ledger(counters()), []
 
     def answer(call: Call) -> str:
         seen.append(ledger.noted())
@@ -254,7 +294,7 @@ async def test_a_ledger_holds_what_may_have_been_billed(
 
 
 async def test_a_ledger_holds_what_was_given_up() -> None:
-    ledger = Ledger(numbers())
+    ledger = Ledger(counters())
     task = asyncio.ensure_future(Booked(GatedModel(), ledger).complete(chat("a")))
     await asyncio.sleep(0.01)
     task.cancel()

@@ -41,7 +41,7 @@ class Disk:
         self.replies: dict[str, Reply] = {}
         self.storable = asyncio.Event()
 
-    def get(self, key: str) -> Reply | None:
+    async def get(self, key: str) -> Reply | None:
         return self.replies.get(key)
 
     async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:

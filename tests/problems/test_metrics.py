@@ -137,7 +137,7 @@ def test_metrics_have_names(name: str, metric: Metric) -> None:
         ("no_such_module:f", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("math:no_such_name", "AttributeError: .*no_such_name"),
         ("math:pi", "plain function .* is a float"),
-        (":f", "importable, but ':f' is not"),
+        (":f", "written package.module:name, but got ':f'"),
     ],
 )
 def test_what_cannot_be_a_metric_is_refused(name: str, message: str) -> None:

@@ -14,14 +14,13 @@ import pytest
 from llmopt.api import optimize
 from llmopt.errors import StoreError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.store import open_store
+from llmopt.store.sqlite import SqliteStore
 from llmopt.testing.scripted import answer, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.store.sqlite import SqliteStore
     from llmopt.types import Call
 
 SLOTS = 4
@@ -75,12 +74,12 @@ def test_a_disk_that_fails_in_the_middle_of_a_run(
     tmp_path: Path, broken: str, mended: str, message: str
 ) -> None:
     """The error says what to do; what was stored stays, and the run ends as the unbroken one."""
-    with closing(open_store(tmp_path / "whole.sqlite")) as store:
+    with closing(SqliteStore(tmp_path / "whole.sqlite")) as store:
         unbroken, calls = run(store)
         journal, replies = told(store), stored(store)
     assert len(calls) == len(set(calls)) > 2 * WHEN
     made: list[None] = []
-    with closing(open_store(tmp_path / "broken.sqlite")) as store:
+    with closing(SqliteStore(tmp_path / "broken.sqlite")) as store:
         disk = store._writer._connection
 
         def fail() -> None:
@@ -95,7 +94,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_run(
         disk.execute(f"PRAGMA {mended}")
     assert WHEN - SLOTS <= len(kept) < 2 * WHEN  # a full disk has room in the pages it began
     assert 0 <= len(made) - len(kept) <= SLOTS + AHEAD
-    with closing(open_store(tmp_path / "broken.sqlite")) as store:
+    with closing(SqliteStore(tmp_path / "broken.sqlite")) as store:
         assert stored(store) == kept
         resumed, again = run(store)
         assert len(kept) + len(again) == len(calls)  # nothing stored was paid for again
@@ -144,13 +143,13 @@ def test_the_command_line_says_that_the_disk_is_full(tmp_path: Path) -> None:
     assert message.startswith("Error: the store ")
     assert "resume: what was stored is kept" in ended.stderr
     assert "Traceback" not in ended.stderr
-    with closing(open_store(tmp_path / "store.sqlite")) as store:
+    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
         kept = stored(store)
         (info,) = store.runs()
     assert info.status in ("failed", "interrupted")  # whether there was space to write it
     assert len(kept) > 10
     resume = [sys.executable, "-m", "llmopt", "resume", "run", "--store", "store.sqlite"]
     subprocess.run(resume, cwd=tmp_path, capture_output=True, check=True)
-    with closing(open_store(tmp_path / "store.sqlite")) as store:
+    with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
         assert [info.status for info in store.runs()] == ["done"]
         assert set(kept) < set(stored(store))

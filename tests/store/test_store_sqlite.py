@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import textwrap
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +20,24 @@ from hypothesis import strategies as st
 
 from llmopt.errors import StoreError
 from llmopt.store import default_path, open_store
-from llmopt.store.connection import APPLICATION, VERSION
-from llmopt.testing.stores import MODEL, call_number, put_number, reply_number
+from llmopt.store.connection import APPLICATION
+from llmopt.store.migrations import VERSION
+from llmopt.store.sqlite import SqliteStore
+from llmopt.testing.stores import (
+    MODEL,
+    a_sample_is_kept,
+    call_number,
+    get_number,
+    put_number,
+    reply_number,
+)
 from llmopt.types import Call, Message, Reply, Usage
 
 if TYPE_CHECKING:
-    from llmopt.store.sqlite import SqliteStore
+    from llmopt.store import Store
+
+ASSETS = Path(__file__).parent / "assets"
+"""A sample store that each version has written; a released one never changes."""
 
 LONG = 2000
 
@@ -43,7 +57,7 @@ def filled(path: Path, count: int = 40) -> Path:
     return path
 
 
-def read_all(store: SqliteStore, count: int = 40) -> int:
+def read_all(store: Store, count: int = 40) -> int:
     """Read everything there is; return how many replies are found."""
     store.runs()
     store.config("tickets")
@@ -52,9 +66,14 @@ def read_all(store: SqliteStore, count: int = 40) -> int:
     store.seconds("tickets")
     keys = [call_number(number).key(MODEL) for number in range(count)]
     found = [store.exchange(key) for key in keys]
-    replies = store.replies("tickets")
-    assert [replies.get(key) for key in keys] == [pair and pair[1] for pair in found]
+    read = asyncio.run(_read(store, keys))
+    assert read == [pair and pair[1] for pair in found]
     return sum(pair is not None for pair in found)
+
+
+async def _read(store: Store, keys: list[str]) -> list[Reply | None]:
+    replies = store.replies("tickets")
+    return [await replies.get(key) for key in keys]
 
 
 def refused_untouched(path: Path, *words: str) -> None:
@@ -100,31 +119,54 @@ def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: 
     refused_untouched(path, "made by llmopt")
 
 
-def as_before(path: Path) -> None:
-    """Make a store one of the version before, which did not note what a run found."""
+def schema(path: Path) -> list[tuple[str, ...]]:
+    """Return the tables and indices of a file."""
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE uses")
-        connection.execute("ALTER TABLE runs DROP COLUMN untraced")
-        connection.execute("PRAGMA user_version = 1")
+        rows = connection.execute(
+            "SELECT tbl_name, name, type FROM sqlite_schema UNION "
+            "SELECT t.name, c.name, c.type || c.\"notnull\" || ifnull(c.dflt_value, '-') || c.pk "
+            "FROM sqlite_schema AS t, pragma_table_xinfo(t.name) AS c ORDER BY 1, 2"
+        ).fetchall()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return [("", str(version), ""), *rows]
 
 
-def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Nothing is lost, and what one of its runs may have used stays while that run is there."""
-    path = filled(tmp_path / "store.sqlite")
-    with closing(open_store(path)) as store:
-        store.create("other", {})
-    as_before(path)
-    with closing(open_store(path)) as one, closing(open_store(path)) as store:
-        assert read_all(one) == 40
-        assert store.delete("tickets").replies == 0
+@pytest.mark.parametrize("version", range(1, VERSION + 1))
+def test_a_store_of_any_version_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    """It holds what it held, and has the tables of a new one."""
+    path = Path(shutil.copy(ASSETS / f"version-{version}.sqlite", tmp_path / "store.sqlite"))
+    with closing(open_store(tmp_path / "new.sqlite")):
+        pass
+    assert (schema(path) == schema(tmp_path / "new.sqlite")) == (version == VERSION)
+    a_sample_is_kept(partial(open_store, path))
+    assert schema(path) == schema(tmp_path / "new.sqlite")
+
+
+def test_runs_that_are_older_than_notes_of_uses_keep_what_they_may_use(tmp_path: Path) -> None:
+    """Replies that were there when the file was brought up to date stay while its runs do."""
+    path = Path(shutil.copy(ASSETS / "version-1.sqlite", tmp_path / "store.sqlite"))
+    with closing(open_store(path)), closing(open_store(path)) as store:
+        assert store.delete("payer").replies == 0
         assert store.collect().replies == 0
         store.create("new", {})
         asyncio.run(put_number(store, "new", 99))
         assert store.delete("new").replies == 1, "paid for since then"
-        store.delete("other")
-        freed = store.collect()
-        assert freed.replies == 40
-        assert freed.disk > 0
+        assert store.delete("user").replies == 1, "its own, now that no other run may use it"
+        assert store.collect().replies == 3
+
+
+def test_a_migration_that_breaks_off_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """As where it is killed: the next one that opens it does all of it."""
+    path = Path(shutil.copy(ASSETS / "version-1.sqlite", tmp_path / "store.sqlite"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE uses (other TEXT)")
+    before = schema(path)
+    with pytest.raises(StoreError, match="uses"):
+        open_store(path)
+    assert schema(path) == before
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE uses")
+    a_sample_is_kept(partial(open_store, path))
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), -float("inf"), "lone \ud800"])
@@ -234,7 +276,7 @@ def test_a_run_whose_name_is_lost_is_told_as_damage(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_to_everybody_and_loses_nothing_stored(tmp_path: Path) -> None:
     """Every reply of the commit that did not fit is refused; the store goes on with space."""
     path = filled(tmp_path / "store.sqlite")
-    with closing(open_store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         writing = store._writer._connection
         (pages,) = writing.execute("PRAGMA page_count").fetchone()
         writing.execute(f"PRAGMA max_page_count = {pages}")
@@ -253,8 +295,8 @@ def test_a_full_disk_is_told_to_everybody_and_loses_nothing_stored(tmp_path: Pat
         assert read_all(store) == 40
         writing.execute("PRAGMA max_page_count = 1000000")
         assert asyncio.run(put_many()) == [None] * 400
-    with closing(open_store(path)) as store:
-        assert read_all(store, 1400) == 440
+    with closing(open_store(path)) as again:
+        assert read_all(again, 1400) == 440
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are POSIX")
@@ -290,7 +332,7 @@ def test_a_disk_that_refuses_writes_loses_nothing_acknowledged(tmp_path: Path) -
 
 def test_a_store_that_cannot_be_written_is_still_read(tmp_path: Path) -> None:
     path = filled(tmp_path / "store.sqlite")
-    with closing(open_store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         store._writer._connection.execute("PRAGMA query_only = 1")
         with pytest.raises(StoreError, match="is writable"):
             store.append("tickets", "note", {})
@@ -478,4 +520,4 @@ def test_a_reply_given_under_a_stored_key_is_the_stored_one(tmp_path: Path) -> N
         asyncio.run(put_number(store, "tickets", 1))
         key = call_number(1).key(MODEL)
         asyncio.run(store.replies("tickets").put(key, MODEL, call_number(1), Reply("other")))
-        assert store.replies("tickets").get(key) == reply_number(1)
+        assert asyncio.run(get_number(store, "tickets", 1)) == reply_number(1)

@@ -7,7 +7,6 @@ conformance suite, the table in the README and ``llmopt algorithms`` follow.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from dataclasses import MISSING, fields, is_dataclass
@@ -33,6 +32,7 @@ from llmopt.algorithms.sampling import sampling
 from llmopt.algorithms.sgdm import sgdm
 from llmopt.algorithms.two_opt import two_opt
 from llmopt.errors import ConfigError, UnknownNameError, nearest
+from llmopt.imports import imported
 from llmopt.model import Family
 from llmopt.part import Particular
 
@@ -94,16 +94,9 @@ def algorithm_named(name: str, options: Mapping[str, Any] | None = None) -> Algo
 
 
 def _own(name: str) -> Callable[..., Algorithm]:
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise UnknownNameError("an algorithm", name, ALGORITHMS)
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"the algorithm {name!r} cannot be imported: {error}; start in the folder of its "
-            "module, or put that folder into PYTHONPATH"
-        ) from error
+    found = imported(name, "an algorithm")
     if not callable(found):
         raise ConfigError(f"{name} is a function that returns an Algorithm, but got {found!r}")
     return found  # type: ignore[no-any-return] # what it returns is checked when it is made

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,6 +33,9 @@ from llmopt.cli.tasks import tasks
 from llmopt.cli.view import view
 from llmopt.errors import LlmoptError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -43,7 +47,8 @@ class _Group(click.Group):
             # A text that the terminal's or the pipe's encoding does not have is spelled out.
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            with _own_modules():
+                return super().invoke(ctx)
         except LlmoptError as error:
             from llmopt.report.progress import say
             from llmopt.report.tables import visible
@@ -67,6 +72,20 @@ class _Group(click.Group):
             # Python itself would fail at its end with what is still to be written.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             sys.exit(LlmoptError.exit_code)
+
+
+@contextmanager
+def _own_modules() -> Iterator[None]:
+    """Let the user's modules find each other in the working directory, in child processes too.
+
+    It is the last place looked in, so no file there takes the place of a library.
+    """
+    before = sys.path.copy()
+    sys.path.append("")
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -25,9 +25,7 @@ def algorithms(name: str | None, *, as_json: bool) -> None:
     One of your own is package.module:function.
     """
     from llmopt.algorithms import explained, row, table
-    from llmopt.cli.execute import see_own_modules
 
-    see_own_modules()
     if name is None:
         _print([dict(one) for one in table()], as_json=as_json)
         return

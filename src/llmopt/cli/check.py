@@ -40,9 +40,7 @@ def check(
 
     from llmopt.cli.configured import configured
     from llmopt.cli.examine import examined
-    from llmopt.cli.execute import see_own_modules
 
-    see_own_modules()
     settings, _ = configured(config, data_dir, overrides)
     findings = asyncio.run(examined(settings, offline=offline))
     if as_json:

@@ -91,13 +91,11 @@ def evaluate(
 
     Done again, the same command goes on where it stopped, and pays nothing twice.
     """
-    from llmopt.cli.execute import see_own_modules
     from llmopt.evaluation.evaluate import Plan
     from llmopt.evaluation.evaluate import evaluate as evaluated
     from llmopt.report.comparison import print_comparison
     from llmopt.store import open_store
 
-    see_own_modules()
     asked = _asked(given)
     with closing(open_store(store)) as kept:
         settings = _settings(asked, kept, overrides)

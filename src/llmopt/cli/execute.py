@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -46,7 +45,6 @@ def execute(
     from llmopt.report.progress import say
     from llmopt.report.tables import print_result
 
-    see_own_modules()
     problem = settings.built_problem()
     options = settings.options()
     how = command_line(("resume", name), store, changed)
@@ -81,13 +79,6 @@ def execute(
     if result.out_of_budget:
         say(f"The budget ended the search; with a larger one: {larger}")
         sys.exit(BudgetError.exit_code)
-
-
-def see_own_modules() -> None:
-    """Let modules in the working directory be imported, as ``python -m`` does."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
 
 
 def _is_kept(store: str | None, name: str) -> bool:

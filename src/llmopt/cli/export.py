@@ -149,13 +149,11 @@ def _ranked(found: Standing, rank: int | None) -> Entry:
 
 def _problem(store: Store, run: str, *, must: bool) -> PromptProblem | None:
     """Build a run's problem again; None where it was not made from a configuration file."""
-    from llmopt.cli.execute import see_own_modules
     from llmopt.config.reading import settings
     from llmopt.errors import ConfigError
 
     source = store.config(run)["source"]
     if source:
-        see_own_modules()
         made = settings(source, f"the run {run!r}", Path("/"))
         if not made.problem.function:
             return made.built_prompts()

@@ -57,14 +57,12 @@ def judge_check(
     """
     import asyncio
 
-    from llmopt.cli.execute import see_own_modules
     from llmopt.config.reading import judge_table, tables
     from llmopt.evaluation.judging import checked
     from llmopt.models.layers.budget import Price
     from llmopt.models.layers.gate import Rates
     from llmopt.problems.agreement import Columns, labelled
 
-    see_own_modules()
     data = tables(config) if config else {}
     where, folder = (str(config), config.parent) if config else ("judge-check", Path())
     table = judge_table(data, where, folder, overrides)

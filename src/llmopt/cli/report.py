@@ -77,14 +77,12 @@ def problem_of(store: Store, run: str) -> tuple[Problem | None, str]:
     Raises:
         StoreError: The store has no such run.
     """
-    from llmopt.cli.execute import see_own_modules
     from llmopt.config.reading import settings
     from llmopt.errors import InputError
 
     source = store.config(run).get("source")
     if not source:
         return None, ""
-    see_own_modules()
     try:
         return settings(source, f"the run {run!r}", Path("/")).built_problem(), ""
     except InputError as error:

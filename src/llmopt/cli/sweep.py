@@ -57,7 +57,6 @@ def sweep(
     """
     import asyncio
 
-    from llmopt.cli.execute import see_own_modules
     from llmopt.errors import InputError, LlmoptError
     from llmopt.recipes import sweep_or_file
     from llmopt.report import convergence, sweeps
@@ -65,7 +64,6 @@ def sweep(
     from llmopt.sweeps.grid import read_sweep
     from llmopt.sweeps.sweep import run_sweep
 
-    see_own_modules()
     here = _written(data_dir)
     made = read_sweep(sweep_or_file(config), (*here, *overrides), name)
     if listing:

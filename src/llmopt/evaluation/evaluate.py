@@ -249,7 +249,7 @@ class _Evaluating:
             status = "interrupted"
             raise
         finally:
-            self.store.add_seconds(self.name, time.monotonic() - began)
+            self.store.seconds(self.name, time.monotonic() - began)
             self.store.append(self.name, "status", {"status": status})
         return comparison
 

@@ -201,6 +201,6 @@ async def _done(
         status = "interrupted"
         raise
     finally:
-        store.add_seconds(name, time.monotonic() - began)
+        store.seconds(name, time.monotonic() - began)
         store.append(name, "status", {"status": status})
     return result

@@ -10,10 +10,10 @@ import asyncio
 import json
 import math
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError, InputError, LostReplyError, MissingExtraError
+from llmopt.imports import imported
 from llmopt.model import Traits
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.presets import PRESETS
@@ -132,14 +132,7 @@ def _sentences(name: str) -> EmbeddingModel:
 
 def _function(path: str) -> EmbeddingModel:
     """Return the function at ``package.module:function`` as a model."""
-    module, _, name = path.partition(":")
-    try:
-        function = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"an embedding function is package.module:function, but got {path!r} ({error}); "
-            "check that Python can import it from here"
-        ) from error
+    function = imported(path, "an embedding function")
     if not callable(function):
         raise InputError(
             f"an embedding function is one from texts to vectors, but {path!r} is "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import InputError, MissingExtraError, UnknownNameError
+from llmopt.imports import imported
 from llmopt.model import DEADLINE, Traits
 from llmopt.models.gguf import has_chat_template
 from llmopt.models.hub import PREFIX
@@ -299,14 +299,7 @@ def traits_unfetched(name: str) -> Traits | None:
 
 def _function(path: str) -> Callable[[Call], str]:
     """Return the function at ``package.module:function``."""
-    module_name, _, function_name = path.partition(":")
-    try:
-        found = getattr(import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"a scripted model is scripted/package.module:function, but got {path!r} ({error}); "
-            "check that Python can import it from here"
-        ) from error
+    found = imported(path, "a scripted model")
     if not callable(found):
         raise InputError(
             f"a scripted model is a function from Call to str, but {path!r} is "

@@ -19,11 +19,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llmopt.errors import ConfigError
+from llmopt.imports import folder_looked_in, looking_in
 from llmopt.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -109,13 +111,13 @@ class Processes:
 
     def __init__(self, function: Callable[[str], Any], timeout: float | None) -> None:
         try:
-            pickle.dumps(function)
+            self._function = pickle.dumps(function)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ConfigError(
                 "a function for worker processes is one that a module holds under its name, but "
                 f"got {function!r}; define it with def in a module, or take workers='thread'"
             ) from error
-        self._function, self._timeout = function, timeout
+        self._folder, self._timeout = folder_looked_in(), timeout
         self._free = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
         self._idle: list[_Worker] = []
         weakref.finalize(self, _end, self._idle)
@@ -127,7 +129,7 @@ class Processes:
             FailedCallError: It raised something, took too long, or ended its process.
         """
         with self._free:
-            worker = self._idle.pop() if self._idle else _Worker(self._function)
+            worker = self._idle.pop() if self._idle else _Worker(self._function, self._folder)
             try:
                 found = worker.call(text, self._timeout)
             except BaseException:
@@ -142,10 +144,10 @@ class Processes:
 class _Worker:
     """One process."""
 
-    def __init__(self, function: Callable[[str], Any]) -> None:
+    def __init__(self, function: bytes, folder: Path | None) -> None:
         context = multiprocessing.get_context("spawn")
         self._mine, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, function), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, function, folder), daemon=True)
         self._process.start()
         theirs.close()
         self._begun = False
@@ -184,9 +186,17 @@ def _end(workers: list[_Worker]) -> None:
         worker.kill()
 
 
-def serve(connection: Connection, function: Callable[[str], Any]) -> None:
-    """Answer calls in a worker process until nobody asks any more."""
+def serve(connection: Connection, pickled: bytes, folder: Path | None) -> None:
+    """Answer calls in a worker process until nobody asks any more.
+
+    Args:
+        connection: Where calls come from and values go.
+        pickled: The function, by reference.
+        folder: Where its module is looked for first; None: where Python looks.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides what ends
+    with looking_in(folder) if folder else contextlib.nullcontext():
+        function: Callable[[str], Any] = pickle.loads(pickled)  # noqa: S301 - by the asking process
     connection.send("begun")
     while True:
         try:

@@ -7,20 +7,18 @@ a line of :data:`METRICS`. Reading answers out of outputs happens in
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import re
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from numbers import Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from llmopt.errors import ConfigError, DataError, UnknownNameError
+from llmopt.imports import imported
 from llmopt.problems.answers import (
     contains,
     extract,
@@ -482,7 +480,7 @@ def metric_named(name: str, choices: Sequence[str] = ()) -> Metric:
     if known and bool(colon) == bool(known.argument):
         return known.made(rest, choices)
     if colon:
-        found = _imported(name, kind, rest)
+        found = _function(name)
         return found if isinstance(found, Metric) else Function(name, found)
     raise UnknownNameError("a metric", name, [*map(usage, METRICS.values()), OWN])
 
@@ -556,22 +554,9 @@ def _closed(answers: Sequence[str], item: Item) -> Closed:
     return Closed(answers, tuple(texts), right)
 
 
-def _imported(name: str, module: str, attribute: str) -> Callable[[str, Item], Any]:
-    """Import a user's function, with the current directory searched first."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise ConfigError(
-            f"a metric is importable, but {name!r} is not: {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        sys.path.remove(here)
-        if here not in sys.path:
-            sys.path.append(here)  # the function may import its neighbours when it is called
+def _function(name: str) -> Callable[[str, Item], Any]:
+    """Import a user's function."""
+    found = imported(name, "a metric")
     if not callable(found) or inspect.iscoroutinefunction(found):
         raise ConfigError(
             f"a metric is a plain function of (output, item), but {name!r} is "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError, nearest
+from llmopt.imports import imported
 from llmopt.problem import Problem
 from llmopt.problems.function import FunctionProblem
 
@@ -28,7 +28,7 @@ def problem_named(name: str, arguments: Mapping[str, Any]) -> Problem:
     Raises:
         ConfigError: There is no such function, or it does not take these arguments.
     """
-    found = _imported(name)
+    found = imported(name, "a problem")
     if isinstance(found, Problem):
         if arguments:
             raise ConfigError(f"{name} is a problem already and takes no arguments; leave them out")
@@ -38,7 +38,7 @@ def problem_named(name: str, arguments: Mapping[str, Any]) -> Problem:
     arguments = dict(arguments)
     if all(needed in arguments for needed in _NEEDED):
         for key in _BY_NAME & arguments.keys():
-            arguments[key] = _imported(arguments[key])
+            arguments[key] = imported(arguments[key], f"the function {key!r}")
         arguments["function"], found = found, FunctionProblem
     _check_arguments(found, name, arguments)
     try:
@@ -70,17 +70,3 @@ def _check_arguments(function: Callable[..., Any], name: str, arguments: Mapping
             f"{name} is a function that needs no more than [problem.arguments] give it, but got: "
             f"{error}; a function from text to a number needs {' and '.join(_NEEDED)} there"
         ) from error
-
-
-def _imported(name: str) -> Any:
-    """Return what stands at ``package.module:name``."""
-    module, colon, attribute = str(name).partition(":")
-    if not (module and colon and attribute):
-        raise ConfigError(f"a function is written package.module:name, but got {name!r}")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"the function {name!r} cannot be imported: {error}") from error
-    return found

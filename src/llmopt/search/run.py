@@ -273,7 +273,7 @@ class Run:
     def _note_time(self) -> None:
         """Store the time since the last note, so that a killed process loses one step's at most."""
         now = time.monotonic()
-        self.store.add_seconds(self.name, now - self._began)
+        self.store.seconds(self.name, now - self._began)
         self._began = now
 
     async def _search(self) -> str:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmopt.errors import StoreError
 from llmopt.store.protocol import Record, RunInfo, Status, Store, check_name
-
-if TYPE_CHECKING:
-    from llmopt.store.sqlite import SqliteStore
 
 __all__ = ["Record", "RunInfo", "Status", "Store", "check_name", "default_path", "open_store"]
 
 _FILE = "llmopt.sqlite"
 
 
-def open_store(where: str | Path | None = None, *, new: bool = True) -> SqliteStore:
+def open_store(where: str | Path | None = None, *, new: bool = True) -> Store:
     """Open a store; create it where it does not exist.
 
     Args:
@@ -26,8 +22,8 @@ def open_store(where: str | Path | None = None, *, new: bool = True) -> SqliteSt
         new: Whether it may be created; without it, a mistyped path is refused.
 
     Raises:
-        StoreError: The scheme of the URL is unknown, or the file is not a store of this
-            version, damaged, or cannot be opened, or is not there and may not be created.
+        StoreError: The scheme of the URL is unknown, or the file is no store, a newer
+            version's, damaged, or cannot be opened, or is not there and may not be created.
     """
     # SQLite is loaded by those who open a store, not by those who name its types.
     from llmopt.store.sqlite import SqliteStore

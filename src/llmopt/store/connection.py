@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import StoreError
 from llmopt.store.claim import holding
+from llmopt.store.migrations import MIGRATIONS, VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,60 +17,8 @@ if TYPE_CHECKING:
 APPLICATION = 0x6C6C6D6F
 """SQLite's ``application_id`` of our files: the letters "llmo"."""
 
-VERSION = 2
-"""SQLite's ``user_version`` of our files: raised whenever the tables change."""
-
 PATIENCE = 60.0
 """Seconds to wait for another process that is writing."""
-
-TABLES = """
-CREATE TABLE runs (
-    name TEXT PRIMARY KEY,
-    created TEXT NOT NULL,
-    seconds REAL NOT NULL DEFAULT 0,
-    untraced TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE journal (
-    run TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    best REAL,
-    json TEXT NOT NULL,
-    PRIMARY KEY (run, seq)
-);
-CREATE INDEX journal_by_kind ON journal (run, kind, seq);
-CREATE INDEX journal_best ON journal (run, seq, best) WHERE best IS NOT NULL;
-CREATE TABLE replies (
-    key TEXT PRIMARY KEY,
-    run TEXT NOT NULL,
-    role TEXT NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    estimated INTEGER NOT NULL,
-    created TEXT NOT NULL,
-    model TEXT NOT NULL,
-    call TEXT NOT NULL,
-    reply TEXT NOT NULL
-);
-CREATE INDEX replies_spent ON replies (run, role, input_tokens, output_tokens, estimated);
-CREATE TABLE uses (
-    key TEXT NOT NULL,
-    run TEXT NOT NULL,
-    PRIMARY KEY (key, run)
-) WITHOUT ROWID;
-"""
-"""``uses`` has a row for each reply that a run found and another one had paid for. ``untraced`` is
-empty, or the time before which what a run found was not noted."""
-
-_UPGRADE = (
-    "ALTER TABLE runs ADD COLUMN untraced TEXT NOT NULL DEFAULT ''",
-    "UPDATE runs SET untraced = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')",
-    """CREATE TABLE uses (
-        key TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (key, run)
-    ) WITHOUT ROWID""",
-    "PRAGMA user_version = 2",
-)
-"""What makes a file of version 1 one of version 2."""
 
 BROKEN = (sqlite3.Error, UnicodeDecodeError)
 """What the use of a connection raises: SQLite's errors about a damaged file may quote bytes of
@@ -154,23 +103,29 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
             f"a store is a SQLite file made by llmopt, but got {path}, which is another "
             "program's; name another file with --store"
         )
-    if version == VERSION - 1 and version:
-        _upgrade(connection)
-    elif version != VERSION:
+    if not 1 <= version <= VERSION:
         raise StoreError(
-            f"the store {path} is of version {VERSION}, which this llmopt writes, but got version "
-            f"{version}; use the llmopt that wrote it, or name another file with --store"
+            f"the store {path} is of a version up to {VERSION}, which this llmopt writes, but got "
+            f"version {version}; use the llmopt that wrote it, or name another file with --store"
         )
+    if version < VERSION:
+        _migrate(connection)
     return bool(mode == "wal")
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a file of the version before up to date, unless another process has done so."""
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables up to date, unless another process has done so; all or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("PRAGMA user_version").fetchone() == (VERSION - 1,):
-            for statement in _UPGRADE:
-                connection.execute(statement)
+        version, tables = connection.execute(
+            "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
+        ).fetchone()
+        if version < VERSION and (version or not tables):
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     finally:
         rollback(connection)
@@ -181,17 +136,7 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
 
     The mark of ours is committed before the switch, so it always stands in the file itself.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        made = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,)
-        if not made:
-            for statement in TABLES.split(";")[:-1]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    finally:
-        rollback(connection)
+    _migrate(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     if not _is_ours(connection, path):
         raise StoreError(

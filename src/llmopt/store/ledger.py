@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import StoreError
 from llmopt.store.claim import claim_of
+from llmopt.store.protocol import COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NUMBERS = 16
-"""How many whole numbers a ledger holds; each between -2⁶³ and 2⁶³-1, and 0 at first."""
-
-_SIZE = 8 * NUMBERS
+_SIZE = 8 * COUNTERS
 
 
 def ledger_of(store: Path, run: str) -> Path:
@@ -37,8 +35,29 @@ def moved(store: Path, run: str, name: str | None) -> None:
         path.replace(ledger_of(store, name))
 
 
+class MappedCounters:
+    """Numbers in memory that the operating system writes to a file."""
+
+    def __init__(self, numbers: memoryview) -> None:
+        self._numbers = numbers
+
+    def read(self) -> list[int]:
+        """See the protocol."""
+        return self._numbers.tolist()
+
+    async def add(self, first: int, *amounts: int) -> None:
+        """See the protocol."""
+        numbers = self._numbers
+        for at, amount in enumerate(amounts, first):
+            numbers[at] += amount
+
+    def clear(self) -> None:
+        """See the protocol."""
+        self._numbers[:] = memoryview(bytes(_SIZE)).cast("q")
+
+
 @contextmanager
-def lent(path: Path) -> Iterator[memoryview]:
+def lent(path: Path) -> Iterator[MappedCounters]:
     """Lend the numbers in a file, which is made where there is none, while the context lasts.
 
     Raises:
@@ -54,8 +73,8 @@ def lent(path: Path) -> Iterator[memoryview]:
             shared = mmap.mmap(file.fileno(), _SIZE)
     except OSError as error:
         raise StoreError(
-            f"the ledger of a run is a small file that can be written, but got {error} for {path}; "
-            "change the permissions, or name another store with --store"
+            f"the counters of a run are a small file that can be written, but got {error} for "
+            f"{path}; change the permissions, or name another store with --store"
         ) from error
     with shared, memoryview(shared) as plain, plain.cast("q") as numbers:
-        yield numbers
+        yield MappedCounters(numbers)

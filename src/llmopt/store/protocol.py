@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from llmopt.model import Replies
+    from llmopt.model import Counters, Replies
     from llmopt.types import Call, Reply, Role, Usage
 
 Status = Literal["running", "done", "interrupted", "failed", "budget"]
@@ -37,6 +37,9 @@ PARTIAL = "partial"
 LABEL = "label"
 """Kind of the records that say what the user calls a run: data ``{"tags": [...], "note": "..."}``,
 of which the last one holds."""
+
+COUNTERS = 16
+"""How many counters a run has: whole numbers, 0 at first, each between -2⁶³ and 2⁶³-1."""
 
 LONGEST_NAME = 64
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -102,10 +105,14 @@ class Freed:
 class Store(Protocol):
     """Runs and replies, kept durably.
 
-    All methods may be called from any thread. Every method that names a run raises StoreError,
-    with the nearest known name, where the run does not exist (except :meth:`create`,
-    :meth:`claim`, :meth:`discard`); every method raises StoreError where the storage cannot be
-    read or written.
+    All methods may be called from any thread. What is done for each call to a model is ``async``:
+    the methods of :meth:`replies` and :meth:`counters`. Every method that names a run raises
+    StoreError, with the nearest known name, where the run does not exist (except :meth:`create`,
+    :meth:`claim`, :meth:`counters`, :meth:`discard`); every method raises StoreError where the
+    storage cannot be read or written. A store that an older version has written is brought up to
+    date when it is opened.
+
+    A class that names this one as its base need not define :meth:`config` and :meth:`new_name`.
     """
 
     def create(self, run: str, config: dict[str, Any]) -> None:
@@ -118,11 +125,11 @@ class Store(Protocol):
 
     def new_name(self, base: str) -> str:
         """Return the first free name of `base`, `base`-2, `base`-3 … (shortened to fit)."""
-        ...
+        return free_name(base, (info.name for info in self.runs()))
 
     def config(self, run: str) -> dict[str, Any]:
         """Return the configuration the run was created with."""
-        ...
+        return next(iter(self.records(run))).data
 
     def runs(self) -> tuple[RunInfo, ...]:
         """Return one line about every run, newest first."""
@@ -152,12 +159,11 @@ class Store(Protocol):
         """Return the usage of the replies the run paid for, for every role."""
         ...
 
-    def seconds(self, run: str) -> float:
-        """Return the wall time the run has used, in seconds."""
-        ...
+    def seconds(self, run: str, more: float = 0.0) -> float:
+        """Return the wall time the run has used, in seconds, with `more`, which is added to it.
 
-    def add_seconds(self, run: str, seconds: float) -> None:
-        """Add wall time to what the run has used; durable when it returns."""
+        What is added is durable when this returns.
+        """
         ...
 
     def claim(self, run: str) -> AbstractContextManager[None]:
@@ -170,10 +176,10 @@ class Store(Protocol):
         """
         ...
 
-    def ledger(self, run: str) -> AbstractContextManager[memoryview]:
-        """Lend 16 whole numbers of the run, 0 at first, which outlive the process, killed or not.
+    def counters(self, run: str) -> AbstractContextManager[Counters]:
+        """Lend the :data:`COUNTERS` numbers of a run while the context lasts.
 
-        Only who has claimed the run uses them.
+        They go with the run to another name. Only who has claimed the run uses them.
         """
         ...
 

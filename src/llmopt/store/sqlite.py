@@ -22,8 +22,8 @@ from llmopt.store.protocol import (
     Freed,
     Record,
     RunInfo,
+    Store,
     check_name,
-    free_name,
 )
 from llmopt.store.tidying import collected, deleted, renamed, shrunk
 from llmopt.store.writer import Row, Writer
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from llmopt.store.ledger import MappedCounters
     from llmopt.store.protocol import Status
 
 T = TypeVar("T")
@@ -81,12 +82,14 @@ SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated)
 FROM replies WHERE run = ? GROUP BY role
 """
 
+_ADD_SECONDS = "UPDATE runs SET seconds = seconds + ? WHERE name = ?"
+
 _REPLY_ROW = """(?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'),
     CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))"""
 
 
-class SqliteStore:
-    """A :class:`~llmopt.store.protocol.Store` in one SQLite file.
+class SqliteStore(Store):
+    """A store in one SQLite file.
 
     Several processes may use one file at once. A reply or record is flushed to the disk before
     the method that stores it returns, so it survives a loss of power too.
@@ -96,7 +99,7 @@ class SqliteStore:
         """Open the file; create it, and its folder, where it does not exist.
 
         Raises:
-            StoreError: It is not a store of this version, damaged, or cannot be opened.
+            StoreError: It is no store, a newer version's, damaged, or cannot be opened.
         """
         self._path = path.absolute()
         connection = open_file(self._path)
@@ -125,10 +128,6 @@ class SqliteStore:
             connection.execute(_APPEND, (CONFIG, None, data, run))
 
         self._writer.do(work)
-
-    def new_name(self, base: str) -> str:
-        """See the protocol."""
-        return free_name(base, self._names())
 
     def config(self, run: str) -> dict[str, Any]:
         """See the protocol."""
@@ -211,24 +210,21 @@ class SqliteStore:
             spent[role] = Usage(calls, given, made, bool(estimated))
         return spent
 
-    def seconds(self, run: str) -> float:
+    def seconds(self, run: str, more: float = 0.0) -> float:
         """See the protocol."""
+        if more:
+            values = (more, run)
+            self._writer.do(lambda writing: writing.execute(_ADD_SECONDS, values))
         rows = self._rows("SELECT seconds FROM runs WHERE name = ?", (run,))
         if not rows:
             self._raise_unknown(run)
         return self._built(rows[0][0], float)
 
-    def add_seconds(self, run: str, seconds: float) -> None:
-        """See the protocol."""
-        sql = "UPDATE runs SET seconds = seconds + ? WHERE name = ?"
-        if not self._writer.do(lambda writing: writing.execute(sql, (seconds, run)).rowcount):
-            self._raise_unknown(run)
-
     def claim(self, run: str) -> AbstractContextManager[None]:
         """See the protocol."""
         return holding(self._path, check_name(run))
 
-    def ledger(self, run: str) -> AbstractContextManager[memoryview]:
+    def counters(self, run: str) -> AbstractContextManager[MappedCounters]:
         """See the protocol."""
         return lent(ledger_of(self._path, check_name(run)))
 
@@ -327,8 +323,11 @@ class SqliteReplies:
         self._store = store
         self._run = run
 
-    def get(self, key: str) -> Reply | None:
-        """Return the stored reply, whichever run paid for it, or None."""
+    async def get(self, key: str) -> Reply | None:
+        """Return the stored reply, whichever run paid for it, or None.
+
+        It is read at once: that takes less time than to have another thread do it.
+        """
         return self._store.reply(key, self._run)
 
     async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:

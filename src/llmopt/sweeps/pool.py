@@ -102,8 +102,8 @@ class _Own:
     def __init__(self, replies: Replies, run: str) -> None:
         self._replies, self._run = replies, run
 
-    def get(self, key: str) -> Reply | None:
-        return self._replies.get(self._salted(key))
+    async def get(self, key: str) -> Reply | None:
+        return await self._replies.get(self._salted(key))
 
     async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
         await self._replies.put(self._salted(key), model, call, reply)

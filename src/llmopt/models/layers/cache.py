@@ -34,17 +34,20 @@ class Cache(Ring):
         self.hits = 0
         self._replies = replies
         self._flights: dict[str, _Flight] = {}  # those that a new call may join
+        self._looked_up: dict[str, list[asyncio.Future[None]]] = {}  # and who waits for that
         self._tasks: set[asyncio.Task[Reply]] = set()  # all, also those nobody waits for
 
     async def complete(self, call: Call) -> Reply:
         """Return the stored reply to an equal call, or that of a call in flight, or ask."""
         key = call.key(self.identity)
-        stored = self._replies.get(key)
-        if stored is not None:
-            self.hits += 1
-            return stored
+        while key in self._looked_up:
+            await self._end_of_look(key)
         flight = self._flights.get(key)
         if flight is None:
+            stored = await self._look_up(key)
+            if stored is not None:
+                self.hits += 1
+                return stored
             flight = self._start(key, call)
         else:
             self.hits += 1
@@ -60,6 +63,25 @@ class Cache(Ring):
         if self._tasks:
             await asyncio.wait(self._tasks)
         await super().close()
+
+    async def _look_up(self, key: str) -> Reply | None:
+        """Return the stored reply; equal calls wait meanwhile.
+
+        One that looked it up by itself might miss both a reply that is stored a moment later and
+        the flight that brought it, and pay a second time.
+        """
+        self._looked_up[key] = []
+        try:
+            return await self._replies.get(key)
+        finally:
+            for future in self._looked_up.pop(key):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _end_of_look(self, key: str) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._looked_up[key].append(future)
+        await future
 
     def _start(self, key: str, call: Call) -> _Flight:
         """Ask the inner model in a task of its own, which outlives whoever asked first."""

@@ -9,7 +9,7 @@ from llmopt.models.layers.ring import Ring
 from llmopt.types import Role, Usage
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
+    from llmopt.model import Counters, Model
     from llmopt.types import Call, Reply
 
 _EACH = 3  # calls, input tokens, output tokens
@@ -20,32 +20,29 @@ class Ledger:
     """Upper bounds of what each role has sent and nobody else knows of.
 
     Args:
-        numbers: At least 12 whole numbers that outlive the process.
+        counters: At least 12 whole numbers that outlive the process.
     """
 
-    def __init__(self, numbers: memoryview) -> None:
-        self._numbers = numbers
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
 
-    def add(self, role: Role, calls: int, asked: int, made: int) -> None:
+    async def add(self, role: Role, calls: int, asked: int, made: int) -> None:
         """Add a call and the tokens it may take; with negative numbers, take it back."""
-        at, numbers = _PLACES[role], self._numbers
-        numbers[at] += calls
-        numbers[at + 1] += asked
-        numbers[at + 2] += made
+        await self._counters.add(_PLACES[role], calls, asked, made)
 
     def noted(self) -> dict[Role, Usage]:
         """Return what stands there, by role; roles with nothing are left out."""
         found: dict[Role, Usage] = {}
+        numbers = self._counters.read()
         for role, at in _PLACES.items():
-            calls, asked, made = self._numbers[at : at + _EACH]
+            calls, asked, made = numbers[at : at + _EACH]
             if calls > 0:
                 found[role] = Usage(calls, max(0, asked), max(0, made), estimated=True)
         return found
 
     def clear(self) -> None:
         """Forget everything, because it is journaled."""
-        for at in range(_EACH * len(_PLACES)):
-            self._numbers[at] = 0
+        self._counters.clear()
 
 
 class Booked(Ring):
@@ -65,7 +62,7 @@ class Booked(Ring):
     async def complete(self, call: Call) -> Reply:
         """Note, ask, and strike out what is settled."""
         asked, made = call.most_tokens
-        self._ledger.add(call.role, 1, asked, made)
+        await self._ledger.add(call.role, 1, asked, made)
         settled = False
         try:
             reply = await self.inner.complete(call)
@@ -75,5 +72,5 @@ class Booked(Ring):
             raise
         finally:
             if settled:
-                self._ledger.add(call.role, -1, -asked, -made)
+                await self._ledger.add(call.role, -1, -asked, -made)
         return reply

@@ -7,7 +7,8 @@ it is called, in this process or, pickled, in another one. The storage is empty 
     def test_is_a_store(check, tmp_path):
         check(functools.partial(open_store, tmp_path / "store.sqlite"))
 
-A check raises AssertionError where the store breaks the contract.
+A check raises AssertionError where the store breaks the contract. That later versions read what
+this one wrote is checked by :mod:`llmopt.testing.stores.versions`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from llmopt.testing.stores.demands import (
     Opener,
     StoreCheckError,
     call_number,
+    get_number,
     put_number,
     reply_number,
 )
+from llmopt.testing.stores.versions import a_sample_is_kept, write_sample
 
 __all__ = [
     "CHECKS",
@@ -29,9 +32,12 @@ __all__ = [
     "Check",
     "Opener",
     "StoreCheckError",
+    "a_sample_is_kept",
     "call_number",
+    "get_number",
     "put_number",
     "reply_number",
+    "write_sample",
 ]
 
 CHECKS: tuple[Check, ...] = (
@@ -44,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     journals.runs_are_summed_up_newest_first,
     journals.a_running_run_nobody_claims_is_interrupted,
     replies.a_reply_is_kept_as_it_was,
+    replies.replies_are_read_while_others_are_put,
     replies.the_first_reply_stays,
     replies.usage_is_summed_by_run_and_role,
     journals.seconds_add_up,
@@ -59,7 +66,8 @@ CHECKS: tuple[Check, ...] = (
     processes.what_was_handed_in_is_stored_by_close,
     processes.a_run_is_claimed_by_one_at_a_time,
     processes.a_claim_ends_with_its_process,
-    processes.a_ledger_outlives_its_process,
+    processes.counters_outlive_their_process,
+    processes.counters_add_up,
     processes.whatever_was_acknowledged_survives_a_kill,
     processes.two_processes_write_at_once,
     processes.several_processes_make_one_store,

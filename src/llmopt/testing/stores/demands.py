@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -68,12 +69,20 @@ async def put_number(store: Store, run: str, number: int) -> None:
     await store.replies(run).put(call.key(MODEL), MODEL, call, reply_number(number))
 
 
+async def get_number(store: Store, run: str, number: int) -> Reply | None:
+    """Return the reply of that number as the run finds it, or None."""
+    return await store.replies(run).get(call_number(number).key(MODEL))
+
+
 def stored(store: Store, count: int) -> set[int]:
     """Return which of the first `count` numbers have their reply stored, and check it."""
-    replies = store.replies("a")
+    return asyncio.run(_stored(store, count))
+
+
+async def _stored(store: Store, count: int) -> set[int]:
     found = set()
     for number in range(count):
-        reply = replies.get(call_number(number).key(MODEL))
+        reply = await get_number(store, "a", number)
         if reply is not None:
             require(f"reply {number}", reply, reply_number(number))
             found.add(number)

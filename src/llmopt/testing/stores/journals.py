@@ -37,7 +37,7 @@ def an_unknown_run_is_refused_and_the_nearest_named(opener: Opener) -> None:
         "replies": lambda store: store.replies("ticket"),
         "spent": lambda store: store.spent("ticket"),
         "seconds": lambda store: store.seconds("ticket"),
-        "add_seconds": lambda store: store.add_seconds("ticket", 1.0),
+        "seconds to add": lambda store: store.seconds("ticket", 1.0),
     }
     with closing(opener()) as store:
         store.create("tickets", {})
@@ -150,9 +150,9 @@ def seconds_add_up(opener: Opener) -> None:
     with closing(opener()) as store:
         store.create("a", {})
         require("the time of a new run", store.seconds("a"), 0.0)
-        store.add_seconds("a", 1.5)
+        require("the time with more", store.seconds("a", 1.5), 1.5)
     with closing(opener()) as store:
-        store.add_seconds("a", 0.25)
+        store.seconds("a", 0.25)
         require("the time of both processes", store.seconds("a"), 1.75)
 
 

@@ -8,9 +8,11 @@ import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from llmopt.store.protocol import COUNTERS
 from llmopt.testing.stores.demands import (
     MODEL,
     call_number,
+    get_number,
     put_number,
     refused,
     reply_number,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
+    from llmopt.model import Counters
     from llmopt.store.protocol import Store
     from llmopt.testing.stores.demands import Opener
 
@@ -67,7 +70,7 @@ def what_was_handed_in_is_stored_by_close(opener: Opener) -> None:
     with refused("append after close"):
         store.append("a", "note", {})
     with refused("get after close"):
-        replies.get("k")
+        asyncio.run(get_number(store, "a", 1))
     with closing(opener()) as again:
         require("the replies", stored(again, 50), set(range(50)) - {7})
 
@@ -103,32 +106,53 @@ def a_claim_ends_with_its_process(opener: Opener) -> None:
             pass
 
 
-def _note_and_wait(opener: Opener, told: Connection) -> None:
-    with closing(opener()) as store, store.claim("a"), store.ledger("a") as numbers:
-        numbers[0], numbers[15] = 7, -(2**62)
-        told.send("noted")
+def _count_and_wait(opener: Opener, told: Connection) -> None:
+    with closing(opener()) as store, store.claim("a"), store.counters("a") as counters:
+        asyncio.run(counters.add(0, 7))
+        asyncio.run(counters.add(COUNTERS - 2, 1, -(2**62)))
+        told.send("counted")
         threading.Event().wait()
 
 
-def a_ledger_outlives_its_process(opener: Opener) -> None:
-    """Its 16 numbers are 0 at first, each run's own, kept by a kill, and go with the run."""
+def counters_outlive_their_process(opener: Opener) -> None:
+    """They are 0 at first, each run's own, kept by a kill, and go with the run."""
+    nothing = [0] * COUNTERS
+    counted = [7, *nothing[3:], 1, -(2**62)]
     with closing(opener()) as store:
         store.create("a", {})
         store.create("b", {})
-        with store.ledger("a") as numbers:
-            require("a new ledger", list(numbers), [0] * 16)
-        with _killed_after(1, _note_and_wait, opener):
+        require("new counters", _counted(store, "a"), nothing)
+        with _killed_after(1, _count_and_wait, opener):
             pass
-        with store.ledger("a") as numbers, store.ledger("b") as others:
-            require("a ledger after a kill", (numbers[0], numbers[15]), (7, -(2**62)))
-            require("another run's ledger", list(others), [0] * 16)
+        require("the counters after a kill", _counted(store, "a"), counted)
+        require("another run's counters", _counted(store, "b"), nothing)
         store.rename("a", "c")
-        with store.ledger("c") as numbers:
-            require("the ledger of a renamed run", numbers[0], 7)
+        require("the counters of a renamed run", _counted(store, "c"), counted)
         store.delete("c")
         store.create("c", {})
-        with store.ledger("c") as numbers:
-            require("the ledger of a deleted run", list(numbers), [0] * 16)
+        require("the counters of a deleted run", _counted(store, "c"), nothing)
+
+
+def counters_add_up(opener: Opener) -> None:
+    """Whatever many coroutines add at the same time is there; cleared, all are 0 again."""
+
+    async def add_all(counters: Counters) -> None:
+        await asyncio.gather(*(counters.add(1, 1, -number) for number in range(100)))
+
+    with closing(opener()) as store:
+        store.create("a", {})
+        with store.claim("a"), store.counters("a") as counters:
+            asyncio.run(add_all(counters))
+            require("the counters", counters.read()[:4], [0, 100, -4950, 0])
+        with store.claim("a"), store.counters("a") as counters:
+            require("the counters later", counters.read()[:4], [0, 100, -4950, 0])
+            counters.clear()
+        require("the counters that were cleared", _counted(store, "a"), [0] * COUNTERS)
+
+
+def _counted(store: Store, run: str) -> list[int]:
+    with store.claim(run), store.counters(run) as counters:
+        return list(counters.read())
 
 
 def _put_for_ever(opener: Opener, told: Connection) -> None:

@@ -10,6 +10,7 @@ from llmopt.testing.stores.demands import (
     MODEL,
     NASTY,
     call_number,
+    get_number,
     put_number,
     reply_number,
     require,
@@ -34,20 +35,41 @@ def a_reply_is_kept_as_it_was(opener: Opener) -> None:
     async def put_all(store: Store) -> None:
         replies = store.replies("a")
         for call, reply in exchanges:
-            require("a reply before it is put", replies.get(call.key(MODEL)), None)
+            require("a reply before it is put", await replies.get(call.key(MODEL)), None)
             await replies.put(call.key(MODEL), MODEL, call, reply)
-            require("a reply once it is put", replies.get(call.key(MODEL)), reply)
+            require("a reply once it is put", await replies.get(call.key(MODEL)), reply)
+
+    async def get_all(store: Store) -> None:
+        replies = store.replies("b")
+        found = await asyncio.gather(*(replies.get(call.key(MODEL)) for call, _ in exchanges))
+        require("the replies in another run", found, [reply for _, reply in exchanges])
 
     with closing(opener()) as store:
         store.create("a", {})
         asyncio.run(put_all(store))
     with closing(opener()) as store:
         store.create("b", {})
-        replies = store.replies("b")
+        asyncio.run(get_all(store))
         for call, reply in exchanges:
-            require("a reply in another run", replies.get(call.key(MODEL)), reply)
             require("an exchange", store.exchange(call.key(MODEL)), (call, reply))
         require("an unknown exchange", store.exchange("0" * 64), None)
+
+
+def replies_are_read_while_others_are_put(opener: Opener) -> None:
+    """Reading waits for no writer; a reply is found by every coroutine once its put returned."""
+
+    async def put_and_get(store: Store, number: int) -> None:
+        require("a reply before it is put", await get_number(store, "a", number), None)
+        await put_number(store, "a", number)
+        found = await asyncio.gather(*(get_number(store, "a", n) for n in (number, number, 1000)))
+        require("replies once one is put", found, [reply_number(number)] * 2 + [None])
+
+    async def put_all(store: Store) -> None:
+        await asyncio.gather(*(put_and_get(store, number) for number in range(100)))
+
+    with closing(opener()) as store:
+        store.create("a", {})
+        asyncio.run(put_all(store))
 
 
 def the_first_reply_stays(opener: Opener) -> None:
@@ -64,7 +86,7 @@ def the_first_reply_stays(opener: Opener) -> None:
         store.create("a", {})
         store.create("b", {})
         asyncio.run(put_twice(store))
-        require("the reply", store.replies("b").get(call_number(1).key(MODEL)), Reply("first"))
+        require("the reply", asyncio.run(get_number(store, "b", 1)), Reply("first"))
         calls = (store.spent("a")["scorer"].calls, store.spent("b")["scorer"].calls)
         require("the calls that a and b paid for", calls, (1, 1))
 

@@ -10,6 +10,7 @@ from llmopt.store.protocol import Record
 from llmopt.testing.stores.demands import (
     MODEL,
     call_number,
+    get_number,
     put_number,
     refused,
     reply_number,
@@ -57,9 +58,9 @@ def a_renamed_run_keeps_what_it_has(opener: Opener) -> None:
     with closing(opener()) as store:
         _filled(store, "old", 1, 2)
         store.append("old", "step", {"number": 1})
-        store.add_seconds("old", 1.5)
+        store.seconds("old", 1.5)
         store.create("other", {})
-        store.replies("other").get(_key(1))
+        asyncio.run(get_number(store, "other", 1))
         store.rename("old", "new")
     with closing(opener()) as store:
         require("the names", [info.name for info in store.runs()], ["other", "new"])
@@ -97,7 +98,7 @@ def a_deleted_run_leaves_what_others_use(opener: Opener) -> None:
     with closing(opener()) as store:
         _filled(store, "a", 1, 2, 3, 4)
         _filled(store, "b", 5)
-        reply = store.replies("b").get(_key(1))
+        reply = asyncio.run(get_number(store, "b", 1))
         require("the reply that b found", reply, reply_number(1))
         asyncio.run(put_number(store, "b", 2))
         store.append("b", "step", {"calls": [_key(3)]})
@@ -119,7 +120,7 @@ def what_no_run_uses_is_collected(opener: Opener) -> None:
     with closing(opener()) as store:
         _filled(store, "a", 1, 2)
         _filled(store, "b", 3)
-        store.replies("b").get(_key(1))
+        asyncio.run(get_number(store, "b", 1))
         store.delete("a")
         require("the replies that b uses", _kept(store, 1, 2, 3), [1, 3])
         require("what is collected before", store.collect().replies, 0)
@@ -136,7 +137,7 @@ def a_use_follows_a_renamed_run(opener: Opener) -> None:
     with closing(opener()) as store:
         _filled(store, "a", 1)
         store.create("b", {})
-        store.replies("b").get(_key(1))
+        asyncio.run(get_number(store, "b", 1))
         store.rename("b", "c")
         store.delete("a")
         store.collect()
