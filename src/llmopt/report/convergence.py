@@ -104,7 +104,7 @@ def course_of(problem: Problem, trajectory: Trajectory) -> Course:
         steps=max(0, trajectory.steps - 1),
         tried=len(trajectory),
         starts=starts,
-        optimum=problem.optimum if isinstance(problem, Known) else None,
+        optimum=problem.optimum() if isinstance(problem, Known) else None,
         higher_is_better=problem.description.higher_is_better,
     )
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import TransientError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Problem, Refusal, SplitName
+from llmopt.problem import Refusal, SplitName, is_problem
 from llmopt.testing import scripted
 from llmopt.text import MARKERS
 from llmopt.types import Outcome
@@ -28,6 +28,7 @@ from llmopt.types import Outcome
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from llmopt.problem import Problem
     from llmopt.types import Call
 
     Check = Callable[[Problem], Awaitable[None]]
@@ -54,7 +55,7 @@ _NASTY = (
 
 async def describes_itself(problem: Problem) -> None:
     """A problem says what it is, and says the same again."""
-    _demand(isinstance(problem, Problem), "it is a Problem")
+    _demand(is_problem(problem), "it is a Problem")
     description = problem.description
     for field in ("task", "noun", "measure"):
         _demand(getattr(description, field).strip(), f"its description has a {field}")
