@@ -25,7 +25,7 @@ from llmopt.problem import (
     optimum_of,
 )
 from llmopt.problems.spaces.tsp import TourProblem, tsp
-from llmopt.testing import scripted
+from llmopt.testing import problems, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,3 +113,16 @@ def test_a_class_of_problems_is_no_problem() -> None:
     assert is_problem(scripted.numbers())
     assert not is_problem(scripted.Valley)
     assert not is_problem(scripted.numbers)
+
+
+async def test_a_property_in_place_of_a_method_is_caught() -> None:
+    class Wrong(scripted.Valley):
+        @property
+        def controls(self) -> dict[str, str]:
+            raise ValueError("computed")
+
+    plain = scripted.numbers()
+    wrong = Wrong(plain.function, plain.describe, plain.seeds)
+    with pytest.raises(AssertionError, match="controls is a method"):
+        await problems.says_by_methods_what_it_can_do(wrong)
+    await problems.says_by_methods_what_it_can_do(plain)

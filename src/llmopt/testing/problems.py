@@ -13,6 +13,7 @@ Each check raises AssertionError with what was broken.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import math
@@ -60,6 +61,13 @@ async def describes_itself(problem: Problem) -> None:
     for field in ("task", "noun", "measure"):
         _demand(getattr(description, field).strip(), f"its description has a {field}")
     _demand(problem.description == description, "its description stays the same")
+
+
+async def says_by_methods_what_it_can_do(problem: Problem) -> None:
+    """What a problem can do beside that is told by methods, so asking for it computes nothing."""
+    for name in ("controls", "optimum", "bounds", "spacing", "judged_by", "calls_each"):
+        member = inspect.getattr_static(problem, name, None)
+        _demand(member is None or callable(member), f"{name} is a method: `def {name}(self)`")
 
 
 async def names_itself(problem: Problem) -> None:
@@ -177,6 +185,7 @@ async def passes_failures_on(problem: Problem) -> None:
 
 CHECKS: tuple[Check, ...] = (
     describes_itself,
+    says_by_methods_what_it_can_do,
     names_itself,
     has_starts,
     has_items,
