@@ -35,7 +35,7 @@ from llmopt.text import folded, word_distance
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
     from llmopt.model import Model
-    from llmopt.part import Brief, Propose, Proposed
+    from llmopt.part import Propose, Proposed, StepContext
     from llmopt.problems.prompting import PromptProblem
     from llmopt.search.run import Run
 
@@ -82,12 +82,12 @@ class Heard:
         """As the part itself."""
         self.part.check(model)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return what the part proposes."""
-        found = await self.part(brief)
-        while len(self.steps) <= brief.step:
+        found = await self.part(ctx)
+        while len(self.steps) <= ctx.step:
             self.steps.append([])
-        self.steps[brief.step] += found
+        self.steps[ctx.step] += found
         return found
 
 

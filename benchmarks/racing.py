@@ -33,6 +33,7 @@ import numpy as np
 
 from llmopt.parts.racing import Racing, stages
 from llmopt.parts.rate import Everything, Halving
+from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Item, Outcome
 
@@ -194,7 +195,7 @@ def follow(rate: Rate, order: Callable[[Trajectory, int], Sequence[Entry]], seed
             luck = random.normal(size=2 * ITEMS)
             right.append((math.sqrt(0.7) * hard + math.sqrt(0.3) * luck < threshold).astype(float))
         made = [Candidate(str(n), step) for n in range(first, len(right))]
-        found = asyncio.run(rate(made, items, trajectory, measure))
+        found = asyncio.run(rate(scripted.context(trajectory), made, items, measure))
         trajectory = trajectory.tell(map(Entry, made, found))
     full = [int(e.text) for e in trajectory.best(FINALISTS) if not e.evaluation.partial]
     return 100 * NormalDist().cdf(ability[max(full, key=lambda n: right[n][ITEMS:].mean())])

@@ -41,7 +41,7 @@ def measure_gaps(nodes: int, instances: int) -> None:
         solved = problem.solved
         if solved is None or not solved.proven:
             raise SystemExit(f"{nodes} nodes, seed {seed}: no proven optimum; see the extra exact")
-        for name, text in problem.controls.items():
+        for name, text in problem.controls().items():
             gaps[name].append(problem.instance(text) / solved.length - 1)
     cells = []
     for name in HEURISTICS:
@@ -62,7 +62,7 @@ def measure_large(nodes: int, seed: int) -> None:
     problem = tsp(nodes, seed)
     distances = problem.instance.distances
     marks.append(time.perf_counter())
-    lengths = [problem.instance(text) for text in problem.controls.values()]
+    lengths = [problem.instance(text) for text in problem.controls().values()]
     marks.append(time.perf_counter())
     solved = exact.optimal(distances)
     marks.append(time.perf_counter())

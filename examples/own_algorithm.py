@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import llmopt
+from llmopt.part import Group
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Halving
@@ -21,9 +22,7 @@ from llmopt.parts.schedule import Linear
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.part import StepContext
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,10 @@ class Recent:
 
     k: int
 
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group; nothing here is drawn at random."""
-        del current, rng
-        found = [entry for entry in trajectory.recent(self.k) if entry.evaluation.measured]
-        return (tuple(sorted(found, key=lambda entry: entry.score)),)
+        found = [entry for entry in ctx.trajectory.recent(self.k) if entry.evaluation.measured]
+        return (Group(shown=tuple(sorted(found, key=lambda entry: entry.score))),)
 
 
 def latest() -> llmopt.Algorithm:

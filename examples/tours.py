@@ -23,7 +23,7 @@ result = llmopt.optimize(
 )
 
 found = {"best of the starts": result.start.text, "language model": result.best.text}
-for label, text in (found | problem.controls).items():
+for label, text in (found | problem.controls()).items():
     length = problem.instance(text)
     print(f"{label:28} {length:7.1f}  +{100 * (problem.gap(-length) or 0):.1f} %  {text}")
 if problem.solved:

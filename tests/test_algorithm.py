@@ -10,7 +10,7 @@ from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
 from llmopt.errors import RefusedError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief, all_of, generator
+from llmopt.part import StepContext, all_of, generator
 from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome
@@ -72,8 +72,8 @@ async def test_candidates_know_their_parents_best_last_and_their_step() -> None:
     assert len(found.calls) == 1
 
 
-def brief(seed: int, step: int, group: int) -> Brief:
-    return Brief(scripted.problem(), STARTED, scripted.model(), (), step, 9, seed, group)
+def context(seed: int, step: int, group: int) -> StepContext:
+    return scripted.context(STARTED, step=step, seed=seed, group=group)
 
 
 def test_draws_have_different_numbers_in_every_seed_step_group_and_draw() -> None:
@@ -84,19 +84,19 @@ def test_draws_have_different_numbers_in_every_seed_step_group_and_draw() -> Non
         for group in (0, 1, 2)
         for draw in range(12)
     ]
-    numbers = [brief(seed, step, group).sample(draw) for seed, step, group, draw in places]
+    numbers = [context(seed, step, group).sample(draw) for seed, step, group, draw in places]
     assert len(set(numbers)) == len(places)
     assert all(0 <= number < 2**48 for number in numbers)
-    assert numbers == [brief(s, t, g).sample(d) for s, t, g, d in places]
+    assert numbers == [context(s, t, g).sample(d) for s, t, g, d in places]
 
 
 def test_every_purpose_has_its_own_generator() -> None:
     streams = [
-        brief(0, 1, 0).rng("a"),
-        brief(0, 1, 0).rng("b"),
-        brief(0, 1, 1).rng("a"),
-        brief(0, 2, 0).rng("a"),
-        brief(1, 1, 0).rng("a"),
+        context(0, 1, 0).rng("a"),
+        context(0, 1, 0).rng("b"),
+        context(0, 1, 1).rng("a"),
+        context(0, 2, 0).rng("a"),
+        context(1, 1, 0).rng("a"),
     ]
     assert len({tuple(stream.randint(0, 10**6, 3)) for stream in streams}) == 5
     assert generator(1, 2, "x").randint(10**6) == generator(1, 2, "x").randint(10**6)
@@ -104,7 +104,9 @@ def test_every_purpose_has_its_own_generator() -> None:
 
 def test_the_random_streams_are_frozen() -> None:
     """A stored run is resumed with the draws it was begun with, by every later version."""
-    assert brief(7, 3, 1).sample(2) == 235456226648619
+    assert context(7, 3, 1).sample(2) == 235456226648619
+    before_groups = scripted.context(STARTED, step=3, seed=7).rng("select")
+    assert before_groups.permutation(8).tolist() == [1, 5, 6, 2, 7, 0, 3, 4]
     assert generator(7, 3, "select").permutation(8).tolist() == [1, 5, 6, 2, 7, 0, 3, 4]
 
 

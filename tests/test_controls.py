@@ -316,10 +316,9 @@ async def test_what_does_not_fit_stays_unmeasured() -> None:
         return [Outcome(item.id, 1.0) for _, item in jobs]
 
     rate = Within(Everything(), evaluations=8, candidates=2)
-    start = Trajectory().tell(
-        [Entry(Candidate("start"), (await rate([Candidate("s")], items, Trajectory(), measure))[0])]
-    )
-    found = await rate(new, items, start, measure)
+    (evaluation,) = await rate(scripted.context(), [Candidate("s")], items, measure)
+    start = Trajectory().tell([Entry(Candidate("start"), evaluation)])
+    found = await rate(scripted.context(start), new, items, measure)
     assert [evaluation.measured for evaluation in found] == [4, 4, 0]
     told = start.tell(Entry(c, e) for c, e in zip(new, found, strict=True))
     assert measured(told) == (8, 2)

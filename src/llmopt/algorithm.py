@@ -2,7 +2,7 @@
 
 A step goes down once and up once::
 
-    ask       keep -> select -> (reflect -> propose) per group of parents -> parse
+    ask       keep -> select -> (reflect -> propose) per group -> parse
     evaluate  rate decides which candidates are measured on which items
     tell      the trajectory grows
 
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from llmopt.encoding import encoded
 from llmopt.errors import ConfigError
 from llmopt.part import (
-    Brief,
     Embedding,
     Feedback,
     Keep,
@@ -32,9 +31,9 @@ from llmopt.part import (
     Rate,
     Reflect,
     Select,
+    StepContext,
     Unaided,
     all_of,
-    generator,
 )
 from llmopt.problem import Refusal
 from llmopt.types import Candidate, Rejected
@@ -129,24 +128,15 @@ class Algorithm:
 
     @property
     def embedder(self) -> str:
-        """The name of the embedding model that :meth:`bound` wants, or nothing."""
+        """The name of the embedding model that a part wants, or nothing."""
         parts = (self.select, self.reflect, self.propose)
-        return next((p.embedder for p in parts if isinstance(p, Embedding) and p.embedder), "")
-
-    def bound(self, model: Model) -> Algorithm:
-        """Return the same algorithm, its parts with their embedding model."""
-        select, reflect, propose = self.select, self.reflect, self.propose
-        return replace(
-            self,
-            select=select.bound(model) if isinstance(select, Embedding) else select,
-            reflect=reflect.bound(model) if isinstance(reflect, Embedding) else reflect,
-            propose=propose.bound(model) if isinstance(propose, Embedding) else propose,
-        )
+        names = (part.embedder() for part in parts if isinstance(part, Embedding))
+        return next(filter(None, names), "")
 
     @property
     def needs_model(self) -> bool:
         """Whether there must be an optimizer LLM; if not, none is built and none is asked."""
-        return not (isinstance(self.propose, Unaided) and self.propose.unaided)
+        return not (isinstance(self.propose, Unaided) and self.propose.unaided())
 
     def check(self, problem: Problem, model: Model) -> None:
         """Refuse what the parts cannot work with, before anything is paid.
@@ -176,6 +166,7 @@ class Algorithm:
         steps: int,
         *,
         scorer: Model | None = None,
+        embedder: Model | None = None,
     ) -> Asked:
         """Ask for new candidates once.
 
@@ -186,27 +177,34 @@ class Algorithm:
             seed: Seed of the run.
             steps: Number of steps planned, for schedules.
             scorer: The scorer LLM, if the problem has one.
+            embedder: The embedding model, if a part wants one.
 
         Raises:
             ModelError: A call failed; the others of the step were still finished.
             BudgetError: A spending limit is reached.
         """
         step = trajectory.steps
-        current = self.keep(trajectory)
-        groups = await self.select(trajectory, current, generator(seed, step, "select"))
-        briefs = [
-            Brief(problem, trajectory, model, parents, step, steps, seed, number, current, scorer)
-            for number, parents in enumerate(groups)
-        ]
-        found = await all_of(self._group(brief) for brief in briefs)
+        ctx = StepContext(
+            problem=problem,
+            trajectory=trajectory,
+            model=model,
+            step=step,
+            steps=steps,
+            seed=seed,
+            scorer=scorer,
+            embedder=embedder,
+        )
+        ctx = replace(ctx, survivors=self.keep(ctx))
+        contexts = ctx.grouped(await self.select(ctx))
+        found = await all_of(self._group(one) for one in contexts)
         candidates: list[Candidate] = []
         rejected: list[Rejected] = []
         calls: list[str] = []
-        for brief, (feedback, proposals) in zip(briefs, found, strict=True):
+        for one, (feedback, proposals) in zip(contexts, found, strict=True):
             calls += feedback.calls
             for proposed in proposals:
                 calls += [key for key in (proposed.call, *proposed.further) if key]
-                made_of = brief.parents if proposed.parents is None else proposed.parents
+                made_of = one.shown if proposed.parents is None else proposed.parents
                 parents = tuple(entry.candidate.id for entry in made_of)
                 text = proposed.text
                 parsed = text if isinstance(text, Refusal) else problem.parse(text)
@@ -221,9 +219,9 @@ class Algorithm:
         # One reply may hold several solutions.
         return Asked(tuple(candidates), tuple(rejected), tuple(dict.fromkeys(calls)))
 
-    async def _group(self, brief: Brief) -> tuple[Feedback, tuple[Proposed, ...]]:
-        feedback = await self.reflect(brief)
-        return feedback, await self.propose(replace(brief, feedback=feedback))
+    async def _group(self, ctx: StepContext) -> tuple[Feedback, tuple[Proposed, ...]]:
+        feedback = await self.reflect(ctx)
+        return feedback, await self.propose(replace(ctx, feedback=feedback))
 
 
 def method(make: Callable[Options, Algorithm]) -> Callable[Options, Algorithm]:

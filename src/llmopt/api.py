@@ -135,8 +135,6 @@ async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
         )
         stack.enter_context(booked(store, name, traffic))
         optimizer, scorer, judge = models.wrapped(store, name, traffic, stack)
-        if models.embedder:
-            algorithm = algorithm.bound(models.embedder)
         listen = chosen.progress if callable(chosen.progress) else silent
         shared: dict[str, Any] = {
             "problem": judged(problem, judge),
@@ -161,6 +159,7 @@ async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
             ),
             validate_every=chosen.validate_every,
             evidence=Evidence(chosen.level, plain),
+            embedder=models.embedder,
             further=Sampled(control, shared, listen) if control else None,
             listen=listen,
         )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from llmopt.algorithm import Algorithm
     from llmopt.evidence.result import Result
-    from llmopt.part import Measure, Rate
+    from llmopt.part import Measure, Rate, StepContext
     from llmopt.problem import Problem
     from llmopt.search.progress import Progress
     from llmopt.trajectory import Trajectory
@@ -55,7 +55,7 @@ def plain_controls(problem: Problem, names: Sequence[str]) -> tuple[tuple[str, s
     Raises:
         ConfigError: No problem has a control of that name.
     """
-    own = problem.controls if isinstance(problem, Controlled) else {}
+    own = problem.controls() if isinstance(problem, Controlled) else {}
     known = sorted({*get_args(Control), *own})
     for name in names:
         if name not in known:
@@ -106,16 +106,17 @@ class Within:
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return the evaluations of the first candidates, and empty ones of the others."""
-        fit = min(self.left(trajectory), len(candidates)) if trajectory.steps else len(candidates)
+        left = self.left(ctx.trajectory) if ctx.trajectory.steps else len(candidates)
+        fit = min(left, len(candidates))
         found: tuple[Evaluation, ...] = ()
         if fit:
-            found = await self.rate(candidates[:fit], items, trajectory, measure)
+            found = await self.rate(ctx, candidates[:fit], items, measure)
         return (*found, *[Evaluation((), len(items))] * (len(candidates) - fit))
 
     def left(self, trajectory: Trajectory) -> int:

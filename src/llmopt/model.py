@@ -7,7 +7,7 @@ a model, so a cache, retries, limits and meters are added by wrapping, never by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from llmopt.types import Call, Reply
@@ -48,7 +48,6 @@ def attempt_seconds(traits: Traits) -> float:
     return (traits.deadline or DEADLINE) / 2
 
 
-@runtime_checkable
 class Model(Protocol):
     """A language model, or a ring around one.
 

@@ -1,13 +1,14 @@
 """The kinds of parts an algorithm is made of, and what a part is given and gives.
 
-Every kind has one signature, so no part asks who holds it and nobody asks which part it holds.
+Every kind has one signature, and every part is given the same context (:class:`StepContext`), so no
+part asks who holds it and nobody asks which part it holds.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -25,16 +26,46 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Group:
+    """What one proposal is about: the solution that it edits, and those that it shows.
+
+    Attributes:
+        base: The solution that an editing method edits; None: the first survivor.
+        shown: The past solutions that the meta-prompt shows, in their order.
+    """
+
+    base: Entry | None = None
+    shown: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a solution.
+
+    Attributes:
+        text: What is wrong, in words.
+        line: Number of the numbered line of the solution that is to be rewritten; 0: one that is
+            missing; None: no line is named.
+    """
+
+    text: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
 class Feedback:
-    """What a reflection says about the parents.
+    """What a reflection says about a group.
 
     Attributes:
         exemplars: Training items to show.
-        failing: Whether they were chosen because the parents fail on them.
-        text: What is wrong with the parents, or a summary of the past, in words; may be empty.
+        failing: Whether they were chosen because the solutions fail on them.
+        text: What is wrong, or a summary of the past, in words; may be empty. Where there are
+            findings, it says all of them, for a proposal that does not tell them apart.
         calls: Keys of the optimizer calls that the reflection made.
         summary: A solution written out of the past, with what it got itself, to be shown in
-            place of the parents.
+            place of those that were selected.
+        findings: What is wrong, one by one; each may lead to solutions of its own.
+        reason: Why nothing was found, as a short phrase that can be counted; may be empty.
     """
 
     exemplars: tuple[Item, ...] = ()
@@ -42,24 +73,31 @@ class Feedback:
     text: str = ""
     calls: tuple[str, ...] = ()
     summary: Entry | None = None
+    findings: tuple[Finding, ...] = ()
+    reason: str = ""
 
 
-@dataclass(frozen=True)
-class Brief:
-    """Everything a reflection or a proposal may know.
+@dataclass(frozen=True, kw_only=True)
+class StepContext:
+    """What the parts are given in a step. It grows from part to part.
+
+    `survivors` are known after `keep`; `group`, `base` and `shown` after `select`, when each group
+    goes on with a context of its own; `feedback` after `reflect`.
 
     Attributes:
         problem: What is optimized.
         trajectory: Everything tried so far.
         model: The optimizer LLM.
-        parents: The past solutions of this group, in the order in which they are shown.
-        step: Number of the step, 1 for the first after the starting solutions.
+        step: Number of the step, 1 for the first after the starting solutions, which are step 0.
         steps: Number of steps planned, for schedules.
         seed: Seed of the run.
-        group: Number of the group of parents within the step.
-        current: Who survives, best first: what an editing method goes on from.
         scorer: The scorer LLM, for parts that look at what it answers (to calls that the run
             has paid for already its answers are free); None where the problem has none.
+        embedder: The embedding model, where a part named one (:class:`Embedding`).
+        survivors: Who survives, best first.
+        group: Number of the group within the step; None before there are groups.
+        base: The solution of the group that an editing method edits; None if nothing has a score.
+        shown: The past solutions of the group, in the order in which they are shown.
         feedback: What the reflection said.
         description: The problem's own words as a method has changed them; None: as they are.
     """
@@ -67,26 +105,37 @@ class Brief:
     problem: Problem
     trajectory: Trajectory
     model: Model
-    parents: tuple[Entry, ...]
     step: int
     steps: int
     seed: int
-    group: int = 0
-    current: tuple[Entry, ...] = ()
     scorer: Model | None = None
+    embedder: Model | None = None
+    survivors: tuple[Entry, ...] = ()
+    group: int | None = None
+    base: Entry | None = None
+    shown: tuple[Entry, ...] = ()
     feedback: Feedback = field(default_factory=Feedback)
     description: Description | None = None
 
+    def grouped(self, groups: Iterable[Group]) -> tuple[StepContext, ...]:
+        """Return the context of each group."""
+        first = self.survivors[0] if self.survivors else None
+        return tuple(
+            replace(self, group=number, base=group.base or first, shown=tuple(group.shown))
+            for number, group in enumerate(groups)
+        )
+
     def rng(self, purpose: str) -> np.random.RandomState:
-        """Return the generator of this run, step, group and purpose."""
-        return generator(self.seed, self.step, f"{self.group} {purpose}")
+        """Return the generator of this run, step, group (if there is one) and purpose."""
+        named = purpose if self.group is None else f"{self.group} {purpose}"
+        return generator(self.seed, self.step, named)
 
     def sample(self, draw: int) -> int:
         """Return the number of a draw: different in every run, step, group and draw.
 
         Without the step, a step that found nothing new would ask the same question again
-        and get the stored reply for ever; without the group, two groups with equal parents
-        would lose their second draw to the cache.
+        and get the stored reply for ever; without the group, two equal groups would lose their
+        second draw to the cache.
         """
         return int(digest(f"{self.seed} {self.step} {self.group} {draw}")[:12], 16)
 
@@ -100,7 +149,8 @@ class Proposed:
         reply: The whole reply it stood in.
         call: Key of the call; empty where no LLM was asked.
         further: Keys of other calls that it took, beside `call`.
-        parents: The past solutions it was made of, if not of all that were shown.
+        parents: The past solutions it was made of, if not of all that were shown; what was edited
+            is the last of them.
     """
 
     text: str | Refusal
@@ -113,35 +163,24 @@ class Proposed:
 class Keep(Protocol):
     """Who survives: the solutions that the search goes on from."""
 
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+    def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return the survivors, best first; none only if no entry has a score."""
         ...
 
 
 class Select(Protocol):
-    """Which past solutions to show: groups of parents, each in its order of showing."""
+    """Which past solutions are edited and shown, in groups."""
 
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
-        """Return at least one group; a group is empty only if no entry has a score.
-
-        Args:
-            trajectory: Everything tried so far.
-            current: Who survives, best first.
-            rng: Of this run and step.
-        """
+    async def __call__(self, ctx: StepContext) -> Sequence[Group]:
+        """Return at least one group; a group is empty only if no entry has a score."""
         ...
 
 
 class Reflect(Protocol):
-    """What to say about the parents."""
+    """What to say about a group."""
 
-    async def __call__(self, brief: Brief) -> Feedback:
-        """Return the feedback on a group of parents."""
+    async def __call__(self, ctx: StepContext) -> Feedback:
+        """Return the feedback on a group."""
         ...
 
 
@@ -156,7 +195,7 @@ class Propose(Protocol):
         """
         ...
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return what was proposed, in the order of the draws."""
         ...
 
@@ -176,25 +215,19 @@ class Particular(Protocol):
 
 @runtime_checkable
 class Unaided(Protocol):
-    """A `propose` part that asks no language model, if `unaided` is true."""
+    """A `propose` part that asks no language model, if `unaided` says so."""
 
-    @property
     def unaided(self) -> bool:
-        """Whether the part does without the optimizer LLM."""
+        """Return whether the part does without the optimizer LLM."""
         ...
 
 
 @runtime_checkable
 class Embedding(Protocol):
-    """A part that may compare texts by the vectors of an embedding model, which it is handed."""
+    """A part that may compare texts by the vectors of an embedding model: `ctx.embedder`."""
 
-    @property
     def embedder(self) -> str:
-        """The name of the embedding model; empty: the part needs none."""
-        ...
-
-    def bound(self, model: Model) -> Self:
-        """Return the same part with its embedding model."""
+        """Return the name of the embedding model; empty: the part needs none."""
         ...
 
 
@@ -265,12 +298,19 @@ class Rate(Protocol):
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
-        """Return one evaluation per candidate, measured through `measure`."""
+        """Return one evaluation per candidate, measured through `measure`.
+
+        Args:
+            ctx: Of the step; the starting solutions are measured in step 0.
+            candidates: What was proposed.
+            items: What a full evaluation is of.
+            measure: Measures.
+        """
         ...
 
 

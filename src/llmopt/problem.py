@@ -1,9 +1,14 @@
-"""What is optimized, as the rest of the house sees it."""
+"""What is optimized, as the rest of the house sees it.
+
+What a problem can do beside that is a protocol of methods alone, so ``isinstance`` looks for their
+names and never computes anything.
+"""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard, runtime_checkable
 
 from llmopt.presentation import Presentation
 
@@ -79,7 +84,6 @@ class Refusal:
     reason: str
 
 
-@runtime_checkable
 class Problem(Protocol):
     """Anything whose solutions are text and can be scored.
 
@@ -144,13 +148,21 @@ class Problem(Protocol):
         ...
 
 
+def is_problem(found: object) -> TypeGuard[Problem]:
+    """Whether something has the methods of a :class:`Problem`; nothing of it is computed."""
+    is_class = isinstance(found, type)  # it makes problems
+    return not is_class and all(callable(getattr(found, name, None)) for name in _METHODS)
+
+
+_METHODS = tuple(name for name, member in vars(Problem).items() if inspect.isfunction(member))
+
+
 @runtime_checkable
 class Controlled(Protocol):
     """A problem that has plain controls: solutions that nobody had to search for."""
 
-    @property
     def controls(self) -> Mapping[str, str]:
-        """The plain controls by name, as canonical texts."""
+        """Return the plain controls by name, as canonical texts."""
         ...
 
 
@@ -171,14 +183,12 @@ class Demanding(Protocol):
 class Judged(Protocol):
     """A problem that can have its answers judged by a language model."""
 
-    @property
-    def judge(self) -> object:
-        """The judge LLM, by name or as a model; None where nothing is judged by one."""
+    def judged_by(self) -> object:
+        """Return the judge LLM, by name or as a model; None where nothing is judged by one."""
         ...
 
-    @property
     def calls_each(self) -> int:
-        """How many calls to all models together one evaluation takes; 1 or more."""
+        """Return how many calls to all models together one evaluation takes; 1 or more."""
         ...
 
     def bound(self, judge: Model) -> Problem:
@@ -208,14 +218,12 @@ class Drawn(Protocol):
 class Vectors(Drawn, Protocol):
     """A problem whose solutions are points with as many coordinates as there are bounds."""
 
-    @property
     def bounds(self) -> tuple[tuple[float, float], ...]:
-        """Low and high of each dimension, where methods draw; the optimum lies inside."""
+        """Return low and high of each dimension, where methods draw; the optimum lies inside."""
         ...
 
-    @property
     def spacing(self) -> float:
-        """The grid step of coordinates: 1.0 for whole numbers; above 0."""
+        """Return the grid step of coordinates: 1.0 for whole numbers; above 0."""
         ...
 
     def encode(self, point: Sequence[float]) -> str:
@@ -240,9 +248,8 @@ class Neighbourly(Drawn, Protocol):
 class Known(Protocol):
     """A problem whose best score may be known."""
 
-    @property
     def optimum(self) -> float | None:
-        """The best score there can be, as it is inside (higher is better), or None."""
+        """Return the best score there can be, as it is inside (higher is better), or None."""
         ...
 
 
@@ -260,7 +267,7 @@ def presented(problem: Problem) -> Presentation:
 
 def optimum_of(problem: Problem) -> float | None:
     """Return the best score that a problem can give, where that is known."""
-    return problem.optimum if isinstance(problem, Known) else None
+    return problem.optimum() if isinstance(problem, Known) else None
 
 
 def check_scorer(problem: Problem, scorer: Model | None) -> None:
@@ -275,7 +282,7 @@ def check_scorer(problem: Problem, scorer: Model | None) -> None:
 
 def judge_of(problem: Problem) -> object:
     """Return a problem's judge LLM, by name or as a model, or None."""
-    return problem.judge if isinstance(problem, Judged) else None
+    return problem.judged_by() if isinstance(problem, Judged) else None
 
 
 def judged(problem: Problem, judge: Model | None) -> Problem:
@@ -285,4 +292,4 @@ def judged(problem: Problem, judge: Model | None) -> Problem:
 
 def calls_each(problem: Problem) -> int:
     """Return how many calls to all models together one evaluation of a problem takes."""
-    return problem.calls_each if isinstance(problem, Judged) else 1
+    return problem.calls_each() if isinstance(problem, Judged) else 1

@@ -243,7 +243,7 @@ async def test_a5_dev_does_not_fall(tmp_path: Path) -> None:
     run, result, history = await search(tmp_path, world)
     assert scores(history) == [[0.5], [0.3, 0.4]]
     assert [found.accepted for found in history] == [True, False]
-    assert run.algorithm.keep(run.trajectory) == (history[0].best,)
+    assert run.algorithm.keep(scripted.context(run.trajectory)) == (history[0].best,)
     assert blocked(run.trajectory, history[0].best) == {1}
     assert run.rejected == {"no step to blame that is not blocked": 1}
     assert len(world.asked("<EXPECTED>")) == 2 * 5, "diagnosed in both rounds"
@@ -345,7 +345,7 @@ async def test_a9_the_non_elitist_mode_still_returns_the_best_state(tmp_path: Pa
     run, result, history = await search(tmp_path, world, accept="always", candidates=1)
     assert scores(history) == [[0.6], [0.8], [0.7]]
     assert [found.accepted for found in history] == [True] * 3
-    assert run.algorithm.keep(run.trajectory)[0].score == 0.7
+    assert run.algorithm.keep(scripted.context(run.trajectory))[0].score == 0.7
     assert result.best.text == history[1].best.text
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.algorithm import Algorithm
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.problem import Problem, SplitName
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.trajectory import Entry
     from llmopt.types import Call
 
 FAMILIES = ("chat", "brackets", "continuation")
@@ -93,8 +93,8 @@ class Peek:
 
     split: SplitName
 
-    async def __call__(self, brief: Brief) -> Feedback:
-        return Feedback(brief.problem.items(self.split)[:2])
+    async def __call__(self, ctx: StepContext) -> Feedback:
+        return Feedback(ctx.problem.items(self.split)[:2])
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -114,8 +114,8 @@ class Counting:
 
     calls: list[int]
 
-    async def __call__(self, brief: Brief) -> Feedback:
-        return Feedback(brief.problem.items("train")[: 1 + self.calls[0] % 7])
+    async def __call__(self, ctx: StepContext) -> Feedback:
+        return Feedback(ctx.problem.items("train")[: 1 + self.calls[0] % 7])
 
 
 async def test_who_depends_on_validation_is_caught(
@@ -134,9 +134,9 @@ async def test_who_depends_on_validation_is_caught(
         await algorithms.asks_without_validation(counting, scripted.problem(), tmp_path)
 
 
-def by_claims(trajectory: Trajectory) -> tuple[Entry, ...]:
+def by_claims(ctx: StepContext) -> tuple[Entry, ...]:
     """Keep those that were measured in full first, whatever they got."""
-    return trajectory.best(len(trajectory))
+    return ctx.trajectory.best(len(ctx.trajectory))
 
 
 async def test_who_takes_the_order_of_claims_for_that_of_worth_is_caught(tmp_path: Path) -> None:

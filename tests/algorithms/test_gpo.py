@@ -18,13 +18,13 @@ from llmopt.cli import main
 from llmopt.config.reading import read
 from llmopt.errors import ConfigError, InputError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief
 from llmopt.parts.critique import Critique, Merged, Summary, Together
 from llmopt.parts.keep import Elitist, LatestBest, NeverChosen
-from llmopt.parts.momentum import Only, Relevance
+from llmopt.parts.momentum import Relevance
 from llmopt.parts.pace import Epochs, epoch_steps
 from llmopt.parts.propose import Generate
 from llmopt.parts.reflect import Exemplars
+from llmopt.parts.select import Lineages
 from llmopt.parts.stepsize import StepSize
 from llmopt.problem import Refusal
 from llmopt.problems.tasks import entry_named
@@ -37,7 +37,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.part import Proposed
+    from llmopt.part import Proposed, StepContext
     from llmopt.types import Call
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -82,7 +82,7 @@ def test_the_defaults_are_the_paper_s_row() -> None:
 
 
 def test_options_choose_parts() -> None:
-    assert gpo(momentum="none").select == Only()
+    assert gpo(momentum="none").select == Lineages(1)
     assert gpo(current="never_chosen").keep == NeverChosen()
     assert gpo(current="best").keep == Elitist()
     said = gpo(momentum="summary", reflection="summary", batch=4).reflect
@@ -160,7 +160,7 @@ async def test_g14_the_current_prompt_is_the_last_parent_and_changes_are_counted
     assert past.words_changed(found) == 4
     grown = past.tell([Entry(found, Evaluation((Outcome("i", 1.0),), 1))])
     assert grown.led() == ((1, past.entry(Candidate(START).id)),)
-    assert gpo().keep(grown)[0].text == found.text
+    assert gpo().keep(scripted.context(grown))[0].text == found.text
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
@@ -175,15 +175,16 @@ async def test_whatever_the_order_the_current_prompt_is_the_last_parent(order: s
     assert asked.candidates[0].parents[-1] == third.candidate.id
 
 
-def brief(model: ScriptedModel) -> Brief:
+def context(model: ScriptedModel) -> StepContext:
     past = told()
-    return Brief(scripted.problem(), past, model, past.best(1), 1, 9, 0, current=past.best(1))
+    (now,) = past.best(1)
+    return scripted.context(past, model=model, steps=9, group=0, base=now, shown=(now,))
 
 
 async def limited(above: str, calls: list[Call], *replies: str) -> Proposed:
     limit = StepSize("fixed", words=2, above=above)  # type: ignore[arg-type] # one of the three
     propose = Generate(samples=1, wording="gpo", refine="edit", step_size=limit)
-    (found,) = await propose(brief(listening(calls, *replies)))
+    (found,) = await propose(context(listening(calls, *replies)))
     return found
 
 

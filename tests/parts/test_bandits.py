@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from llmopt.errors import ConfigError
 from llmopt.parts.bandits import UCB, SuccessiveRejects, selected_by, sizes
 from llmopt.parts.rate import Everything
+from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Item, Outcome
 
@@ -49,7 +50,7 @@ class Desk:
 @pytest.mark.parametrize("rate", BANDITS.values(), ids=BANDITS)
 async def test_the_best_are_found_and_measured_in_full(rate: Rate) -> None:
     desk = Desk()
-    found = await rate(CANDIDATES, ITEMS, GROWN, desk.measure)
+    found = await rate(scripted.context(GROWN), CANDIDATES, ITEMS, desk.measure)
     full = {c.text for c, e in zip(CANDIDATES, found, strict=True) if not e.partial}
     assert {"48", "54"} <= full
     assert len(full) < len(CANDIDATES)
@@ -60,7 +61,7 @@ async def test_the_best_are_found_and_measured_in_full(rate: Rate) -> None:
 
 @pytest.mark.parametrize("rate", BANDITS.values(), ids=BANDITS)
 async def test_a_partial_score_never_outranks_a_full_one(rate: Rate) -> None:
-    found = await rate(CANDIDATES, ITEMS, GROWN, Desk().measure)
+    found = await rate(scripted.context(GROWN), CANDIDATES, ITEMS, Desk().measure)
     entries = [Entry(c, e) for c, e in zip(CANDIDATES, found, strict=True)]
     ranked = sorted(entries, key=rank)
     assert [e.evaluation.partial for e in ranked] == sorted(
@@ -71,29 +72,31 @@ async def test_a_partial_score_never_outranks_a_full_one(rate: Rate) -> None:
 
 @pytest.mark.parametrize("rate", BANDITS.values(), ids=BANDITS)
 async def test_the_starts_and_the_few_are_measured_in_full(rate: Rate) -> None:
-    starts = await rate(CANDIDATES, ITEMS, Trajectory(), Desk().measure)
-    few = await rate(CANDIDATES[:2], ITEMS, GROWN, Desk().measure)
+    starts = await rate(scripted.context(Trajectory()), CANDIDATES, ITEMS, Desk().measure)
+    few = await rate(scripted.context(GROWN), CANDIDATES[:2], ITEMS, Desk().measure)
     assert not any(e.partial for e in (*starts, *few))
     desk = Desk()
-    assert await rate([], ITEMS, GROWN, desk.measure) == ()
+    assert await rate(scripted.context(GROWN), [], ITEMS, desk.measure) == ()
     assert not desk.jobs
 
 
 @pytest.mark.parametrize("rate", BANDITS.values(), ids=BANDITS)
 async def test_measuring_follows_from_the_trajectory_alone(rate: Rate) -> None:
     first, again, later = Desk(), Desk(), Desk()
-    assert await rate(CANDIDATES, ITEMS, GROWN, first.measure) == await rate(
-        CANDIDATES, ITEMS, GROWN, again.measure
+    assert await rate(scripted.context(GROWN), CANDIDATES, ITEMS, first.measure) == await rate(
+        scripted.context(GROWN), CANDIDATES, ITEMS, again.measure
     )
     assert first.jobs == again.jobs
-    await rate(CANDIDATES, ITEMS, GROWN.tell([]), later.measure)
+    await rate(scripted.context(GROWN.tell([])), CANDIDATES, ITEMS, later.measure)
     assert later.jobs[0] != first.jobs[0], "another step begins at another item"
 
 
 @pytest.mark.parametrize("rate", BANDITS.values(), ids=BANDITS)
 async def test_outcomes_stand_in_the_order_of_the_items(rate: Rate) -> None:
     place = {item.id: at for at, item in enumerate(ITEMS)}
-    for evaluation in await rate(CANDIDATES, ITEMS, GROWN.tell([]), Desk().measure):
+    for evaluation in await rate(
+        scripted.context(GROWN.tell([])), CANDIDATES, ITEMS, Desk().measure
+    ):
         assert evaluation.planned == len(ITEMS)
         places = [place[o.item] for o in evaluation.outcomes]
         assert places == sorted(places)
@@ -101,14 +104,14 @@ async def test_outcomes_stand_in_the_order_of_the_items(rate: Rate) -> None:
 
 @pytest.mark.parametrize("rate", BANDITS.values(), ids=BANDITS)
 async def test_who_cannot_be_measured_is_not_left(rate: Rate) -> None:
-    found = await rate(CANDIDATES, ITEMS, GROWN, Desk(frozenset({"54"})).measure)
+    found = await rate(scripted.context(GROWN), CANDIDATES, ITEMS, Desk(frozenset({"54"})).measure)
     assert found[4].score is None
     assert len(found[4].outcomes) < len(ITEMS)
 
 
 async def test_the_first_look_of_ucb_is_at_everybody_on_the_same_items() -> None:
     desk = Desk()
-    await UCB(2, 200, 3, 5)(CANDIDATES, ITEMS, GROWN, desk.measure)
+    await UCB(2, 200, 3, 5)(scripted.context(GROWN), CANDIDATES, ITEMS, desk.measure)
     first = desk.jobs[: 5 * len(CANDIDATES)]
     assert first == [(c.text, str(item)) for c in CANDIDATES for item in range(5, 10)]
 
@@ -118,28 +121,34 @@ async def test_the_first_look_of_ucb_takes_at_most_half_of_the_budget(
     budget: int, each: int
 ) -> None:
     desk = Desk()
-    await UCB(2, budget, 3, 5)(CANDIDATES, ITEMS, GROWN, desk.measure)
+    await UCB(2, budget, 3, 5)(scripted.context(GROWN), CANDIDATES, ITEMS, desk.measure)
     first, *_ = [at for at, (text, _) in enumerate(desk.jobs) if text == CANDIDATES[1].text]
     assert first == each
 
 
 async def test_no_round_begins_when_the_budget_is_spent() -> None:
     desk = Desk()
-    await UCB(2, 1, 3, 5)(CANDIDATES, ITEMS, GROWN, desk.measure)
+    await UCB(2, 1, 3, 5)(scripted.context(GROWN), CANDIDATES, ITEMS, desk.measure)
     assert desk.batches == 2
 
 
 async def test_the_rounds_of_ucb_go_to_those_who_may_be_best() -> None:
     """Without a bonus only the best means are pulled; a huge bonus pulls everybody equally."""
-    greedy = await UCB(1, 150, 2, 5, c=0)(CANDIDATES, ITEMS, GROWN, Desk().measure)
-    curious = await UCB(1, 160, 2, 5, c=1000)(CANDIDATES, ITEMS, GROWN, Desk().measure)
+    greedy = await UCB(1, 150, 2, 5, c=0)(
+        scripted.context(GROWN), CANDIDATES, ITEMS, Desk().measure
+    )
+    curious = await UCB(1, 160, 2, 5, c=1000)(
+        scripted.context(GROWN), CANDIDATES, ITEMS, Desk().measure
+    )
     assert sorted(len(e.outcomes) for e in greedy)[:5] == [5] * 5
     seen = sorted(len(e.outcomes) for e in curious)[:-1]
     assert seen[-1] - seen[0] <= 5
 
 
 async def test_successive_rejects_sees_as_many_items_as_its_formula() -> None:
-    found = await SuccessiveRejects(2, 160)(CANDIDATES, ITEMS, GROWN, Desk().measure)
+    found = await SuccessiveRejects(2, 160)(
+        scripted.context(GROWN), CANDIDATES, ITEMS, Desk().measure
+    )
     partial = sorted(len(e.outcomes) for e in found if e.partial)
     assert tuple(partial) == sizes(8, 160)[:6]
     worst = [int(CANDIDATES[i].text) for i, e in enumerate(found) if e.partial]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from llmopt.errors import ConfigError, TemplateError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief, Feedback
 from llmopt.parts.behaviour import Behave
 from llmopt.parts.demonstrating import Demonstrate
 from llmopt.parts.diagnosing import Diagnose
@@ -232,7 +231,7 @@ async def test_candidates_and_starts_are_measured_on_all_dev_items_and_no_others
         return [Outcome(item.id, 1.0) for _, item in jobs]
 
     candidates = [Candidate("a"), Candidate("b")]
-    found = await OnDev()(candidates, items, Trajectory(), measure)
+    found = await OnDev()(scripted.context(), candidates, items, measure)
     assert asked == [(candidate, item) for candidate in candidates for item in dev]
     assert [(e.measured, e.partial, e.score) for e in found] == [(len(dev), False, 1.0)] * 2
 
@@ -256,12 +255,16 @@ def past(*rounds: list[Entry]) -> Trajectory:
 FIRST = entry(1, 0.5, "a", "b", "c")
 
 
+def kept(keep: Accepted, told: Trajectory) -> tuple[Entry, ...]:
+    return keep(scripted.context(told))
+
+
 def test_before_the_first_steps_the_best_start_is_current() -> None:
-    assert [e.text for e in Accepted()(past())] == ["Go."]
+    assert [e.text for e in kept(Accepted(), past())] == ["Go."]
 
 
 def test_the_first_steps_are_current_even_if_a_start_is_better() -> None:
-    assert Accepted()(past([FIRST])) == (FIRST,)
+    assert kept(Accepted(), past([FIRST])) == (FIRST,)
 
 
 @pytest.mark.parametrize(
@@ -280,14 +283,14 @@ def test_a_rewriting_is_accepted_by_its_score_on_dev(
     new = entry(2, score, "a", "x", "c", parent=FIRST)
     keep = Accepted(accept)
     told = past([FIRST], [new])
-    assert keep(told) == ((new if taken else FIRST),)
+    assert kept(keep, told) == ((new if taken else FIRST),)
     assert [found.accepted for found in keep.rounds(told)] == [True, taken]
     assert [found.blamed for found in keep.rounds(told)] == [None, 2]
 
 
 def test_of_equal_candidates_the_first_proposed_is_taken() -> None:
     first, second = entry(2, 0.7, "x", "b", "c"), entry(2, 0.7, "y", "b", "c")
-    assert Accepted()(past([FIRST], [first, second])) == (first,)
+    assert kept(Accepted(), past([FIRST], [first, second])) == (first,)
 
 
 def test_a_partial_score_is_never_accepted_over_a_full_one() -> None:
@@ -295,7 +298,7 @@ def test_a_partial_score_is_never_accepted_over_a_full_one() -> None:
         Candidate("1. x\n2. b\n3. c", 2),
         Evaluation((Outcome("i", 1.0), Outcome("j", None, reason="lost")), 2),
     )
-    assert Accepted()(past([FIRST], [partial])) == (FIRST,)
+    assert kept(Accepted(), past([FIRST], [partial])) == (FIRST,)
 
 
 def test_rewritings_that_were_not_accepted_block_their_step_until_one_is() -> None:
@@ -307,7 +310,7 @@ def test_rewritings_that_were_not_accepted_block_their_step_until_one_is() -> No
     told = past([FIRST], worse, [], missing)  # the third step measured nothing
     assert blocked(told, FIRST) == {2, 0}
     told = told.tell([better])
-    assert blocked(told, Accepted()(told)[0]) == frozenset()
+    assert blocked(told, kept(Accepted(), told)[0]) == frozenset()
 
 
 # -- what is refused before anything is paid -----------------------------------------------------
@@ -387,13 +390,13 @@ async def test_where_no_step_is_named_the_reason_is_recorded() -> None:
     """With a reflection of another kind, for example."""
     problem, model = scripted.stepwise(), scripted.model()
     told = past([FIRST])
-    brief = Brief(problem, told, model, (FIRST,), 2, 4, 0, current=(FIRST,), feedback=Feedback())
-    (said,) = await Behave()(brief)
+    ctx = scripted.context(told, problem=problem, model=model, base=FIRST, group=0)
+    (said,) = await Behave()(ctx)
     assert said.text == Refusal("no step was named")
     assert model.calls == 0
 
 
 async def test_without_a_scorer_llm_nothing_is_diagnosed() -> None:
-    brief = Brief(scripted.stepwise(), past([FIRST]), scripted.model(), (), 2, 4, 0, 0, (FIRST,))
-    found: Any = await Diagnose()(brief)
-    assert (found.number, found.reason, found.calls) == (None, "no scorer LLM to look at", ())
+    known = {"problem": scripted.stepwise(), "base": FIRST, "group": 0}
+    found = await Diagnose()(scripted.context(past([FIRST]), **known))
+    assert (found.findings, found.reason, found.calls) == ((), "no scorer LLM to look at", ())

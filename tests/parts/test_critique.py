@@ -9,7 +9,7 @@ import pytest
 
 from llmopt.errors import ConfigError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief, Feedback
+from llmopt.part import Feedback
 from llmopt.parts.critique import Critique, Merged, Summary, Together
 from llmopt.parts.momentum import Importance, Recency, Relevance
 from llmopt.parts.reflect import Exemplars, Nothing
@@ -19,6 +19,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from llmopt.model import Model
+    from llmopt.part import StepContext
     from llmopt.problems.prompting import PromptProblem
     from llmopt.types import Call
 
@@ -39,16 +40,26 @@ WORSE = entry("Worse.", 8, 2, BETTER)
 PAST = Trajectory().tell([START]).tell([BETTER]).tell([WORSE])
 
 
-def brief(
+def context(
     model: Model,
     current: Entry = WORSE,
     trajectory: Trajectory = PAST,
     problem: PromptProblem = PROBLEM,
     scorer: Model | None = None,
-) -> Brief:
-    step = trajectory.steps
-    return Brief(
-        problem, trajectory, model, (current,), step, 9, 5, current=(current,), scorer=scorer
+    *,
+    embedder: Model | None = None,
+) -> StepContext:
+    return scripted.context(
+        trajectory,
+        problem=problem,
+        model=model,
+        scorer=scorer,
+        embedder=embedder,
+        steps=9,
+        seed=5,
+        group=0,
+        base=current,
+        shown=(current,),
     )
 
 
@@ -68,7 +79,7 @@ def critic(calls: list[Call]) -> ScriptedModel:
 async def test_the_wrong_predictions_are_those_of_the_evaluation() -> None:
     """GPO, section 6: question, wrong prediction and ground truth, and the current prompt."""
     calls: list[Call] = []
-    found = await Critique(batch=24)(brief(critic(calls)))
+    found = await Critique(batch=24)(context(critic(calls)))
     assert found.text == "Fault of Worse."
     assert found.calls == (calls[0].key("scripted"),)
     assert calls[0].temperature == 0
@@ -81,12 +92,12 @@ async def test_the_wrong_predictions_are_those_of_the_evaluation() -> None:
 
 async def test_g11_nothing_is_measured_for_a_critique() -> None:
     """No scorer LLM is there, and none is missed."""
-    assert (await Critique()(brief(critic([])))).text
+    assert (await Critique()(context(critic([])))).text
 
 
 async def test_g5_one_critique_costs_one_call() -> None:
     calls: list[Call] = []
-    await Critique()(brief(critic(calls)))
+    await Critique()(context(critic(calls)))
     assert len(calls) == 1
 
 
@@ -95,7 +106,7 @@ async def test_an_epoch_looks_at_every_item_once() -> None:
     start, past = entry("All wrong.", 0), Trajectory()
     for _ in range(6):
         past = past.tell([])
-        await Critique(batch=8)(brief(critic(calls), start, past))
+        await Critique(batch=8)(context(critic(calls), start, past))
     seen = [re.findall(r"Question: (.*)", call.text) for call in calls]
     whole = sorted(item.input for item in PROBLEM.items("train"))
     assert [len(batch) for batch in seen] == [8] * 6
@@ -106,7 +117,7 @@ async def test_an_epoch_looks_at_every_item_once() -> None:
 
 async def test_who_is_right_on_the_batch_is_not_criticized() -> None:
     calls: list[Call] = []
-    assert await Critique()(brief(critic(calls), entry("Perfect.", 24))) == Feedback()
+    assert await Critique()(context(critic(calls), entry("Perfect.", 24))) == Feedback()
     assert not calls
 
 
@@ -115,7 +126,7 @@ async def test_what_could_not_be_read_is_said_to_be_so() -> None:
     items = PROBLEM.items("train")
     blank = tuple(Outcome(item.id, 0.0, None) for item in items)
     silent = Entry(Candidate("Silent."), Evaluation(blank, len(items)))
-    await Critique()(brief(critic(calls), silent))
+    await Critique()(context(critic(calls), silent))
     assert "Wrong prediction: (no answer could be read)" in calls[0].text
 
 
@@ -123,11 +134,11 @@ async def test_an_unmeasured_item_is_no_wrong_prediction() -> None:
     items = PROBLEM.items("train")
     lost = tuple(Outcome(item.id, None, reason="lost") for item in items[1:])
     part = Entry(Candidate("Part."), Evaluation((Outcome(items[0].id, 1.0, "yes"), *lost), 24))
-    assert await Critique(batch=24)(brief(critic([]), part)) == Feedback()
+    assert await Critique(batch=24)(context(critic([]), part)) == Feedback()
 
 
 async def test_a_reply_without_marks_is_taken_whole() -> None:
-    found = await Critique()(brief(ScriptedModel(lambda _: " It is vague. ")))
+    found = await Critique()(context(ScriptedModel(lambda _: " It is vague. ")))
     assert found.text == "It is vague."
 
 
@@ -145,7 +156,7 @@ async def test_critiques_of_the_past_are_told_as_the_memory_says(
     memory: Recency, told: list[str]
 ) -> None:
     """Importance is the score gained afterwards, from the start on (G7)."""
-    found = await Critique(memory=memory)(brief(critic([])))
+    found = await Critique(memory=memory)(context(critic([])))
     assert found.text == "\n\n".join(f"Fault of {text}" for text in told)
 
 
@@ -153,11 +164,11 @@ async def test_earlier_critiques_are_asked_for_in_the_same_words() -> None:
     """So they come from the store; and the call of this step alone is this step's."""
     calls: list[Call] = []
     first = await Critique(memory=Recency(3))(
-        brief(critic(calls), START, Trajectory().tell([START]))
+        context(critic(calls), START, Trajectory().tell([START]))
     )
     known = {call.key("scripted") for call in calls}
     calls.clear()
-    later = await Critique(memory=Recency(3))(brief(critic(calls)))
+    later = await Critique(memory=Recency(3))(context(critic(calls)))
     assert known <= {call.key("scripted") for call in calls}
     assert first.calls != later.calls
     assert len(later.calls) == 1
@@ -165,7 +176,7 @@ async def test_earlier_critiques_are_asked_for_in_the_same_words() -> None:
 
 async def test_past_critiques_can_be_merged_into_one_text() -> None:
     calls: list[Call] = []
-    found = await Critique(memory=Merged())(brief(critic(calls)))
+    found = await Critique(memory=Merged())(context(critic(calls)))
     merges = [call.text for call in calls if "earlier steps" in call.text]
     assert len(merges) == 2
     assert "Fault of Start." in merges[0]
@@ -186,7 +197,7 @@ async def test_g12_a_summary_has_its_own_score() -> None:
         return "<TEXT>think step by step, check twice</TEXT>"
 
     model = ScriptedModel(answer)
-    found = await Summary()(brief(model, scorer=model))
+    found = await Summary()(context(model, scorer=model))
     assert found.summary
     assert found.summary.text == "Think step by step, check twice"
     scored = [call for call in calls if call.role == "scorer"]
@@ -201,37 +212,36 @@ async def test_g12_a_summary_has_its_own_score() -> None:
 
 
 async def test_the_first_summary_is_the_start() -> None:
-    found = await Summary()(brief(critic([]), START, Trajectory().tell([START])))
+    found = await Summary()(context(critic([]), START, Trajectory().tell([START])))
     assert found == Feedback(summary=START)
 
 
 async def test_a_summary_that_is_no_solution_leaves_the_one_before() -> None:
-    found = await Summary()(brief(ScriptedModel(lambda _: "<TEXT> </TEXT>")))
+    found = await Summary()(context(ScriptedModel(lambda _: "<TEXT> </TEXT>")))
     assert found.summary == START
     assert len(found.calls) == 1
 
 
 async def test_a_summary_that_was_tried_is_not_measured_again() -> None:
-    found = await Summary()(brief(ScriptedModel(lambda _: "<TEXT>Better.</TEXT>")))
+    found = await Summary()(context(ScriptedModel(lambda _: "<TEXT>Better.</TEXT>")))
     assert found.summary == BETTER
 
 
 async def test_reflections_together_say_everything() -> None:
     both = Together((Nothing(), Exemplars(2, "constant"), Critique(), Critique(batch=24)))
-    found = await both(brief(critic([])))
+    found = await both(context(critic([])))
     assert len(found.exemplars) == 2
     assert found.text == "Fault of Worse.\n\nFault of Worse."
     assert len(found.calls) == 2
 
 
-def test_an_embedding_model_is_handed_on() -> None:
+async def test_an_embedding_model_is_named_and_asked() -> None:
     part = Together((Nothing(), Critique(memory=Relevance(similarity="openai/e"))))
-    assert part.embedder == "openai/e"
-    bound = part.bound(ScriptedModel(lambda _: "[1]")).parts[1]
-    assert isinstance(bound, Critique)
-    assert isinstance(bound.memory, Relevance)
-    assert bound.memory.model
-    assert Critique().bound(ScriptedModel(lambda _: "[1]")) == Critique()
+    assert part.embedder() == "openai/e"
+    assert Together((Nothing(), Critique())).embedder() == ""
+    embedder = ScriptedModel(lambda _: "[1]")
+    assert (await part(context(critic([]), embedder=embedder))).text
+    assert embedder.calls > 0
 
 
 async def test_a_model_without_chats_is_asked_with_an_open_end() -> None:
@@ -244,7 +254,7 @@ async def test_a_model_without_chats_is_asked_with_an_open_end() -> None:
         return " Too short."
 
     model = ScriptedModel(answer, traits=Traits(completion=True, family="continuation"))
-    found = await Critique()(brief(model))
+    found = await Critique()(context(model))
     assert found.text == "Too short."
     assert (calls[0].prompt or "").endswith("<TEXT>")
     assert calls[0].stop == ("</TEXT>",)
@@ -258,6 +268,6 @@ def test_impossible_options_are_refused() -> None:
 
 
 async def test_where_nobody_survives_nothing_is_said() -> None:
-    empty = Brief(PROBLEM, Trajectory().tell([]), critic([]), (), 1, 9, 5)
+    empty = scripted.context(problem=PROBLEM, model=critic([]), group=0)
     assert await Critique()(empty) == Feedback()
     assert await Summary()(empty) == Feedback()

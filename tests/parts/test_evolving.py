@@ -12,7 +12,6 @@ from llmopt.algorithms import ALGORITHMS
 from llmopt.errors import ConfigError, InputError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief
 from llmopt.parts.evolving import Generations, NextMean
 from llmopt.problem import Refusal
 from llmopt.testing import scripted
@@ -50,10 +49,18 @@ async def proposed(
         calls.append(call)
         return answer(call)
 
-    (shown,) = await Generations()(trajectory, (), np.random.RandomState(0))
+    (group,) = await Generations()(scripted.context(trajectory))
     problem = scripted.numbers(dimensions)
-    brief = Brief(problem, trajectory, ScriptedModel(listen), shown, trajectory.steps, 9, 1)
-    return await part(brief), calls
+    ctx = scripted.context(
+        trajectory,
+        problem=problem,
+        model=ScriptedModel(listen),
+        shown=group.shown,
+        steps=9,
+        seed=1,
+        group=0,
+    )
+    return await part(ctx), calls
 
 
 async def test_the_best_of_the_last_steps_are_shown_from_the_worst_to_the_best() -> None:
@@ -65,17 +72,17 @@ async def test_the_best_of_the_last_steps_are_shown_from_the_worst_to_the_best()
         (1, 9, ["7", "6"]),
         (9, 1, ["4", "6", "1"]),
     ):
-        (group,) = await Generations(steps, members)(told, (), np.random.RandomState(0))
-        assert [e.text for e in group] == expected
+        (group,) = await Generations(steps, members)(scripted.context(told))
+        assert [e.text for e in group.shown] == expected
 
 
 async def test_with_many_in_each_step_no_step_is_cut_off() -> None:
     told = Trajectory()
     for step in range(6):
         told = told.tell([entry(f"{step} {n}", float(n), step) for n in range(100)])
-    (group,) = await Generations(5, 3)(told, (), np.random.RandomState(0))
-    assert sorted({e.candidate.step for e in group}) == [1, 2, 3, 4, 5]
-    assert min(e.score for e in group) == 97
+    (group,) = await Generations(5, 3)(scripted.context(told))
+    assert sorted({e.candidate.step for e in group.shown}) == [1, 2, 3, 4, 5]
+    assert min(e.score for e in group.shown) == 97
 
 
 @pytest.mark.parametrize("family", ["chat", "brackets", "continuation"])

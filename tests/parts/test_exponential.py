@@ -12,7 +12,6 @@ import pytest
 
 from llmopt.errors import ConfigError, TemplateError, UnknownNameError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief
 from llmopt.parts.exponential import REQUEST, ExponentialWeights, Round, Told
 from llmopt.parts.propose import Generate
 from llmopt.testing import scripted
@@ -22,6 +21,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.part import StepContext
     from llmopt.types import Call
 
 TASK = scripted.problem().description.task
@@ -41,16 +41,30 @@ def reworder(call: Call) -> str:
     return f"<INS>Proposal {number}.</INS>"
 
 
-def brief(past: Trajectory, model: ScriptedModel, seed: int = 0, shown: int = 3) -> Brief:
+def context(
+    past: Trajectory,
+    model: ScriptedModel,
+    seed: int = 0,
+    shown: int = 3,
+    embedder: ScriptedModel | None = None,
+) -> StepContext:
     parents = tuple(reversed(past.best(shown)))
-    return Brief(scripted.problem(), past, model, parents, past.steps, 50, seed)
+    return scripted.context(
+        past, model=model, embedder=embedder, shown=parents, steps=50, seed=seed, group=0
+    )
 
 
 def part(**options: Any) -> ExponentialWeights:
     return ExponentialWeights(Generate(1, "chat", "expo"), **options)
 
 
-def played(propose: ExponentialWeights, good: str, steps: int, seed: int = 0) -> list[bool]:
+def played(
+    propose: ExponentialWeights,
+    good: str,
+    steps: int,
+    seed: int = 0,
+    embedder: ScriptedModel | None = None,
+) -> list[bool]:
     """Play rounds in which those bring more whose meta-prompt holds a text; say which did."""
     past = Trajectory().tell([entry("start", 0.0), entry("other", 1.0)])
     found = []
@@ -62,7 +76,7 @@ def played(propose: ExponentialWeights, good: str, steps: int, seed: int = 0) ->
                 sent.append(call.text)
             return reworder(call)
 
-        asyncio.run(propose(brief(past, ScriptedModel(answer), seed)))
+        asyncio.run(propose(context(past, ScriptedModel(answer), seed, embedder=embedder)))
         found.append(good in sent[0])
         past = past.tell([entry(f"c{step}", 0.9 if found[-1] else 0.1, step)])
     return found
@@ -93,7 +107,7 @@ def test_the_same_trajectory_gives_the_same_draw_and_wordings_are_asked_for_in_t
             asked.append(call)
             return reworder(call)
 
-        found.append(asyncio.run(part()(brief(grown, ScriptedModel(answer)))))
+        found.append(asyncio.run(part()(context(grown, ScriptedModel(answer)))))
         calls.append([call.key("m") for call in asked])
     assert found[0] == found[1]
     assert calls[0] == calls[1]
@@ -104,7 +118,7 @@ def test_the_same_trajectory_gives_the_same_draw_and_wordings_are_asked_for_in_t
 def test_the_calls_for_wordings_are_named_once() -> None:
     past = Trajectory().tell([entry("start", 0.2)])
     propose = ExponentialWeights(Generate(3, "chat", "expo"), wordings=3)
-    first, *others = asyncio.run(propose(brief(past, ScriptedModel(reworder))))
+    first, *others = asyncio.run(propose(context(past, ScriptedModel(reworder))))
     assert len(first.further) == 4
     assert not any(proposed.further for proposed in others)
 
@@ -123,7 +137,7 @@ def test_what_is_no_other_wording_is_no_arm(reply: str) -> None:
         return ""
 
     past = Trajectory().tell([entry("start", 0.2)])
-    asyncio.run(part()(brief(past, ScriptedModel(answer))))
+    asyncio.run(part()(context(past, ScriptedModel(answer))))
     assert f"Task: {TASK} " in sent[0] or f"Task: {TASK}\n" in sent[0]
     assert "long long" not in sent[0]
 
@@ -136,7 +150,7 @@ def test_one_wording_asks_for_no_others() -> None:
         return ""
 
     past = Trajectory().tell([entry("start", 0.2)])
-    asyncio.run(part(wordings=1)(brief(past, ScriptedModel(answer))))
+    asyncio.run(part(wordings=1)(context(past, ScriptedModel(answer))))
     assert len(calls) == 1
     assert FIRST in calls[0].text
 
@@ -183,7 +197,7 @@ def test_a_drawn_list_holds_the_best_last_and_is_what_the_texts_are_made_of() ->
     past, lists = grown(), set()
     for seed in range(20):
         (found,) = asyncio.run(
-            part(wordings=1, sequences=4)(brief(past, ScriptedModel(reworder), seed))
+            part(wordings=1, sequences=4)(context(past, ScriptedModel(reworder), seed))
         )
         assert found.parents is not None
         scores = [e.score for e in found.parents]
@@ -197,9 +211,9 @@ def test_a_drawn_list_holds_the_best_last_and_is_what_the_texts_are_made_of() ->
 def test_without_lists_to_choose_from_the_selected_is_shown() -> None:
     past = grown()
     for options, shown in (({"sequences": 1}, 3), ({"sequences": 5}, 20), ({"sequences": 5}, 1)):
-        given = brief(past, ScriptedModel(reworder), 3, shown)
+        given = context(past, ScriptedModel(reworder), 3, shown)
         (found,) = asyncio.run(part(wordings=1, **options)(given))
-        assert found.parents == given.parents
+        assert found.parents == given.shown
 
 
 def test_lists_like_those_that_brought_more_are_drawn_more() -> None:
@@ -212,11 +226,11 @@ def test_lists_like_those_that_brought_more_are_drawn_more() -> None:
         past = past.tell([entry(f"c{step}", score, step, seen, "best of all")])
     drawn = Counter()  # type: Counter[str]
     for seed in range(60):
-        given = brief(past, ScriptedModel(reworder), seed, 2)
+        given = context(past, ScriptedModel(reworder), seed, 2)
         alpha, omega = (
             past.entry(Candidate(t).id) for t in ("alpha " * 2 + "alpha", "omega " * 2 + "omega")
         )
-        given = replace(given, parents=(alpha if seed % 2 else omega, past.best(1)[0]))
+        given = replace(given, shown=(alpha if seed % 2 else omega, past.best(1)[0]))
         (found,) = asyncio.run(part(wordings=1, sequences=30)(given))
         assert found.parents is not None
         drawn[found.parents[0].text.split()[0]] += 1
@@ -252,7 +266,7 @@ def test_a_template_for_wordings_of_the_users_own_is_used_and_checked() -> None:
         return ""
 
     own = part(rewording="Say {{ entries[0].text }} in other words.")
-    asyncio.run(own(brief(Trajectory().tell([entry("s", 0.2)]), ScriptedModel(answer))))
+    asyncio.run(own(context(Trajectory().tell([entry("s", 0.2)]), ScriptedModel(answer))))
     assert f"Say {TASK} in other words." in sent
 
 
@@ -271,10 +285,9 @@ def test_a_similarity_of_the_users_own_may_be_anything() -> None:
 
 def test_an_embedding_model_is_named_and_handed_in() -> None:
     named = part(similarity="openai/some-embedding")
-    assert named.embedder == "openai/some-embedding"
-    assert part().embedder == ""
+    assert named.embedder() == "openai/some-embedding"
+    assert part().embedder() == ""
     model = ScriptedModel(lambda call: f"[{len(call.text)}.0, 1.0]")
-    assert played(named.bound(model), TASK, 2)
-    assert part().bound(model) == part()
+    assert played(named, TASK, 2, embedder=model)
     with pytest.raises(ConfigError, match="needs that model"):
         played(named, TASK, 2)

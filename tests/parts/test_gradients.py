@@ -12,9 +12,9 @@ from llmopt.algorithm import Algorithm
 from llmopt.errors import ConfigError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief, Feedback
+from llmopt.part import Feedback, Group
 from llmopt.parts.critique import Together
-from llmopt.parts.gradients import Gradients, Successors, TextualGradients, focus
+from llmopt.parts.gradients import Successors, TextualGradients
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Everything
@@ -26,6 +26,7 @@ from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome, digest
 
 if TYPE_CHECKING:
+    from llmopt.part import StepContext
     from llmopt.types import Call
 
 TASK = scripted.problem()
@@ -59,34 +60,45 @@ class Talker:
         return f"<INS>Say {digest(f'{call.text} {call.sample}')[:8]}.</INS>"
 
 
-def brief(talker: Talker, *parents: Entry, seed: int = 1, step: int = 2, **more: Any) -> Brief:
+def context(
+    talker: Talker, *parents: Entry, seed: int = 1, step: int = 2, **more: Any
+) -> StepContext:
     trajectory = Trajectory().tell(parents)
-    current = more.pop("current", parents[-1:])
-    return Brief(TASK, trajectory, talker.model, parents, step, 4, seed, current=current, **more)
+    base = parents[-1] if parents else None
+    return scripted.context(
+        trajectory,
+        problem=TASK,
+        model=talker.model,
+        step=step,
+        seed=seed,
+        group=0,
+        base=base,
+        shown=parents,
+        **more,
+    )
 
 
 async def test_each_group_of_errors_is_asked_about_once() -> None:
     talker = Talker()
     now = entry("Answer.", 9)
-    found = await TextualGradients(groups=3, errors=4)(brief(talker, now))
-    assert isinstance(found, Gradients)
-    assert len(talker.calls) == len(found.calls) == len(found.branches) == 3
+    found = await TextualGradients(groups=3, errors=4)(context(talker, now))
+    assert len(talker.calls) == len(found.calls) == len(found.findings) == 3
     assert found.calls == tuple(call.key(talker.model.identity) for call in talker.calls)
     wrong = {item.input for item in TRAIN[:9]}
-    for call, branch in zip(talker.calls, found.branches, strict=True):
+    for call, finding in zip(talker.calls, found.findings, strict=True):
         shown = {item.input for item in TRAIN if item.input in call.text}
         assert len(shown) == 4
         assert shown <= wrong, "only what it got wrong"
-        assert all(question in branch.text for question in shown)
-        assert branch.text.endswith("It names no answer.")
+        assert all(question in finding.text for question in shown)
+        assert finding.text.endswith("It names no answer.")
         assert "Answer." in call.text
     assert len({call.text for call in talker.calls}) > 1
-    assert found.text == "\n\n".join(branch.text for branch in found.branches)
+    assert found.text == "\n\n".join(finding.text for finding in found.findings)
 
 
 async def test_the_wrong_answers_are_those_of_the_evaluation() -> None:
     talker = Talker()
-    await TextualGradients(groups=1, errors=99)(brief(talker, entry("Answer.", 4)))
+    await TextualGradients(groups=1, errors=99)(context(talker, entry("Answer.", 4)))
     text = talker.calls[0].text
     assert "Answer given: answer 1" in text
     assert "Answer given: answer 3" in text
@@ -96,8 +108,8 @@ async def test_the_wrong_answers_are_those_of_the_evaluation() -> None:
 
 async def test_without_errors_there_is_no_gradient_and_no_call() -> None:
     talker = Talker()
-    assert await TextualGradients()(brief(talker, entry("Answer.", 0))) == Feedback()
-    assert await TextualGradients()(brief(talker)) == Feedback()
+    assert await TextualGradients()(context(talker, entry("Answer.", 0))) == Feedback()
+    assert await TextualGradients()(context(talker)) == Feedback()
     assert not talker.calls
 
 
@@ -105,7 +117,7 @@ async def test_errors_are_looked_for_among_the_minibatch() -> None:
     talker = Talker()
     for step in range(1, 9):
         await TextualGradients(groups=1, errors=99, batch=2)(
-            brief(talker, entry("Answer.", 12), step=step)
+            context(talker, entry("Answer.", 12), step=step)
         )
     assert all(call.text.count("Right answer: ") == 2 for call in talker.calls)
     assert len({call.text for call in talker.calls}) > 1, "drawn anew in each step"
@@ -122,26 +134,25 @@ async def test_errors_are_looked_for_among_the_minibatch() -> None:
     ],
 )
 async def test_reasons_are_read_from_the_reply(said: str, reasons: list[str]) -> None:
-    found = await TextualGradients(groups=1, reasons=2)(brief(Talker(said), entry("Answer.", 3)))
-    assert isinstance(found, Gradients)
-    assert len(found.branches) == len(reasons)
-    for branch, reason in zip(found.branches, reasons, strict=True):
-        assert branch.text.endswith(reason)
-        assert "Right answer: " in branch.text
+    found = await TextualGradients(groups=1, reasons=2)(context(Talker(said), entry("Answer.", 3)))
+    assert len(found.findings) == len(reasons)
+    for finding, reason in zip(found.findings, reasons, strict=True):
+        assert finding.text.endswith(reason)
+        assert "Right answer: " in finding.text
 
 
 async def test_at_temperature_0_equal_groups_are_the_same_call() -> None:
     cold, warm = Talker(), Talker()
     now = entry("Answer.", 1)
-    await TextualGradients(groups=4, temperature=0)(brief(cold, now))
-    await TextualGradients(groups=4)(brief(warm, now))
+    await TextualGradients(groups=4, temperature=0)(context(cold, now))
+    await TextualGradients(groups=4)(context(warm, now))
     assert len({call.key("") for call in cold.calls}) == 1
     assert len({call.key("") for call in warm.calls}) == 4
 
 
 async def test_a_raw_model_goes_on_with_an_open_text() -> None:
     talker = Talker(completion=True, chat=False, family="continuation")
-    await TextualGradients(groups=1)(brief(talker, entry("Answer.", 3)))
+    await TextualGradients(groups=1)(context(talker, entry("Answer.", 3)))
     (call,) = talker.calls
     assert call.prompt is not None
     assert call.prompt.endswith("<TEXT>")
@@ -165,16 +176,6 @@ def test_nothing_of_gradients_is_zero(option: str) -> None:
         Successors(at_most=-1)
 
 
-def test_the_focus_is_the_last_parent_that_survives() -> None:
-    bad, good = entry("Bad.", 9), entry("Good.", 2)
-    talker = Talker()
-    assert focus(brief(talker, bad, good, current=(good,))) == good
-    assert focus(brief(talker, good, bad, current=(good,))) == good
-    assert focus(brief(talker, good, bad, current=(good, bad))) == bad
-    assert focus(brief(talker, bad, current=())) == bad
-    assert focus(brief(talker)) is None
-
-
 def lines(talker: Talker) -> Counter[str]:
     return Counter(
         "critique"
@@ -187,13 +188,13 @@ def lines(talker: Talker) -> Counter[str]:
 
 
 async def proposed(talker: Talker, part: Successors, now: Entry, **more: Any) -> list[Any]:
-    asked = brief(talker, now, **more)
+    asked = context(talker, now, **more)
     feedback = await TextualGradients(groups=3)(asked)
     talker.calls.clear()
     return list(await part(replace(asked, feedback=feedback)))
 
 
-async def test_each_branch_is_edited_and_each_edit_reworded() -> None:
+async def test_each_finding_is_edited_and_each_edit_reworded() -> None:
     """ProTeGi: 3 gradients, 3 edits, 2 new wordings of each and of the prompt itself."""
     talker, now = Talker(), entry("Answer.", 9)
     found = await proposed(talker, Successors(EDIT, REWORD), now)
@@ -240,7 +241,7 @@ async def test_the_current_solution_stands_in_for_a_refused_edit() -> None:
     assert len(shown) == lines(talker)["reworded"] == 8
 
 
-async def test_a_proposal_that_knows_no_branches_is_told_all_of_them() -> None:
+async def test_a_proposal_that_knows_no_findings_is_told_all_of_them() -> None:
     """Parts of one method work in another."""
     talker, now = Talker(), entry("Answer.", 9)
     method = Algorithm(
@@ -262,10 +263,5 @@ async def test_a_lineage_is_what_a_survivor_was_refined_from() -> None:
     second = entry("Second.", 6, (aside, first), 1)
     third = entry("Third.", 3, (first, second), 2)
     trajectory = Trajectory().tell([first, aside]).tell([second]).tell([third])
-    rng = brief(Talker()).rng("select")
-    found = await Lineages()(trajectory, (third, aside), rng)
-    assert found == ((first, second, third), (aside,))
-    assert await Lineages(2)(trajectory, (third,), rng) == ((second, third),)
-    assert await Lineages()(Trajectory(), (), rng) == ((),)
-    with pytest.raises(ConfigError, match="0 for all"):
-        Lineages(-1)
+    found = await Lineages()(scripted.context(trajectory, survivors=(third, aside)))
+    assert found == (Group(third, (first, second, third)), Group(aside, (aside,)))

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.momentum import Importance, Only, Recency, Relevance
+from llmopt.part import Group
+from llmopt.parts.momentum import Importance, Recency, Relevance
+from llmopt.parts.select import Lineages
 from llmopt.parts.similarity import Lexical
+from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.model import Model
     from llmopt.part import Select
     from llmopt.parts.similarity import Unit
 
 WORDS = ["start", "starts", "now", "it", "", "!"]
+CONTEXT = scripted.context()
 STORY = [("start", 0.2), ("start now", 0.9), ("sing aloud", 0.5), ("start it now", 0.4)]
 
 
@@ -44,12 +48,13 @@ def entry(text: str, score: float, step: int, parents: tuple[str, ...]) -> Entry
     return Entry(Candidate(text, step, parents), Evaluation((Outcome("i", score),), 1))
 
 
-def shown(select: Select) -> list[str]:
+def shown(select: Select, embedder: Model | None = None) -> list[str]:
     past = trajectory()
     current = past.entry(Candidate("start it now").id)
-    groups = asyncio.run(select(past, (current,), np.random.RandomState(0)))
-    assert len(groups) == 1
-    return [e.text for e in groups[0]]
+    ctx = scripted.context(past, survivors=(current,), embedder=embedder)
+    (group,) = asyncio.run(select(ctx))
+    assert group.base == current
+    return [e.text for e in group.shown]
 
 
 def test_g3_the_most_alike_stand_last() -> None:
@@ -71,7 +76,7 @@ def test_importance_shows_the_best_ones() -> None:
 
 
 def test_without_momentum_the_current_one_stands_alone() -> None:
-    assert shown(Only()) == ["start it now"]
+    assert shown(Lineages(1)) == ["start it now"]
     assert shown(Relevance(1)) == ["start it now"]
 
 
@@ -83,9 +88,8 @@ def test_a_partial_score_never_outranks_a_full_one() -> None:
     part = Entry(Candidate("lucky", 4), Evaluation((Outcome("i", 1.0),), 9))
     out_of_it = entry("next", 0.1, 5, (part.candidate.id,))
     past = trajectory().tell([part]).tell([out_of_it])
-    draw = np.random.RandomState(0)
-    (group,) = asyncio.run(Importance(2)(past, (out_of_it,), draw))
-    assert [e.text for e in group] == ["start now", "next"]
+    (group,) = asyncio.run(Importance(2)(scripted.context(past, survivors=(out_of_it,))))
+    assert [e.text for e in group.shown] == ["start now", "next"]
 
 
 @given(
@@ -114,8 +118,9 @@ def test_who_is_shown_is_found_as_by_looking_at_all(
             (Relevance(k, similarity=unit), sorted(chosen, key=lambda e: likeness[e.text])),
         ):
             for trajectory in (past, Trajectory().tell(past)):
-                (group,) = asyncio.run(select(trajectory, (now,), np.random.RandomState(0)))
-                assert list(group) == [*wanted, now][-k:]
+                ctx = replace(CONTEXT, trajectory=trajectory, survivors=(now,))
+                (group,) = asyncio.run(select(ctx))
+                assert list(group.shown) == [*wanted, now][-k:]
 
 
 @dataclass(frozen=True)
@@ -133,20 +138,17 @@ def test_g2_a_user_s_own_similarity_is_used() -> None:
 
 def test_an_embedding_model_is_handed_in() -> None:
     select = Relevance(2, similarity="openai/some-model")
-    assert select.embedder == "openai/some-model"
+    assert select.embedder() == "openai/some-model"
     with pytest.raises(ConfigError, match="needs that model"):
         shown(select)
     model = ScriptedModel(lambda call: f"[1.0, {call.text.count('aloud')}.0]")
-    assert shown(select.bound(model)) == ["start now", "start it now"]
-    assert repr(select.bound(model)) == repr(select), "the run stays the same run"
-    assert Relevance().embedder == ""
-    assert Relevance().bound(model) == Relevance()
+    assert shown(select, model) == ["start now", "start it now"]
+    assert Relevance().embedder() == ""
 
 
 def test_with_nothing_measured_nothing_is_shown() -> None:
-    empty = Trajectory().tell([])
-    for select in (Only(), Recency(), Relevance()):
-        assert asyncio.run(select(empty, (), np.random.RandomState(0))) == ((),)
+    for select in (Lineages(1), Recency(), Relevance()):
+        assert asyncio.run(select(scripted.context())) == (Group(),)
 
 
 def test_impossible_options_are_refused() -> None:

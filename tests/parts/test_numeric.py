@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from llmopt.algorithms import ALGORITHMS
 from llmopt.errors import ConfigError
 from llmopt.models.absent import AbsentModel
-from llmopt.part import Brief
 from llmopt.parts.numeric import Around, Fresh, Gaussian, Neighbours, OneFifth, Uniform
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
@@ -24,7 +23,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.part import Propose
+    from llmopt.part import Propose, StepContext
     from llmopt.problem import Problem
 
 UNAIDED = ("random-search", "hill-climbing", "one-plus-one-es")
@@ -44,9 +43,10 @@ async def begun(problem: Problem) -> Trajectory:
     return Trajectory().tell([scored(text, await depth(problem, text)) for text in problem.starts])
 
 
-def brief(problem: Problem, trajectory: Trajectory, seed: int = 0) -> Brief:
-    step = trajectory.steps
-    return Brief(problem, trajectory, AbsentModel(), trajectory.best(1), step, 10, seed)
+def context(problem: Problem, trajectory: Trajectory, seed: int = 0) -> StepContext:
+    (base, *_) = (*trajectory.best(1), None)
+    known = {"problem": problem, "model": AbsentModel(), "steps": 10, "seed": seed, "group": 0}
+    return scripted.context(trajectory, base=base, **known)
 
 
 async def searched(name: str, problem: Problem, steps: int, seed: int = 0) -> Trajectory:
@@ -81,7 +81,6 @@ async def test_on_a_small_grid_everything_is_found_once() -> None:
 
 def narrow(problem: scripted.Valley) -> Problem:
     class Narrow(scripted.Valley):
-        @property
         def bounds(self) -> tuple[tuple[float, float], ...]:
             return ((-2.0, 2.0),)
 
@@ -98,7 +97,7 @@ async def test_a_converged_step_size_still_leads_to_something_new() -> None:
     problem = scripted.numbers()
     near = [f"{x}, {y}" for x in range(5, 10) for y in range(-5, 0)]
     told = Trajectory().tell([scored(text, await depth(problem, text)) for text in near])
-    proposed = await Gaussian(samples=4, sigma=0.001)(brief(problem, told))
+    proposed = await Gaussian(samples=4, sigma=0.001)(context(problem, told))
     texts = [p.text for p in proposed]
     assert len(set(texts)) == 4
     assert not set(texts) & set(near)
@@ -125,20 +124,20 @@ def test_the_step_size_follows_the_one_fifth_rule(successes: list[bool]) -> None
         expected *= math.exp(((1 if success else 0) - 0.2) / math.sqrt(3))
         expected = min(1.0, max(0.5 / 60, expected))
     part = OneFifth(0.2)
-    found = part.step_size(told, Around(brief(problem, told), "test"))
+    found = part.step_size(told, Around(context(problem, told), "test"))
     assert found == pytest.approx(expected)
 
 
 async def test_one_step_of_the_one_plus_one_es_is_one_solution() -> None:
     problem = scripted.numbers()
-    assert len(await OneFifth()(brief(problem, await begun(problem)))) == 1
+    assert len(await OneFifth()(context(problem, await begun(problem)))) == 1
 
 
 @pytest.mark.parametrize("part", [Uniform(8), Gaussian(8, 5.0), OneFifth(3.0)])
 async def test_what_is_drawn_lies_in_the_bounds(part: Propose) -> None:
     problem = scripted.numbers()
     for seed in range(10):
-        for proposed in await part(brief(problem, await begun(problem), seed)):
+        for proposed in await part(context(problem, await begun(problem), seed)):
             assert all(-30 <= x <= 30 for x in problem.decode(str(proposed.text)))
 
 
@@ -146,7 +145,7 @@ async def test_what_is_drawn_lies_in_the_bounds(part: Propose) -> None:
 async def test_a_search_can_go_on_where_no_start_has_a_score(part: Propose) -> None:
     problem = scripted.numbers()
     told = Trajectory().tell([scored(text, None) for text in problem.starts])
-    assert await part(brief(problem, told))
+    assert await part(context(problem, told))
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ async def test_local_search_goes_on_from_a_better_neighbour_that_it_knows() -> N
     told = Trajectory().tell([scored("edcba", -10.0)])
     told = told.tell([scored("abced", -1.0, 1, (Candidate("edcba").id,))])
     told = told.tell([scored("abecd", -2.0, 2)])  # a restart
-    proposed = await Neighbours(8)(brief(problem, told))
+    proposed = await Neighbours(8)(context(problem, told))
     assert {p.text for p in proposed} == set(problem.neighbours("abced")) - {"abecd"}
     assert {e.text for p in proposed for e in p.parents or ()} == {"abced"}
 
@@ -195,7 +194,7 @@ async def test_local_search_goes_on_from_a_better_neighbour_that_it_knows() -> N
 async def test_neighbours_of_the_current_descent_alone_are_tried() -> None:
     problem = sorting()
     told = Trajectory().tell([scored("abcde", 0.0)]).tell([scored("edcba", -10.0, 1)])
-    proposed = await Neighbours(2)(brief(problem, told))
+    proposed = await Neighbours(2)(context(problem, told))
     assert {p.text for p in proposed} <= set(problem.neighbours("edcba"))
     assert len(proposed) == 2
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llmopt.errors import ConfigError
 from llmopt.parts.keep import Elitist
 from llmopt.parts.population import DifferenceGroups, ReplaceIfBetter, Roulette
+from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Evaluation, Outcome
 
@@ -40,11 +41,12 @@ def starts(*scores: float) -> list[Entry]:
 
 
 def groups(select: Select, past: Trajectory, current: Sequence[Entry], seed: int = 0) -> list[str]:
-    rng = np.random.RandomState(seed)
-    found = asyncio.run(select(past, tuple(current), rng))
-    return [" ".join(entry.text for entry in group) for group in found]
+    found = asyncio.run(select(scripted.context(past, survivors=tuple(current), seed=seed)))
+    assert all(group.base in (*group.shown[:1], None) for group in found)
+    return [" ".join(entry.text for entry in group.shown) for group in found]
 
 
+CONTEXT = scripted.context()
 MAKES: list[Callable[[int], Select]] = [Roulette, DifferenceGroups]
 
 
@@ -101,8 +103,12 @@ def test_a_difference_group_is_base_two_others_and_the_best() -> None:
         assert best == "s2"
 
 
+def kept(population: int, past: Trajectory) -> tuple[Entry, ...]:
+    return ReplaceIfBetter(population)(replace(CONTEXT, trajectory=past))
+
+
 def held(population: int, *steps: Sequence[Entry]) -> list[str]:
-    return [entry.text for entry in ReplaceIfBetter(population)(told(*steps))]
+    return [entry.text for entry in kept(population, told(*steps))]
 
 
 def test_a_child_takes_the_place_of_its_first_parent_if_it_is_better() -> None:
@@ -148,7 +154,7 @@ def test_a_place_is_taken_by_estimate_and_without_a_score_by_nobody() -> None:
 )
 def test_no_place_ever_gets_worse(steps: list[list[tuple[float, int]]], population: int) -> None:
     past, known = told(starts(0.5, 0.2)), ["s0", "s1"]
-    before = ReplaceIfBetter(population)(past)
+    before = kept(population, past)
     for number, children in enumerate(steps, 1):
         made = [
             entry(f"c{number}.{n}", score, number, known[parent % len(known)])
@@ -156,7 +162,7 @@ def test_no_place_ever_gets_worse(steps: list[list[tuple[float, int]]], populati
         ]
         past = past.tell(made)
         known += [child.text for child in made]
-        after = ReplaceIfBetter(population)(past)
+        after = kept(population, past)
         assert len(after) == min(population, max(len(before), len(past)))
         for old, new in zip(before, after, strict=False):
             assert rank(new) >= rank(old)

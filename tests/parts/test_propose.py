@@ -11,7 +11,7 @@ import pytest
 from llmopt.errors import ConfigError, RefusedError, TemplateError, UnknownNameError
 from llmopt.model import Traits
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief, Feedback
+from llmopt.part import Feedback
 from llmopt.parts.propose import Generate
 from llmopt.parts.schedule import Constant, Linear
 from llmopt.problem import Refusal
@@ -21,6 +21,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from llmopt.model import Family
+    from llmopt.part import StepContext
     from llmopt.parts.schedule import Schedule
     from llmopt.parts.variety import Vary
     from llmopt.types import Call
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 FOUR = "<INS>A.</INS><INS>B.</INS><INS>C.</INS><INS>D.</INS>"
 
 
-def brief(model: ScriptedModel, *scores: float, step: int = 1, steps: int = 4) -> Brief:
+def context(model: ScriptedModel, *scores: float, step: int = 1, steps: int = 4) -> StepContext:
     entries = [
         Entry(Candidate(f"Try {'abc'[n]}."), Evaluation((Outcome("i", score),), 1))
         for n, score in enumerate(scores)
     ]
     trajectory = Trajectory().tell(entries)
-    return Brief(scripted.problem(), trajectory, model, trajectory.best(9)[::-1], step, steps, 0)
+    shown = trajectory.best(9)[::-1]
+    return scripted.context(trajectory, model=model, shown=shown, step=step, steps=steps, group=0)
 
 
 def recording(*, family: Family = "chat", answer: str = "<INS>Go.</INS>") -> tuple[Any, list[Call]]:
@@ -50,7 +52,7 @@ def recording(*, family: Family = "chat", answer: str = "<INS>Go.</INS>") -> tup
 
 async def test_the_draws_of_a_step_differ_in_their_number_only() -> None:
     model, calls = recording()
-    found = await Generate(samples=5)(brief(model, 0.2, 0.5))
+    found = await Generate(samples=5)(context(model, 0.2, 0.5))
     assert len(found) == len(calls) == 5
     assert len({call.text for call in calls}) == 1
     assert len({call.sample for call in calls}) == 5
@@ -61,14 +63,14 @@ async def test_the_draws_of_a_step_differ_in_their_number_only() -> None:
 @pytest.mark.parametrize("family", ["chat", "brackets", "continuation"])
 async def test_auto_takes_the_family_that_suits_the_model(family: Family) -> None:
     model, calls = recording(family=family)
-    await Generate(samples=1)(brief(model, 0.5))
+    await Generate(samples=1)(context(model, 0.5))
     assert (calls[0].prompt is not None) is (family == "continuation")
     assert ("square brackets" in calls[0].text) is (family == "brackets")
 
 
 async def test_a_chosen_family_overrides_the_models() -> None:
     model, calls = recording(family="brackets")
-    await Generate(samples=1, family="chat")(brief(model, 0.5))
+    await Generate(samples=1, family="chat")(context(model, 0.5))
     assert "<INS>" in calls[0].text
 
 
@@ -95,13 +97,13 @@ def test_a_family_that_fits_is_taken() -> None:
 async def test_the_temperature_follows_its_schedule() -> None:
     for step, heat in ((1, 0.5), (3, 1.0)):
         model, calls = recording()
-        await Generate(samples=2, temperature=Linear(0.5, 1.5))(brief(model, 0.5, step=step))
+        await Generate(samples=2, temperature=Linear(0.5, 1.5))(context(model, 0.5, step=step))
         assert [call.temperature for call in calls] == [heat, heat]
 
 
 async def test_a_reply_without_marks_is_refused_with_what_was_said() -> None:
     model, _ = recording(answer="Sure, happy to help!")
-    (proposed,) = await Generate(samples=1)(brief(model, 0.5))
+    (proposed,) = await Generate(samples=1)(context(model, 0.5))
     assert isinstance(proposed.text, Refusal)
     assert proposed.reply == "Sure, happy to help!"
 
@@ -109,7 +111,7 @@ async def test_a_reply_without_marks_is_refused_with_what_was_said() -> None:
 @pytest.mark.parametrize(("scores", "shown"), [(100, "38"), (20, "8"), (0, None)])
 async def test_scores_are_shown_in_buckets_or_not_at_all(scores: int, shown: str | None) -> None:
     model, calls = recording()
-    await Generate(samples=1, scores=scores)(brief(model, 0.38))
+    await Generate(samples=1, scores=scores)(context(model, 0.38))
     text = calls[0].text
     assert f"\n{shown}: <INS>" in text if shown else "\n<INS>" in text and "38" not in text
     assert (f"from 0 to {scores};" in calls[0].text) is (scores > 0)
@@ -120,7 +122,7 @@ async def test_draws_are_made_to_differ(vary: Vary) -> None:
     """Each way gives as many solutions as were asked for, and differs where it says."""
     model, calls = recording(answer=FOUR)
     items = scripted.problem().items("train")
-    about = replace(brief(model), feedback=Feedback(items[:1]))
+    about = replace(context(model), feedback=Feedback(items[:1]))
     found = await Generate(samples=6, vary=vary)(about)
     assert len(found) == 6
     assert len(calls) == (2 if vary == "together" else 6)
@@ -149,7 +151,7 @@ async def test_an_unknown_way_to_vary_is_refused() -> None:
 async def test_without_any_past_no_scores_are_announced() -> None:
     """O15."""
     model, calls = recording()
-    await Generate(samples=1)(brief(model))
+    await Generate(samples=1)(context(model))
     assert "score:" not in calls[0].text
     assert "so far" not in calls[0].text
 
@@ -166,7 +168,7 @@ async def test_a_failed_draw_lets_the_others_finish() -> None:
             return await super().complete(call)
 
     model = Moody(scripted.answer)
-    about = brief(model, 0.5)
+    about = context(model, 0.5)
     first = about.sample(0)
     with pytest.raises(RefusedError):
         await Generate(samples=4)(about)

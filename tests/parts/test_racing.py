@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError
 from llmopt.parts.racing import Racing, stages
+from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory, rank
 from llmopt.types import Candidate, Evaluation, Item, Outcome
 
@@ -61,7 +62,7 @@ def spread(accuracies: Sequence[float], items: int = 100, seed: int = 0) -> NDAr
 
 async def test_who_is_surely_worse_drops_out_and_the_others_are_measured_on_all_items() -> None:
     desk = Desk(spread([0.05, 0.9, 0.1, 0.85]))
-    found = await Racing(share=1.0)(named(0, 1, 2, 3), ITEMS, TOLD, desk.measure)
+    found = await Racing(share=1.0)(scripted.context(TOLD), named(0, 1, 2, 3), ITEMS, desk.measure)
     assert [e.partial for e in found] == [True, False, True, False]
     assert found[1].score == 0.9
     assert len(desk.jobs) == len(set(desk.jobs)) == sum(len(e.outcomes) for e in found)
@@ -69,7 +70,7 @@ async def test_who_is_surely_worse_drops_out_and_the_others_are_measured_on_all_
 
 async def test_all_are_measured_on_the_same_first_items_in_order() -> None:
     desk = Desk(spread([0.05, 0.9, 0.5]))
-    for evaluation in await Racing()(named(0, 1, 2), ITEMS, TOLD, desk.measure):
+    for evaluation in await Racing()(scripted.context(TOLD), named(0, 1, 2), ITEMS, desk.measure):
         seen = [outcome.item for outcome in evaluation.outcomes]
         assert seen == [item.id for item in ITEMS[: len(seen)]]
         assert len(seen) in stages(len(ITEMS))
@@ -79,7 +80,7 @@ async def test_all_are_measured_on_the_same_first_items_in_order() -> None:
 async def test_a_dropped_one_never_ranks_above_one_measured_in_full() -> None:
     desk = Desk(spread([0.1, 0.6, 0.62, 0.58, 0.61, 0.2, 0.65, 0.55]))
     candidates = named(*range(8))
-    found = await Racing()(candidates, ITEMS, TOLD, desk.measure)
+    found = await Racing()(scripted.context(TOLD), candidates, ITEMS, desk.measure)
     entries = [Entry(c, e) for c, e in zip(candidates, found, strict=True)]
     full = [rank(e) for e in entries if not e.evaluation.partial]
     assert full
@@ -88,27 +89,27 @@ async def test_a_dropped_one_never_ranks_above_one_measured_in_full() -> None:
 
 async def test_the_starts_are_measured_in_full() -> None:
     desk = Desk(spread([0.0, 0.9]))
-    found = await Racing()(named(0, 1), ITEMS, Trajectory(), desk.measure)
+    found = await Racing()(scripted.context(Trajectory()), named(0, 1), ITEMS, desk.measure)
     assert not any(e.partial for e in found)
     assert desk.batches == [200]
 
 
 async def test_few_items_are_measured_in_full() -> None:
     desk = Desk(spread([0.0, 0.9]))
-    found = await Racing()(named(0, 1), ITEMS[:11], TOLD, desk.measure)
+    found = await Racing()(scripted.context(TOLD), named(0, 1), ITEMS[:11], desk.measure)
     assert [len(e.outcomes) for e in found] == [11, 11]
 
 
 async def test_without_candidates_nothing_is_measured() -> None:
     desk = Desk(spread([0.5]))
-    assert await Racing()([], ITEMS, TOLD, desk.measure) == ()
+    assert await Racing()(scripted.context(TOLD), [], ITEMS, desk.measure) == ()
     assert not desk.batches
 
 
 async def test_when_all_drop_out_nothing_more_is_measured() -> None:
     desk = Desk(spread([0.05, 0.1, 0.95]))
     trajectory = Trajectory().tell([desk.entry(2)])
-    found = await Racing()(named(0, 1), ITEMS, trajectory, desk.measure)
+    found = await Racing()(scripted.context(trajectory), named(0, 1), ITEMS, desk.measure)
     assert all(e.partial for e in found)
     assert all(desk.batches)
 
@@ -116,8 +117,10 @@ async def test_when_all_drop_out_nothing_more_is_measured() -> None:
 async def test_the_best_so_far_takes_part_without_a_call() -> None:
     """A lone poor candidate is measured in full, unless something better is known."""
     desk = Desk(spread([0.2, 0.9]))
-    alone = await Racing()(named(0), ITEMS, TOLD, desk.measure)
-    against = await Racing()(named(0), ITEMS, Trajectory().tell([desk.entry(1)]), desk.measure)
+    alone = await Racing()(scripted.context(TOLD), named(0), ITEMS, desk.measure)
+    against = await Racing()(
+        scripted.context(Trajectory().tell([desk.entry(1)])), named(0), ITEMS, desk.measure
+    )
     assert not alone[0].partial
     assert against[0].partial
     assert {text for text, _ in desk.jobs} == {"0"}
@@ -128,13 +131,15 @@ async def test_a_partial_entry_or_one_of_other_items_is_no_rival() -> None:
     few = Trajectory().tell([desk.entry(1, ITEMS[:8])])
     told = Trajectory().tell([Entry(Candidate("1"), Evaluation((Outcome("told", 9.0),), 1))])
     for trajectory in (few, told):
-        found = await Racing()(named(0), ITEMS, trajectory, desk.measure)
+        found = await Racing()(scripted.context(trajectory), named(0), ITEMS, desk.measure)
         assert not found[0].partial
 
 
 async def test_one_that_beats_the_best_so_far_is_not_dropped() -> None:
     desk = Desk(spread([0.5, 0.9]))
-    found = await Racing()(named(1), ITEMS, Trajectory().tell([desk.entry(0)]), desk.measure)
+    found = await Racing()(
+        scripted.context(Trajectory().tell([desk.entry(0)])), named(1), ITEMS, desk.measure
+    )
     assert not found[0].partial
 
 
@@ -143,7 +148,9 @@ async def test_who_is_worse_than_one_but_not_than_k_stays() -> None:
     assert [
         e.partial
         for k in (1, 2)
-        for e in await Racing(k=k, share=1.0)(named(0, 1, 2), ITEMS, TOLD, desk.measure)
+        for e in await Racing(k=k, share=1.0)(
+            scripted.context(TOLD), named(0, 1, 2), ITEMS, desk.measure
+        )
     ] == [False, True, True, False, False, True]
 
 
@@ -153,7 +160,7 @@ async def test_a_lost_reply_is_no_difference_and_leaves_the_evaluation_partial(
 ) -> None:
     table = spread([0.05, 0.9])
     table[spoiled, :3] = np.nan
-    found = await Racing(share=1.0)(named(0, 1), ITEMS, TOLD, Desk(table).measure)
+    found = await Racing(share=1.0)(scripted.context(TOLD), named(0, 1), ITEMS, Desk(table).measure)
     assert [len(e.outcomes) for e in found][1] == 100
     assert len(found[0].outcomes) < 100
     assert found[spoiled].measured == len(found[spoiled].outcomes) - 3
@@ -162,7 +169,9 @@ async def test_a_lost_reply_is_no_difference_and_leaves_the_evaluation_partial(
 async def test_candidates_without_any_reply_go_last_and_break_nothing() -> None:
     table = spread([0.5, 0.6, 0.5])
     table[0] = np.nan
-    found = await Racing(share=0.4)(named(0, 1, 2), ITEMS, TOLD, Desk(table).measure)
+    found = await Racing(share=0.4)(
+        scripted.context(TOLD), named(0, 1, 2), ITEMS, Desk(table).measure
+    )
     assert found[0].partial
     assert found[0].score is None
     assert not found[1].partial
@@ -173,7 +182,7 @@ async def test_weights_decide_who_leads() -> None:
     rare = np.arange(100) % 10 == 0
     items = tuple(Item(f"item {n}", weight=20.0 if rare[n] else 0.1) for n in range(100))
     desk = Desk(np.array([rare, ~rare], dtype=np.float64))
-    found = await Racing(share=0.5)(named(0, 1), items, TOLD, desk.measure)
+    found = await Racing(share=0.5)(scripted.context(TOLD), named(0, 1), items, desk.measure)
     assert [e.partial for e in found] == [False, True]
 
 
@@ -181,7 +190,10 @@ async def test_fractional_scores_race_whatever_their_scale() -> None:
     random = np.random.RandomState(1)
     table = np.array([[0.3], [0.8], [0.35]]) + random.uniform(-0.2, 0.2, (3, 100))
     lengths = [
-        [len(e.outcomes) for e in await Racing()(named(0, 1, 2), ITEMS, TOLD, desk.measure)]
+        [
+            len(e.outcomes)
+            for e in await Racing()(scripted.context(TOLD), named(0, 1, 2), ITEMS, desk.measure)
+        ]
         for desk in (Desk(table), Desk(1000 * table - 500))
     ]
     assert lengths[0] == lengths[1]
@@ -190,7 +202,9 @@ async def test_fractional_scores_race_whatever_their_scale() -> None:
 
 
 async def test_among_equals_the_earlier_goes_on() -> None:
-    found = await Racing()(named(*range(8)), ITEMS, TOLD, Desk(np.ones((8, 100))).measure)
+    found = await Racing()(
+        scripted.context(TOLD), named(*range(8)), ITEMS, Desk(np.ones((8, 100))).measure
+    )
     seen = [len(e.outcomes) for e in found]
     assert seen == sorted(seen, reverse=True)
     assert seen[0] == 100
@@ -209,7 +223,9 @@ async def test_the_share_is_a_limit_and_somebody_is_measured_in_full(
     random = np.random.RandomState(seed)
     desk = Desk((random.random_sample((field, items)) < 0.6).astype(float))
     own = tuple(Item(f"item {n}") for n in range(items))
-    found = await Racing(share=share)(named(*range(field)), own, TOLD, desk.measure)
+    found = await Racing(share=share)(
+        scripted.context(TOLD), named(*range(field)), own, desk.measure
+    )
     first = stages(items)[0]
     assert len(desk.jobs) <= max(share * field * items, field * first + items - first)
     assert any(not e.partial for e in found)

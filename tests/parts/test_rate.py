@@ -8,6 +8,7 @@ import pytest
 
 from llmopt.errors import ConfigError
 from llmopt.parts.rate import Everything, Halving
+from llmopt.testing import scripted
 from llmopt.trajectory import Trajectory
 from llmopt.types import Candidate, Item, Outcome
 
@@ -31,7 +32,7 @@ class Desk:
 
 async def test_everything_is_measured_candidate_by_candidate() -> None:
     desk = Desk()
-    found = await Everything()(CANDIDATES, ITEMS, Trajectory(), desk.measure)
+    found = await Everything()(scripted.context(Trajectory()), CANDIDATES, ITEMS, desk.measure)
     assert [e.score for e in found] == [0.0, 0.25, 0.5, 0.75]
     assert not any(e.partial for e in found)
     assert desk.jobs == [(c.text, i.id) for c in CANDIDATES for i in ITEMS]
@@ -40,7 +41,7 @@ async def test_everything_is_measured_candidate_by_candidate() -> None:
 async def test_halving_measures_the_survivors_on_everything_and_nothing_twice() -> None:
     desk = Desk()
     rate = Halving((4, 8))
-    found = await rate(CANDIDATES, ITEMS, Trajectory().tell([]), desk.measure)
+    found = await rate(scripted.context(Trajectory().tell([])), CANDIDATES, ITEMS, desk.measure)
     assert [len(e.outcomes) for e in found] == [4, 4, 8, 20]
     assert [e.partial for e in found] == [True, True, True, False]
     assert found[3].score == 0.75
@@ -48,14 +49,14 @@ async def test_halving_measures_the_survivors_on_everything_and_nothing_twice() 
 
 
 async def test_halving_measures_the_starts_in_full() -> None:
-    found = await Halving((4, 8))(CANDIDATES, ITEMS, Trajectory(), Desk().measure)
+    found = await Halving((4, 8))(scripted.context(Trajectory()), CANDIDATES, ITEMS, Desk().measure)
     assert not any(e.partial for e in found)
 
 
 async def test_without_candidates_nothing_is_measured() -> None:
     desk = Desk()
     for rate in (Everything(), Halving((4,))):
-        assert await rate([], ITEMS, Trajectory().tell([]), desk.measure) == ()
+        assert await rate(scripted.context(Trajectory().tell([])), [], ITEMS, desk.measure) == ()
     assert not desk.jobs
 
 

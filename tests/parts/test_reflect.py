@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt.errors import ConfigError
-from llmopt.part import Brief, Feedback
+from llmopt.part import Feedback
 from llmopt.parts.reflect import Exemplars, Nothing
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
@@ -17,6 +17,7 @@ from llmopt.types import Candidate, Evaluation, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.part import StepContext
     from llmopt.parts.reflect import Choose
 
 PROBLEM = scripted.problem()
@@ -34,27 +35,32 @@ def entry(text: str, wrong: Sequence[int], step: int = 0) -> Entry:
     return Entry(Candidate(text, step), Evaluation(outcomes, len(ITEMS)))
 
 
-def brief(entries: Sequence[Entry] = (), shown: int = 9, *, step: int = 1, seed: int = 0) -> Brief:
+def context(
+    entries: Sequence[Entry] = (), shown: int = 9, *, step: int = 1, seed: int = 0
+) -> StepContext:
     trajectory = Trajectory().tell(entries)
-    return Brief(PROBLEM, trajectory, scripted.model(), trajectory.best(shown)[::-1], step, 9, seed)
+    parents = trajectory.best(shown)[::-1]
+    return scripted.context(
+        trajectory, problem=PROBLEM, shown=parents, step=step, steps=9, seed=seed, group=0
+    )
 
 
-async def chosen(rule: Choose, about: Brief, n: int = 3) -> list[int]:
+async def chosen(rule: Choose, about: StepContext, n: int = 3) -> list[int]:
     return [ITEMS.index(item) for item in (await Exemplars(n, rule)(about)).exemplars]
 
 
 async def test_random_exemplars_change_with_the_step_and_the_seed_and_with_nothing_else() -> None:
-    draws = [await chosen("random", brief(step=step)) for step in range(1, 9)]
+    draws = [await chosen("random", context(step=step)) for step in range(1, 9)]
     assert len({tuple(draw) for draw in draws}) > 4
-    assert draws[0] == await chosen("random", brief([entry("a", [1])], step=1))
-    seeds = {tuple(await chosen("random", brief(seed=seed))) for seed in range(8)}
+    assert draws[0] == await chosen("random", context([entry("a", [1])], step=1))
+    seeds = {tuple(await chosen("random", context(seed=seed))) for seed in range(8)}
     assert len(seeds) > 4
 
 
 async def test_constant_exemplars_are_the_same_in_every_step_of_a_run() -> None:
-    draws = {tuple(await chosen("constant", brief(step=step))) for step in range(1, 9)}
+    draws = {tuple(await chosen("constant", context(step=step))) for step in range(1, 9)}
     assert len(draws) == 1
-    seeds = {tuple(await chosen("constant", brief(seed=seed))) for seed in range(8)}
+    seeds = {tuple(await chosen("constant", context(seed=seed))) for seed in range(8)}
     assert len(seeds) > 4
 
 
@@ -62,14 +68,14 @@ async def test_accumulative_takes_the_highest_counts_of_the_whole_run() -> None:
     """O14: not any three of all that were ever wrong."""
     past = [entry("a", [0, 2, 5, 7]), entry("b", [2, 5, 7]), entry("c", [5, 7]), entry("d", [7])]
     for seed in range(9):
-        about = brief(past, shown=1, seed=seed)
+        about = context(past, shown=1, seed=seed)
         assert await chosen("accumulative_most_frequent", about) == [2, 5, 7]
 
 
 async def test_current_counts_only_what_is_shown_now() -> None:
     past = [entry("bad", range(8)), entry("worse", range(9)), entry("good", [9, 10])]
-    about = brief(past, shown=1)
-    assert [e.text for e in about.parents] == ["good"]
+    about = context(past, shown=1)
+    assert [e.text for e in about.shown] == ["good"]
     assert {9, 10} < set(await chosen("current_most_frequent", about))
     assert await chosen("accumulative_most_frequent", about) != await chosen(
         "current_most_frequent", about
@@ -80,19 +86,19 @@ async def test_current_counts_only_what_is_shown_now() -> None:
 async def test_ties_are_broken_by_the_runs_own_generator(rule: Choose) -> None:
     """O14: the same again for the same seed and step; other ones for another."""
     past = [entry("a", [0, 1, 2, 3, 4, 5, 6]), entry("b", [3])]
-    draws = [await chosen(rule, brief(past, seed=seed)) for seed in range(12)]
-    assert draws == [await chosen(rule, brief(past, seed=seed)) for seed in range(12)]
+    draws = [await chosen(rule, context(past, seed=seed)) for seed in range(12)]
+    assert draws == [await chosen(rule, context(past, seed=seed)) for seed in range(12)]
     assert all(3 in draw for draw in draws)
     assert all(set(draw) <= set(range(7)) for draw in draws)
     assert len({tuple(draw) for draw in draws}) > 4
-    steps = {tuple(await chosen(rule, brief(past, step=step))) for step in range(1, 9)}
+    steps = {tuple(await chosen(rule, context(past, step=step))) for step in range(1, 9)}
     assert len(steps) > 3
 
 
 @pytest.mark.parametrize("rule", RULES)
 async def test_as_many_are_shown_as_wanted_in_the_order_of_the_items(rule: Choose) -> None:
     for n in (0, 1, 5, len(ITEMS), len(ITEMS) + 5):
-        found = await chosen(rule, brief([entry("a", [4, 8])]), n)
+        found = await chosen(rule, context([entry("a", [4, 8])]), n)
         assert len(found) == min(n, len(ITEMS))
         assert found == sorted(set(found))
 
@@ -102,27 +108,27 @@ async def test_failing_is_claimed_only_where_everything_shown_failed() -> None:
     past = [entry("a", [4, 8])]
     for n, claimed in ((0, False), (1, True), (2, True), (3, False)):
         for rule in RULES[2:]:
-            assert (await Exemplars(n, rule)(brief(past))).failing is claimed, (n, rule)
+            assert (await Exemplars(n, rule)(context(past))).failing is claimed, (n, rule)
     for rule in RULES[:2]:
-        assert not (await Exemplars(2, rule)(brief(past))).failing
+        assert not (await Exemplars(2, rule)(context(past))).failing
 
 
 async def test_an_unmeasured_item_did_not_fail() -> None:
     outcomes = tuple(Outcome(item.id, None) for item in ITEMS)
     lost = Entry(Candidate("lost"), Evaluation(outcomes, len(ITEMS)))
-    about = brief([entry("a", [6]), lost])
+    about = context([entry("a", [6]), lost])
     assert await chosen("accumulative_most_frequent", about, 1) == [6]
 
 
 @pytest.mark.parametrize("rule", RULES)
 async def test_a_problem_without_targets_has_no_exemplars(rule: Choose) -> None:
     function = FunctionProblem(len, "Long texts.", ["x"])
-    about = Brief(function, Trajectory(), scripted.model(), (), 1, 9, 0)
+    about = scripted.context(problem=function, group=0)
     assert await Exemplars(3, rule)(about) == Feedback()
 
 
 async def test_nothing_is_said_by_nothing() -> None:
-    assert await Nothing()(brief()) == Feedback()
+    assert await Nothing()(context()) == Feedback()
 
 
 def test_impossible_options_are_refused() -> None:

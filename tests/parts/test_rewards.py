@@ -6,14 +6,12 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from llmopt.errors import ConfigError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Brief
 from llmopt.parts.overhearing import Overheard
-from llmopt.parts.rewards import Beam, Rewards
+from llmopt.parts.rewards import Rewards
 from llmopt.problems.judge import Judge
 from llmopt.problems.prompting import PromptProblem
 from llmopt.testing import scripted
@@ -22,6 +20,7 @@ from llmopt.types import Call, Candidate, Evaluation, Message, Outcome
 
 if TYPE_CHECKING:
     from llmopt.model import Model
+    from llmopt.part import StepContext
     from llmopt.problem import Problem
 
 PROBLEM = scripted.problem()
@@ -34,9 +33,12 @@ def entry(text: str, scores: list[float], step: int = 0, *parents: Entry) -> Ent
     return Entry(Candidate(text, step, ids), Evaluation(outcomes, len(scores)))
 
 
-def brief(state: Entry, scorer: Model | None, problem: Problem = PROBLEM, seed: int = 0) -> Brief:
+def context(
+    state: Entry, scorer: Model | None, problem: Problem = PROBLEM, seed: int = 0
+) -> StepContext:
     past = Trajectory().tell([state])
-    return Brief(problem, past, scripted.model(), (state,), 1, 4, seed, 0, (state,), scorer)
+    group = {"group": 0, "base": state, "shown": (state,)}
+    return scripted.context(past, problem=problem, step=1, seed=seed, scorer=scorer, **group)
 
 
 # -- what is told ---------------------------------------------------------------------------
@@ -46,7 +48,7 @@ def test_an_answer_is_told_with_its_question_and_its_score() -> None:
     state = entry("Answer.", [1.0, 0.0, 1.0])
     poor = PROBLEM.items("train")[1]
     scorer = ScriptedModel(lambda call: f"I think so: {call.text.splitlines()[0]}")
-    text = asyncio.run(Rewards()(brief(state, scorer))).text
+    text = asyncio.run(Rewards()(context(state, scorer))).text
     assert poor.input in text
     assert "I think so: Answer." in text
     assert "0 to 100: 0" in text
@@ -62,7 +64,7 @@ def test_the_scorer_is_asked_what_it_was_asked_when_it_was_measured() -> None:
 
     scorer = ScriptedModel(answer)
     asyncio.run(PROBLEM.measure("Answer.", PROBLEM.items("train")[0], scorer))
-    asyncio.run(Rewards()(brief(state, scorer)))
+    asyncio.run(Rewards()(context(state, scorer)))
     assert calls[0] == calls[1]
 
 
@@ -75,7 +77,7 @@ def test_what_a_judge_said_is_told_without_its_verdict() -> None:
     judged = PromptProblem.from_splits(
         PROBLEM.splits, instructions="Answer.", task="Answer.", metric=judge
     )
-    told = asyncio.run(Rewards()(brief(entry("Answer.", [0.5]), scripted.model(), judged)))
+    told = asyncio.run(Rewards()(context(entry("Answer.", [0.5]), scripted.model(), judged)))
     assert "What was said of it:\nclarity: 2, it rambles\ndepth: 4, fine" in told.text
     assert "Verdict" not in told.text
 
@@ -93,14 +95,14 @@ def test_what_a_judge_said_is_told_without_its_verdict() -> None:
 def test_what_is_good_enough_is_passed_over(
     scores: list[float], options: dict[str, Any], count: int
 ) -> None:
-    told = asyncio.run(Rewards(**options)(brief(entry("Answer.", scores), scripted.model())))
+    told = asyncio.run(Rewards(**options)(context(entry("Answer.", scores), scripted.model())))
     assert told.text.count("Score of this answer") == count
 
 
 def test_other_seeds_draw_other_items_and_the_same_seed_the_same() -> None:
     state = entry("Answer.", [0.0] * 12)
     told = [
-        asyncio.run(Rewards()(brief(state, scripted.model(), seed=seed))).text
+        asyncio.run(Rewards()(context(state, scripted.model(), seed=seed))).text
         for seed in (0, 0, *range(1, 9))
     ]
     assert told[0] == told[1]
@@ -109,8 +111,8 @@ def test_other_seeds_draw_other_items_and_the_same_seed_the_same() -> None:
 
 def test_without_a_scorer_or_a_state_nothing_is_told() -> None:
     state = entry("Answer.", [0.0])
-    assert asyncio.run(Rewards()(brief(state, None))).text == ""
-    nobody = Brief(PROBLEM, Trajectory(), scripted.model(), (), 1, 4, 0, scorer=scripted.model())
+    assert asyncio.run(Rewards()(context(state, None))).text == ""
+    nobody = scripted.context(problem=PROBLEM, group=0, scorer=scripted.model())
     assert asyncio.run(Rewards()(nobody)).text == ""
 
 
@@ -125,39 +127,7 @@ async def test_who_is_overheard_stays_open() -> None:
     assert heard.identity == model.identity
 
 
-# -- the beam -------------------------------------------------------------------------------
-
-
-def line() -> tuple[Trajectory, list[Entry]]:
-    made: list[Entry] = []
-    past = Trajectory()
-    for step in range(5):
-        made.append(entry(f"v{step}", [step / 10], step, *made))  # as a beam shows its line
-        past = past.tell(made[-1:])
-    return past, made
-
-
-@pytest.mark.parametrize(
-    ("history", "shown"),
-    [(0, ["v4"]), (2, ["v2", "v3", "v4"]), (9, ["v0", "v1", "v2", "v3", "v4"])],
-)
-def test_a_state_stands_last_after_those_it_came_from(history: int, shown: list[str]) -> None:
-    past, made = line()
-    rng = np.random.RandomState(0)
-    (group,) = asyncio.run(Beam(history)(past, (made[-1],), rng))
-    assert [e.text for e in group] == shown
-
-
-def test_every_survivor_is_a_state_of_its_own() -> None:
-    past, made = line()
-    groups = asyncio.run(Beam(1)(past, (made[4], made[1]), np.random.RandomState(0)))
-    assert [[e.text for e in group] for group in groups] == [["v3", "v4"], ["v0", "v1"]]
-    assert asyncio.run(Beam()(past, (), np.random.RandomState(0))) == ((),)
-
-
-@pytest.mark.parametrize(
-    "make", [lambda: Beam(-1), lambda: Rewards(0), lambda: Rewards(enough=1.1)]
-)
+@pytest.mark.parametrize("make", [lambda: Rewards(0), lambda: Rewards(enough=1.1)])
 def test_options_out_of_range_are_refused(make: Any) -> None:
     with pytest.raises(ConfigError):
         make()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from llmopt.errors import ConfigError
 from llmopt.parts.exponential import ExponentialWeights
 from llmopt.parts.momentum import Importance, Recency
 from llmopt.parts.select import Best, EachOfBest
+from llmopt.testing import scripted
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome
 
@@ -31,8 +31,8 @@ def entry(name: str, right: int, *, read: bool = True, step: int = 1) -> Entry:
 
 
 def shown(select: Select, past: Trajectory, current: tuple[Entry, ...] = ()) -> list[list[str]]:
-    groups = asyncio.run(select(past, current, np.random.RandomState(0)))
-    return [[e.text for e in group] for group in groups]
+    groups = asyncio.run(select(scripted.context(past, survivors=current)))
+    return [[e.text for e in group.shown] for group in groups]
 
 
 def past(*entries: Entry) -> Trajectory:
@@ -80,7 +80,8 @@ def test_the_list_is_sorted_by_what_it_shows_and_never_mostly_zeros(
         outcomes = entry("", right, read=read).evaluation.outcomes[-measured:]
         entries.append(Entry(Candidate(str(n)), Evaluation(outcomes, ITEMS)))
     trajectory = past(*entries)
-    (group,) = asyncio.run(Best(12)(trajectory, (), np.random.RandomState(0)))
+    (found_group,) = asyncio.run(Best(12)(scripted.context(trajectory)))
+    group = found_group.shown
     estimates = [trajectory.estimate(e) for e in group]
     assert estimates == sorted(estimates)
     assert bool(group) == bool(entries)

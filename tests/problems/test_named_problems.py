@@ -74,7 +74,7 @@ def made(problem: dict[str, Any], **tables: Any) -> Any:
 
 def test_a_function_needs_no_scorer_but_a_model_that_proposes() -> None:
     found = made({"function": REGRESSION, "arguments": {"w": 3, "b": 5}})
-    assert found.built_problem().optimum is not None
+    assert found.built_problem().optimum() is not None
     with pytest.raises(ConfigError, match="the table 'optimizer' is missing"):
         found.options()
     found = made({"function": REGRESSION}, optimizer={"model": "local/smollm2-135m"})

@@ -33,8 +33,9 @@ from llmopt.testing import scripted
 if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
     from llmopt.evidence.result import Result
+    from llmopt.part import StepContext
     from llmopt.problem import Problem
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.trajectory import Entry
 
 OLDER = Path(__file__).with_name("older") / "b3d7e93.sqlite.gz"
 LOWERED = Presentation(higher_is_better=False)
@@ -63,9 +64,9 @@ def lengths() -> Problem:
 class Recent:
     """Keeps the last three."""
 
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+    def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return them."""
-        return tuple(trajectory)[-3:]
+        return tuple(ctx.trajectory)[-3:]
 
 
 OPRO = llmopt.opro(samples=2)

@@ -134,7 +134,8 @@ def test_plain_controls_are_lines_of_their_own(
     (tmp_path / "with_controls.py").write_text(
         "from llmopt.testing import scripted\n"
         "class Controlled(scripted.Valley):\n"
-        "    controls = {'middle': '0, 0', 'corner': '30, 30'}\n"
+        "    def controls(self):\n"
+        "        return {'middle': '0, 0', 'corner': '30, 30'}\n"
         "def made():\n"
         "    found = scripted.numbers()\n"
         "    object.__setattr__(found, '__class__', Controlled)\n"

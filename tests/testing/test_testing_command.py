@@ -19,7 +19,7 @@ METHODS = """
 import random
 from dataclasses import dataclass, replace
 
-from llmopt.part import Feedback
+from llmopt.part import Feedback, Group
 from llmopt.algorithms.opro import opro
 from llmopt.errors import ConfigError
 
@@ -34,8 +34,8 @@ def in_families(family="auto"):
 
 @dataclass(frozen=True)
 class Peek:
-    async def __call__(self, brief):
-        return Feedback(brief.problem.items("test")[:1])
+    async def __call__(self, ctx):
+        return Feedback(ctx.problem.items("test")[:1])
 
 
 def peeking():
@@ -44,7 +44,7 @@ def peeking():
 
 @dataclass(frozen=True)
 class Broken:
-    async def __call__(self, brief):
+    async def __call__(self, ctx):
         return {}["no such key"]
 
 
@@ -63,8 +63,8 @@ def choosy():
 
 
 class Nameless:
-    async def __call__(self, trajectory, current, rng):
-        return (trajectory.best(3),)
+    async def __call__(self, ctx):
+        return (Group(shown=ctx.trajectory.best(3)),)
 
 
 def nameless():
@@ -73,8 +73,8 @@ def nameless():
 
 @dataclass(frozen=True)
 class Flat:
-    async def __call__(self, trajectory, current, rng):
-        return trajectory.best(3)
+    async def __call__(self, ctx):
+        return (ctx.trajectory.best(3),)
 
 
 def flat():
@@ -83,7 +83,7 @@ def flat():
 
 @dataclass(frozen=True)
 class Waiting:
-    def __call__(self, brief):
+    def __call__(self, ctx):
         return Feedback()
 
 
@@ -153,7 +153,11 @@ def test_what_a_method_raises_is_said_with_its_place() -> None:
     ("name", "check", "why"),
     [
         ("nameless", "is_told_by_its_repr", "make each of them a frozen dataclass; but one prints"),
-        ("flat", "has_parts_of_their_kinds", "each a tuple of entries, such as ((first, second),)"),
+        (
+            "flat",
+            "has_parts_of_their_kinds",
+            "such as (Group(base=first, shown=(first, second)),)",
+        ),
         ("waiting", "has_parts_of_their_kinds", "reflect is called with `async def __call__`"),
     ],
 )

@@ -19,8 +19,8 @@ from llmopt.algorithm import Algorithm, method
 from llmopt.parts.behaviour import Behave
 from llmopt.parts.demonstrating import Demonstrate
 from llmopt.parts.diagnosing import Diagnose
-from llmopt.parts.momentum import Only
 from llmopt.parts.rounds import Accept, Accepted, OnDev, Shares
+from llmopt.parts.select import Lineages
 from llmopt.parts.traces import Wording
 
 
@@ -80,7 +80,7 @@ def abo(
     asking, telling = Wording("diagnose", diagnose_template), Wording("findings", findings_template)
     return Algorithm(
         name="abo",
-        select=Only(),
+        select=Lineages(1),
         reflect=Diagnose(shares, batch, diagnosed, asking, telling, max_tokens),
         propose=Behave(
             shares=shares,

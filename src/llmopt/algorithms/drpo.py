@@ -18,11 +18,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.algorithm import Algorithm, method
+from llmopt.errors import ConfigError
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
-from llmopt.parts.rewards import Beam, Rewards
+from llmopt.parts.rewards import Rewards
 from llmopt.parts.schedule import Constant
+from llmopt.parts.select import Lineages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +67,12 @@ def drpo(
         ConfigError: An option is out of its range.
         TemplateError: The template cannot be used.
     """
+    if history < 0:
+        raise ConfigError(f"the earlier prompts shown are 0 or more, but got {history}")
     heat = Constant(temperature)
     return Algorithm(
         name="drpo",
-        select=Beam(history),
+        select=Lineages(history + 1),
         reflect=Rewards(queries, enough),
         propose=Generate(
             samples, family, "drpo", template, temperature=heat, max_tokens=max_tokens, last=True

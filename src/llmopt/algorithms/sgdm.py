@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from llmopt.algorithm import Algorithm, method
 from llmopt.parts.critique import Summary, Together
 from llmopt.parts.keep import LatestBest
-from llmopt.parts.momentum import Only
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
+from llmopt.parts.select import Lineages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def sgdm(
     """
     return Algorithm(
         name="sgdm",
-        select=Only(),
+        select=Lineages(1),
         reflect=Together((Exemplars(exemplars, "constant"), Summary(max_tokens))),
         propose=Generate(
             samples=samples,

@@ -25,8 +25,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from llmopt.part import Measure, Rate
-    from llmopt.trajectory import Trajectory
+    from llmopt.part import Measure, Rate, StepContext
     from llmopt.types import Candidate, Item, Outcome
 
 Selection = Literal["ucb", "successive-rejects", "everything"]
@@ -67,16 +66,16 @@ class UCB:
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return full evaluations of the best `k`, and partial ones of the others."""
-        if not trajectory.steps or len(candidates) <= self.k:
-            return await Everything()(candidates, items, trajectory, measure)
+        if not ctx.trajectory.steps or len(candidates) <= self.k:
+            return await Everything()(ctx, candidates, items, measure)
         size = min(self.batch, max(1, self.budget // (2 * len(candidates))))
-        field = _Field(candidates, items, trajectory.steps * size, measure)
+        field = _Field(candidates, items, ctx.trajectory.steps * size, measure)
         spent = await field.pull(field.arms, size)
         rounds = 1
         while spent < self.budget and (unsure := field.unsure()):
@@ -115,15 +114,15 @@ class SuccessiveRejects:
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return full evaluations of the `k` that are left, and partial ones of the others."""
-        if not trajectory.steps or len(candidates) <= self.k:
-            return await Everything()(candidates, items, trajectory, measure)
-        field = _Field(candidates, items, trajectory.steps * self._first(candidates), measure)
+        if not ctx.trajectory.steps or len(candidates) <= self.k:
+            return await Everything()(ctx, candidates, items, measure)
+        field = _Field(candidates, items, ctx.trajectory.steps * self._first(candidates), measure)
         left, seen = list(field.arms), 0
         for size in sizes(len(candidates), self.budget)[: len(candidates) - self.k]:
             await field.pull(left, size - seen)

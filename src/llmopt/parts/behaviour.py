@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from llmopt.errors import ConfigError
 from llmopt.part import Most, Proposed, all_of
 from llmopt.parts.demonstrating import Demonstrate, call_of
-from llmopt.parts.diagnosing import ATTEMPTS, SHOWN, Diagnosis, steps_now
+from llmopt.parts.diagnosing import ATTEMPTS, SHOWN, steps_now
 from llmopt.parts.rounds import Shares, Tried
 from llmopt.parts.traces import (
     Demonstration,
@@ -27,8 +27,9 @@ from llmopt.problem import Refusal
 
 if TYPE_CHECKING:
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.problem import Problem
+    from llmopt.trajectory import Entry
 
 _LINES = 2  # lines that a step may become
 _HOTTEST = 2  # what providers take
@@ -130,21 +131,21 @@ class Behave:
         shown = self.samples * self.demonstrate.retries if self.demonstrate else 0
         return Most(optimizer=asked + shown, repeated=SHOWN * asked, proposed=self.samples)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return one state with the first steps, or one for each rewriting."""
-        steps = steps_now(brief)
+        steps = steps_now(ctx)
         if not steps:
-            drafts = [await self._written(brief)]
+            drafts = [await self._written(ctx)]
         else:
-            told = brief.feedback
-            if not isinstance(told, Diagnosis) or told.number is None:
-                reason = told.reason if isinstance(told, Diagnosis) else "no step was named"
-                return (Proposed(Refusal(reason), "", "", brief.current[:1]),)
-            number = told.number
+            lines = [f.line for f in ctx.feedback.findings if f.line is not None]
+            if not lines:
+                reason = ctx.feedback.reason or "no step was named"
+                return (Proposed(Refusal(reason), "", "", _made_of(ctx)),)
+            number = lines[0]
             drafts = await all_of(
-                self._rewritten(brief, steps, number, draw) for draw in range(self.samples)
+                self._rewritten(ctx, steps, number, draw) for draw in range(self.samples)
             )
-        tried = brief.trajectory.running("behaviour steps", Tried).steps
+        tried = ctx.trajectory.running("behaviour steps", Tried).steps
         seen: set[Lines] = set()
         for at, draft in enumerate(drafts):
             if not isinstance(draft.steps, Refusal):
@@ -153,77 +154,77 @@ class Behave:
                     "steps already tried" if known else self._too_many(draft.steps)
                 )
                 seen.add(draft.steps)
-        return tuple(await all_of(self._finished(brief, draft) for draft in drafts))
+        return tuple(await all_of(self._finished(ctx, draft) for draft in drafts))
 
-    async def _written(self, brief: Brief) -> _Draft:
+    async def _written(self, ctx: StepContext) -> _Draft:
         """Return the first steps, the user's own or new ones."""
         if self.initial:
             read = read_lines("\n".join(self.initial))
             return _Draft(read, "\n".join(self.initial), ())
-        items = self.shares(brief.problem.items("train")).work[: self.exemplars]
-        said = brief.problem.description
+        items = self.shares(ctx.problem.items("train")).work[: self.exemplars]
+        said = ctx.problem.description
         text = self.writing.fill(
             task=said.task,
             labels=said.labels,
             constraints=said.constraints,
-            exemplars=tuple(brief.problem.exemplar(item, "") for item in items),
+            exemplars=tuple(ctx.problem.exemplar(item, "") for item in items),
             most=self.max_steps,
         )
-        return await self._asked(brief, text, 0)
+        return await self._asked(ctx, text, 0)
 
-    async def _rewritten(self, brief: Brief, steps: Lines, number: int, draw: int) -> _Draft:
+    async def _rewritten(self, ctx: StepContext, steps: Lines, number: int, draw: int) -> _Draft:
         """Return the steps with one of them rewritten."""
-        said = brief.problem.description
+        said = ctx.problem.description
         text = self.rewriting.fill(
             task=said.task,
             labels=said.labels,
             constraints=said.constraints,
             steps=steps,
             number=number,
-            feedback=brief.feedback.text,
+            feedback=ctx.feedback.text,
         )
-        found = await self._asked(brief, text, draw)
+        found = await self._asked(ctx, text, draw)
         if isinstance(found.steps, Refusal):
             return found
         if len(found.steps) > _LINES:
             return found.checked(f"more than {_LINES} lines for a step")
         return _Draft(changed(steps, number, found.steps), found.reply, found.calls)
 
-    async def _asked(self, brief: Brief, text: str, draw: int) -> _Draft:
+    async def _asked(self, ctx: StepContext, text: str, draw: int) -> _Draft:
         """Ask for lines; a reply without tags is asked for once more."""
         keys: list[str] = []
         for attempt in range(ATTEMPTS):
-            sample = brief.sample(ATTEMPTS * draw + attempt)
+            sample = ctx.sample(ATTEMPTS * draw + attempt)
             call = call_of(text, self.temperature, self.max_tokens, sample)
-            reply = await brief.model.complete(call)
-            keys.append(call.key(brief.model.identity))
+            reply = await ctx.model.complete(call)
+            keys.append(call.key(ctx.model.identity))
             read = read_steps(reply.text)
             if read is not None:
                 return _Draft(read, reply.text, tuple(keys))
         return _Draft(Refusal("no steps between tags in the reply"), reply.text, tuple(keys))
 
-    async def _finished(self, brief: Brief, draft: _Draft) -> Proposed:
+    async def _finished(self, ctx: StepContext, draft: _Draft) -> Proposed:
         """Return a draft as an instruction, with a demonstration where there shall be one."""
         calls = draft.calls
         found: str | Refusal
         if isinstance(draft.steps, Refusal):
             found = draft.steps
         else:
-            found = self._text(brief.problem, draft.steps, None)
-            parsed = brief.problem.parse(found)
+            found = self._text(ctx.problem, draft.steps, None)
+            parsed = ctx.problem.parse(found)
             if isinstance(parsed, Refusal):
                 found = parsed
             elif steps_of(parsed) != draft.steps:
                 found = Refusal("steps that cannot be read back")
             elif self.demonstrate:
-                made, more = await self.demonstrate(brief, draft.steps)
+                made, more = await self.demonstrate(ctx, draft.steps)
                 calls += more
                 if made is None:
                     found = Refusal("no demonstration could be verified")
                 else:
-                    found = self._text(brief.problem, draft.steps, made)
+                    found = self._text(ctx.problem, draft.steps, made)
         first, *further = calls or ("",)
-        return Proposed(found, draft.reply, first, brief.current[:1], tuple(further))
+        return Proposed(found, draft.reply, first, _made_of(ctx), tuple(further))
 
     def _text(self, problem: Problem, steps: Lines, made: Demonstration | None) -> str:
         task = problem.description.task
@@ -234,6 +235,10 @@ class Behave:
 
     def _too_many(self, steps: Lines) -> str:
         return f"more than {self.max_steps} steps" if len(steps) > self.max_steps else ""
+
+
+def _made_of(ctx: StepContext) -> tuple[Entry, ...]:
+    return (ctx.base,) if ctx.base else ()
 
 
 @dataclass(frozen=True)

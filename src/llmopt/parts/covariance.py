@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.problem import Problem
 
     Worth = Callable[[str], float | None]  # of a text: its loss, inf if it has none; None: untried
@@ -58,7 +58,6 @@ class CovarianceMatrix:
             raise ConfigError(f"solutions of a generation are 2 or more, but got {self.samples}")
         check_sigma(self.sigma)
 
-    @property
     def unaided(self) -> bool:
         """It asks no language model."""
         return True
@@ -73,16 +72,16 @@ class CovarianceMatrix:
             MissingExtraError: The library is not installed.
         """
         needs_points(problem)
-        if isinstance(problem, Vectors) and len(problem.bounds) < _LEAST:
+        if isinstance(problem, Vectors) and len(problem.bounds()) < _LEAST:
             raise ConfigError(
                 "it needs 2 dimensions or more, but got 1; take one-plus-one-es for one"
             )
         if importlib.util.find_spec("cma") is None:
             raise MissingExtraError("CMA-ES", "cma")
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return the new solutions of the next generation that has some."""
-        problem, trajectory = brief.problem, brief.trajectory
+        problem, trajectory = ctx.problem, ctx.trajectory
         assert isinstance(problem, Vectors)  # noqa: S101 - checked by fits
 
         def worth(text: str) -> float | None:
@@ -96,10 +95,10 @@ class CovarianceMatrix:
         starts = takewhile(lambda entry: not entry.candidate.step, trajectory)
         known = [entry for entry in starts if entry.evaluation.score is not None]
         begin = max(known, key=lambda entry: entry.score).text if known else problem.starts[0]
-        key = canonical([problem.fingerprint, brief.seed, repr(self), begin])
+        key = canonical([problem.fingerprint, ctx.seed, repr(self), begin])
         replay = _replays.pop(key, None)
         if replay is None or not replay.holds(worth):
-            rng = generator(brief.seed, 0, "cma-es")
+            rng = generator(ctx.seed, 0, "cma-es")
             replay = _Replay(problem, begin, self.samples, self.sigma, rng)
         texts = replay.until_new(worth, _REPEATED * trajectory.steps)
         _replays[key] = replay
@@ -121,7 +120,7 @@ class _Replay:
     ) -> None:
         self._problem, self._rng = problem, rng
         self._samples, self._sigma = samples, sigma
-        bounds = np.array(problem.bounds, dtype=np.float64)
+        bounds = np.array(problem.bounds(), dtype=np.float64)
         self._low, self._ranges = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
         self._told: list[tuple[str, float]] = []
         self._generations = 0

@@ -6,9 +6,9 @@ in the same words and with the same number of the draw, so it comes from the sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.metaprompt import Shown, filled
@@ -22,8 +22,7 @@ from llmopt.trajectory import Entry
 from llmopt.types import Call, Candidate, Evaluation, Message, digest
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
-    from llmopt.part import Brief, Reflect
+    from llmopt.part import Reflect, StepContext
     from llmopt.parts.momentum import Memory, Momentum, Retrieval
     from llmopt.problem import Problem
     from llmopt.trajectory import Trajectory
@@ -51,23 +50,18 @@ class Together:
             if isinstance(part, Particular):
                 part.fits(problem)
 
-    @property
     def embedder(self) -> str:
-        """The name of the embedding model that a part wants, or nothing."""
-        return next((p.embedder for p in self.parts if isinstance(p, Embedding) and p.embedder), "")
-
-    def bound(self, model: Model) -> Self:
-        """Return the same with the embedding model."""
-        bound = (p.bound(model) if isinstance(p, Embedding) else p for p in self.parts)
-        return replace(self, parts=tuple(bound))
+        """Return the name of the embedding model that a part wants, or nothing."""
+        names = (part.embedder() for part in self.parts if isinstance(part, Embedding))
+        return next(filter(None, names), "")
 
     def most(self) -> Most:
         """Return the most calls of a step that depend on what is replied."""
         return sum((part.most() for part in self.parts if isinstance(part, Bounded)), Most())
 
-    async def __call__(self, brief: Brief) -> Feedback:
+    async def __call__(self, ctx: StepContext) -> Feedback:
         """Return what all say."""
-        found = await all_of(part(brief) for part in self.parts)
+        found = await all_of(part(ctx) for part in self.parts)
         shown = next((f for f in found if f.exemplars), Feedback())
         return Feedback(
             exemplars=shown.exemplars,
@@ -75,6 +69,8 @@ class Together:
             text="\n\n".join(f.text for f in found if f.text),
             calls=tuple(key for f in found for key in f.calls),
             summary=next((f.summary for f in found if f.summary), None),
+            findings=tuple(finding for f in found for finding in f.findings),
+            reason=next((f.reason for f in found if f.reason), ""),
         )
 
 
@@ -106,48 +102,42 @@ class Critique:
         check_batch(self.batch)
         _check_tokens(self.max_tokens)
 
-    @property
     def embedder(self) -> str:
-        """The name of the embedding model that the memory wants, or nothing."""
-        return self.memory.embedder if isinstance(self.memory, Embedding) else ""
-
-    def bound(self, model: Model) -> Self:
-        """Return the same with the embedding model."""
-        if isinstance(self.memory, Embedding):
-            return replace(self, memory=self.memory.bound(model))
-        return self
+        """Return the name of the embedding model that the memory wants, or nothing."""
+        return self.memory.embedder() if isinstance(self.memory, Embedding) else ""
 
     def most(self) -> Most:
         """Return the calls of a step beside the critique: one that merges it with earlier ones."""
         return Most(optimizer=int(isinstance(self.memory, Merged)))
 
-    async def __call__(self, brief: Brief) -> Feedback:
+    async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the critique of the current solution, with earlier ones as the memory says."""
-        if not brief.current:
+        if ctx.base is None:
             return Feedback()
-        past = brief.trajectory.led() if self.memory else ()
-        line = (*past, (brief.step, brief.current[0]))
-        said = await all_of(self._said(brief, step, entry) for step, entry in line)
+        past = ctx.trajectory.led() if self.memory else ()
+        line = (*past, (ctx.step, ctx.base))
+        said = await all_of(self._said(ctx, step, entry) for step, entry in line)
         now, calls = said[-1]
         if isinstance(self.memory, Merged):
-            text, merging = await self._merged(brief, [text for text, _ in said])
+            text, merging = await self._merged(ctx, [text for text, _ in said])
             return Feedback(text=text, calls=(*calls, *merging))
         if self.memory is None:
             return Feedback(text=now, calls=calls)
-        worth = [brief.trajectory.estimate(entry) for _, entry in line]
+        worth = [ctx.trajectory.estimate(entry) for _, entry in line]
         gains = [after - before for before, after in pairwise(worth)]
         known = [at for at in range(len(past)) if said[at][0] not in ("", now)]
         texts = [said[at][0] for at in known]
-        picked = await self.memory.pick(self.memory.k - 1, texts, [gains[at] for at in known], now)
+        worths = [gains[at] for at in known]
+        picked = await self.memory.pick(ctx, self.memory.k - 1, texts, worths, now)
         told = [*(texts[at] for at in picked), now]
         return Feedback(text="\n\n".join(text for text in told if text), calls=calls)
 
-    async def _said(self, brief: Brief, step: int, entry: Entry) -> tuple[str, tuple[str, ...]]:
+    async def _said(self, ctx: StepContext, step: int, entry: Entry) -> tuple[str, tuple[str, ...]]:
         """Return what was wrong with a solution in a step, and the key of the call; or nothing."""
         outcomes = {outcome.item: outcome for outcome in entry.evaluation.outcomes}
-        problem = brief.problem
+        problem = ctx.problem
         wrongs = []
-        for item in self._items(brief, step):
+        for item in self._items(ctx, step):
             outcome = outcomes.get(item.id)
             if outcome and outcome.score is not None and outcome.score < 1 and item.target:
                 prediction = _UNREAD if outcome.answer is None else outcome.answer
@@ -161,25 +151,25 @@ class Critique:
         text = filled(
             "gpo", "critique", noun=said.noun, task=said.task, current=entry.text, wrongs=wrongs
         )
-        found, key = await _answer(brief, text, self.max_tokens)
+        found, key = await _answer(ctx, text, self.max_tokens)
         return found, (key,)
 
-    def _items(self, brief: Brief, step: int) -> list[Item]:
+    def _items(self, ctx: StepContext, step: int) -> list[Item]:
         """Return the batch of a step."""
-        items = brief.problem.items("train")
+        items = ctx.problem.items("train")
         epoch, place = divmod(step - 1, epoch_steps(len(items), self.batch))
-        mixed = generator(brief.seed, epoch, "batches").permutation(len(items))
+        mixed = generator(ctx.seed, epoch, "batches").permutation(len(items))
         return [items[at] for at in sorted(mixed[place * self.batch :][: self.batch])]
 
-    async def _merged(self, brief: Brief, texts: list[str]) -> tuple[str, tuple[str, ...]]:
+    async def _merged(self, ctx: StepContext, texts: list[str]) -> tuple[str, tuple[str, ...]]:
         """Return one text made of all, and the key of the last call, if there was one."""
-        noun = brief.problem.description.noun
+        noun = ctx.problem.description.noun
         summary, calls = "", tuple[str, ...]()
         for text in filter(None, texts):
             calls = ()
             if summary and text != summary:
                 asked = filled("gpo", "merge-critiques", noun=noun, previous=summary, newest=text)
-                merged, key = await _answer(brief, asked, self.max_tokens)
+                merged, key = await _answer(ctx, asked, self.max_tokens)
                 summary, calls = merged or summary, (key,)
             else:
                 summary = text
@@ -207,13 +197,13 @@ class Summary:
         """Return the calls of a step: one summary is asked for, and measured."""
         return Most(optimizer=1, measured=1)
 
-    async def __call__(self, brief: Brief) -> Feedback:
+    async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the summary; the current solution itself where there is nothing before it."""
-        if not brief.current:
+        if ctx.base is None:
             return Feedback()
-        models = [m.identity for m in (brief.model, brief.scorer) if m]
-        past = brief.trajectory.running((repr(self), brief.seed, *models), _Summed)
-        line, done, summary = [*past.line, brief.current[0]], past.done, past.summary
+        models = [m.identity for m in (ctx.model, ctx.scorer) if m]
+        past = ctx.trajectory.running((repr(self), ctx.seed, *models), _Summed)
+        line, done, summary = [*past.line, ctx.base], past.done, past.summary
         calls = tuple[str, ...]()
         for at in range(done, len(line)):
             if at == len(line) - 1 and summary:  # what this step finds out is not kept
@@ -222,16 +212,16 @@ class Summary:
             if summary is None:
                 summary = line[at]
             elif line[at].candidate.id not in (line[at - 1].candidate.id, summary.candidate.id):
-                summary, key = await self._merged(brief, summary, line[at])
+                summary, key = await self._merged(ctx, summary, line[at])
                 calls = (key,)
         return Feedback(calls=calls, summary=summary)
 
-    async def _merged(self, brief: Brief, before: Entry, now: Entry) -> tuple[Entry, str]:
+    async def _merged(self, ctx: StepContext, before: Entry, now: Entry) -> tuple[Entry, str]:
         """Return the next summary, measured, and the key of the call."""
-        problem, said = brief.problem, brief.problem.description
+        problem, said = ctx.problem, ctx.problem.description
 
         def shown(entry: Entry) -> Shown:
-            score = problem.show(brief.trajectory.estimate(entry), _BUCKETS)
+            score = problem.show(ctx.trajectory.estimate(entry), _BUCKETS)
             return Shown(entry.text, score, entry.evaluation.partial)
 
         asked = filled(
@@ -245,16 +235,16 @@ class Summary:
             previous=shown(before),
             newest=shown(now),
         )
-        text, key = await _answer(brief, asked, self.max_tokens)
+        text, key = await _answer(ctx, asked, self.max_tokens)
         parsed = problem.parse(text)
         if isinstance(parsed, Refusal):
             return before, key
-        made = Candidate(parsed, brief.step)
-        if brief.trajectory.knows(made):
-            known = brief.trajectory.entry(made.id)
+        made = Candidate(parsed, ctx.step)
+        if ctx.trajectory.knows(made):
+            known = ctx.trajectory.entry(made.id)
             return (known if known.evaluation.score is not None else before), key
         items = problem.items("train")
-        outcomes = await all_of(problem.measure(parsed, item, brief.scorer) for item in items)
+        outcomes = await all_of(problem.measure(parsed, item, ctx.scorer) for item in items)
         evaluation = Evaluation(tuple(outcomes), len(items))
         return (before if evaluation.score is None else Entry(made, evaluation)), key
 
@@ -314,13 +304,13 @@ class _Summed:
             self.done, self.summary = done, summary
 
 
-async def _answer(brief: Brief, text: str, most: int) -> tuple[str, str]:
+async def _answer(ctx: StepContext, text: str, most: int) -> tuple[str, str]:
     """Ask the optimizer LLM at temperature 0; return what it marked, or all it said, and the key.
 
     The number of the draw is the same in all steps of a run, so that it is asked once.
     """
-    sample = int(digest(f"{brief.seed} aside")[:12], 16)
-    traits = brief.model.traits
+    sample = int(digest(f"{ctx.seed} aside")[:12], 16)
+    traits = ctx.model.traits
     if traits.completion and (traits.family == "continuation" or not traits.chat):
         call = Call(
             role="optimizer",
@@ -332,10 +322,10 @@ async def _answer(brief: Brief, text: str, most: int) -> tuple[str, str]:
     else:
         messages = (Message("user", text),)
         call = Call(role="optimizer", messages=messages, max_tokens=most, sample=sample)
-    reply = (await brief.model.complete(call)).text
+    reply = (await ctx.model.complete(call)).text
     marked = between(reply, "<TEXT>", "</TEXT>")
     found = reply.partition("</TEXT>")[0] if marked is None else marked
-    return found.strip(), call.key(brief.model.identity)
+    return found.strip(), call.key(ctx.model.identity)
 
 
 def _check_tokens(most: int) -> None:

@@ -15,7 +15,7 @@ from llmopt.types import Call, Message, Reply
 
 if TYPE_CHECKING:
     from llmopt.model import Traits
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.types import Item
 
 STEADY = 0.0
@@ -53,22 +53,22 @@ class Demonstrate:
             )
 
     async def __call__(
-        self, brief: Brief, steps: Lines
+        self, ctx: StepContext, steps: Lines
     ) -> tuple[Demonstration | None, tuple[str, ...]]:
         """Return a verified demonstration or None, and the keys of the calls that it took."""
-        pool = self.shares(brief.problem.items("train")).pool
+        pool = self.shares(ctx.problem.items("train")).pool
         keys: list[str] = []
         for attempt in range(self.retries):
             item = pool[attempt % len(pool)]
             text = self.asking.fill(
-                task=brief.problem.description.task, steps=steps, question=item.input
+                task=ctx.problem.description.task, steps=steps, question=item.input
             )
             heat = STEADY if attempt < len(pool) else _WARM
-            call = call_of(text, heat, self.max_tokens, brief.sample(attempt))
-            reply = await brief.model.complete(call)
-            keys.append(call.key(brief.model.identity))
+            call = call_of(text, heat, self.max_tokens, ctx.sample(attempt))
+            reply = await ctx.model.complete(call)
+            keys.append(call.key(ctx.model.identity))
             trace = Trace.within(reply.text.replace("**", ""), len(steps))
-            if trace.complete and await _right(brief, item, trace.text):
+            if trace.complete and await _right(ctx, item, trace.text):
                 return Demonstration(item.input, trace.text), tuple(keys)
         return None, tuple(keys)
 
@@ -90,10 +90,10 @@ class _Saying:
         """Nothing is held."""
 
 
-async def _right(brief: Brief, item: Item, trace: str) -> bool:
+async def _right(ctx: StepContext, item: Item, trace: str) -> bool:
     """Return whether the problem gives a trace the full score on an item."""
-    traits = (brief.scorer or brief.model).traits
-    outcome = await brief.problem.measure("", item, _Saying(trace, traits))
+    traits = (ctx.scorer or ctx.model).traits
+    outcome = await ctx.problem.measure("", item, _Saying(trace, traits))
     return outcome.score is not None and outcome.score >= 1
 
 

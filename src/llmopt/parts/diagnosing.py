@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
-from llmopt.part import Feedback, Most, all_of
+from llmopt.part import Feedback, Finding, Most, all_of
 from llmopt.parts.demonstrating import STEADY, call_of
 from llmopt.parts.overhearing import Overheard
 from llmopt.parts.rounds import Shares, blocked, state
-from llmopt.parts.traces import Finding, Lines, Trace, Wording, read_diagnosis, voted
+from llmopt.parts.traces import Deviation, Lines, Trace, Wording, read_diagnosis, voted
 
 if TYPE_CHECKING:
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
+    from llmopt.trajectory import Entry
     from llmopt.types import Item
 
 ATTEMPTS = 2
@@ -26,19 +27,6 @@ ATTEMPTS = 2
 
 SHOWN = 3
 """Failures that the findings show at most."""
-
-
-@dataclass(frozen=True)
-class Diagnosis(Feedback):
-    """What a reflection on behaviour says: which step to rewrite, or why none is.
-
-    Attributes:
-        number: The voted step; 0 for a missing one, None for none.
-        reason: Why there is none, as a short phrase that can be counted.
-    """
-
-    number: int | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,45 +68,44 @@ class Diagnose:
         asked = ATTEMPTS * self.diagnosed
         return Most(optimizer=asked, scorer=self.batch, repeated=asked)
 
-    async def __call__(self, brief: Brief) -> Feedback:
+    async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the diagnosis, or nothing where there are no steps yet."""
-        steps = steps_now(brief)
-        if not steps:
+        steps, current = steps_now(ctx), ctx.base
+        if not steps or current is None:
             return Feedback()
-        current = brief.current[0]
         if current.score >= 1:
-            return Diagnosis(reason="nothing is left to improve on dev")
-        if brief.scorer is None:
-            return Diagnosis(reason="no scorer LLM to look at")
-        failures = await self._failures(brief, brief.scorer, steps)
+            return Feedback(reason="nothing is left to improve on dev")
+        if ctx.scorer is None:
+            return Feedback(reason="no scorer LLM to look at")
+        failures = await self._failures(ctx, ctx.scorer, current, steps)
         if not failures:
-            return Diagnosis(reason="no failure in the batch")
+            return Feedback(reason="no failure in the batch")
         looked = await all_of(
-            self._ballot(brief, steps, item, trace) for item, trace in failures[: self.diagnosed]
+            self._ballot(ctx, steps, item, trace) for item, trace in failures[: self.diagnosed]
         )
         calls = tuple(key for _, _, keys in looked for key in keys)
-        barred = blocked(brief.trajectory, current)
+        barred = blocked(ctx.trajectory, current)
         valid = [(n, found) for n, found, _ in looked if n is not None and n not in barred]
         number = voted([n for n, _ in valid])
         if number is None:
-            return Diagnosis(reason="no step to blame that is not blocked", calls=calls)
+            return Feedback(reason="no step to blame that is not blocked", calls=calls)
         meant = tuple(found for n, found in valid if n == number)
         text = self.telling.fill(
             number=number, votes=len(meant), voters=len(looked), findings=meant[:SHOWN]
         )
-        return Diagnosis(text=text, calls=calls, number=number)
+        return Feedback(text=text, calls=calls, findings=(Finding(text, number),))
 
     async def _failures(
-        self, brief: Brief, scorer: Model, steps: Lines
+        self, ctx: StepContext, scorer: Model, current: Entry, steps: Lines
     ) -> list[tuple[Item, Trace]]:
         """Return the items of this step's batch on which the current state fails, with traces."""
-        work = self.shares(brief.problem.items("train")).work
-        drawn = brief.rng("batch").choice(len(work), min(self.batch, len(work)), replace=False)
+        work = self.shares(ctx.problem.items("train")).work
+        drawn = ctx.rng("batch").choice(len(work), min(self.batch, len(work)), replace=False)
         batch = [work[int(at)] for at in drawn]
 
         async def run(item: Item) -> tuple[float | None, str]:
             overheard = Overheard(scorer)
-            outcome = await brief.problem.measure(brief.current[0].text, item, overheard)
+            outcome = await ctx.problem.measure(current.text, item, overheard)
             return outcome.score, next(filter(None, overheard.replies), "")
 
         found = await all_of(run(item) for item in batch)
@@ -129,14 +116,14 @@ class Diagnose:
         ]
 
     async def _ballot(
-        self, brief: Brief, steps: Lines, item: Item, trace: Trace
-    ) -> tuple[int | None, Finding, tuple[str, ...]]:
+        self, ctx: StepContext, steps: Lines, item: Item, trace: Trace
+    ) -> tuple[int | None, Deviation, tuple[str, ...]]:
         """Return a failure's vote, or None for none, with what it shows and the calls it took."""
-        seen = Finding(item.input, item.target, trace.text)
+        seen = Deviation(item.input, item.target, trace.text)
         if trace.gap is not None:
             return trace.gap, seen, ()
         text = self.asking.fill(
-            task=brief.problem.description.task,
+            task=ctx.problem.description.task,
             steps=steps,
             question=item.input,
             answer=item.target,
@@ -144,9 +131,9 @@ class Diagnose:
         )
         keys: list[str] = []
         for attempt in range(ATTEMPTS):
-            call = call_of(text, STEADY, self.max_tokens, brief.sample(attempt))
-            reply = await brief.model.complete(call)
-            keys.append(call.key(brief.model.identity))
+            call = call_of(text, STEADY, self.max_tokens, ctx.sample(attempt))
+            reply = await ctx.model.complete(call)
+            keys.append(call.key(ctx.model.identity))
             read = read_diagnosis(reply.text, len(steps))
             if read:
                 number, expected = read
@@ -154,6 +141,6 @@ class Diagnose:
         return None, seen, tuple(keys)
 
 
-def steps_now(brief: Brief) -> Lines:
+def steps_now(ctx: StepContext) -> Lines:
     """Return the current steps, or none before the first were written."""
-    return state(brief.current[0]) if brief.current else ()
+    return state(ctx.base) if ctx.base else ()

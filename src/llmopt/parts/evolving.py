@@ -16,7 +16,7 @@ import numpy as np
 
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import MetaPrompt, Sections, Shown
-from llmopt.part import Proposed, all_of
+from llmopt.part import Group, Proposed, all_of
 from llmopt.parts.numeric import Around, Fresh, check_sigma, needs_points
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.schedule import Constant
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.parts.schedule import Schedule
     from llmopt.problem import Problem
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.trajectory import Entry
     from llmopt.types import Call
 
     Point = NDArray[np.float64]
@@ -63,14 +63,9 @@ class Generations:
                 f"{self.steps} and {self.members}"
             )
 
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group."""
-        del current, rng
+        trajectory = ctx.trajectory
         found: dict[int, list[Entry]] = {}
         size = 64
         while True:
@@ -86,7 +81,7 @@ class Generations:
         last = [found[step] for step in sorted(found, reverse=True)[: self.steps]]
         worth = trajectory.estimate
         best = [e for some in last for e in sorted(some, key=worth, reverse=True)[: self.members]]
-        return (tuple(sorted(best, key=worth)),)
+        return (Group(shown=tuple(sorted(best, key=worth))),)
 
 
 @dataclass(frozen=True)
@@ -147,21 +142,21 @@ class NextMean:
         """Refuse a problem whose solutions are no points."""
         needs_points(problem)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Ask once for each block, and draw the population."""
-        metaprompt = self._generate().metaprompt(brief.model.traits.family)
-        around = Around(brief, "population")
+        metaprompt = self._generate().metaprompt(ctx.model.traits.family)
+        around = Around(ctx, "population")
         size = len(around.ranges)
-        shown = np.array([around.point([e]) for e in brief.parents]).reshape(-1, size)
+        shown = np.array([around.point([e]) for e in ctx.shown]).reshape(-1, size)
         whole = np.clip((shown - around.low) / around.ranges, 0, 1) * self.resolution
         mean = _recombined(whole) if len(whole) else np.full(size, self.resolution / 2)
         blocks = [slice(at, min(at + self.block, size)) for at in range(0, size, self.block)]
         calls = [
-            self._call(brief, metaprompt, whole[:, block], number)
+            self._call(ctx, metaprompt, whole[:, block], number)
             for number, block in enumerate(blocks)
         ]
-        replies = await all_of(brief.model.complete(call) for call in calls)
-        keys = [call.key(brief.model.identity) for call in calls]
+        replies = await all_of(ctx.model.complete(call) for call in calls)
+        keys = [call.key(ctx.model.identity) for call in calls]
         found: list[Proposed] = []
         for block, reply, key in zip(blocks, replies, keys, strict=True):
             read = self._read(
@@ -172,23 +167,23 @@ class NextMean:
             else:
                 mean[block] = read
         point = around.low + mean / self.resolution * around.ranges
-        fresh = Fresh(brief.trajectory)
+        fresh = Fresh(ctx.trajectory)
         first, texts = around.text(point), []
-        if not brief.trajectory.knows(Candidate(first)):
+        if not ctx.trajectory.knows(Candidate(first)):
             texts.append(Proposed(fresh(lambda _: first), first, ""))
         while len(texts) < self.population:
-            texts.append(around.proposed(fresh, brief.parents, point, self.sigma))
+            texts.append(around.proposed(fresh, ctx.shown, point, self.sigma))
         used = tuple(k for k in keys if k not in {p.call for p in found})
         return (*found, replace(texts[0], further=used), *texts[1:])
 
-    def _call(self, brief: Brief, metaprompt: MetaPrompt, whole: Point, number: int) -> Call:
+    def _call(self, ctx: StepContext, metaprompt: MetaPrompt, whole: Point, number: int) -> Call:
         """Return the call for one block of dimensions."""
-        problem = brief.problem
+        problem = ctx.problem
         said = problem.description
         size = whole.shape[1]
         numbers = f"{size} whole numbers" if size > 1 else "1 whole number"
-        worth = brief.trajectory.estimate
-        best = max(map(worth, brief.parents), default=0.0)
+        worth = ctx.trajectory.estimate
+        best = max(map(worth, ctx.shown), default=0.0)
         sections = Sections(
             description=Description(
                 task="",
@@ -202,15 +197,15 @@ class NextMean:
                     problem.show(worth(entry), 100),
                     entry.evaluation.partial,
                 )
-                for entry, row in zip(brief.parents, whole, strict=True)
+                for entry, row in zip(ctx.shown, whole, strict=True)
             ),
             aim=problem.aim(best, 100),
         )
         return metaprompt.call(
             metaprompt.lay_out(sections),
-            temperature=self.temperature(brief.step, brief.steps),
+            temperature=self.temperature(ctx.step, ctx.steps),
             max_tokens=self.max_tokens,
-            sample=brief.sample(number),
+            sample=ctx.sample(number),
         )
 
     def _read(self, text: str | Refusal, size: int) -> Point | Refusal:

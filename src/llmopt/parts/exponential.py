@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from llmopt.errors import ConfigError
 from llmopt.metaprompt import MetaPrompt, Sections, Shown
 from llmopt.part import all_of, generator
 from llmopt.parts.propose import Generate
-from llmopt.parts.similarity import Embedded, Lexical, named_similarity
+from llmopt.parts.similarity import embedder_of, similarity_of
 from llmopt.parts.zeros import check_zeros, sparing
 from llmopt.problem import Description, Refusal
 from llmopt.text import leaked_marker, one_line
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from llmopt.metaprompt import Zeros
     from llmopt.model import Model
-    from llmopt.part import Brief, Proposed
+    from llmopt.part import Proposed, StepContext
     from llmopt.parts.similarity import Similarity
     from llmopt.trajectory import Entry, Trajectory
 
@@ -66,7 +66,6 @@ class ExponentialWeights:
             of the user's own. It is taken for a kernel, as a cosine is one.
         rewording: A template of the user's own for asking for another wording.
         zeros: See :class:`~llmopt.parts.select.Best`; of the lists that are drawn from.
-        model: The embedding model of that name, once it is handed in.
     """
 
     generate: Generate = field(default_factory=lambda: Generate(wording="expo"))
@@ -77,7 +76,6 @@ class ExponentialWeights:
     similarity: str | Similarity = "characters"
     rewording: str = ""
     zeros: Zeros = "few"
-    model: Model | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for what, count in (("wordings", self.wordings), ("sequences", self.sequences)):
@@ -86,8 +84,7 @@ class ExponentialWeights:
         for what, number in (("learning rate", self.rate), ("ridge penalty", self.ridge)):
             if not 0 < number < math.inf:
                 raise ConfigError(f"a {what} is above 0, but got {number}; 1 is usual")
-        if isinstance(self.similarity, str):
-            named_similarity(self.similarity)  # another name is refused here
+        embedder_of(self.similarity)  # another name is refused here
         check_zeros(self.zeros)
         self._rewording("chat")  # a broken template is refused here
 
@@ -95,32 +92,26 @@ class ExponentialWeights:
         """Refuse a family that the optimizer LLM cannot answer."""
         self.generate.check(model)
 
-    @property
     def embedder(self) -> str:
-        """The name of the embedding model that has to be handed in, or nothing."""
-        named = self.similarity
-        return named if isinstance(named, str) and named_similarity(named) is None else ""
+        """Return the name of the embedding model that is compared by, or nothing."""
+        return embedder_of(self.similarity)
 
-    def bound(self, model: Model) -> Self:
-        """Return the same part with its embedding model."""
-        return replace(self, model=model) if self.embedder else self
-
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Draw a wording and a list of past solutions, and ask with them."""
-        description = brief.problem.description
+        description = ctx.problem.description
         request = REQUEST.format(noun=description.noun)
         (tasks, one), (requests, other) = await all_of(
-            self._wordings(brief, text, noun)
+            self._wordings(ctx, text, noun)
             for text, noun in ((description.task, "task description"), (request, "request"))
         )
-        number = await self._arm(brief, tasks, requests)
+        number = await self._arm(ctx, tasks, requests)
         said = replace(
             description,
             task=tasks[number // len(requests)],
             request=requests[number % len(requests)],
         )
-        parents = await self._shown(brief)
-        found = await self.generate(replace(brief, description=said, parents=parents))
+        parents = await self._shown(ctx)
+        found = await self.generate(replace(ctx, description=said, shown=parents))
         # The other wordings are the whole step's; its first proposal carries their calls.
         return tuple(
             replace(p, parents=parents, further=(*p.further, *(() if n else (*one, *other))))
@@ -128,25 +119,25 @@ class ExponentialWeights:
         )
 
     async def _wordings(
-        self, brief: Brief, text: str, noun: str
+        self, ctx: StepContext, text: str, noun: str
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return a text and its other wordings, and the keys of the calls for them."""
-        metaprompt = self._rewording(brief.model.traits.family)
+        metaprompt = self._rewording(ctx.model.traits.family)
         shown = metaprompt.lay_out(
-            Sections(Description(brief.problem.description.task, noun=noun), (Shown(text, ""),))
+            Sections(Description(ctx.problem.description.task, noun=noun), (Shown(text, ""),))
         )
         first = metaprompt.call(shown, temperature=1.0, max_tokens=256, sample=0)
         calls = [
             # Without the step: it is the same question in every step.
-            replace(first, sample=int(digest(f"{brief.seed} {noun} {draw}")[:12], 16))
+            replace(first, sample=int(digest(f"{ctx.seed} {noun} {draw}")[:12], 16))
             for draw in range(1, self.wordings)
         ]
-        replies = await all_of(brief.model.complete(call) for call in calls)
+        replies = await all_of(ctx.model.complete(call) for call in calls)
         read = (metaprompt.read(r.text, cut=r.finish == "length") for r in replies)
         usable = (_usable(found, text) for found in read)
         return (
             tuple(dict.fromkeys((text, *filter(None, usable)))),
-            tuple(call.key(brief.model.identity) for call in calls),
+            tuple(call.key(ctx.model.identity) for call in calls),
         )
 
     def _rewording(self, preferred: str) -> MetaPrompt:
@@ -155,19 +146,19 @@ class ExponentialWeights:
             family = preferred  # type: ignore[assignment] # a model's own family
         return MetaPrompt(family, "expo-rewording", self.rewording)
 
-    async def _arm(self, brief: Brief, tasks: Sequence[str], requests: Sequence[str]) -> int:
+    async def _arm(self, ctx: StepContext, tasks: Sequence[str], requests: Sequence[str]) -> int:
         """Draw the arm of this round; earlier rounds are drawn again to know theirs."""
         arms = len(tasks) * len(requests)
         if arms == 1:
             return 0
-        alike = [await self._kernel(texts) for texts in (tasks, requests)]
+        alike = [await self._kernel(ctx, texts) for texts in (tasks, requests)]
         ones = [np.ones_like(kernel) for kernel in alike]
         # The embedding of a pair is both embeddings one after the other.
         kernel = (np.kron(alike[0], ones[1]) + np.kron(ones[0], alike[1])) / 2
-        key = (repr(self), brief.seed, tuple(tasks), tuple(requests))
-        past = brief.trajectory.running(key, lambda: _Pulled(arms))
-        for number, told_round in past.untold(brief.step):
-            arm = self._drawn(past.total, brief.seed, number, "wording")
+        key = (repr(self), ctx.seed, tuple(tasks), tuple(requests))
+        past = ctx.trajectory.running(key, lambda: _Pulled(arms))
+        for number, told_round in past.untold(ctx.step):
+            arm = self._drawn(past.total, ctx.seed, number, "wording")
             if told_round is not None:
                 past.pulls[arm] += 1
                 past.rewards[arm] += told_round.reward
@@ -176,36 +167,36 @@ class ExponentialWeights:
                 means = told_round.scaled(past.rewards[seen] / pulls)
                 weights, mean = self._fitted(kernel[np.ix_(seen, seen)], means, pulls)
                 past.total += mean + kernel[:, seen] @ weights
-        return self._drawn(past.total, brief.seed, brief.step, "wording")
+        return self._drawn(past.total, ctx.seed, ctx.step, "wording")
 
-    async def _shown(self, brief: Brief) -> tuple[Entry, ...]:
+    async def _shown(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Draw the past solutions to show: those selected, or the best with random others."""
-        told = brief.trajectory.running("rounds", Told)
-        size = len(brief.parents)
+        told = ctx.trajectory.running("rounds", Told)
+        size = len(ctx.shown)
         if self.sequences == 1 or size < 2 or len(told.scored) <= size:  # noqa: PLR2004 - one is best
-            return brief.parents
-        rng = brief.rng("sequences")
-        best = brief.trajectory.promising(1, readable=self.zeros == "few")[0]
-        lists = [brief.parents]
+            return ctx.shown
+        rng = ctx.rng("sequences")
+        best = ctx.trajectory.promising(1, readable=self.zeros == "few")[0]
+        lists = [ctx.shown]
         for _ in range(self.sequences - 1):
             drawn = {best.candidate.id: best}
             while len(drawn) < size:
                 one = told.scored[int(rng.randint(len(told.scored)))]
                 drawn[one.candidate.id] = one
-            lists.append(self._ascending(brief.trajectory, drawn.values()))
-        latest = (r for r in reversed(told.until(brief.step)) if r is not None and r.shown)
+            lists.append(self._ascending(ctx.trajectory, drawn.values()))
+        latest = (r for r in reversed(told.until(ctx.step)) if r is not None and r.shown)
         past = list(islice(latest, _WINDOW))[::-1]
         if not past:
             return lists[int(rng.choice(len(lists)))]
         texts = ["\n".join(entry.text for entry in shown) for shown in lists]
-        kernel = await self._kernel((*(r.shown for r in past), *texts))
+        kernel = await self._kernel(ctx, (*(r.shown for r in past), *texts))
         among, between = kernel[: len(past), : len(past)], kernel[len(past) :, : len(past)]
         total = np.zeros(len(lists))
         for seen, told_round in enumerate(past, 1):
             means = told_round.scaled(np.array([r.reward for r in past[:seen]]))
             weights, mean = self._fitted(among[:seen, :seen], means, np.ones(seen))
             total += mean + between[:, :seen] @ weights
-        return lists[self._drawn(total, brief.seed, brief.step, "sequence")]
+        return lists[self._drawn(total, ctx.seed, ctx.step, "sequence")]
 
     def _ascending(self, trajectory: Trajectory, drawn: Iterable[Entry]) -> tuple[Entry, ...]:
         """Return past solutions from the worst to the best, few of them that came to nothing."""
@@ -228,24 +219,13 @@ class ExponentialWeights:
         weights: Array = np.linalg.lstsq(penalized, means - mean, rcond=None)[0]
         return weights, mean
 
-    async def _kernel(self, texts: Sequence[str]) -> Array:
-        similarity = self._similarity()
+    async def _kernel(self, ctx: StepContext, texts: Sequence[str]) -> Array:
+        similarity = similarity_of(self.similarity, ctx.embedder)
         rows = await all_of(similarity(text, texts[: n + 1]) for n, text in enumerate(texts))
         kernel = np.zeros((len(texts), len(texts)))
         for number, row in enumerate(rows):
             kernel[number, : number + 1] = kernel[: number + 1, number] = row
         return kernel
-
-    def _similarity(self) -> Similarity:
-        if not isinstance(self.similarity, str):
-            return self.similarity
-        lexical: Lexical | None = named_similarity(self.similarity)
-        if lexical is None and self.model is None:
-            raise ConfigError(
-                "similarity by an embedding model needs that model, but got the name "
-                f"{self.similarity!r} alone; start the run with llmopt.prepare or llmopt.optimize"
-            )
-        return lexical or Embedded(self.model)  # type: ignore[arg-type] # None is refused above
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
 from llmopt.metaprompt import filled
-from llmopt.part import Feedback, Most, Proposed, all_of
+from llmopt.part import Feedback, Finding, Most, Proposed, all_of
 from llmopt.parts.propose import Generate
 from llmopt.problem import Refusal
 from llmopt.trajectory import Entry
@@ -23,25 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.problem import Problem
 
 _PLACEHOLDER = "<INS>"
-_APART = 1_000_000  # more branches than any group has
+_APART = 1_000_000  # more findings than any group has
 _NOTHING = "(nothing that can be read)"
-
-
-@dataclass(frozen=True)
-class Gradients(Feedback):
-    """Feedback in several branches, each of which may lead to solutions of its own.
-
-    Its `text` is that of all branches together, for a proposal that knows no branches.
-
-    Attributes:
-        branches: One for each gradient.
-    """
-
-    branches: tuple[Feedback, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,9 +52,8 @@ class Wrong:
 class TextualGradients:
     """Ask what is wrong with the current solution, for several groups of what it got wrong.
 
-    The current solution of a group of parents is the last of them, if it survives; if not, the
-    best survivor. Its errors are known from its evaluation and cost nothing (the published code
-    evaluates it again). A solution without errors has no gradient.
+    The current solution is the base of the group. Its errors are known from its evaluation and
+    cost nothing (the published code evaluates it again). A solution without errors has no gradient.
 
     Attributes:
         groups: Groups of errors, a call each; 1 or more.
@@ -105,13 +91,13 @@ class TextualGradients:
                 "have no inputs; take opro or ape"
             )
 
-    async def __call__(self, brief: Brief) -> Feedback:
-        """Return the gradients as branches, in the order of the groups."""
-        now = focus(brief)
-        wrongs = self._wrongs(brief, now) if now else []
+    async def __call__(self, ctx: StepContext) -> Feedback:
+        """Return the gradients as findings, in the order of the groups of errors."""
+        now = ctx.base
+        wrongs = self._wrongs(ctx, now) if now else []
         if not now or not wrongs:
             return Feedback()
-        rng = brief.rng("errors")
+        rng = ctx.rng("errors")
         size = min(self.errors, len(wrongs))
         drawn = [
             tuple(sorted(rng.choice(len(wrongs), size, replace=False))) for _ in range(self.groups)
@@ -119,33 +105,33 @@ class TextualGradients:
         groups = [[wrongs[i] for i in one] for one in drawn]
         draws = range(self.groups) if self.temperature else [drawn.index(one) for one in drawn]
         calls = [
-            self._call(brief, now, group, draw) for group, draw in zip(groups, draws, strict=True)
+            self._call(ctx, now, group, draw) for group, draw in zip(groups, draws, strict=True)
         ]
-        replies = await all_of(brief.model.complete(call) for call in calls)
-        branches = tuple(
-            Feedback(text=filled("protegi", "findings", wrongs=group, reason=reason))
+        replies = await all_of(ctx.model.complete(call) for call in calls)
+        findings = tuple(
+            Finding(filled("protegi", "findings", wrongs=group, reason=reason))
             for group, reply in zip(groups, replies, strict=True)
             for reason in self._reasons(reply.text)
         )
-        return Gradients(
-            text="\n\n".join(branch.text for branch in branches),
-            calls=tuple(call.key(brief.model.identity) for call in calls),
-            branches=branches,
+        return Feedback(
+            text="\n\n".join(finding.text for finding in findings),
+            calls=tuple(call.key(ctx.model.identity) for call in calls),
+            findings=findings,
         )
 
-    def _wrongs(self, brief: Brief, now: Entry) -> list[Wrong]:
+    def _wrongs(self, ctx: StepContext, now: Entry) -> list[Wrong]:
         measured = [o for o in now.evaluation.outcomes if o.score is not None]
         size = min(self.batch, len(measured))
-        drawn = sorted(brief.rng("minibatch").choice(len(measured), size, replace=False))
+        drawn = sorted(ctx.rng("minibatch").choice(len(measured), size, replace=False))
         wrong = {measured[i].item: measured[i] for i in drawn if (measured[i].score or 0) < 1}
         return [
             Wrong(
-                question=brief.problem.exemplar(item, _PLACEHOLDER).question,
+                question=ctx.problem.exemplar(item, _PLACEHOLDER).question,
                 prediction=wrong[item.id].answer or _NOTHING,
                 truth=item.target,
-                layout=brief.problem.exemplar(item, _PLACEHOLDER).input,
+                layout=ctx.problem.exemplar(item, _PLACEHOLDER).input,
             )
-            for item in brief.problem.items("train")
+            for item in ctx.problem.items("train")
             if item.id in wrong
         ]
 
@@ -158,8 +144,8 @@ class TextualGradients:
         said = [part.strip() for part in parts if part.strip()]
         return said[: self.reasons] or [""] * self.reasons
 
-    def _call(self, brief: Brief, now: Entry, wrongs: Sequence[Wrong], draw: int) -> Call:
-        description = brief.problem.description
+    def _call(self, ctx: StepContext, now: Entry, wrongs: Sequence[Wrong], draw: int) -> Call:
+        description = ctx.problem.description
         text = filled(
             self.wording,
             "critique",
@@ -171,7 +157,7 @@ class TextualGradients:
             reasons=self.reasons,
             placeholder=_PLACEHOLDER,
         )
-        traits = brief.model.traits
+        traits = ctx.model.traits
         raw = traits.completion and (traits.family == "continuation" or not traits.chat)
         return Call(
             role="optimizer",
@@ -180,19 +166,19 @@ class TextualGradients:
             temperature=self.temperature,
             max_tokens=self.max_tokens,
             stop=("</TEXT>",) if raw else (),
-            sample=brief.sample(draw),
+            sample=ctx.sample(draw),
         )
 
 
 @dataclass(frozen=True)
 class Successors:
-    """Propose once for each branch of the feedback, and new wordings of what comes out.
+    """Propose once for each finding of the feedback, and new wordings of what comes out.
 
-    Where the feedback has no branches, what is wrong is not known: then only the current solution
-    is reworded, and where nothing is reworded it is asked for once.
+    Where there are no findings, what is wrong is not known: then only the current solution, which
+    is the base of the group, is reworded, and where nothing is reworded it is asked for once.
 
     Attributes:
-        edit: How each branch is asked for; it draws its `samples` for each.
+        edit: How each finding is asked about; it draws its `samples` for each.
         paraphrase: How new wordings are asked for (ProTeGi's Monte Carlo samples): its `samples`
             of each edit and of the current solution, which also stands in for a refused edit.
             None: no new wordings.
@@ -218,19 +204,17 @@ class Successors:
         """Return the calls that are made because a first edit changed too much."""
         return self.edit.most() * self.at_most
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return each edit with its new wordings, then those of the current solution."""
-        now = focus(brief)
-        brief = replace(brief, current=(now,) if now else ())
-        feedback = brief.feedback
-        branches = feedback.branches if isinstance(feedback, Gradients) else ()
-        if not branches and not (now and self.paraphrase):
-            branches = (feedback,)
+        feedback = ctx.feedback
+        branches = [replace(feedback, text=one.text, findings=(one,)) for one in feedback.findings]
+        if not branches and not (ctx.base and self.paraphrase):
+            branches = [feedback]
         samples = self.edit.samples
-        lots = self._lots(brief, len(branches) * samples)
+        lots = self._lots(ctx, len(branches) * samples)
         asked = sorted({source // samples for source, _ in lots} & set(range(len(branches))))
         rows = await all_of(
-            self.edit(replace(_apart(brief, branch), feedback=branches[branch])) for branch in asked
+            self.edit(replace(_apart(ctx, branch), feedback=branches[branch])) for branch in asked
         )
         edits = {
             branch * samples + draw: edit
@@ -241,7 +225,7 @@ class Successors:
         wordings = await all_of(
             _reworded(
                 replace(self.paraphrase, samples=count),
-                _apart(brief, len(branches) + source),
+                _apart(ctx, len(branches) + source),
                 edits.get(source),
             )
             for source, count in reworded.items()
@@ -252,36 +236,24 @@ class Successors:
             found[source] = (*found.get(source, ()), *made)
         return tuple(proposed for source in sorted(found) for proposed in found[source])
 
-    def _lots(self, brief: Brief, edits: int) -> list[tuple[int, int]]:
+    def _lots(self, ctx: StepContext, edits: int) -> list[tuple[int, int]]:
         """Return which successors there are.
 
         Each is the number of an edit, or the number after the last one for the current solution,
         and 0 for the edit itself or the number of a new wording of it.
         """
-        wordings = self.paraphrase.samples if self.paraphrase and brief.current else 0
+        wordings = self.paraphrase.samples if self.paraphrase and ctx.base else 0
         lots = [(edit, wording) for edit in range(edits) for wording in range(wordings + 1)]
         lots += [(edits, wording + 1) for wording in range(wordings)]
         if not self.at_most or len(lots) <= self.at_most:
             return lots
-        drawn = brief.rng("successors").choice(len(lots), self.at_most, replace=False)
+        drawn = ctx.rng("successors").choice(len(lots), self.at_most, replace=False)
         return [lots[i] for i in sorted(drawn)]
 
 
-def focus(brief: Brief) -> Entry | None:
-    """Return the solution of a group that is to be improved; None if nothing has a score.
-
-    It is the last of the parents, if that survives, and the best survivor if not.
-    """
-    last = brief.parents[-1] if brief.parents else None
-    survivors = {entry.candidate.id for entry in brief.current}
-    if last and (last.candidate.id in survivors or not survivors):
-        return last
-    return brief.current[0] if brief.current else None
-
-
-def _apart(brief: Brief, number: int) -> Brief:
-    """Return the brief with draws of its own: no group has a number below 0."""
-    return replace(brief, group=-1 - (brief.group * _APART + number))
+def _apart(ctx: StepContext, number: int) -> StepContext:
+    """Return the context with draws of its own: no group has a number below 0."""
+    return replace(ctx, group=-1 - ((ctx.group or 0) * _APART + number))
 
 
 def _told(edit: Proposed, drawn: bool) -> Proposed:
@@ -292,15 +264,16 @@ def _told(edit: Proposed, drawn: bool) -> Proposed:
 
 
 async def _reworded(
-    paraphrase: Generate, brief: Brief, edit: Proposed | None
+    paraphrase: Generate, ctx: StepContext, edit: Proposed | None
 ) -> tuple[Proposed, ...]:
     """Return new wordings of an edit, or of the current solution where there is none."""
-    now = brief.current[0]
+    now = ctx.base
+    assert now is not None  # noqa: S101 - without a base there are no lots for new wordings
     text = edit.text if edit else now.text
-    parsed = text if isinstance(text, Refusal) else brief.problem.parse(text)
+    parsed = text if isinstance(text, Refusal) else ctx.problem.parse(text)
     if isinstance(parsed, Refusal):
         parsed = now.text
     # An edit has no score yet; the request for new wordings shows none.
     shown = Entry(Candidate(parsed), now.evaluation)
-    made = await paraphrase(replace(brief, parents=(shown,), feedback=Feedback()))
+    made = await paraphrase(replace(ctx, shown=(shown,), feedback=Feedback()))
     return tuple(replace(proposed, parents=(now,)) for proposed in made)

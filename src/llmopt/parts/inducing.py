@@ -11,7 +11,7 @@ from llmopt.parts.propose import Generate
 
 if TYPE_CHECKING:
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.problem import Problem
 
 
@@ -50,20 +50,20 @@ class Inferred:
         self.infer.check(model)
         self.then.check(model)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return what was inferred, once for all groups, or what is proposed."""
-        if brief.step > 1:
-            return await self.then(brief)
-        if brief.group:
+        if ctx.step > 1:
+            return await self.then(ctx)
+        if ctx.group:
             return ()
-        items = [item for item in brief.problem.items("train") if item.target]
-        rng = brief.rng("pairs")
+        items = [item for item in ctx.problem.items("train") if item.target]
+        rng = ctx.rng("pairs")
         size = min(self.pairs, len(items))
         one = replace(self.infer, samples=1)
-        briefs = []
+        contexts = []
         for draw in range(self.infer.samples):
             shown = tuple(items[i] for i in sorted(rng.choice(len(items), size, replace=False)))
-            apart = replace(brief, group=draw, parents=(), feedback=Feedback(shown))
-            briefs.append(apart)
-        found = await all_of(one(apart) for apart in briefs)
+            apart = replace(ctx, group=draw, shown=(), feedback=Feedback(shown))
+            contexts.append(apart)
+        found = await all_of(one(apart) for apart in contexts)
         return tuple(proposed for row in found for proposed in row)

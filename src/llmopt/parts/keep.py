@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from llmopt.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
-    from llmopt.part import Keep
+    from llmopt.part import Keep, StepContext
     from llmopt.trajectory import Entry, Trajectory
 
 Current = Literal["latest_best", "never_chosen", "best"]
@@ -33,9 +33,9 @@ class Elitist:
         if self.k < 1:
             raise ConfigError(f"the number of survivors is 1 or more, but got {self.k}")
 
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+    def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return the best `k`, best first."""
-        return trajectory.promising(self.k)
+        return ctx.trajectory.promising(self.k)
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class LatestBest:
     A step that found nothing new changes nothing. Among equals the newer survives.
     """
 
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+    def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return one entry."""
-        return _best_first(trajectory)[:1]
+        return _best_first(ctx.trajectory)[:1]
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class NeverChosen:
     There, texts that are proposed again take part too; here those are refused.
     """
 
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+    def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return one entry."""
-        ranked = _best_first(trajectory)
+        ranked = _best_first(ctx.trajectory)
         if not ranked:
             return ()
-        idle = trajectory.steps - 1 - ranked[0].candidate.step
+        idle = ctx.trajectory.steps - 1 - ranked[0].candidate.step
         return (ranked[idle % len(ranked)],)
 
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import insort
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.parts.similarity import Embedded, Index, Lexical, named_similarity
+from llmopt.part import Group
+from llmopt.parts.select import Lineages
+from llmopt.parts.similarity import Index, Lexical, embedder_of, similarity_of
 from llmopt.parts.zeros import check_zeros, sparing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
-
     from llmopt.metaprompt import Zeros
-    from llmopt.model import Model
-    from llmopt.part import Select
+    from llmopt.part import Select, StepContext
     from llmopt.parts.similarity import Similarity
     from llmopt.trajectory import Entry, Trajectory
 
@@ -41,29 +40,18 @@ class Memory(Protocol):
         ...
 
     async def pick(
-        self, n: int, texts: Sequence[str], worth: Sequence[float], about: str
+        self, ctx: StepContext, n: int, texts: Sequence[str], worth: Sequence[float], about: str
     ) -> list[int]:
         """Return the positions of at most `n` texts, in the order in which they are shown.
 
         Args:
+            ctx: Of the step.
             n: How many, 0 or more.
             texts: In the order of their time.
             worth: What each was worth; higher is better.
             about: The current text.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Only:
-    """The current solution and nothing else: no momentum."""
-
-    async def __call__(
-        self, trajectory: Trajectory, current: tuple[Entry, ...], rng: np.random.RandomState
-    ) -> tuple[tuple[Entry, ...], ...]:
-        """Return one group."""
-        del trajectory, rng
-        return (current[:1],)
 
 
 @dataclass(frozen=True)
@@ -89,40 +77,38 @@ class _Retrieval(ABC):
         check_zeros(self.zeros)
 
     @abstractmethod
-    async def _ranked(self, texts: Sequence[str], worth: Sequence[float], about: str) -> list[int]:
+    async def _ranked(
+        self, ctx: StepContext, texts: Sequence[str], worth: Sequence[float], about: str
+    ) -> list[int]:
         """Return the positions of all texts, those to be shown first at the end."""
 
     async def pick(
-        self, n: int, texts: Sequence[str], worth: Sequence[float], about: str
+        self, ctx: StepContext, n: int, texts: Sequence[str], worth: Sequence[float], about: str
     ) -> list[int]:
         """See :class:`Memory`."""
         if n < 1 or not texts:
             return []
-        found = (await self._ranked(texts, worth, about))[-n:]
+        found = (await self._ranked(ctx, texts, worth, about))[-n:]
         return found if self.order == "ascending" else found[::-1]
 
-    async def __call__(
-        self, trajectory: Trajectory, current: tuple[Entry, ...], rng: np.random.RandomState
-    ) -> tuple[tuple[Entry, ...], ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group; an empty one only if there is no current solution."""
-        del rng
-        if not current:
-            return ((),)
-        past = trajectory.running("chosen", Chosen)
+        if not ctx.survivors:
+            return (Group(),)
+        now, trajectory = ctx.survivors[0], ctx.trajectory
         few = self.zeros == "few"
         others = (
             entry
-            for entry in await self._nearest(past, current[0], trajectory)
-            if entry.candidate.id != current[0].candidate.id
-            and not (few and trajectory.unreadable(entry))
+            for entry in await self._nearest(ctx, trajectory.running("chosen", Chosen), now)
+            if entry.candidate.id != now.candidate.id and not (few and trajectory.unreadable(entry))
         )
-        group = (current[0], *islice(others, self.k - 1))  # nearest first
+        shown = (now, *islice(others, self.k - 1))  # nearest first
         if few:
-            group = tuple(sparing(trajectory, group))
-        return (group[::-1] if self.order == "ascending" else group,)
+            shown = tuple(sparing(trajectory, shown))
+        return (Group(now, shown[::-1] if self.order == "ascending" else shown),)
 
     @abstractmethod
-    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
+    async def _nearest(self, ctx: StepContext, past: Chosen, now: Entry) -> Iterable[Entry]:
         """Return past solutions, those first that are to be shown first of all."""
 
 
@@ -168,12 +154,14 @@ class _Compared(Chosen):
 class Recency(_Retrieval):
     """The current solution, and those before it."""
 
-    async def _ranked(self, texts: Sequence[str], worth: Sequence[float], about: str) -> list[int]:
-        del worth, about
+    async def _ranked(
+        self, ctx: StepContext, texts: Sequence[str], worth: Sequence[float], about: str
+    ) -> list[int]:
+        del ctx, worth, about
         return list(range(len(texts)))
 
-    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
-        del now, trajectory
+    async def _nearest(self, ctx: StepContext, past: Chosen, now: Entry) -> Iterable[Entry]:
+        del ctx, now
         return reversed(past.entries)
 
 
@@ -181,12 +169,14 @@ class Recency(_Retrieval):
 class Importance(_Retrieval):
     """The current solution, and the past ones that were worth most; of equals the newer."""
 
-    async def _ranked(self, texts: Sequence[str], worth: Sequence[float], about: str) -> list[int]:
-        del about
+    async def _ranked(
+        self, ctx: StepContext, texts: Sequence[str], worth: Sequence[float], about: str
+    ) -> list[int]:
+        del ctx, about
         return sorted(range(len(texts)), key=lambda at: worth[at])
 
-    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
-        del now, trajectory
+    async def _nearest(self, ctx: StepContext, past: Chosen, now: Entry) -> Iterable[Entry]:
+        del ctx, now
         return (past.entries[at] for _, at in reversed(past.ranked))
 
 
@@ -198,54 +188,33 @@ class Relevance(_Retrieval):
         similarity: ``words`` or ``characters`` (see
             :class:`~llmopt.parts.similarity.Lexical`), the name of an embedding model (see
             :func:`~llmopt.models.embeddings.embedder_named`), or a similarity of the user's own.
-        model: The embedding model of that name, once it is handed in.
     """
 
     similarity: str | Similarity = "words"
-    model: Model | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.similarity, str):
-            named_similarity(self.similarity)  # another name is refused here
+        embedder_of(self.similarity)  # another name is refused here
 
-    @property
     def embedder(self) -> str:
-        """The name of the embedding model that has to be handed in, or nothing."""
-        named = self.similarity
-        return named if isinstance(named, str) and named_similarity(named) is None else ""
+        """Return the name of the embedding model that is compared by, or nothing."""
+        return embedder_of(self.similarity)
 
-    def bound(self, model: Model) -> Self:
-        """Return the same part with its embedding model."""
-        return replace(self, model=model) if self.embedder else self
-
-    async def _ranked(self, texts: Sequence[str], worth: Sequence[float], about: str) -> list[int]:
+    async def _ranked(
+        self, ctx: StepContext, texts: Sequence[str], worth: Sequence[float], about: str
+    ) -> list[int]:
         del worth
-        alike = await self._similarity()(about, texts)
+        alike = await similarity_of(self.similarity, ctx.embedder)(about, texts)
         return sorted(range(len(texts)), key=lambda at: alike[at])
 
-    async def _nearest(self, past: Chosen, now: Entry, trajectory: Trajectory) -> Iterable[Entry]:
-        similarity = self._similarity()
+    async def _nearest(self, ctx: StepContext, past: Chosen, now: Entry) -> Iterable[Entry]:
+        similarity = similarity_of(self.similarity, ctx.embedder)
         if isinstance(similarity, Lexical):
-            past = trajectory.running(("chosen", similarity), lambda: _Compared(similarity))
+            past = ctx.trajectory.running(("chosen", similarity), lambda: _Compared(similarity))
             ranked = past.index.ranked(now.text)
         else:
-            ranked = await self._ranked([entry.text for entry in past.entries], (), now.text)
+            ranked = await self._ranked(ctx, [entry.text for entry in past.entries], (), now.text)
         return (past.entries[at] for at in reversed(ranked))
-
-    def _similarity(self) -> Similarity:
-        if not isinstance(self.similarity, str):
-            return self.similarity
-        lexical = named_similarity(self.similarity)
-        if lexical is not None:
-            return lexical
-        if self.model is None:
-            raise ConfigError(
-                f"similarity by an embedding model needs that model, but got the name "
-                f"{self.similarity!r} alone; start the run with llmopt.prepare or llmopt.optimize, "
-                "or call Algorithm.bound"
-            )
-        return Embedded(self.model)
 
 
 @dataclass(frozen=True)
@@ -281,4 +250,4 @@ class Retrieval:
         known = ("none", *get_args(Past))
         if momentum not in known:
             raise UnknownNameError("momentum", momentum, known)
-        return self.named(momentum) or Only()
+        return self.named(momentum) or Lineages(1)

@@ -1,4 +1,4 @@
-"""New solutions without a language model: drawn at random, or by a step from the best.
+"""New solutions without a language model: drawn at random, or by a step from a known one.
 
 These are `propose` parts for problems that say how to draw a solution
 (:class:`~llmopt.problem.Drawn`), a point (:class:`~llmopt.problem.Vectors`) or the neighbours of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.problem import Problem
     from llmopt.trajectory import Entry, Trajectory
 
@@ -44,7 +44,6 @@ _SUCCESSES = 1 / 5  # share of steps that succeed where the step size is right
 class _Alone:
     """What all `propose` parts without a language model have in common."""
 
-    @property
     def unaided(self) -> bool:
         """It asks no language model."""
         return True
@@ -70,11 +69,11 @@ class Uniform(_Alone):
         """Refuse a problem of which nothing can be drawn."""
         needs_draws(problem)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return new solutions as far as they are found in 100 draws each."""
-        problem, rng = brief.problem, brief.rng("uniform")
+        problem, rng = ctx.problem, ctx.rng("uniform")
         assert isinstance(problem, Drawn)  # noqa: S101 - checked by fits
-        fresh = Fresh(brief.trajectory)
+        fresh = Fresh(ctx.trajectory)
         return tuple(
             Proposed(text, text, "", ())
             for text in (fresh(lambda _: problem.draw(rng)) for _ in range(self.samples))
@@ -83,7 +82,7 @@ class Uniform(_Alone):
 
 @dataclass(frozen=True)
 class Gaussian(_Alone):
-    """Step from the best solution so far, by a normal distribution in every dimension.
+    """Step from the base, by a normal distribution in every dimension.
 
     Attributes:
         samples: Solutions a step, 1 or more.
@@ -101,20 +100,20 @@ class Gaussian(_Alone):
         """Refuse a problem whose solutions are no points."""
         needs_points(problem)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
-        """Return new solutions around the best one."""
-        around = Around(brief, "gaussian")
-        best = brief.trajectory.best(1)
-        fresh = Fresh(brief.trajectory)
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
+        """Return new solutions around the base."""
+        around = Around(ctx, "gaussian")
+        base = (ctx.base,) if ctx.base else ()
+        fresh = Fresh(ctx.trajectory)
         return tuple(
-            around.proposed(fresh, best, around.point(best), self.sigma)
+            around.proposed(fresh, base, around.point(base), self.sigma)
             for _ in range(self.samples)
         )
 
 
 @dataclass(frozen=True)
 class OneFifth(_Alone):
-    """The (1+1)-ES: one step from the best, longer after a success, shorter after a failure.
+    """The (1+1)-ES: one step from the base, longer after a success, shorter after a failure.
 
     The step size follows the one-fifth success rule in the form of Hansen, Arnold and Auger,
     "Evolution Strategies" (2015), algorithm 4: ``sigma *= exp((success - 1/5) / sqrt(n + 1))``.
@@ -135,12 +134,12 @@ class OneFifth(_Alone):
         """Refuse a problem whose solutions are no points."""
         needs_points(problem)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return one new solution."""
-        around = Around(brief, "one fifth")
-        best = brief.trajectory.best(1)
-        sigma = self.step_size(brief.trajectory, around)
-        return (around.proposed(Fresh(brief.trajectory), best, around.point(best), sigma),)
+        around = Around(ctx, "one fifth")
+        base = (ctx.base,) if ctx.base else ()
+        sigma = self.step_size(ctx.trajectory, around)
+        return (around.proposed(Fresh(ctx.trajectory), base, around.point(base), sigma),)
 
     def step_size(self, trajectory: Trajectory, around: Around) -> float:
         """Return the standard deviation of the next step, as a share of each range."""
@@ -220,11 +219,11 @@ class Neighbours(_Alone):
                 "take hill-climbing or random-search"
             )
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return untried neighbours, or one random solution."""
-        problem, trajectory = brief.problem, brief.trajectory
+        problem, trajectory = ctx.problem, ctx.trajectory
         assert isinstance(problem, Neighbourly)  # noqa: S101 - checked by fits
-        rng = brief.rng("neighbours")
+        rng = ctx.rng("neighbours")
         current = max(_descent(trajectory), key=lambda entry: entry.score, default=None)
         while current is not None:
             texts = list(problem.neighbours(current.text))
@@ -273,12 +272,12 @@ class Around:
         spacing: The problem's grid step.
     """
 
-    def __init__(self, brief: Brief, purpose: str) -> None:
-        assert isinstance(brief.problem, Vectors)  # noqa: S101 - checked by fits
-        self._problem, self._rng = brief.problem, brief.rng(purpose)
-        bounds = np.array(brief.problem.bounds, dtype=np.float64)
+    def __init__(self, ctx: StepContext, purpose: str) -> None:
+        assert isinstance(ctx.problem, Vectors)  # noqa: S101 - checked by fits
+        self._problem, self._rng = ctx.problem, ctx.rng(purpose)
+        bounds = np.array(ctx.problem.bounds(), dtype=np.float64)
         self.low, self.ranges = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
-        self.spacing = brief.problem.spacing
+        self.spacing = ctx.problem.spacing()
 
     def point(self, entries: Sequence[Entry]) -> Point:
         """Return the point of the first entry, or a random one where there is none."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmopt.errors import ConfigError
+from llmopt.part import Group
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from llmopt.part import StepContext
     from llmopt.trajectory import Entry, Trajectory
-
-    Groups = tuple[tuple[Entry, ...], ...]
 
 _DONORS = 2  # whose difference a base gets, beside the best
 
@@ -39,16 +39,16 @@ class Roulette:
     def __post_init__(self) -> None:
         _check(self.population, 2, "two parents need two")
 
-    async def __call__(
-        self, trajectory: Trajectory, current: tuple[Entry, ...], rng: np.random.RandomState
-    ) -> Groups:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return single parents while the population is filled, else pairs."""
+        current = ctx.survivors
         missing = self.population - len(current)
-        if trajectory.steps == 1 and missing > 0:
+        if ctx.trajectory.steps == 1 and missing > 0:
             return _single(current, missing)
         if len(current) < 2:  # noqa: PLR2004 - a pair
             return _single(current, self.population)
-        wheel = _wheel([trajectory.estimate(entry) for entry in current])
+        wheel = _wheel([ctx.trajectory.estimate(entry) for entry in current])
+        rng = ctx.rng("select")
         return tuple(_pair(current, wheel, rng) for _ in range(self.population))
 
 
@@ -68,20 +68,21 @@ class DifferenceGroups:
     def __post_init__(self) -> None:
         _check(self.population, 1 + _DONORS, "a base needs two others")
 
-    async def __call__(
-        self, trajectory: Trajectory, current: tuple[Entry, ...], rng: np.random.RandomState
-    ) -> Groups:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return single parents while the population is filled, else one group for each."""
+        current = ctx.survivors
         missing = self.population - len(current)
-        if trajectory.steps == 1 and missing > 0:
+        if ctx.trajectory.steps == 1 and missing > 0:
             return _single(current, missing)
         if len(current) <= _DONORS:
             return _single(current, self.population)
+        rng = ctx.rng("select")
         groups = []
         for place, base in enumerate(current):
             others = [entry for other, entry in enumerate(current) if other != place]
             drawn = rng.permutation(len(others))[:_DONORS]
-            groups.append((base, *(others[int(i)] for i in drawn), current[0]))
+            shown = (base, *(others[int(i)] for i in drawn), current[0])
+            groups.append(Group(base, shown))
         return tuple(groups)
 
 
@@ -101,8 +102,9 @@ class ReplaceIfBetter:
     def __post_init__(self) -> None:
         _check(self.population, 1, "one has to survive")
 
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+    def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return who holds a place, best first."""
+        trajectory = ctx.trajectory
         held = trajectory.running(self, lambda: _Places(self.population)).held
         return tuple(sorted(held, key=trajectory.estimate, reverse=True))
 
@@ -145,11 +147,12 @@ def _check(population: int, least: int, why: str) -> None:
         raise ConfigError(f"a population is {least} or more ({why}), but got {population}")
 
 
-def _single(current: tuple[Entry, ...], count: int) -> Groups:
+def _single(current: tuple[Entry, ...], count: int) -> tuple[Group, ...]:
     """Return groups of one parent, each in turn, best first; one empty group without any."""
     if not current:
-        return ((),)
-    return tuple((current[number % len(current)],) for number in range(count))
+        return (Group(),)
+    parents = (current[number % len(current)] for number in range(count))
+    return tuple(Group(parent, (parent,)) for parent in parents)
 
 
 def _wheel(scores: list[float]) -> NDArray[np.float64]:
@@ -162,9 +165,10 @@ def _wheel(scores: list[float]) -> NDArray[np.float64]:
 
 def _pair(
     current: tuple[Entry, ...], wheel: NDArray[np.float64], rng: np.random.RandomState
-) -> tuple[Entry, Entry]:
+) -> Group:
     """Draw two different parents: the second from the wheel without the first."""
     first = int(rng.choice(len(current), p=wheel))
     rest = [place for place in range(len(current)) if place != first]
     share = _wheel([float(wheel[place]) for place in rest])
-    return current[first], current[rest[int(rng.choice(len(rest), p=share))]]
+    second = rest[int(rng.choice(len(rest), p=share))]
+    return Group(current[first], (current[first], current[second]))

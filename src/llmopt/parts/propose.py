@@ -17,7 +17,7 @@ from llmopt.text import word_distance
 if TYPE_CHECKING:
     from llmopt.metaprompt import Order, Tag
     from llmopt.model import Model
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.parts.schedule import Schedule
     from llmopt.parts.stepsize import StepSize
     from llmopt.trajectory import Entry
@@ -125,114 +125,115 @@ class Generate:
         again = self.step_size is not None and self.step_size.above == "again"
         return Most(optimizer=self.samples if again else 0)
 
-    async def __call__(self, brief: Brief) -> tuple[Proposed, ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Ask for `samples` solutions."""
-        layout = brief.problem.description.layout
-        metaprompt = self.metaprompt(brief.model.traits.family, layout)
-        sections = self.sections(brief, metaprompt)
+        layout = ctx.problem.description.layout
+        metaprompt = self.metaprompt(ctx.model.traits.family, layout)
+        sections = self.sections(ctx, metaprompt)
         vary = "none" if metaprompt.raw and self.vary != "exemplars" else self.vary
         found = await all_of(
-            self._drawn(brief, metaprompt, _varied(sections, request, brief, metaprompt), request)
-            for request in requests(vary, brief, self.samples)
+            self._drawn(ctx, metaprompt, _varied(sections, request, ctx, metaprompt), request)
+            for request in requests(vary, ctx, self.samples)
         )
         return tuple(proposed for drawn in found for proposed in drawn)
 
     async def _drawn(
-        self, brief: Brief, metaprompt: MetaPrompt, sections: Sections, request: Request
+        self, ctx: StepContext, metaprompt: MetaPrompt, sections: Sections, request: Request
     ) -> tuple[Proposed, ...]:
         """Ask once, and where a single solution changes too much, do what the step size says."""
         text = metaprompt.lay_out(sections)
-        found = await self._asked(brief, metaprompt, text, brief.sample(request.draw), request)
+        found = await self._asked(ctx, metaprompt, text, ctx.sample(request.draw), request)
         if not self.step_size or self.step_size.above == "record":
             return found
         if self.step_size.above == "again" and request.several == 1:
-            excess = _excess(brief, found[0], sections.limit)
+            excess = _excess(ctx, found[0], sections.limit)
             if excess:
                 first = found[0]
                 text = metaprompt.lay_out(replace(sections, excess=excess))
-                sample = brief.sample(self.samples + request.draw)  # no number of a first draw
-                found = await self._asked(brief, metaprompt, text, sample, request)
+                sample = ctx.sample(self.samples + request.draw)  # no number of a first draw
+                found = await self._asked(ctx, metaprompt, text, sample, request)
                 found = (replace(found[0], further=(first.call,)),)
-        return tuple(_within(brief, proposed, sections.limit) for proposed in found)
+        return tuple(_within(ctx, proposed, sections.limit) for proposed in found)
 
     async def _asked(
-        self, brief: Brief, metaprompt: MetaPrompt, text: str, sample: int, request: Request
+        self, ctx: StepContext, metaprompt: MetaPrompt, text: str, sample: int, request: Request
     ) -> tuple[Proposed, ...]:
         call = metaprompt.call(
             text,
-            temperature=self.temperature(brief.step, brief.steps),
+            temperature=self.temperature(ctx.step, ctx.steps),
             max_tokens=self.max_tokens,
             sample=sample,
         )
-        reply = await brief.model.complete(call)
+        reply = await ctx.model.complete(call)
         parents = None
-        if self.refine and brief.current:
-            now = brief.current[0]
-            parents = (*(entry for entry in brief.parents if entry != now), now)
-        key = call.key(brief.model.identity)
+        if self.refine and ctx.base:
+            parents = (*(entry for entry in ctx.shown if entry != ctx.base), ctx.base)
+        key = call.key(ctx.model.identity)
         cut = reply.finish == "length"
         return tuple(
             Proposed(solution, reply.text, key, parents)
             for solution in metaprompt.read_all(reply.text, cut=cut, several=request.several)
         )
 
-    def sections(self, brief: Brief, metaprompt: MetaPrompt) -> Sections:
+    def sections(self, ctx: StepContext, metaprompt: MetaPrompt) -> Sections:
         """Return what the meta-prompt says; scores are the estimates that it is ordered by."""
-        problem = brief.problem
+        problem = ctx.problem
         buckets = self.scores or 100
-        summary = brief.feedback.summary
-        entries = brief.parents if summary is None else (summary,)
-        worth = brief.trajectory.estimate
+        summary = ctx.feedback.summary
+        entries = ctx.shown if summary is None else (summary,)
+        worth = ctx.trajectory.estimate
         best = max(map(worth, entries), default=0.0)
 
         def shown(entry: Entry) -> Shown:
             score = problem.show(worth(entry), buckets)
             return Shown(entry.text, score, entry.evaluation.partial)
 
-        now = brief.current[0] if self.refine and brief.current else None
+        now = ctx.base if self.refine else None
         return Sections(
-            description=brief.description or problem.description,
+            description=ctx.description or problem.description,
             entries=tuple(shown(entry) for entry in entries),
             order=self.order,
             scored=self.scores > 0 and bool(entries),
             scale=problem.scale(buckets),
             aim=problem.aim(best, buckets),
             exemplars=tuple(
-                problem.exemplar(item, metaprompt.placeholder) for item in brief.feedback.exemplars
+                problem.exemplar(item, metaprompt.placeholder) for item in ctx.feedback.exemplars
             ),
-            failing=brief.feedback.failing,
+            failing=ctx.feedback.failing,
             trajectory_first=self.trajectory_first,
             current=shown(now) if now else None,
-            feedback=brief.feedback.text,
-            limit=self.step_size(brief.step, brief.steps) if self.step_size and now else None,
+            feedback=ctx.feedback.text,
+            limit=self.step_size(ctx.step, ctx.steps) if self.step_size and now else None,
             refine=self.refine or "generate",
         )
 
 
-def _varied(sections: Sections, request: Request, brief: Brief, metaprompt: MetaPrompt) -> Sections:
+def _varied(
+    sections: Sections, request: Request, ctx: StepContext, metaprompt: MetaPrompt
+) -> Sections:
     """Return the sections as one request says them."""
     varied = replace(sections, several=request.several, angles=request.angles)
     if request.exemplars is None:
         return varied
-    shown = (brief.problem.exemplar(item, metaprompt.placeholder) for item in request.exemplars)
+    shown = (ctx.problem.exemplar(item, metaprompt.placeholder) for item in request.exemplars)
     return replace(varied, exemplars=tuple(shown))
 
 
-def _within(brief: Brief, proposed: Proposed, limit: int | None) -> Proposed:
+def _within(ctx: StepContext, proposed: Proposed, limit: int | None) -> Proposed:
     """Return a proposal, refused where it changes too many words of the current solution."""
-    excess = _excess(brief, proposed, limit)
+    excess = _excess(ctx, proposed, limit)
     if not excess:
         return proposed
     return replace(proposed, text=Refusal(f"changes {excess} words, more than {limit}"))
 
 
-def _excess(brief: Brief, proposed: Proposed, limit: int | None) -> int:
+def _excess(ctx: StepContext, proposed: Proposed, limit: int | None) -> int:
     """Return how many words of the current solution change, where that is too many; else 0."""
     text = proposed.text
-    parsed = text if isinstance(text, Refusal) else brief.problem.parse(text)
-    if limit is None or isinstance(parsed, Refusal):
+    parsed = text if isinstance(text, Refusal) else ctx.problem.parse(text)
+    if limit is None or ctx.base is None or isinstance(parsed, Refusal):
         return 0
-    changed = word_distance(brief.current[0].text, parsed)
+    changed = word_distance(ctx.base.text, parsed)
     return changed if changed > limit else 0
 
 

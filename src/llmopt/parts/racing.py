@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.part import Measure
+    from llmopt.part import Measure, StepContext
     from llmopt.trajectory import Trajectory
     from llmopt.types import Candidate, Item, Outcome
 
@@ -89,14 +89,14 @@ class Racing:
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return full evaluations of those who stayed and partial ones of the others."""
-        sizes = stages(len(items)) if trajectory.steps else (len(items),)
-        rivals = _known(trajectory, items, self.k)
+        sizes = stages(len(items)) if ctx.trajectory.steps else (len(items),)
+        rivals = _known(ctx.trajectory, items, self.k)
         weights = np.array([item.weight for item in items])
         found: list[list[Outcome]] = [[] for _ in candidates]
         left = list(range(len(candidates)))

@@ -13,8 +13,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.part import Measure, Rate
-    from llmopt.trajectory import Trajectory
+    from llmopt.part import Measure, Rate, StepContext
     from llmopt.types import Candidate, Item, Outcome
 
 
@@ -24,13 +23,13 @@ class Everything:
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
-        """Return full evaluations; `trajectory` is not needed."""
-        del trajectory
+        """Return full evaluations."""
+        del ctx
         outcomes = await measure([(c, item) for c in candidates for item in items])
         size = len(items)
         return tuple(
@@ -65,13 +64,13 @@ class Halving:
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return full evaluations of the last ones left and partial ones of the others."""
-        stages = [size for size in self.sizes if size < len(items)] if trajectory.steps else []
+        stages = [size for size in self.sizes if size < len(items)] if ctx.trajectory.steps else []
         found: list[list[Outcome]] = [[] for _ in candidates]
         left = list(range(len(candidates)))
         seen = 0

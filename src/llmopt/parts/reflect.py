@@ -13,7 +13,7 @@ from llmopt.trajectory import missed
 if TYPE_CHECKING:
     import numpy as np
 
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.types import Item
 
 Choose = Literal["random", "constant", "accumulative_most_frequent", "current_most_frequent"]
@@ -23,9 +23,9 @@ Choose = Literal["random", "constant", "accumulative_most_frequent", "current_mo
 class Nothing:
     """Say nothing."""
 
-    async def __call__(self, brief: Brief) -> Feedback:
+    async def __call__(self, ctx: StepContext) -> Feedback:
         """Return empty feedback."""
-        del brief
+        del ctx
         return Feedback()
 
 
@@ -54,24 +54,24 @@ class Exemplars:
                 f"exemplars are chosen by {', '.join(get_args(Choose))}, but got {self.choose!r}"
             )
 
-    async def __call__(self, brief: Brief) -> Feedback:
+    async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the exemplars of this step, in the order of the training items."""
-        items = brief.problem.items("train")
+        items = ctx.problem.items("train")
         if self.n == 0 or not any(item.target for item in items):
             return Feedback()
         if self.choose == "random":
-            chosen = _draw(len(items), self.n, brief.rng("exemplars"))
+            chosen = _draw(len(items), self.n, ctx.rng("exemplars"))
             return Feedback(tuple(items[i] for i in chosen))
         if self.choose == "constant":
             from llmopt.part import generator
 
-            chosen = _draw(len(items), self.n, generator(brief.seed, 0, "exemplars"))
+            chosen = _draw(len(items), self.n, generator(ctx.seed, 0, "exemplars"))
             return Feedback(tuple(items[i] for i in chosen))
         if self.choose == "accumulative_most_frequent":
-            counts = brief.trajectory.misses()
+            counts = ctx.trajectory.misses()
         else:
-            counts = Counter(item for entry in brief.parents for item in missed(entry))
-        return _most_missed(items, counts, self.n, brief.rng("exemplars"))
+            counts = Counter(item for entry in ctx.shown for item in missed(entry))
+        return _most_missed(items, counts, self.n, ctx.rng("exemplars"))
 
 
 def _draw(among: int, n: int, rng: np.random.RandomState) -> list[int]:

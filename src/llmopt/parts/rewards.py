@@ -1,4 +1,4 @@
-"""What one answer was worth and why, and whose turn it is to be rewritten: DRPO's search.
+"""What one answer was worth and why: DRPO's rewards.
 
 Source: "Dynamic Rewarding with Prompt Optimization" (arXiv 2411.08733), where a state of the
 search is a prompt and an action is a rewrite of it. The reward is whatever the problem measures.
@@ -16,46 +16,15 @@ from llmopt.parts.overhearing import Overheard
 from llmopt.problem import Remarked
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from llmopt.model import Model
-    from llmopt.part import Brief
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.part import StepContext
+    from llmopt.trajectory import Entry
     from llmopt.types import Item
 
 
 @dataclass(frozen=True)
-class Beam:
-    """Each survivor is a state, shown last in its group, after the states it came from.
-
-    Attributes:
-        history: How many earlier states are shown at most, the oldest first; 0 or more.
-    """
-
-    history: int = 5
-
-    def __post_init__(self) -> None:
-        if self.history < 0:
-            raise ConfigError(f"the earlier states shown are 0 or more, but got {self.history}")
-
-    async def __call__(
-        self, trajectory: Trajectory, current: tuple[Entry, ...], rng: np.random.RandomState
-    ) -> tuple[tuple[Entry, ...], ...]:
-        """Return one group per survivor, the best survivor first."""
-        del rng
-        return tuple(self._line(trajectory, state) for state in current) or ((),)
-
-    def _line(self, trajectory: Trajectory, state: Entry) -> tuple[Entry, ...]:
-        line = [state]
-        while len(line) <= self.history and line[-1].candidate.parents:
-            line.append(trajectory.entry(line[-1].candidate.parents[-1]))
-        scored = [entry for entry in line if entry.evaluation.score is not None]
-        return tuple(reversed(scored))
-
-
-@dataclass(frozen=True)
 class Rewards:
-    """Tell what the last of the parents leads to on some training items, and what that is worth.
+    """Tell what the solution to be edited leads to on some training items, and what that is worth.
 
     The items are drawn anew in each step and group, among those that are not good enough yet. The
     scorer LLM is asked what it was asked when the solution was measured, and so is a judge LLM,
@@ -75,27 +44,27 @@ class Rewards:
         if not 0 <= self.enough <= 1:
             raise ConfigError(f"what is good enough is a score of 0 to 1, but got {self.enough}")
 
-    async def __call__(self, brief: Brief) -> Feedback:
+    async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the answers with their rewards as text; empty where all are good enough."""
-        if brief.scorer is None or not brief.parents:
+        if ctx.scorer is None or ctx.base is None:
             return Feedback()
-        scorer, state = brief.scorer, brief.parents[-1]
-        known = {item.id: item for item in brief.problem.items("train")}
+        scorer, state = ctx.scorer, ctx.base
+        known = {item.id: item for item in ctx.problem.items("train")}
         poor = [
             (known[outcome.item], outcome.score)
             for outcome in state.evaluation.outcomes
             if outcome.score is not None and outcome.score <= self.enough
         ]
-        drawn = sorted(brief.rng("rewards").permutation(len(poor))[: self.items])
-        told = await all_of(self._told(brief, scorer, state, *poor[int(place)]) for place in drawn)
+        drawn = sorted(ctx.rng("rewards").permutation(len(poor))[: self.items])
+        told = await all_of(self._told(ctx, scorer, state, *poor[int(place)]) for place in drawn)
         if not told:
             return Feedback()
         return Feedback(text=filled("drpo", "rewards", told=told))
 
     async def _told(
-        self, brief: Brief, scorer: Model, state: Entry, item: Item, score: float
+        self, ctx: StepContext, scorer: Model, state: Entry, item: Item, score: float
     ) -> dict[str, str]:
-        problem, overheard = brief.problem, Overheard(scorer)
+        problem, overheard = ctx.problem, Overheard(scorer)
         await problem.measure(state.text, item, overheard)
         answer = overheard.replies[-1] if overheard.replies else ""
         remarks = await problem.remarks(answer, item) if isinstance(problem, Remarked) else ""

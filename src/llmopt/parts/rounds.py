@@ -19,7 +19,7 @@ from llmopt.types import Evaluation
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmopt.part import Measure
+    from llmopt.part import Measure, StepContext
     from llmopt.problem import Problem
     from llmopt.trajectory import Entry, Trajectory
     from llmopt.types import Candidate, Item
@@ -117,13 +117,13 @@ class OnDev:
 
     async def __call__(
         self,
+        ctx: StepContext,
         candidates: Sequence[Candidate],
         items: Sequence[Item],
-        trajectory: Trajectory,
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
-        """Return one evaluation per candidate; `trajectory` is not needed."""
-        del trajectory
+        """Return one evaluation per candidate."""
+        del ctx
         dev = self.shares(items).dev
         found = await measure([(candidate, item) for candidate in candidates for item in dev])
         size = len(dev)
@@ -172,10 +172,10 @@ class Accepted:
                 f"accept is one of {', '.join(get_args(Accept))}, but got {self.accept!r}"
             )
 
-    def __call__(self, trajectory: Trajectory) -> tuple[Entry, ...]:
+    def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return the current state."""
-        current = self._history(trajectory).now()
-        return (current,) if current else trajectory.best(1)
+        current = self._history(ctx.trajectory).now()
+        return (current,) if current else ctx.trajectory.best(1)
 
     def rounds(self, trajectory: Trajectory) -> tuple[Round, ...]:
         """Return the history: every step of the search that measured a state, in order."""

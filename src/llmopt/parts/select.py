@@ -1,4 +1,4 @@
-"""Which past solutions a meta-prompt shows."""
+"""Which past solutions are edited, and which a meta-prompt shows."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
+from llmopt.part import Group
 from llmopt.parts.zeros import best_shown, check_zeros
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from llmopt.metaprompt import Order, Zeros
+    from llmopt.part import StepContext
     from llmopt.trajectory import Entry, Trajectory
 
 
@@ -46,23 +46,17 @@ class Best:
             )
         check_zeros(self.zeros)
 
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group."""
-        del current
-        best = best_shown(trajectory, self.k, self.zeros)
+        best = best_shown(ctx.trajectory, self.k, self.zeros)
         if self.threshold is not None:
-            good = (e for e in best[1:] if trajectory.estimate(e) >= self.threshold)
+            good = (e for e in best[1:] if ctx.trajectory.estimate(e) >= self.threshold)
             best = [*best[:1], *good]
         if self.order == "ascending":
             best.reverse()
         elif self.order == "random":
-            best = [best[i] for i in rng.permutation(len(best))]
-        return (tuple(best),)
+            best = [best[i] for i in ctx.rng("select").permutation(len(best))]
+        return (Group(shown=tuple(best)),)
 
 
 @dataclass(frozen=True)
@@ -82,45 +76,34 @@ class EachOfBest:
             raise ConfigError(f"the number of parents is 1 or more, but got {self.k}")
         check_zeros(self.zeros)
 
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group per parent, the best parent first."""
-        del current, rng
-        best = best_shown(trajectory, self.k, self.zeros)
-        return tuple((entry,) for entry in best) or ((),)
+        best = best_shown(ctx.trajectory, self.k, self.zeros)
+        return tuple(Group(entry, (entry,)) for entry in best) or (Group(),)
 
 
 @dataclass(frozen=True)
 class Starts:
     """The starting solutions and nothing else: what a control without trajectory shows."""
 
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group, in the order of the starts."""
-        del current, rng
         found: list[Entry] = []
-        for entry in trajectory:
+        for entry in ctx.trajectory:
             if entry.candidate.step > 0:
                 break  # starts are told first, so a long trajectory is not walked through
             if entry.evaluation.score is not None:
                 found.append(entry)
-        return (tuple(found),)
+        return (Group(shown=tuple(found)),)
 
 
 @dataclass(frozen=True)
 class Lineages:
     """Each survivor with the solutions it was refined from, step by step: one group per survivor.
 
-    A solution was refined from the last of its parents. The oldest comes first, the survivor last
-    (PE2's history of a prompt).
+    A solution was refined from the last of its parents. The oldest comes first, the survivor, which
+    is the one to be edited, last (PE2's history of a prompt, the states of DRPO's beam). With
+    ``k=1`` each survivor stands alone.
 
     Attributes:
         k: How many of each line are shown at most, the survivor included; 0: all.
@@ -134,18 +117,13 @@ class Lineages:
                 f"the number of solutions shown is 1 or more, or 0 for all, but got {self.k}"
             )
 
-    async def __call__(
-        self,
-        trajectory: Trajectory,
-        current: tuple[Entry, ...],
-        rng: np.random.RandomState,
-    ) -> tuple[tuple[Entry, ...], ...]:
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group per survivor, that of the best first."""
-        del rng
-        return tuple(self._line(trajectory, entry) for entry in current) or ((),)
+        found = (Group(entry, self._line(ctx.trajectory, entry)) for entry in ctx.survivors)
+        return tuple(found) or (Group(),)
 
     def _line(self, trajectory: Trajectory, entry: Entry) -> tuple[Entry, ...]:
         line = [entry]
         while line[-1].candidate.parents and (not self.k or len(line) < self.k):
             line.append(trajectory.entry(line[-1].candidate.parents[-1]))
-        return tuple(reversed(line))
+        return tuple(one for one in reversed(line) if one.evaluation.score is not None)

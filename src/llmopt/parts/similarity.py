@@ -154,6 +154,38 @@ def named_similarity(name: str) -> Lexical | None:
     )
 
 
+def embedder_of(similarity: str | Similarity) -> str:
+    """Return the name of the embedding model that a similarity needs, or nothing.
+
+    Raises:
+        ConfigError: It is a name of something else.
+    """
+    named = similarity if isinstance(similarity, str) else ""
+    return named if named and named_similarity(named) is None else ""
+
+
+def similarity_of(similarity: str | Similarity, embedder: Model | None) -> Similarity:
+    """Return a similarity by its name, or as it is where it is one.
+
+    Args:
+        similarity: As an option gives it.
+        embedder: The embedding model, where that is what the name names.
+
+    Raises:
+        ConfigError: The embedding model was not handed in.
+    """
+    if not isinstance(similarity, str):
+        return similarity
+    lexical = named_similarity(similarity)
+    if lexical is None and embedder is None:
+        raise ConfigError(
+            "similarity by an embedding model needs that model, but got the name "
+            f"{similarity!r} alone; start the run with llmopt.prepare or llmopt.optimize, or "
+            "give Algorithm.ask an embedder"
+        )
+    return lexical or Embedded(embedder)  # type: ignore[arg-type] # None is refused above
+
+
 def _cosine(one: Counter[str] | dict[str, float], other: Counter[str] | dict[str, float]) -> float:
     product = sum(weight * other[key] for key, weight in one.items() if key in other)
     size = math.sqrt(sum(w * w for w in one.values()) * sum(w * w for w in other.values()))

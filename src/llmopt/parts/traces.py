@@ -95,7 +95,7 @@ class Demonstration:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Deviation:
     """A failure as the rewriter sees it.
 
     Attributes:
@@ -125,7 +125,7 @@ _EXAMPLE: dict[str, object] = {
     "number": 1,
     "votes": 1,
     "voters": 1,
-    "findings": (Finding("a question", "yes", "Step 1: this\nAnswer: no", "that"),),
+    "findings": (Deviation("a question", "yes", "Step 1: this\nAnswer: no", "that"),),
     "feedback": "Step 1 went wrong.",
 }
 

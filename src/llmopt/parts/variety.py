@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from llmopt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from llmopt.part import Brief
+    from llmopt.part import StepContext
     from llmopt.types import Item
 
 Vary = Literal["none", "exemplars", "angles", "together"]
@@ -46,7 +46,7 @@ class Request:
     exemplars: tuple[Item, ...] | None = None
 
 
-def requests(vary: Vary, brief: Brief, samples: int) -> tuple[Request, ...]:
+def requests(vary: Vary, ctx: StepContext, samples: int) -> tuple[Request, ...]:
     """Return the calls of a step.
 
     Ours: published methods draw all solutions of a step from one text (``none``). A small
@@ -57,17 +57,17 @@ def requests(vary: Vary, brief: Brief, samples: int) -> tuple[Request, ...]:
 
     Args:
         vary: How the draws differ.
-        brief: What the step is about.
+        ctx: Of the group.
         samples: Solutions wanted, 1 or more.
     """
-    chosen = _angles(brief, samples) if vary in ("angles", "together") else ()
+    chosen = _angles(ctx, samples) if vary in ("angles", "together") else ()
     if vary == "together":
         return tuple(
             Request(number, min(TOGETHER, samples - at), chosen[at : at + TOGETHER])
             for number, at in enumerate(range(0, samples, TOGETHER))
         )
-    if vary == "exemplars" and brief.feedback.exemplars and not brief.feedback.failing:
-        return tuple(Request(draw, exemplars=_exemplars(brief, draw)) for draw in range(samples))
+    if vary == "exemplars" and ctx.feedback.exemplars and not ctx.feedback.failing:
+        return tuple(Request(draw, exemplars=_exemplars(ctx, draw)) for draw in range(samples))
     return tuple(Request(draw, angles=chosen[draw : draw + 1]) for draw in range(samples))
 
 
@@ -83,16 +83,16 @@ def check_vary(vary: str) -> None:
         )
 
 
-def _angles(brief: Brief, samples: int) -> tuple[str, ...]:
+def _angles(ctx: StepContext, samples: int) -> tuple[str, ...]:
     """Return an angle per draw, all different while there are enough; none but for instructions."""
-    if (brief.description or brief.problem.description).noun != "instruction":
+    if (ctx.description or ctx.problem.description).noun != "instruction":
         return ()
-    order = brief.rng("angles").permutation(len(ANGLES))
+    order = ctx.rng("angles").permutation(len(ANGLES))
     return tuple(ANGLES[order[draw % len(ANGLES)]] for draw in range(samples))
 
 
-def _exemplars(brief: Brief, draw: int) -> tuple[Item, ...]:
-    items = brief.problem.items("train")
-    wanted = len(brief.feedback.exemplars)
-    order = brief.rng(f"exemplars of draw {draw}").permutation(len(items))
+def _exemplars(ctx: StepContext, draw: int) -> tuple[Item, ...]:
+    items = ctx.problem.items("train")
+    wanted = len(ctx.feedback.exemplars)
+    order = ctx.rng(f"exemplars of draw {draw}").permutation(len(items))
     return tuple(items[i] for i in sorted(order[:wanted]))

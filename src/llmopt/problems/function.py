@@ -121,9 +121,8 @@ class FunctionProblem:
         parsed = (self.parse(seed) for seed in self.seeds)
         return tuple(dict.fromkeys(text for text in parsed if isinstance(text, str)))
 
-    @property
     def optimum(self) -> float | None:
-        """The best score there can be, where it is known; higher is better."""
+        """Return the best score there can be, where it is known; higher is better."""
         return None if self.best is None else self._inside(self.best)
 
     def items(self, split: SplitName) -> tuple[Item, ...]:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError, nearest
 from llmopt.imports import imported
-from llmopt.problem import Problem
+from llmopt.problem import is_problem
 from llmopt.problems.function import FunctionProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from llmopt.problem import Problem
 
 _NEEDED = ("describe", "seeds")  # what a plain function cannot do without
 _BY_NAME = {"parser", "shown"}  # what is a function itself, and so is named
@@ -29,7 +31,7 @@ def problem_named(name: str, arguments: Mapping[str, Any]) -> Problem:
         ConfigError: There is no such function, or it does not take these arguments.
     """
     found = imported(name, "a problem")
-    if isinstance(found, Problem):
+    if is_problem(found):
         if arguments:
             raise ConfigError(f"{name} is a problem already and takes no arguments; leave them out")
         return found
@@ -45,7 +47,7 @@ def problem_named(name: str, arguments: Mapping[str, Any]) -> Problem:
         made = found(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{name} does not take these arguments: {error}") from error
-    if isinstance(made, Problem):
+    if is_problem(made):
         return made
     if inspect.iscoroutine(made):
         made.close()

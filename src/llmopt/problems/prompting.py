@@ -290,18 +290,20 @@ class PromptProblem:
             **({"judge": judge.identity} if judge else {}),
         }
 
-    @property
+    def judged_by(self) -> object:
+        """Return the judge LLM, by name or as a model; None where there is none."""
+        return self.judge
+
     def calls_each(self) -> int:
-        """One or two calls to the scorer LLM, and those to a judge LLM."""
+        """Return one or two calls to the scorer LLM, and those to a judge LLM."""
         return 1 + self.asking.again + self.metric.calls
 
     def bound(self, judge: Model) -> Self:
         """Return the problem with the judge LLM that its metric asks."""
         return replace(self, metric=self.metric.bound(judge))
 
-    @property
     def controls(self) -> dict[str, str]:
-        """Instructions that nobody had to search for: none, and a well-known general one."""
+        """Return instructions that nobody had to search for: none, and a well-known general one."""
         return {"empty": "", "think": "Let's think step by step."}
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Bounded, generator
+from llmopt.part import Bounded, StepContext
 from llmopt.problems.splits import Splits
 from llmopt.rehearsal.work import Judging, Phase, Plan, Sizes, Work, bytes_of, more
 from llmopt.trajectory import Entry, Trajectory
@@ -90,8 +90,14 @@ async def first_step(
     calls: list[Call] = []
     told = _told(problem, Trajectory(), [Candidate(text) for text in problem.starts], 0.5)
     model = _recorder(optimizer, calls)
-    asked = await _bound(algorithm).ask(
-        problem, told, model, seed, max(1, steps), scorer=_recorder(optimizer, [])
+    asked = await algorithm.ask(
+        problem,
+        told,
+        model,
+        seed,
+        max(1, steps),
+        scorer=_recorder(optimizer, []),
+        embedder=_embedder(),
     )
     return tuple(calls), len(asked.candidates) + len(asked.rejected)
 
@@ -109,7 +115,7 @@ class _Rehearsal:
         *,
         new: bool,
     ) -> None:
-        self._problem, self._algorithm, self._sizes = problem, _bound(algorithm), sizes
+        self._problem, self._algorithm, self._sizes = problem, algorithm, sizes
         self._seed, self._new = seed, new
         self._calls: list[Call] = []
         self._validated = 0  # candidates of the overfitting curve
@@ -127,7 +133,7 @@ class _Rehearsal:
     async def plan(self, done: int, steps: int, finalists: int, every: int) -> Plan:
         """Return the parts of a run that does `done` of `steps` planned steps."""
         starts = self._problem.starts
-        work = await self._starts()
+        work = await self._starts(steps)
         shown = starts if self._new else tuple(str(n or "") for n in range(len(starts)))
         entries = [Candidate(text) for text in shown]
         self._told = _told(self._problem, Trajectory(), entries, _STARTS if self._new else 1.0)
@@ -142,7 +148,7 @@ class _Rehearsal:
         final = self._final(finalists)
         return Plan(Phase(scorer=work), tuple(phases), Phase(scorer=checked + final))
 
-    async def _starts(self) -> Work:
+    async def _starts(self, steps: int) -> Work:
         """Let the algorithm measure the starting solutions."""
         asked: list[tuple[Candidate, Item]] = []
 
@@ -152,9 +158,22 @@ class _Rehearsal:
 
         starts = [Candidate(text) for text in self._problem.starts]
         items = self._problem.items("train")
-        await self._algorithm.rate(starts, items, Trajectory(), measure)
+        ctx = self._context(Trajectory(), steps)
+        await self._algorithm.rate(ctx, starts, items, measure)
         measured = {start: [item for one, item in asked if one == start] for start in starts}
         return sum((self._sizes.exact(c.text, some) for c, some in measured.items()), Work())
+
+    def _context(self, told: Trajectory, steps: int) -> StepContext:
+        return StepContext(
+            problem=self._shown,
+            trajectory=told,
+            model=self._model,
+            step=told.steps,
+            steps=steps,
+            seed=self._seed,
+            scorer=self._scorer,
+            embedder=_embedder(),
+        )
 
     def _checked(self, every: int) -> Work:
         """Measure the best of the last step on validation where the curve wants it."""
@@ -170,7 +189,13 @@ class _Rehearsal:
         step = self._told.steps
         self._measured.clear()
         asked = await self._algorithm.ask(
-            self._shown, self._told, self._model, self._seed, steps, scorer=self._scorer
+            self._shown,
+            self._told,
+            self._model,
+            self._seed,
+            steps,
+            scorer=self._scorer,
+            embedder=_embedder(),
         )
         work = Work(
             len(self._calls),
@@ -184,16 +209,16 @@ class _Rehearsal:
         if not self._new:
             self._told = self._told.tell(())
             return Phase(work, aside, proposed)
-        current = self._algorithm.keep(self._told)
-        lot = generator(self._seed, step, "select")
-        groups = await self._algorithm.select(self._told, current, lot)
+        ctx = self._context(self._told, steps)
+        ctx = replace(ctx, survivors=self._algorithm.keep(ctx))
+        groups = await self._algorithm.select(ctx)
         for part in (self._algorithm.reflect, self._algorithm.propose):
             if isinstance(part, Bounded):
                 most = part.most() * len(groups)
                 work, aside = self._with(work, aside, most)
                 proposed = max(proposed, most.proposed)
         made = [Candidate(f"{step} {n} ".ljust(self._length, "x"), step) for n in range(proposed)]
-        return Phase(work, aside + await self._scored(made), proposed)
+        return Phase(work, aside + await self._scored(ctx, made), proposed)
 
     def _with(self, work: Work, aside: Work, most: Most) -> tuple[Work, Work]:
         """Add calls that depend on replies; each is as long as the longest, and a solution."""
@@ -212,12 +237,12 @@ class _Rehearsal:
             times * one.calls, times * one.size, times * one.most, times * one.returned
         )
 
-    async def _scored(self, candidates: Sequence[Candidate]) -> Work:
+    async def _scored(self, ctx: StepContext, candidates: Sequence[Candidate]) -> Work:
         """Let the algorithm measure candidates of which none is worse than another."""
-        work, evaluations = await self._rated(candidates, lambda *_: _NEW)
+        work, evaluations = await self._rated(ctx, candidates, lambda *_: _NEW)
         if any(evaluation.partial for evaluation in evaluations):
             # Who drops out may depend on the scores; then the count is not the largest there is.
-            other, _ = await self._rated(candidates, _uneven(candidates))
+            other, _ = await self._rated(ctx, candidates, _uneven(candidates))
             if other.calls != work.calls:
                 work = more(max(work, other, key=lambda found: found.calls), _MARGIN)
         entries = [Entry(c, e) for c, e in zip(candidates, evaluations, strict=True)]
@@ -225,7 +250,10 @@ class _Rehearsal:
         return work
 
     async def _rated(
-        self, candidates: Sequence[Candidate], score: Callable[[Candidate, Item], float]
+        self,
+        ctx: StepContext,
+        candidates: Sequence[Candidate],
+        score: Callable[[Candidate, Item], float],
     ) -> tuple[Work, tuple[Evaluation, ...]]:
         """Return the work of measuring candidates with these scores, and what they got."""
         items = self._problem.items("train")
@@ -241,7 +269,7 @@ class _Rehearsal:
                     work += self._sizes.one(self._length, item)
             return [Outcome(item.id, score(c, item), weight=item.weight) for c, item in jobs]
 
-        evaluations = await self._algorithm.rate(candidates, items, self._told, measure)
+        evaluations = await self._algorithm.rate(ctx, candidates, items, measure)
         return work, evaluations
 
     def _final(self, finalists: int) -> Work:
@@ -293,9 +321,9 @@ def _recorder(like: Model, calls: list[Call]) -> Model:
     return ScriptedModel(note, traits=like.traits, identity=like.identity)
 
 
-def _bound(algorithm: Algorithm) -> Algorithm:
-    """Return an algorithm whose embedding model, where it has one, finds all texts alike."""
-    return algorithm.bound(ScriptedModel(lambda _: "[1.0]"))
+def _embedder() -> Model:
+    """Return an embedding model that finds all texts alike."""
+    return ScriptedModel(lambda _: "[1.0]")
 
 
 def _like_one(problem: PromptProblem, *, longest: bool) -> PromptProblem:

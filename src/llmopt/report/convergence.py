@@ -106,7 +106,7 @@ def course_of(problem: Problem, trajectory: Trajectory) -> Course:
         steps=max(0, trajectory.steps - 1),
         tried=len(trajectory),
         starts=starts,
-        optimum=problem.optimum if isinstance(problem, Known) else None,
+        optimum=problem.optimum() if isinstance(problem, Known) else None,
     )
 
 

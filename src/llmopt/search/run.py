@@ -19,6 +19,7 @@ from llmopt.errors import BudgetError
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
 from llmopt.models.layers.traffic import Traffic
+from llmopt.part import StepContext
 from llmopt.problem import calls_each, presented
 from llmopt.search.curve import Curve
 from llmopt.search.journal import TESTED, VALIDATION, HeldOut, Step, Validation, steps
@@ -58,6 +59,7 @@ class Run:
         finalists: How many of the best on train are measured on validation.
         validate_every: Steps from point to point of the overfitting curve; 0: there is none.
         evidence: What the verdict says beside the comparison with the start.
+        embedder: The embedding model with its rings, where the algorithm wants one.
         further: Adds to a result that is already journaled, still as a part of the run.
         traffic: The rings of both models, with their budget.
         listen: Told of changes of progress.
@@ -82,11 +84,13 @@ class Run:
         finalists: int = 10,
         validate_every: int = 0,
         evidence: Evidence | None = None,
+        embedder: Model | None = None,
         further: Callable[[Run, Result], Awaitable[Result]] | None = None,
         traffic: Traffic | None = None,
         listen: Callable[[Progress], None] = silent,
     ) -> None:
         self.problem, self.algorithm, self.optimizer = problem, algorithm, optimizer
+        self.embedder = embedder
         self.store, self.name, self.seed = store, name, seed
         self.stop = stop or Stop()
         self.finalists = finalists
@@ -135,6 +139,7 @@ class Run:
             self.seed,
             self.stop.steps,
             scorer=self._scoring.scorer,
+            embedder=self.embedder,
         )
 
     async def evaluate(self, candidates: Sequence[Candidate]) -> tuple[Evaluation, ...]:
@@ -155,7 +160,17 @@ class Run:
             planned=0,
             ahead=self._ahead(step),
         )
-        return await self.algorithm.rate(candidates, items, self.trajectory, self._measure)
+        ctx = StepContext(
+            problem=self.problem,
+            trajectory=self.trajectory,
+            model=self.optimizer,
+            step=step,
+            steps=self.stop.steps,
+            seed=self.seed,
+            scorer=self._scoring.scorer,
+            embedder=self.embedder,
+        )
+        return await self.algorithm.rate(ctx, candidates, items, self._measure)
 
     def tell(self, asked: Asked, evaluations: Sequence[Evaluation | float]) -> None:
         """Journal a step and extend the trajectory.

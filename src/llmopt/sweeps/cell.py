@@ -100,7 +100,7 @@ async def _controls(problem: Problem) -> tuple[tuple[str, float], ...]:
     """Measure the plain controls of a problem that asks no scorer LLM."""
     found = []
     if isinstance(problem, Controlled):
-        for name, text in problem.controls.items():
+        for name, text in problem.controls().items():
             outcomes = [await problem.measure(text, i, None) for i in problem.items("train")]
             score = Evaluation(tuple(outcomes), len(outcomes)).score
             found += [] if score is None else [(name, score)]

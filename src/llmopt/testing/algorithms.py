@@ -17,7 +17,7 @@ import inspect
 import re
 import sys
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ import numpy as np
 from llmopt.api import prepare
 from llmopt.errors import RefusedError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.part import generator
+from llmopt.part import Group
 from llmopt.parts.racing import Racing
 from llmopt.parts.rate import Halving
 from llmopt.parts.select import Best
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm, Asked
     from llmopt.evidence.result import Result
     from llmopt.model import Model
+    from llmopt.part import StepContext
     from llmopt.problem import Problem, SplitName
     from llmopt.types import Call, Item
 
@@ -61,13 +62,14 @@ async def has_parts_of_their_kinds(algorithm: Algorithm, problem: Problem, folde
     outcomes = tuple(Outcome(item.id, 0.5) for item in problem.items("train"))
     starts = [Candidate(text) for text in problem.starts]
     trajectory = Trajectory().tell(Entry(c, Evaluation(outcomes, len(outcomes))) for c in starts)
-    current = algorithm.keep(trajectory)
-    _demand(_entries(current), f"keep gives a tuple of entries, and not {_kind(current)}")
-    groups = await algorithm.select(trajectory, current, generator(3, trajectory.steps, "select"))
+    ctx = _context(problem, trajectory)
+    survivors = algorithm.keep(ctx)
+    _demand(_entries(survivors), f"keep gives a tuple of entries, and not {_kind(survivors)}")
+    groups = await algorithm.select(replace(ctx, survivors=survivors))
     _demand(
-        isinstance(groups, tuple) and groups and all(_entries(group) for group in groups),
-        "select gives a tuple of groups, each a tuple of entries, such as ((first, second),), and "
-        f"not {_kind(groups)}",
+        isinstance(groups, (tuple, list)) and groups and all(map(_is_group, groups)),
+        "select gives groups, each with the entry that is edited and a tuple of those that are "
+        f"shown, such as (Group(base=first, shown=(first, second)),), and not {_kind(groups)}",
     )
 
 
@@ -226,17 +228,53 @@ async def goes_on_from_the_best_first(algorithm: Algorithm, problem: Problem, fo
         inside = folder / type(rate).__name__
         inside.mkdir()
         trajectory = await _grown(replace(algorithm, rate=rate), problem, inside)
-        current = algorithm.keep(trajectory)
-        survivors = [trajectory.estimate(entry) for entry in current]
+        ctx = _context(problem, trajectory)
+        ctx = replace(ctx, survivors=algorithm.keep(ctx))
+        survivors = [trajectory.estimate(entry) for entry in ctx.survivors]
         _demand(survivors == sorted(survivors)[::-1], "keep gives the highest estimate first")
         select = algorithm.select
         if not isinstance(select, Best) or select.order == "random":
             continue
-        draw = generator(3, trajectory.steps, "select")
-        for group in await select(trajectory, current, draw):
-            shown = [trajectory.estimate(entry) for entry in group]
+        for group in await select(ctx):
+            shown = [trajectory.estimate(entry) for entry in group.shown]
             claimed = sorted(shown, reverse=select.order == "descending")
             _demand(shown == claimed, f"the list shown is {select.order}, as it claims")
+
+
+async def edits_what_select_drew(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """What `select` draws is what is edited, and not another survivor.
+
+    Of the solutions tried, the worst is drawn, alone. What is then proposed goes on from it, and
+    the first survivor is in no question that it is not in. Methods without an optimizer LLM step
+    by rules of their own.
+    """
+    if not algorithm.needs_model:
+        return
+    trajectory = await _ranked(algorithm, problem, folder)
+    (first, *_) = algorithm.keep(_context(problem, trajectory))
+    others = [e for e in trajectory if e.candidate.step and e != first]
+    if not others:
+        return
+    drawn = others[0]
+    calls: list[Call] = []
+
+    def listen(call: Call) -> str:
+        calls.append(call)
+        return scripted.answer(call)
+
+    model = ScriptedModel(listen, identity="scripted/world")
+    drawing = replace(algorithm, select=_Drawn(drawn))
+    asked = await drawing.ask(problem, trajectory, model, 3, STEPS, scorer=model)
+    for candidate in asked.candidates:
+        _demand(
+            candidate.parents[-1:] in ((), (drawn.candidate.id,)),
+            "what is proposed has the solution that select drew as its last parent",
+        )
+    for call in calls:
+        _demand(
+            call.role != "optimizer" or first.text not in call.text or drawn.text in call.text,
+            "the solution that is edited is the one that select drew, and not the first survivor",
+        )
 
 
 CHECKS: tuple[Check, ...] = (
@@ -249,6 +287,7 @@ CHECKS: tuple[Check, ...] = (
     resumes_exactly,
     survives_nonsense,
     goes_on_from_the_best_first,
+    edits_what_select_drew,
 )
 """All checks; each takes an algorithm, a problem that it supports, and an empty folder."""
 
@@ -376,6 +415,45 @@ async def _asked(
     return await algorithm.ask(problem, trajectory, model, seed, STEPS, scorer=model)
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """Draws one solution, to be edited and shown.
+
+    Attributes:
+        entry: The solution.
+    """
+
+    entry: Entry
+
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
+        """Return one group."""
+        del ctx
+        return (Group(self.entry, (self.entry,)),)
+
+
+async def _ranked(algorithm: Algorithm, problem: Problem, folder: Path) -> Trajectory:
+    """Return the starts, and after them all that was tried in a few steps, as if in one.
+
+    Each is better than the one before it, none is perfect, and none was gone on from.
+    """
+    grown = await _grown(algorithm, problem, folder)
+    texts = [entry.text for entry in grown if entry.candidate.step]
+    items = problem.items("train")
+
+    def told(text: str, step: int, share: float) -> Entry:
+        right = len(items) * share  # of a single item, a part
+        scores = (min(1.0, max(0.0, right - at)) for at in range(len(items)))
+        outcomes = tuple(
+            Outcome(i.id, s, weight=i.weight) for i, s in zip(items, scores, strict=True)
+        )
+        return Entry(Candidate(text, step), Evaluation(outcomes, len(items)))
+
+    shares = np.linspace(0.3, 0.9, len(texts))
+    starts = [told(text, 0, 0.2) for text in problem.starts]
+    tried = [told(text, 1, float(share)) for text, share in zip(texts, shares, strict=True)]
+    return Trajectory().tell(starts).tell(tried)
+
+
 async def _grown(algorithm: Algorithm, problem: Problem, folder: Path) -> Trajectory:
     """Return a trajectory of a few steps."""
     model = scripted.model()
@@ -385,6 +463,14 @@ async def _grown(algorithm: Algorithm, problem: Problem, folder: Path) -> Trajec
         for _ in range(3):
             await run.step()
         return run.trajectory
+
+
+def _context(problem: Problem, trajectory: Trajectory) -> StepContext:
+    return scripted.context(trajectory, problem=problem, steps=STEPS, seed=3)
+
+
+def _is_group(found: object) -> bool:
+    return isinstance(found, Group) and _entries(found.shown)
 
 
 def _entries(found: object) -> bool:

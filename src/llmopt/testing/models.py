@@ -59,7 +59,7 @@ class GatedModel:
 
 async def model_tells_who_it_is(model: Model) -> None:
     """A model is a `Model`, and its identity and traits do not change when it is used."""
-    _check(isinstance(model, Model), "is not a Model")
+    _check(_is_model(model), "is not a Model")
     before = model.identity, model.traits
     _check(bool(before[0].strip()), "has an empty identity")
     await model.complete(chat("Hello"))
@@ -119,7 +119,7 @@ async def ring_resembles_its_inner_model(ring: Ring) -> None:
 
     traits = Traits(completion=True, family="brackets", slots=3)
     model = ring(Closing(lambda call: call.text, traits=traits, identity="who/it@is"))
-    _check(isinstance(model, Model), "is not a Model")
+    _check(_is_model(model), "is not a Model")
     _check(model.identity == "who/it@is", f"is called {model.identity}")
     _check(model.traits == traits, f"has the traits {model.traits}")
     await model.complete(chat("a"))
@@ -201,6 +201,13 @@ async def _turns() -> None:
     """Let everything run that can run without time passing."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+def _is_model(found: object) -> bool:
+    """Whether something has the members of a :class:`~llmopt.model.Model`."""
+    methods = all(callable(getattr(found, name, None)) for name in ("complete", "close"))
+    identity, traits = getattr(found, "identity", None), getattr(found, "traits", None)
+    return methods and isinstance(identity, str) and isinstance(traits, Traits)
 
 
 def _check(holds: bool, found: str) -> None:

@@ -13,6 +13,7 @@ Each check raises AssertionError with what was broken.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import math
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import TransientError
 from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Problem, Refusal, SplitName, presented
+from llmopt.problem import Refusal, SplitName, is_problem, presented
 from llmopt.testing import scripted
 from llmopt.testing import shown as readers
 from llmopt.text import MARKERS, one_line
@@ -32,6 +33,7 @@ from llmopt.types import Outcome
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from llmopt.problem import Problem
     from llmopt.types import Call
 
     Check = Callable[[Problem], Awaitable[None]]
@@ -59,11 +61,18 @@ _NASTY = (
 
 async def describes_itself(problem: Problem) -> None:
     """A problem says what it is, and says the same again."""
-    _demand(isinstance(problem, Problem), "it is a Problem")
+    _demand(is_problem(problem), "it is a Problem")
     description = problem.description
     for field in ("task", "noun", "measure"):
         _demand(getattr(description, field).strip(), f"its description has a {field}")
     _demand(problem.description == description, "its description stays the same")
+
+
+async def says_by_methods_what_it_can_do(problem: Problem) -> None:
+    """What a problem can do beside that is told by methods, so asking for it computes nothing."""
+    for name in ("controls", "optimum", "bounds", "spacing", "judged_by", "calls_each"):
+        member = inspect.getattr_static(problem, name, None)
+        _demand(member is None or callable(member), f"{name} is a method: `def {name}(self)`")
 
 
 async def names_itself(problem: Problem) -> None:
@@ -205,6 +214,7 @@ async def is_shown_in_its_own_direction_and_unit(problem: Problem) -> None:
 
 CHECKS: tuple[Check, ...] = (
     describes_itself,
+    says_by_methods_what_it_can_do,
     names_itself,
     has_starts,
     has_items,

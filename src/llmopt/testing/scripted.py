@@ -7,6 +7,8 @@ function of the call, so the same call always gets the same reply.
 :func:`stepwise` is the same task for methods that write behaviour steps; where a call asks for
 steps, a diagnosis or their carrying out, the same model does it.
 
+:func:`context` is what a part is given there, for tests of a part of your own.
+
 :func:`numbers` is a valley over whole numbers, for methods that draw points; where a call asks for
 whole numbers, the same model writes some. :func:`order` is for methods that go to neighbours.
 """
@@ -14,12 +16,14 @@ whole numbers, the same model writes some. :func:`order` is for methods that go 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmopt.models.scripted import ScriptedModel
+from llmopt.part import StepContext
 from llmopt.problems.filters import Filters
 from llmopt.problems.function import FunctionProblem
 from llmopt.problems.prompting import PromptProblem
+from llmopt.trajectory import Trajectory
 from llmopt.types import digest
 
 if TYPE_CHECKING:
@@ -60,15 +64,33 @@ def model() -> ScriptedModel:
     return ScriptedModel(answer, identity="scripted/world")
 
 
+def context(trajectory: Trajectory | None = None, **known: Any) -> StepContext:
+    """Return what a part is given in the next step of this world.
+
+    Args:
+        trajectory: Everything tried so far; None: nothing.
+        known: Other fields of :class:`~llmopt.part.StepContext`, by name.
+    """
+    told = Trajectory() if trajectory is None else trajectory
+    fields: dict[str, Any] = {"step": told.steps, "steps": 4, "seed": 0, **known}
+    fields["problem"] = known.get("problem") or problem()
+    fields["model"] = known.get("model") or model()
+    return StepContext(trajectory=told, **fields)
+
+
 class Valley(FunctionProblem):
     """A function problem over whole numbers that says how to draw and to write points."""
 
-    spacing = 1.0
-    optimum = 0.0
+    def spacing(self) -> float:
+        """Return 1: whole numbers."""
+        return 1.0
 
-    @property
+    def optimum(self) -> float:
+        """Return 0: the bottom."""
+        return 0.0
+
     def bounds(self) -> tuple[tuple[float, float], ...]:
-        """From -30 to 30 in each dimension."""
+        """Return -30 to 30 for each dimension."""
         return ((-30.0, 30.0),) * len(self.decode(self.starts[0]))
 
     def encode(self, point: Sequence[float]) -> str:
@@ -81,7 +103,7 @@ class Valley(FunctionProblem):
 
     def draw(self, rng: np.random.RandomState) -> str:
         """Return a point of the grid within the bounds."""
-        return self.encode([float(x) for x in rng.randint(-30, 31, len(self.bounds))])
+        return self.encode([float(x) for x in rng.randint(-30, 31, len(self.bounds()))])
 
 
 def numbers(dimensions: int = 2) -> Valley:
@@ -114,7 +136,9 @@ def numbers(dimensions: int = 2) -> Valley:
 class Order(FunctionProblem):
     """A function problem over the orders of some letters; neighbours exchange two side by side."""
 
-    optimum = 0.0
+    def optimum(self) -> float:
+        """Return 0: nothing is out of its order."""
+        return 0.0
 
     def draw(self, rng: np.random.RandomState) -> str:
         """Return the letters in any order."""

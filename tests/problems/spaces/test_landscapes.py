@@ -59,10 +59,10 @@ def test_the_lowest_value_is_zero_and_lies_within_the_bounds(
     name: Any, dimensions: int, *, moved: bool, decimals: int
 ) -> None:
     problem = landscape(name, dimensions, decimals, seed=4, moved=moved, a=1)
-    assert problem.optimum == 0
+    assert problem.optimum() == 0
     lowest: list[float] = getattr(problem.function.function, "lowest", [1] * dimensions)  # type: ignore[attr-defined] # an OfPoint
     assert value(problem, lowest) == pytest.approx(0, abs=1e-12)
-    assert all(low <= x <= high for x, (low, high) in zip(lowest, problem.bounds, strict=True))
+    assert all(low <= x <= high for x, (low, high) in zip(lowest, problem.bounds(), strict=True))
     rng = np.random.RandomState(1)
     assert all(value(problem, list(problem.decode(problem.draw(rng)))) >= 0 for _ in range(50))
 

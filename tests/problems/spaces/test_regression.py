@@ -79,7 +79,7 @@ def test_the_callers_generator_is_left_alone() -> None:
 def test_the_truth_is_the_best_whole_pair_in_every_setting(pair: tuple[int, int], rep: int) -> None:
     problem = linear_regression(*pair, rep)
     assert Line(*pair, rep).best() == pair
-    assert problem.optimum == -value(problem, problem.encode(pair))
+    assert problem.optimum() == -value(problem, problem.encode(pair))
 
 
 @given(
@@ -169,7 +169,7 @@ def test_values_are_rounded_in_one_place() -> None:
 def test_it_is_a_space_of_points_with_a_known_optimum() -> None:
     assert isinstance(PROBLEM, Vectors)
     assert isinstance(PROBLEM, Known)
-    assert (PROBLEM.bounds, PROBLEM.spacing) == (((-50, 50), (-50, 50)), 1.0)
+    assert (PROBLEM.bounds(), PROBLEM.spacing()) == (((-50, 50), (-50, 50)), 1.0)
     rng = np.random.RandomState(0)
     drawn = np.array([PROBLEM.decode(PROBLEM.draw(rng)) for _ in range(20_000)])
     assert (drawn == np.round(drawn)).all()

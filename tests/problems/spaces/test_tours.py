@@ -156,4 +156,4 @@ def test_without_the_extra_larger_tours_have_no_optimum(monkeypatch: pytest.Monk
     with pytest.raises(MissingExtraError, match=r"llmopt\[exact\]"):
         exact.optimal(distances(25, 0))
     problem = tsp(25)
-    assert (problem.solved, problem.optimum, problem.gap(-1000.0)) == (None, None, None)
+    assert (problem.solved, problem.optimum(), problem.gap(-1000.0)) == (None, None, None)

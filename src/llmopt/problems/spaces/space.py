@@ -180,14 +180,12 @@ class VectorProblem(FunctionProblem):
         told = {"function": self.identity, "parser": "point", "space": written(self.space)}
         return {**super().fingerprint, **told}
 
-    @property
     def bounds(self) -> tuple[tuple[float, float], ...]:
-        """Low and high of each dimension, where methods draw."""
+        """Return low and high of each dimension, where methods draw."""
         return self.space.bounds
 
-    @property
     def spacing(self) -> float:
-        """The grid step of coordinates."""
+        """Return the grid step of coordinates."""
         return self.space.spacing
 
     def encode(self, point: Sequence[float]) -> str:

@@ -134,15 +134,13 @@ class TourProblem(FunctionProblem):
         except MissingExtraError:
             return None
 
-    @property
     def optimum(self) -> float | None:
-        """The score from which a tour counts as optimal, where that is proven."""
+        """Return the score from which a tour counts as optimal, where that is proven."""
         solved = self.solved
         return -solved.length * (1 + _ROUNDING) if solved and solved.proven else None
 
-    @property
     def controls(self) -> dict[str, str]:
-        """Tours that nobody had to search for, by what finds them."""
+        """Return tours that nobody had to search for, by what finds them."""
         distances = self.instance.distances
         nearest = tours.nearest_neighbour(distances)
         found = {
