@@ -6,7 +6,8 @@ It speaks just enough HTTP/1.1 (keep-alive, Content-Length) to serve more than 1
 a second on one core. Every chat gets a new instruction between ``<INS>`` tags if it asks for
 one, and else one of two labels. It prints its port, and stops when its input is closed; then it
 prints when each request arrived and was answered (seconds of the machine's monotonic clock), and
-whether it asked for an instruction.
+whether it asked for an instruction. With ``--refuse 0.01`` it refuses one request in a hundred, at
+random, with a status of 429 that asks to wait as long as a reply takes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ import sys
 from typing import cast
 
 NUMBERS = itertools.count()
+REFUSED = b"HTTP/1.1 429 Too Many Requests\r\nretry-after-ms: %d\r\nContent-Length: 2\r\n\r\n{}"
 SERVED: list[tuple[float, float, bool]] = []
 
 
 class Connection(asyncio.Protocol):
     """One kept-alive connection: requests are answered in their order."""
 
-    def __init__(self, latency: float, spread: float, rng: random.Random) -> None:
-        self.latency, self.spread, self.rng = latency, spread, rng
+    def __init__(self, latency: float, spread: float, refuse: float, rng: random.Random) -> None:
+        self.latency, self.spread, self.refuse, self.rng = latency, spread, refuse, rng
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -36,7 +38,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer every whole request in the buffer after its latency."""
+        """Answer every whole request in the buffer after its latency, or refuse it at once."""
         self.buffer += data
         while True:
             head, found, rest = self.buffer.partition(b"\r\n\r\n")
@@ -48,6 +50,9 @@ class Connection(asyncio.Protocol):
                 return
             body, self.buffer = rest[:length], rest[length:]
             loop = asyncio.get_running_loop()
+            if self.refuse and self.rng.random() < self.refuse:
+                self.transport.write(REFUSED % (1000 * self.latency))
+                continue
             loop.call_later(self.wait(), self.answer, body, loop.time())
 
     def wait(self) -> float:
@@ -73,12 +78,12 @@ class Connection(asyncio.Protocol):
             self.transport.write(head % len(reply) + reply)
 
 
-async def serve(latency: float, spread: float) -> None:
+async def serve(latency: float, spread: float, refuse: float) -> None:
     """Serve until standard input is closed."""
     loop = asyncio.get_running_loop()
     rng = random.Random(0)
     server = await loop.create_server(
-        lambda: Connection(latency, spread, rng), "127.0.0.1", 0, backlog=1024
+        lambda: Connection(latency, spread, refuse, rng), "127.0.0.1", 0, backlog=1024
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -90,5 +95,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.05, help="seconds, the median")
     parser.add_argument("--spread", type=float, default=0.0, help="sigma of the log-normal")
+    parser.add_argument("--refuse", type=float, default=0.0, help="share of requests, 0 to 1")
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.latency, arguments.spread))
+    asyncio.run(serve(arguments.latency, arguments.spread, arguments.refuse))

@@ -12,6 +12,12 @@ The last row draws the latency from a log-normal distribution (p99 = 10 x median
 slots were is what the server saw: requests in work over slots, from the first request of a
 step's scoring to the last one (while there is work for a free slot), and to the last reply (with
 the tail in which the slowest are waited for, because the next step needs all scores).
+
+    python benchmarks/scoring.py --refuse 0.01
+
+prints what refusals cost instead: the run at 64 in flight against a server that refuses one request
+in a hundred at random, asking to wait as long as a reply takes, and beside it the same run against
+a server that refuses none, in the same round.
 """
 
 from __future__ import annotations
@@ -77,10 +83,11 @@ class Server:
 
 
 @contextmanager
-def server(spread: float = 0.0) -> Iterator[Server]:
+def server(spread: float = 0.0, refuse: float = 0.0) -> Iterator[Server]:
     """Start a mock server in its own process."""
     script = Path(__file__).with_name("mock_server.py")
     command = [sys.executable, str(script), "--latency", str(LATENCY), "--spread", str(spread)]
+    command += ["--refuse", str(refuse)]
     with subprocess.Popen(  # noqa: S603 - our own script
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -168,11 +175,30 @@ async def measured(slots: int, spread: float, rounds: int) -> None:
     )
 
 
+async def disturbed(slots: int, refuse: float, rounds: int) -> None:
+    """Print what refusals cost, in the median over some rounds."""
+    ratios = []
+    for number in range(rounds):
+        walls = []
+        for share in (0.0, refuse):
+            with server(refuse=share) as mine, tempfile.TemporaryDirectory() as folder:
+                wall, _, _ = await ours(mine.url, slots, Path(folder) / f"{number}.sqlite")
+                walls.append(wall)
+        calm, rough = walls
+        ratios.append(rough / calm)
+        print(f"undisturbed {calm:.2f} s, {refuse:.1%} refused {rough:.2f} s", flush=True)
+    print(f"{slots} in flight, {refuse:.1%} refused: {median(ratios):.2f} x the time")
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the table, or what refusals cost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--refuse", type=float, default=0.0, help="share of requests, 0 to 1")
+    rounds, refuse = (arguments := parser.parse_args()).rounds, arguments.refuse
+    if refuse:
+        asyncio.run(disturbed(64, refuse, rounds))
+        return
     print(f"{'':24} wall s floor s  ratio  cpu ms floor ms  busy whole")
     for slots, spread in ((64, 0.0), (256, 0.0), (64, LONG_TAIL)):
         asyncio.run(measured(slots, spread, rounds))

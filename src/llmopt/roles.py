@@ -14,6 +14,7 @@ from llmopt.models.layers.borrowed import Borrowed
 from llmopt.models.layers.budget import Account, Limits, Price, Spent
 from llmopt.models.layers.gate import Gate, Rates
 from llmopt.models.layers.record import Record, Recording
+from llmopt.models.openai import OpenAIModel
 from llmopt.models.prices import price_of
 from llmopt.models.registry import NamedModel
 from llmopt.report.progress import Download
@@ -160,6 +161,9 @@ class Models:
             )
             stack.push_async_callback(made.close)
             traffic.add(made)
+            if isinstance(model, OpenAIModel):
+                traffic.warnings += model.notes
+                model.notes = traffic.warnings  # so that progress shows what it finds out
             return made if recording is None else Record(made, recording)
 
         gates = self._gates()

@@ -60,7 +60,7 @@ class Loopback:
     plan: Callable[[str, int], str] = field(default=lambda _text, _before: "")
     log: list[tuple[str, dict[str, Any], dict[str, str]]] = field(default_factory=list)
     served: list[str] = field(default_factory=list)
-    reply: tuple[int, dict[str, str], str] | None = None
+    reply: tuple[int, dict[str, str], str | bytes] | None = None
     refuses: frozenset[str] = frozenset()
     counts: bool = True
     url: str = ""
@@ -88,8 +88,9 @@ class Loopback:
         self.connections.add(request.transport)
         await asyncio.sleep(self.delay)
         if self.reply is not None:
-            status, headers, content = self.reply
-            return web.Response(status=status, headers=headers, text=content)
+            status, headers, given = self.reply
+            content = given.encode() if isinstance(given, str) else given
+            return web.Response(status=status, headers=headers, body=content)
         if vectors:
             return web.json_response(embedded(text))
         refused = self.refuses & {"chat" if chat else "raw", *data}

@@ -92,6 +92,37 @@ async def test_halved_once_per_wave(fault: TransientError) -> None:
         assert limit.gate.allowed == allowed
 
 
+async def test_single_refusals_do_not_slow_down() -> None:
+    """One call in fifty is refused at random: all others go on as before."""
+    random = Random(7)
+
+    def answer(call: Call) -> str:
+        if random.random() < 0.02:
+            raise RateLimitError("slow", 1.0)
+        return call.text
+
+    limit = Limit(ScriptedModel(answer), Gate(64))
+    for n in range(5000):
+        await asyncio.gather(limit.complete(chat(f"{n}")), return_exceptions=True)
+    assert (limit.gate.allowed, limit.gate.wave) == (64, 0)
+
+
+@pytest.mark.parametrize("slots", [2, 8, 64, 256])
+async def test_refusals_that_go_on_slow_down(slots: int) -> None:
+    """Where every third call is refused, few are in flight in the end."""
+    numbers = iter(range(10**6))
+
+    def answer(call: Call) -> str:
+        if next(numbers) % 3 == 0:
+            raise RateLimitError("slow")
+        return call.text
+
+    limit = Limit(ScriptedModel(answer), Gate(slots))
+    for n in range(10 * slots):
+        await asyncio.gather(limit.complete(chat(f"{n}")), return_exceptions=True)
+    assert limit.gate.allowed <= max(3.0, slots / 8)
+
+
 async def test_other_faults_do_not_slow_down() -> None:
     """A broken connection says nothing about the pace."""
 

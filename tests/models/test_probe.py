@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,7 +88,9 @@ async def test_what_a_preset_rules_out_is_not_asked(server: Loopback) -> None:
 
 async def test_an_empty_answer_is_shown_as_one(server: Loopback) -> None:
     """A model whose tokens all went into reasoning answers, but says nothing."""
-    body = '{"choices": [{"message": {"content": ""}, "text": "", "finish_reason": "length"}]}'
+    choice = {"message": {"content": ""}, "text": "", "finish_reason": "length"}
+    usage = {"prompt_tokens": 9, "completion_tokens": 256}
+    body = json.dumps({"choices": [choice], "usage": usage})
     server.reply = (200, {"Content-Type": "application/json"}, body)
     assert (await found(server))["chat"] == (True, "nothing, and ended with 'length'")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import run_virtually
 
-from llmopt.errors import LlmoptError, RefusedError, TransientError
+from llmopt.errors import LlmoptError, RateLimitError, RefusedError, TransientError
 from llmopt.models.layers import Gate, Limit, Retry
 from llmopt.models.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
@@ -53,6 +53,23 @@ def test_the_same_call_is_made_again_after_growing_pauses() -> None:
     assert [b - a for a, b in pairwise(times)] == [0.5, 1, 2, 4, 8]
     assert all(asked is call for _, asked in model.asked)
     assert retry.retries == 5
+
+
+@pytest.mark.parametrize(
+    ("wait", "pauses"),
+    [
+        (None, [0.05, 0.2, 0.8, 3.2, 8]),
+        (0.0, [0.05, 0.2, 0.8, 3.2, 8]),
+        (0.2, [0.4, 1.0, 2.2, 4.2, 8.2]),
+        (3.0, [3.5, 4.0, 5.0, 7.0, 11.0]),
+    ],
+)
+def test_after_a_refusal_the_first_pause_is_short(wait: float | None, pauses: list[float]) -> None:
+    """One at random has passed at once; where they go on, the pauses are as long as others'."""
+    model = Flaky(*(RateLimitError("slow down", wait) for _ in range(5)))
+    run_virtually(Retry(model, Most()).complete(chat("a")))
+    times = [when for when, _ in model.asked]
+    assert [b - a for a, b in pairwise(times)] == pytest.approx(pauses)
 
 
 @given(seed=st.integers(), wait=st.none() | st.floats(0, 50))

@@ -521,3 +521,20 @@ def test_a_reply_given_under_a_stored_key_is_the_stored_one(tmp_path: Path) -> N
         key = call_number(1).key(MODEL)
         asyncio.run(store.replies("tickets").put(key, MODEL, call_number(1), Reply("other")))
         assert asyncio.run(get_number(store, "tickets", 1)) == reply_number(1)
+
+
+async def test_a_reply_that_cannot_be_stored_costs_no_other(tmp_path: Path) -> None:
+    """Those of its commit are stored, and only who gave it hears of it."""
+    odd = Reply("said", Usage(1, 1 << 63, 1))
+    with closing(open_store(tmp_path / "runs.sqlite")) as store:
+        store.create("tickets", {})
+        replies = store.replies("tickets")
+        call = call_number(99)
+        puts = [put_number(store, "tickets", number) for number in range(20)]
+        puts.insert(7, replies.put(call.key(MODEL), MODEL, call, odd))
+        results = await asyncio.gather(*puts, return_exceptions=True)
+        assert [n for n, result in enumerate(results) if result is not None] == [7]
+        assert isinstance(results[7], StoreError)
+        for n in range(20):
+            assert await replies.get(call_number(n).key(MODEL))
+        assert await replies.get(call.key(MODEL)) is None

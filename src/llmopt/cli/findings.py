@@ -131,6 +131,7 @@ async def tried(
     findings: Findings, role: Role, model: Model, call: Call, known: Known, *, most: int = _SHORT
 ) -> Known:
     """Ask a role's model once, for so many tokens at most, and return what is known of it then."""
+    from llmopt.models.openai import OpenAIModel
     from llmopt.models.replay import ReplayModel
     from llmopt.text import one_line
 
@@ -147,6 +148,9 @@ async def tried(
     except ModelError as error:
         findings.failed("its answer", str(error), ModelError.exit_code)
         return known
+    finally:
+        notes = model.notes if isinstance(model, OpenAIModel) else []
+        findings.cautions += [note for note in notes if note not in findings.cautions]
     seconds, used = time.perf_counter() - begin, reply.usage
     about = "about " if used.estimated else ""
     said = f'"{one_line(reply.text, 60)}"' if reply.text.strip() else _silent(reply.finish)

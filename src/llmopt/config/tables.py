@@ -13,6 +13,7 @@ from llmopt.errors import ConfigError, DataError
 from llmopt.model import DEADLINE
 from llmopt.models.openai import check_storable
 from llmopt.models.registry import NamedModel
+from llmopt.models.request_options import DialectName, RequestOptions
 from llmopt.options import Control
 from llmopt.problems.judge import Judge
 from llmopt.problems.signatures import saved_instruction
@@ -161,17 +162,38 @@ class ModelTable(Table):
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
     deadline: float = Field(default=DEADLINE, gt=0)
+    extra: dict[str, Any] = Field(default_factory=dict)
+    headers: dict[str, Any] = Field(default_factory=dict)
+    stream: bool = False
+    dialect: DialectName = "auto"
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    reasoning_effort: str = ""
+    response_format: str | dict[str, Any] = ""
 
     def named(self) -> NamedModel:
         """Return what names the model.
 
         Raises:
-            ConfigError: The base URL holds a secret, which would be stored.
+            ConfigError: The base URL, a field or a header holds a secret, which would be stored.
         """
         if self.base_url:
             check_storable(self.base_url)
+        request = RequestOptions(
+            self.extra,
+            self.headers,
+            self.stream,
+            self.dialect,
+            self.top_p,
+            self.reasoning_effort,
+            self.response_format,
+        )
         return NamedModel(
-            self.model, self.base_url, self.key_variable, self.completion, self.deadline
+            self.model,
+            self.base_url,
+            self.key_variable,
+            self.completion,
+            self.deadline,
+            None if request == RequestOptions() else request,
         )
 
 

@@ -18,7 +18,7 @@ from llmopt.model import Traits
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.presets import PRESETS
 from llmopt.models.registry import model_named
-from llmopt.models.wire import estimate
+from llmopt.models.usage import estimate
 from llmopt.types import Call, Reply
 
 if TYPE_CHECKING:

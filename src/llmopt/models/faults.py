@@ -110,7 +110,7 @@ def fault_of_status(
         A `TransientError` for what may pass, a `WithheldError` where a filter stopped this call
         alone, otherwise a `RefusedError` with a remedy.
     """
-    words, code = _words(body)
+    words, code = words_of(body)
     said = redact(words) or "no explanation"
     wait = retry_after(headers)
     if _is_exhausted(status, code, words, wait):
@@ -161,16 +161,25 @@ def _is_exhausted(status: int, code: str, words: str, wait: float | None) -> boo
     )
 
 
-def _words(body: Any) -> tuple[str, str]:
+def words_of(body: Any) -> tuple[str, str]:
     """Return a provider's message and its code or type, from any of the usual shapes."""
     if isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict):
-        return str(body or ""), ""
+        return _text(body or ""), ""
     inner = body.get("error", body)
     if not isinstance(inner, dict):
-        return str(inner), ""
+        return _text(inner), ""
     said = inner.get("message") or inner.get("detail") or ""
     details = inner.get("details")
     detail = details.get("error_code") if isinstance(details, dict) else None
-    return str(said), f"{inner.get('code')} {inner.get('type')} {detail}"
+    code = " ".join(_text(one) for one in (inner.get("code"), inner.get("type"), detail))
+    return _text(said), code
+
+
+def _text(value: Any) -> str:
+    """Return a value as text, also one that is nested deeper than Python can write."""
+    try:
+        return str(value)
+    except RecursionError:
+        return ""

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.errors import LostReplyError, RefusedError
-from llmopt.models.wire import estimate, read_usage
+from llmopt.errors import RefusedError
+from llmopt.models.usage import counted
+from llmopt.models.wire import choice_of
 from llmopt.text import one_line
 from llmopt.types import Reply, Usage
 
@@ -29,6 +30,7 @@ _SHARED = 0.01  # share of the answers' probability that may stand at tokens of 
 # Added to the logits of the answers' tokens: all others have the probability 0 then, in single
 # precision, and how the answers' tokens compare stays as it is.
 _BIAS = 1000.0
+_ROUNDED = 1.01  # a probability as a server may round it
 _MOST = 4096  # tokens that llama.cpp is to list at most
 
 
@@ -74,7 +76,7 @@ def read_likelihoods(data: dict[str, Any], call: Call, where: str) -> Reply:
         LostReplyError: The answer has no choice.
         RefusedError: It has no probabilities, or two answers begin with the same token.
     """
-    tokens = _first_tokens(_choice(data))
+    tokens = _first_tokens(choice_of(data))
     if not tokens:
         raise RefusedError(
             f"{where} gives the probabilities of tokens where answers are read from them, but got "
@@ -94,7 +96,7 @@ def read_likelihoods(data: dict[str, Any], call: Call, where: str) -> Reply:
     # At least the smallest number that has a logarithm: a share may be listed as 0.
     bound = max(min(left, *(token.probability for token in tokens)), math.ulp(0.0))
     logs = [math.log(max(share, bound)) for share in found]
-    return _reply(call, logs, read_usage(data.get("usage")))
+    return _reply(call, logs, counted(data, call, "x"))
 
 
 class Likelihoods:
@@ -117,17 +119,17 @@ class Likelihoods:
         if (answers := call.answers) not in self._alike:
             data = ask(_biased(answers, before))
             # The others have no probability at all, however many are listed.
-            tokens = [token for token in _first_tokens(_choice(data)) if token.probability > 0]
+            tokens = [token for token in _first_tokens(choice_of(data)) if token.probability > 0]
             found, shared = _shares(tokens, answers)
             if not shared and all(found):
-                return _reply(call, [math.log(share) for share in found], _counted(data))
+                return _reply(call, [math.log(share) for share in found], _counted(data, call))
             self._alike.add(answers)
         spelled: list[_Spelled] = []
         for number, answer in enumerate(answers):
             for spelling in spellings(answer):
                 data = ask(_forced(before, spelling))
                 spelled.append(_spelled(data, number, spelling))
-        return _reply(call, _whole(spelled, len(answers)), _counted(data))
+        return _reply(call, _whole(spelled, len(answers)), _counted(data, call))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ def _spelled(data: dict[str, Any], number: int, spelling: str) -> _Spelled:
     """Return what a forced spelling was worth."""
     wanted, written, log = spelling.encode(), b"", 0.0
     tokens: list[bytes] = []
-    for token in _places(_choice(data)):
+    for token in _places(choice_of(data)):
         text = _bytes(token)
         if written.lstrip(b" ") == wanted or not text:
             break  # what follows ends the reply
@@ -248,14 +250,6 @@ def _begins(token: bytes, answer: str) -> bool:
     return any(spelling.encode().startswith(token) for spelling in spellings(answer))
 
 
-def _choice(data: dict[str, Any]) -> dict[str, Any]:
-    choices = data.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, dict):
-        raise LostReplyError("the answer has at least one choice, but got none")
-    return choice
-
-
 def _places(choice: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what is told of each generated token, where it is told as chats tell it."""
     logprobs = choice.get("logprobs")
@@ -274,13 +268,20 @@ def _first_tokens(choice: dict[str, Any]) -> list[Token]:
             return [Token(_bytes(one).lstrip(), _probability(one)) for one in listed]
         # Raw completions have a table for each place instead.
         table = top[0].items() if top else ()
-        return [Token(text.encode().lstrip(), math.exp(log)) for text, log in table]
-    except (AttributeError, KeyError, LookupError, TypeError, ValueError):
+        return [Token(text.encode().lstrip(), _share(math.exp(log))) for text, log in table]
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return []
 
 
 def _probability(token: dict[str, Any]) -> float:
-    return float(token["prob"]) if "prob" in token else math.exp(float(token["logprob"]))
+    return _share(float(token["prob"]) if "prob" in token else math.exp(float(token["logprob"])))
+
+
+def _share(probability: float) -> float:
+    """Return a probability, what rounding put above 1 as 1; raise where it is none."""
+    if not 0 <= probability <= _ROUNDED:
+        raise ValueError(probability)
+    return min(1.0, probability)
 
 
 def _bytes(token: dict[str, Any]) -> bytes:
@@ -289,13 +290,12 @@ def _bytes(token: dict[str, Any]) -> bytes:
     return bytes(known) if isinstance(known, list) else str(token.get("token", "")).encode()
 
 
-def _counted(data: dict[str, Any]) -> Usage | None:
+def _counted(data: dict[str, Any], call: Call) -> Usage:
     """Return the prompt's tokens as counted, and one generated: the rest was given, not made."""
-    usage = read_usage(data.get("usage"))
-    return usage and Usage(calls=1, input_tokens=usage.input_tokens, output_tokens=1)
+    return replace(counted(data, call, "x"), output_tokens=1)
 
 
-def _reply(call: Call, logs: list[float], usage: Usage | None) -> Reply:
+def _reply(call: Call, logs: list[float], usage: Usage) -> Reply:
     """Return the reply whose text is the likeliest answer, the first among equals."""
     text = call.answers[max(range(len(logs)), key=lambda number: logs[number])]
-    return Reply(text, usage or estimate(call, "x"), likelihoods=tuple(logs))
+    return Reply(text, usage, likelihoods=tuple(logs))

@@ -18,6 +18,7 @@ from llmopt.models.local import LocalModel
 from llmopt.models.openai import OpenAIModel
 from llmopt.models.presets import PRESETS
 from llmopt.models.replay import ReplayModel
+from llmopt.models.request_options import RequestOptions
 from llmopt.models.scripted import ScriptedModel
 from llmopt.models.weights import cached_path, obtain, obtain_from_hub
 
@@ -40,6 +41,7 @@ class NamedModel:
         key_variable: See :func:`model_named`.
         completion: See :func:`model_named`.
         deadline: See :func:`model_named`.
+        request: See :func:`model_named`.
     """
 
     name: str
@@ -47,6 +49,7 @@ class NamedModel:
     key_variable: str | None = None
     completion: bool = False
     deadline: float = DEADLINE
+    request: RequestOptions | None = None
 
     def built(self, progress: Progress | None = None) -> Model:
         """Return the model; see :func:`model_named`."""
@@ -56,6 +59,7 @@ class NamedModel:
             api_key_variable=self.key_variable,
             completion=self.completion,
             deadline=self.deadline,
+            request=self.request,
             progress=progress,
         )
 
@@ -178,6 +182,7 @@ def model_named(
     completion: bool = False,
     deadline: float = DEADLINE,
     slots: int | None = None,
+    request: RequestOptions | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Return the model of a name, without rings.
@@ -196,6 +201,8 @@ def model_named(
             without a whole answer is given up after half of them. A model in this process has
             none.
         slots: Calls answered at once; default: what suits the model.
+        request: For a preset: what goes with every request. A recording and a function are
+            not asked over HTTP and answer as without; other models refuse it.
         progress: Told how far obtaining the weights of a local model is.
 
     Raises:
@@ -209,6 +216,11 @@ def model_named(
     if preset is None and provider not in _OTHERS:
         known = (*PRESETS, *_OTHERS)
         raise UnknownNameError("what stands before the / in a model's name", provider, known)
+    if provider in ("local", "anyllm") and request not in (None, RequestOptions()):
+        raise InputError(
+            "extra, headers, stream, dialect, top_p, reasoning_effort and response_format are "
+            f"sent to OpenAI-compatible endpoints, but got some for {name!r}; leave them out"
+        )
     if provider == "local":
         return _local(rest, slots, progress)
     if provider == "replay":
@@ -222,7 +234,12 @@ def model_named(
     if preset is None:
         return _native(rest, base_url, api_key_variable, traits)
     return OpenAIModel(
-        rest, base_url=base_url, key_variable=api_key_variable, traits=traits, preset=preset
+        rest,
+        base_url=base_url,
+        key_variable=api_key_variable,
+        traits=traits,
+        preset=preset,
+        request=request,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import RefusedError
 from llmopt.model import Traits
-from llmopt.models.wire import estimate
+from llmopt.models.usage import estimate
 from llmopt.types import Call, Reply
 
 if TYPE_CHECKING:

@@ -10,17 +10,46 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from llmopt.errors import LostReplyError, WithheldError
+from llmopt.models.usage import counted
 from llmopt.text import one_line
-from llmopt.types import Reply, Usage
+from llmopt.types import Reply
 
 if TYPE_CHECKING:
     from llmopt.types import Call
 
-_CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; used only where no usage is given
 _MOST_STOPS = 4  # the API's limit; further stop texts are applied by `read_reply`
 _SEEDS = 1 << 31  # seeds are below this everywhere
 _WORDS = 200  # characters of a refusal that a message repeats
-_WITHHELD = ("content_filter", "refusal", "safety", "blocklist", "prohibited_content")
+_SHOWN = 40  # characters of a provider's word for the end of an answer
+# Why an answer ended, as the API and the hosts behind gateways say it. Any other word stands for
+# a failure: hosts invent new ones for those ("abort", "insufficient_system_resource").
+_STOPPED = (
+    "stop",
+    "stop_sequence",
+    "stop_token",
+    "end_turn",
+    "end",
+    "eos",
+    "eos_token",
+    "complete",
+    "completed",
+    "done",
+    "normal",
+)
+_CUT = ("length", "max_tokens", "max_length", "max_output_tokens", "model_length", "token_limit")
+_TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call")
+_WITHHELD = (
+    "content_filter",
+    "content_filtered",
+    "refusal",
+    "safety",
+    "blocklist",
+    "prohibited_content",
+    "recitation",
+    "spii",
+    "sensitive",
+)
+_DEPTH = 3  # of parts of a message's content within parts
 _HEX = 16  # digits of a call's key that make a seed
 # Where a server's template opens the thought, the answer has only the tag that closes it.
 _THOUGHT = re.compile(r"\s*(?:<think>)?((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
@@ -50,19 +79,18 @@ class Dialect:
     logprobs: bool = True
 
 
+PLAIN = Dialect()
+"""Every parameter as the API has always had it."""
+
+REASONING = Dialect(
+    "max_completion_tokens", temperature=False, stop=False, system="developer", logprobs=False
+)
+"""What OpenAI's reasoning models take, also under another name."""
+
 # The first pattern that matches the model's name without its owner ("openai/o3" is "o3").
 _DIALECTS: tuple[tuple[re.Pattern[str], Dialect], ...] = (
     (re.compile(r"gpt-5[\w.]*-chat"), Dialect("max_completion_tokens")),
-    (
-        re.compile(r"(o1|o3|o4|gpt-5)"),
-        Dialect(
-            "max_completion_tokens",
-            temperature=False,
-            stop=False,
-            system="developer",
-            logprobs=False,
-        ),
-    ),
+    (re.compile(r"(o1|o3|o4|gpt-5)"), REASONING),
     # From version 4.7 on, Claude answers any temperature but its own with an error.
     (
         re.compile(r"claude-(?:mythos|[a-z]+-(?:4[.-][7-9]|[5-9])(?!\d))"),
@@ -80,7 +108,7 @@ _DIALECTS: tuple[tuple[re.Pattern[str], Dialect], ...] = (
 def dialect_of(model: str) -> Dialect:
     """Return how `model` (for example ``o3-mini`` or ``openai/gpt-5``) wants to be asked."""
     name = model.rpartition("/")[2]
-    return next((dialect for pattern, dialect in _DIALECTS if pattern.match(name)), Dialect())
+    return next((dialect for pattern, dialect in _DIALECTS if pattern.match(name)), PLAIN)
 
 
 def request_of(call: Call, dialect: Dialect) -> dict[str, Any]:
@@ -110,27 +138,66 @@ def read_reply(data: dict[str, Any], call: Call) -> Reply:
     """Return the reply in a decoded answer.
 
     Reasoning text goes to `Reply.reasoning`, the text ends before the first stop text, and
-    tokens are estimated where the answer has no usage.
+    tokens are estimated where the answer has no usage that can be believed. An empty text is an
+    answer where the model stopped by itself, or where its thoughts took all tokens it had.
 
     Raises:
-        LostReplyError: The answer has no choice, or one of an unknown shape.
+        LostReplyError: The answer says that it failed, has no choice, or one of an unknown
+            shape, or is empty without having ended by itself.
         WithheldError: A filter kept it back, or the model refused to answer.
+    """
+    choice = choice_of(data)
+    finish = _finish(choice)
+    text, reasoning = _text_and_reasoning(choice, chat=call.prompt is None)
+    usage = counted(data, call, text + reasoning)
+    if not text and finish != "stop":
+        thought = reasoning or usage.output_tokens >= call.max_tokens
+        if finish != "length" or not thought:
+            raise LostReplyError(
+                "an answer without text ends by itself, but got none that ended with "
+                f"{finish or 'no reason'!r}"
+            )
+    cut = min((at for stop in call.stop if stop and (at := text.find(stop)) >= 0), default=-1)
+    if cut >= 0:
+        text, finish = text[:cut], "stop"
+    return Reply(text=text, usage=usage, finish=finish or "stop", reasoning=reasoning)
+
+
+def choice_of(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the first choice of a decoded answer that did not fail.
+
+    Raises:
+        LostReplyError: There is none, or the answer or the choice says that it failed.
+        WithheldError: A filter kept it back.
     """
     choices = data.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
         raise LostReplyError("the answer has at least one choice, but got none")
-    finish = str(choice.get("finish_reason") or "stop")
-    if finish == "error" or choice.get("error"):
+    if data.get("error") or choice.get("error"):
         raise LostReplyError("the answer ends by itself, but the provider broke it off")
-    if finish.lower() in _WITHHELD:
-        raise WithheldError(f"the answer was kept back by the provider ({finish})")
-    text, reasoning = _text_and_reasoning(choice, chat=call.prompt is None)
-    cut = min((at for stop in call.stop if stop and (at := text.find(stop)) >= 0), default=-1)
-    if cut >= 0:
-        text, finish = text[:cut], "stop"
-    usage = read_usage(data.get("usage")) or estimate(call, text + reasoning)
-    return Reply(text=text, usage=usage, finish=finish, reasoning=reasoning)
+    _finish(choice)
+    return choice
+
+
+def _finish(choice: dict[str, Any]) -> str:
+    """Return why a choice ended in one of the API's words, or "" where it does not say."""
+    if "finish_reason" not in choice:
+        return ""
+    said = choice["finish_reason"]
+    word = said.strip().lower() if isinstance(said, str) else ""
+    if word in _WITHHELD:
+        raise WithheldError(f"the answer was kept back by the provider ({word})")
+    if word in _STOPPED:
+        return "stop"
+    if word in _CUT:
+        return "length"
+    if word in _TOOLS:
+        return word
+    shown = one_line(said, _SHOWN) if isinstance(said, str) else type(said).__name__
+    raise LostReplyError(
+        f"an answer ends with stop or length, but the provider broke it off with {shown!r}"
+    )
 
 
 def read_vectors(data: dict[str, Any], count: int) -> list[list[float]]:
@@ -159,17 +226,6 @@ def _is_vector(value: Any) -> TypeGuard[list[float]]:
     return isinstance(value, list) and bool(value) and all(type(v) in (int, float) for v in value)
 
 
-def estimate(call: Call, text: str) -> Usage:
-    """Return a guess of the tokens of `call` and the generated `text`, marked as one."""
-    asked = sum(len(m.content) for m in call.messages) + len(call.prompt or "")
-    return Usage(
-        calls=1,
-        input_tokens=-(-asked // _CHARACTERS_PER_TOKEN),
-        output_tokens=-(-len(text) // _CHARACTERS_PER_TOKEN),
-        estimated=True,
-    )
-
-
 def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str]:
     """Return a choice's answer and what was thought before it."""
     if not chat:
@@ -180,15 +236,21 @@ def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str
     message = choice.get("message")
     if not isinstance(message, dict):
         raise LostReplyError("a chat answer has a message, but got none")
-    text = _joined(message.get("content"))
+    content = message.get("content")
+    text = _joined(content)
     refusal = message.get("refusal")
     if refusal and not text:
-        raise WithheldError(f"the model refused to answer: {one_line(str(refusal), _WORDS)}")
+        said = refusal if isinstance(refusal, str) else "no words"
+        raise WithheldError(f"the model refused to answer: {one_line(said, _WORDS)}")
     reasoning = (
         _joined(message.get("reasoning_content"))
         or _joined(message.get("reasoning"))
-        or _joined(message.get("content"), "thinking")
+        or _joined(content, "thinking")
     )
+    if not (text or reasoning or _is_empty(content) or message.get("tool_calls")):
+        raise LostReplyError(
+            f"the content of a chat answer is a text, but got {type(content).__name__}"
+        )
     if "think>" not in text:
         return text, reasoning
     thought = _THOUGHT.match(text) or _THINKING.match(text)  # the second: cut off while thinking
@@ -198,28 +260,28 @@ def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str
     return text, reasoning
 
 
-def _joined(content: Any, kind: str = "text") -> str:
+def _is_empty(content: Any) -> bool:
+    """Return whether a content says that nothing was written: "", or parts with such texts."""
+    if isinstance(content, list):
+        return bool(content) and all(
+            isinstance(part, dict) and part.get("text") == "" for part in content
+        )
+    return isinstance(content, str) and not content
+
+
+def _joined(content: Any, kind: str = "text", depth: int = _DEPTH) -> str:
     """Return one kind of a message's content as one text.
 
-    Content is a text, absent, or a list of parts; those of the kind ``thinking`` hold a list
-    of parts themselves.
+    Content is a text, absent, a part or a list of parts; those of the kind ``thinking`` hold a
+    list of parts themselves.
     """
-    if isinstance(content, list):
-        return "".join(_joined(part.get(kind)) for part in content if isinstance(part, dict))
+    if isinstance(content, dict):
+        content = [content]
+    if isinstance(content, list) and depth:
+        return "".join(
+            _joined(part.get(kind), depth=depth - 1)
+            if isinstance(part, dict)
+            else _joined(part, kind, 0)
+            for part in content
+        )
     return content if isinstance(content, str) and kind == "text" else ""
-
-
-def read_usage(data: Any) -> Usage | None:
-    """Return the provider's count of tokens, or None where it gave none."""
-    if not isinstance(data, dict):
-        return None
-    counts = data.get("prompt_tokens"), data.get("completion_tokens")
-    # Raw completions that generate nothing may leave the second one out or null.
-    asked, generated = counts[0], counts[1] if counts[1] is not None else 0
-    if not isinstance(asked, int) or not isinstance(generated, int):
-        return None
-    total = data.get("total_tokens")
-    if isinstance(total, int):
-        # Some hosts bill tokens of reasoning that only their total counts.
-        generated = max(generated, total - asked)
-    return Usage(calls=1, input_tokens=asked, output_tokens=generated)

@@ -7,6 +7,7 @@ arrives is collected for the next, so a few hundred calls in flight share a comm
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections import defaultdict
@@ -20,7 +21,6 @@ from llmopt.errors import StoreError
 from llmopt.store.connection import BROKEN, failure, rollback
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
     from pathlib import Path
 
@@ -29,6 +29,15 @@ T = TypeVar("T")
 
 # Rows of one INSERT: SQLite takes at most 32,766 parameters, a row has a dozen at most.
 _ROWS = 1000
+
+# What is wrong with a row, and not with the storage.
+_UNSTORABLE = (
+    OverflowError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 
 _PATIENCE = 0.002  # seconds that the thread may take to get on before a busy event loop waits
 _MOMENT = 0.0001  # seconds in which the writing thread wakes up
@@ -187,21 +196,13 @@ class Writer:
         added = [one for one in batch if isinstance(one, _Added)]
         jobs = [one for one in batch if isinstance(one, _Job) and not one.alone]
         alone = [one for one in batch if isinstance(one, _Job) and one.alone]
-        error: Exception | None = None
-        outcomes: list[tuple[_Job[Any], Any]] = []
-        try:
-            if not jobs and len(added) <= _ROWS:
-                # One statement is a transaction by itself. This is the usual case, and before
-                # and after each statement this thread may have to wait for a busy event loop.
-                self._insert(self._connection, [one.row for one in added])
-            else:
-                outcomes = self._transaction(added, jobs)
-        except BROKEN as broken:
-            error = failure(self._path, broken)
-        except Exception as bug:  # noqa: BLE001 - raised again by everybody who waits
-            error = bug
+        outcomes, error = self._attempt(added, jobs)
         if error is not None:
             rollback(self._connection)
+        if added and isinstance(error, _UNSTORABLE):
+            self._one_by_one(added)
+            self._commit([one for one in (*jobs, *alone) if not one.future.done()])
+            return
         _tell(added, error)
         for job, outcome in outcomes if error is None else ():
             job.future.set_result(outcome)
@@ -210,6 +211,41 @@ class Writer:
                 job.future.set_exception(error)
         for job in alone:
             self._do_alone(job)
+
+    def _attempt(
+        self, added: list[_Added], jobs: list[_Job[Any]]
+    ) -> tuple[list[tuple[_Job[Any], Any]], Exception | None]:
+        """Write rows and do jobs; return what the jobs returned, or why nothing is stored."""
+        try:
+            if jobs or len(added) > _ROWS:
+                return self._transaction(added, jobs), None
+            # One statement is a transaction by itself. This is the usual case, and before and
+            # after each statement this thread may have to wait for a busy event loop.
+            self._insert(self._connection, [one.row for one in added])
+        except _UNSTORABLE as odd:
+            return [], odd
+        except BROKEN as broken:
+            return [], failure(self._path, broken)
+        except Exception as bug:  # noqa: BLE001 - raised again by everybody who waits
+            return [], bug
+        return [], None
+
+    def _one_by_one(self, added: list[_Added]) -> None:
+        """Insert rows each in a transaction of its own, so that an odd one costs no other."""
+        for one in added:
+            error: Exception | None = None
+            try:
+                self._insert(self._connection, [one.row])
+            except _UNSTORABLE as odd:
+                error = StoreError(
+                    "a reply has numbers and texts that SQLite holds, but got one that it does "
+                    f"not hold ({odd}); mend the model that gave it"
+                )
+            except BROKEN as broken:
+                error = failure(self._path, broken)
+            if error is not None:
+                rollback(self._connection)
+            _tell([one], error)
 
     def _do_alone(self, job: _Job[Any]) -> None:
         """Do work that no transaction may surround."""

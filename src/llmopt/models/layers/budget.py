@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
 from llmopt.formatting import bare, capped
+from llmopt.models.layers.excess import Excess
 from llmopt.models.layers.patience import queueing
 from llmopt.models.layers.ring import Ring
 from llmopt.types import Role, Usage
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _PER = 1_000_000  # prices are per million tokens
 _WARNINGS = (0.95, 0.80, 0.50)  # shares of a cap that are worth a word
+_CAUTION = 32  # times its bound that a call may use of which nothing is known
 
 MEASURING: tuple[Role, ...] = ("scorer", "judge")
 """Who is asked when solutions are measured, as at the end of a run."""
@@ -136,6 +138,7 @@ class Account:
         self.warnings: list[str] = []
         self.lost: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
         self._warned = 0.0
+        self._exceeded = False
         self._caps = [
             (field.name, cap)
             for field in fields(limits)
@@ -208,9 +211,36 @@ class Account:
         if self._waiting:
             self._admit()
 
-    def _warn(self) -> None:
-        """Add a warning when a share of a cap is reached for the first time."""
+    @property
+    def counts(self) -> bool:
+        """Whether tokens or dollars are capped, so that it matters what a call really uses."""
+        return self.limits.tokens is not None or self.limits.usd is not None
+
+    def room(self, bound: Spent) -> float:
+        """Return how many calls of this bound the caps on tokens and dollars still pay for."""
         spent = self.spent
+        rooms = [
+            max(0.0, cap - getattr(spent, name)) / most
+            for name, cap in self._caps
+            if name in ("tokens", "usd") and (most := getattr(bound, name))
+        ]
+        return min(rooms, default=math.inf)
+
+    def _warn(self) -> None:
+        """Add a warning when a share of a cap is reached for the first time, or it is exceeded."""
+        spent = self.spent
+        over = [
+            (name, more)
+            for name, cap in self._caps
+            if name != "seconds" and (more := getattr(spent, name) - cap) > 0
+        ]
+        if over and not self._exceeded:
+            self._exceeded = True
+            name, more = over[0]
+            self.warnings.append(
+                f"the budget of {capped(name, getattr(self.limits, name))} is exceeded by "
+                f"{capped(name, more)}: replies used more than their calls allow"
+            )
         share, name, cap = max((getattr(spent, name) / cap, name, cap) for name, cap in self._caps)
         reached = next((mark for mark in _WARNINGS if share >= mark), 0.0)
         if reached > self._warned:
@@ -274,9 +304,10 @@ class Account:
 class Budget(Ring):
     """Sends a call only when its upper bound fits into the account.
 
-    The bound is one call and its `most_tokens`. A failed call costs nothing, but one whose
-    answer was lost, or that was given up on its way, may have been billed and counts with its
-    whole bound.
+    The bound is one call and its `most_tokens`, and where tokens or dollars are capped, the most
+    that a reply of the model has used beyond those; as long as nothing is known of that, few
+    calls are sent at once. A failed call costs nothing, but one whose answer was lost, or that
+    was given up on its way, may have been billed and counts with its whole bound.
 
     Args:
         inner: What is asked.
@@ -297,6 +328,7 @@ class Budget(Ring):
             )
         self.account = account
         self._price = price or Price(0.0, 0.0)
+        self._excess = Excess()
 
     async def complete(self, call: Call) -> Reply:
         """Reserve, ask, settle.
@@ -304,6 +336,25 @@ class Budget(Ring):
         Raises:
             BudgetError: The call does not fit; nothing was sent.
         """
+        if not self.account.counts:
+            return await self._asked(call)
+        await self._excess.enter(self.account.room(self._bound(call)) / _CAUTION)
+        usage: Usage | None = None
+        try:
+            reply = await self._asked(call)
+            usage = reply.usage
+        finally:
+            if self._excess.leave(call, usage):
+                more = self._excess.asked + self._excess.made
+                self.account.warnings.append(
+                    f"{self.identity} uses more than its calls allow, such as hidden reasoning: "
+                    f"{more:,} tokens; the budget sets the most of that aside from now on"
+                )
+        return reply
+
+    async def _asked(self, call: Call) -> Reply:
+        """Reserve, ask, settle."""
+        most = self._excess.most_tokens(call)
         bound = self._bound(call)
         await self.account.reserve(bound)
         real: Spent | None = bound
@@ -317,14 +368,14 @@ class Budget(Ring):
             raise
         finally:
             if real is bound:
-                used = Usage(1, *call.most_tokens, estimated=True)
+                used = Usage(1, *most, estimated=True)
                 self.account.lost[call.role] += used
             self.account.settle(bound, real, call.role)
         return reply
 
     def _bound(self, call: Call) -> Spent:
         """Return the most that `call` can cost."""
-        asked, made = call.most_tokens
+        asked, made = self._excess.most_tokens(call)
         return Spent(1, asked + made, self._price.of(asked, made))
 
     def _cost(self, usage: Usage) -> Spent:

@@ -16,6 +16,9 @@ from llmopt.models.layers.patience import queueing
 
 _MINUTE = 60.0
 _ENOUGH = 1e-9  # what rounding may take from a bucket
+_FEWEST = 16  # calls that came back of late, at least, among which refusals are counted
+_FEW = 3  # refusals among them that may be chance no longer
+_SHARE = 0.1  # of them, likewise
 _SHORTEST = 0.001  # seconds; a timer for less may find that no time has passed
 
 
@@ -52,10 +55,11 @@ class Rates:
 class Gate:
     """Lets calls through in the order in which they came, as slots and rates allow.
 
-    The number of slots adapts as in TCP: it is halved when the provider says that it is asked
-    too much (once per wave of calls), and grows by one for each wave of answers, up to `slots`.
-    It never falls below one, and a call that is larger than a bucket passes when the bucket is
-    full, so there is always progress.
+    The number of slots adapts as in TCP: it is halved when the provider goes on saying that it is
+    asked too much (a tenth of what came back of late, and more than two calls), once per wave of
+    calls, and grows by one for each wave of answers, up to `slots`. Single refusals delay their
+    own calls alone. The number never falls below one, and a call that is larger than a bucket
+    passes when the bucket is full, so there is always progress.
 
     Args:
         slots: Most calls in flight, 1 or more.
@@ -80,6 +84,8 @@ class Gate:
         self._tokens = None if rates.tokens is None else _Bucket(rates.tokens)
         self._waiting: deque[tuple[int, asyncio.Future[float]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        # Whether each of the last calls that came back was refused.
+        self._recent: deque[bool] = deque(maxlen=max(_FEWEST, slots))
 
     @property
     def counts_tokens(self) -> bool:
@@ -127,14 +133,23 @@ class Gate:
 
     def grow(self) -> None:
         """Allow a little more, because a call was answered."""
+        self._recent.append(False)
         if self.allowed < self.slots:
             self.allowed = min(float(self.slots), self.allowed + 1 / self.allowed)
 
-    def shrink(self, wave: int) -> None:
-        """Halve the slots, once for all calls that were in flight together in `wave`."""
-        if wave == self.wave:
+    def refused(self, wave: int) -> None:
+        """Note that a call was refused which had entered in `wave`; halve the slots if many were.
+
+        Calls that were in flight together with those that made the slots fewer say nothing new.
+        """
+        if wave != self.wave:
+            return
+        self._recent.append(True)
+        most = max(min(_FEW, int(self.allowed)), _SHARE * len(self._recent))
+        if sum(self._recent) >= most:
             self.wave += 1
             self.allowed = max(1.0, self.allowed / 2)
+            self._recent.clear()
 
     def _admit(self) -> None:
         """Let those in who may, first come first served."""

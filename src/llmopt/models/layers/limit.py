@@ -1,4 +1,4 @@
-"""The limit: at most so many calls in flight and a minute, fewer when the provider lags."""
+"""The limit: at most so many calls in flight and a minute, fewer when many are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Limit(Ring):
             if not isinstance(fault, LostReplyError):
                 used = 0
             if isinstance(fault, RateLimitError) or getattr(fault, "retry_after", None) is not None:
-                gate.shrink(wave)
+                gate.refused(wave)
             raise
         else:
             used = reply.usage.tokens

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from llmopt.models.layers.ring import Ring
+from llmopt.models.usage import believable
 from llmopt.types import Role, Usage
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Meter(Ring):
-    """Adds up the usage of every answered call.
+    """Adds up the usage of every answered call, with estimates for counts that are none.
 
     Attributes:
         usage: Calls and tokens by role.
@@ -35,5 +37,6 @@ class Meter(Ring):
         start = self._clock()
         reply = await self.inner.complete(call)
         self.seconds[call.role] += self._clock() - start
-        self.usage[call.role] += reply.usage
-        return reply
+        usage = believable(reply.usage, call, reply.text + reply.reasoning)
+        self.usage[call.role] += usage
+        return reply if usage is reply.usage else replace(reply, usage=usage)

@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from llmopt.errors import RefusedError, TransientError, WithheldError
+from llmopt.errors import RateLimitError, RefusedError, TransientError, WithheldError
 from llmopt.models.layers.patience import Patience
 from llmopt.models.layers.ring import Ring
 
@@ -21,6 +21,10 @@ _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # who wants the messages configures logging
 
 _FIRST_PAUSE = 0.5  # seconds; the upper end of the first pause, doubled each time
+# The same after a refusal for the pace: one of a few at random has passed at once, and others are
+# waited for as long as other faults, because it grows faster.
+_FIRST_REFUSED = 0.05
+_FASTER = 4.0
 _LONGEST_PAUSE = 30.0
 
 
@@ -28,7 +32,8 @@ class Retry(Ring):
     """Asks again after a `TransientError` but a `WithheldError`, never after another error.
 
     Before attempt n+1 it waits a time drawn uniformly from [0, 0.5 · 2ⁿ⁻¹] s, at most 30 s
-    (exponential back-off with full jitter), and at least as long as the provider asked to.
+    (exponential back-off with full jitter), and at least as long as the provider asked to. Where
+    a provider refused it for its pace, the first range is no longer than it asked for, or 0.05 s.
 
     A refusal ends the pauses of other calls too: they would only be refused later.
 
@@ -109,7 +114,7 @@ class Retry(Ring):
                 self.last_fault = str(fault)
             if len(faults) >= self._attempts:
                 raise self._given_up(call, faults, f"{self._attempts} attempts are the most")
-            pause = self._pause(len(faults), faults[-1].retry_after)
+            pause = self._pause(len(faults), faults[-1])
             end = patience.end if self.until is None else min(patience.end, self.until)
             if loop.time() + pause >= end:
                 raise self._given_up(
@@ -139,9 +144,12 @@ class Retry(Ring):
             if not over.done():
                 over.set_result(None)
 
-    def _pause(self, failed: int, asked: float | None) -> float:
-        """Return the seconds to wait after `failed` attempts."""
+    def _pause(self, failed: int, fault: TransientError) -> float:
+        """Return the seconds to wait after `failed` attempts, the last of which met `fault`."""
         ceiling = min(_LONGEST_PAUSE, math.ldexp(_FIRST_PAUSE, failed - 1))
+        asked = fault.retry_after
+        if asked is not None or isinstance(fault, RateLimitError):
+            ceiling = min(ceiling, max(asked or 0.0, _FIRST_REFUSED) * _FASTER ** (failed - 1))
         # Added to what the provider asked for, so that not all callers return at once.
         return (asked or 0.0) + ceiling * self._random.random()
 
