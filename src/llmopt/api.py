@@ -16,7 +16,7 @@ from llmopt.errors import StoreError
 from llmopt.evidence.verdict import Evidence
 from llmopt.models.layers.ledger import Ledger
 from llmopt.models.layers.traffic import Traffic
-from llmopt.options import Options
+from llmopt.options import Options, takes
 from llmopt.problem import check_scorer, judge_of, judged, optimum_of
 from llmopt.report.progress import View
 from llmopt.roles import Models
@@ -40,6 +40,7 @@ T = TypeVar("T")
 _CALM = 20_000  # new objects after which Python looks for cyclic garbage during a run
 
 
+@takes(Options)
 def optimize(problem: Problem, **options: Any) -> Result:
     """Find the best solution of a problem, and test it.
 
@@ -58,6 +59,7 @@ def optimize(problem: Problem, **options: Any) -> Result:
     return wait(optimize_async(problem, **options))
 
 
+@takes(Options)
 async def optimize_async(problem: Problem, **options: Any) -> Result:
     """Do the same as :func:`optimize` in a running event loop."""
     chosen = Options(**options)
@@ -74,6 +76,7 @@ async def optimize_async(problem: Problem, **options: Any) -> Result:
             raise
 
 
+@takes(Options)
 @contextlib.asynccontextmanager
 async def prepare(problem: Problem, **options: Any) -> AsyncIterator[Run]:
     """Open a run without starting it: for ``ask`` and ``tell``, or to watch it step by step.

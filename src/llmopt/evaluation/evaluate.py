@@ -19,7 +19,7 @@ from llmopt.evidence.comparison import Comparison, are_shares, compare, differin
 from llmopt.evidence.versus import groups_of
 from llmopt.models.layers.ring import Ring
 from llmopt.models.layers.traffic import Traffic
-from llmopt.options import Options
+from llmopt.options import Options, like
 from llmopt.problem import check_scorer, judge_of, judged
 from llmopt.problems.prompting import PromptProblem
 from llmopt.report.progress import View
@@ -117,23 +117,6 @@ class Plan:
         ]
 
 
-def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> Comparison:
-    """Score given instructions on the same items, and compare each with the first.
-
-    Args:
-        problem: Says what the items are and how an instruction is measured on one.
-        instructions: The texts, measured as they are; a text that comes again counts once.
-        options: See :func:`evaluate_async`.
-
-    Raises:
-        InputError: Something given cannot be used; nothing was paid.
-        BudgetError: A spending limit was reached; the same evaluation goes on with a larger one.
-        ModelError: A model could not answer; the same evaluation goes on when it does.
-        StepFailedError: More answers failed than the tolerance allows; likewise.
-    """
-    return wait(evaluate_async(problem, instructions, **options))
-
-
 async def evaluate_async(
     problem: Problem,
     instructions: Sequence[str],
@@ -213,6 +196,24 @@ async def evaluate_async(
         scoring = Scoring(_Draws(plan.problem), model, slots, tolerance, watch.observed)
         priced = models is not None and _paid_roles(models) <= models.prices.keys()
         return await _Evaluating(plan, scoring, watch, store, name, traffic, priced).done()
+
+
+@like(evaluate_async)
+def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> Comparison:
+    """Score given instructions on the same items, and compare each with the first.
+
+    Args:
+        problem: Says what the items are and how an instruction is measured on one.
+        instructions: The texts, measured as they are; a text that comes again counts once.
+        options: See :func:`evaluate_async`.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was paid.
+        BudgetError: A spending limit was reached; the same evaluation goes on with a larger one.
+        ModelError: A model could not answer; the same evaluation goes on when it does.
+        StepFailedError: More answers failed than the tolerance allows; likewise.
+    """
+    return wait(evaluate_async(problem, instructions, **options))
 
 
 @dataclass(frozen=True)
