@@ -7,7 +7,6 @@ import contextlib
 import inspect
 import json
 import re
-import shutil
 import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from llmopt.recipes import (
     described,
     recipe_or_file,
     recipes,
+    starter,
     sweep_or_file,
     sweeps,
 )
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from llmopt.algorithm import Algorithm
     from llmopt.problem import Problem
 
-STARTER = FOLDER / "starter"
+STARTER = starter()
+TEXT = STARTER["llmopt.toml"].decode("utf-8")
 SCRIPTED = "scripted/llmopt.testing.scripted:answer"
 
 
@@ -48,7 +49,7 @@ def commented() -> list[tuple[str, str, str, bool]]:
     """Return table, key, value and "is an example" of every commented key of the starter."""
     found = []
     table = ""
-    for line in (STARTER / "llmopt.toml").read_text("utf-8").splitlines():
+    for line in TEXT.splitlines():
         if header := re.match(r"(# )?\[(\w+)\]", line):
             table = header[2]
         elif key := re.match(r"# (\w+) = (.*)", line):
@@ -74,8 +75,7 @@ def test_a_commented_key_is_known_and_shows_its_default(
     table: str, key: str, value: str, example: bool, tmp_path: Path
 ) -> None:
     """Uncommented, the starter is still valid; what is no example changes nothing."""
-    text = (STARTER / "llmopt.toml").read_text("utf-8")
-    wanted = text.replace(f"# {key} = {value}", f"{key} = {value}")
+    wanted = TEXT.replace(f"# {key} = {value}", f"{key} = {value}")
     if table == "optimizer":
         wanted = wanted.replace("# [optimizer]", "[optimizer]")
     path = tmp_path / "llmopt.toml"
@@ -90,19 +90,19 @@ def test_a_commented_key_is_known_and_shows_its_default(
 
 def test_every_key_is_in_the_starter() -> None:
     """What can be set is found there, a method's own options apart."""
-    text = (STARTER / "llmopt.toml").read_text("utf-8")
-    named = {*re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE), "validation", "test"}
-    for table in ("problem", "scorer", "run", "budget"):
+    named = {*re.findall(r"^(?:# )?(\w+) = ", TEXT, re.MULTILINE), "validation", "test"}
+    for table in ("problem", "scorer", "run", "evidence", "budget"):
         assert set(table_of(table).model_fields) <= named
 
 
 def test_the_starter_runs_as_it_is_written(tmp_path: Path) -> None:
     """Only the model is another one."""
-    kit = shutil.copytree(STARTER, tmp_path / "kit")
-    settings = read(kit / "llmopt.toml", [f"scorer.model={SCRIPTED}"])
+    for name, content in STARTER.items():
+        (tmp_path / name).write_bytes(content)
+    settings = read(tmp_path / "llmopt.toml", [f"scorer.model={SCRIPTED}"])
     found = optimize(settings.built_problem(), **settings.options(), progress=False)
     assert found.steps == 3
-    assert found.start.text == (kit / "prompt.txt").read_text("utf-8").strip()
+    assert found.start.text == STARTER["prompt.txt"].decode("utf-8").strip()
 
 
 LITE = {

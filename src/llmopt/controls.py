@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from llmopt.algorithms.sampling import sampling
 from llmopt.errors import BudgetError, ConfigError, StoreError, nearest
@@ -29,7 +29,7 @@ from llmopt.store.protocol import LONGEST_NAME
 from llmopt.types import Evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from llmopt.algorithm import Algorithm
     from llmopt.evidence.result import Result
@@ -124,35 +124,9 @@ class Within:
         spent, _ = measured(trajectory)
         return max(0, round((self.evaluations - spent) * self.candidates / self.evaluations))
 
-
-class _SpentError(Exception):
-    """A spending limit ended the control's search."""
-
-
-class BestOf(Run):
-    """The control's search: it ends when as much was measured as in the search it is held to.
-
-    Args:
-        within: Its algorithm's rate.
-        options: See :class:`~llmopt.search.run.Run`.
-    """
-
-    def __init__(self, *, within: Within, **options: Any) -> None:
-        super().__init__(**options)
-        self._within = within
-
-    def why_stop(self) -> str:
-        """Return why the search is over, or an empty text while it is not."""
-        if self.trajectory.steps and not self._within.left(self.trajectory):
-            return "as many evaluations as the search"
-        return super().why_stop()
-
-    async def step(self) -> None:
-        """Do one step; what a spending limit cuts short is no control, and nothing is tested."""
-        try:
-            await super().step()
-        except BudgetError as error:
-            raise _SpentError(str(error)) from error
+    def over(self, trajectory: Trajectory) -> str:
+        """Return why the control's search is over, or an empty text while it is not."""
+        return "" if self.left(trajectory) else "as many evaluations as the search"
 
 
 def measured(trajectory: Trajectory) -> tuple[int, int]:
@@ -167,15 +141,9 @@ class Sampled:
 
     Attributes:
         algorithm: The control's algorithm, of :func:`control_of`.
-        shared: The arguments of :class:`~llmopt.search.run.Run` that both searches have in
-            common: the problem, the models in their rings, the traffic, the store, and how to
-            measure.
-        listen: Told of the progress.
     """
 
     algorithm: Algorithm
-    shared: Mapping[str, Any]
-    listen: Callable[[Progress], None]
 
     async def __call__(self, run: Run, result: Result) -> Result:
         """Do the control's search, test its winner, and compare it with the search's.
@@ -198,29 +166,31 @@ class Sampled:
                     await control.optimize()
                 except BudgetError as error:
                     why = str(error)
-                except _SpentError as error:
-                    why = str(error)
-                    run.store.append(control.name, "status", {"status": "budget"})
                 else:
                     return _joined(run, result, control)
         return replace(result, notes=(*result.notes, without(["best of N, no scores"], why)))
 
     @contextlib.contextmanager
-    def _opened(self, run: Run, within: Within) -> Iterator[BestOf]:
-        """Open the control's run, which is claimed meanwhile; one without a step is removed."""
+    def _opened(self, run: Run, within: Within) -> Iterator[Run]:
+        """Open the control's run, which is claimed meanwhile; one without a step is removed.
+
+        It ends when as much was measured as in the search that it is held to. What a spending
+        limit cuts short is no control, and nothing is tested.
+        """
         algorithm = replace(self.algorithm, rate=within)
         name = self._registered(run, algorithm)
         with contextlib.ExitStack() as stack:
             stack.callback(run.store.discard, name)
             stack.enter_context(run.store.claim(name))
-            yield BestOf(
-                within=within,
-                algorithm=algorithm,
-                name=name,
+            yield Run(
+                run.problem,
+                algorithm,
+                replace(run.session, name=name, listen=_not_done(run.session.listen)),
                 stop=Stop(_PATIENCE * (run.trajectory.steps - 1)),
+                finalists=run.finalists,
                 evidence=Evidence(run.evidence.level),
-                listen=_not_done(self.listen),
-                **self.shared,
+                over=within.over,
+                whole=True,
             )
 
     def _registered(self, run: Run, algorithm: Algorithm) -> str:
@@ -239,9 +209,9 @@ class Sampled:
                     name,
                     run.problem,
                     algorithm,
-                    optimizer=run.optimizer,
-                    scorer=self.shared["scorer"],
-                    seed=run.seed,
+                    optimizer=run.session.optimizer,
+                    scorer=run.session.scorer,
+                    seed=run.session.seed,
                     source=None,
                     control=True,
                 )

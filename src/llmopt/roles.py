@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from llmopt.model import Model
     from llmopt.models.layers.traffic import Traffic
-    from llmopt.options import Options
+    from llmopt.options import SessionOptions
     from llmopt.store.protocol import Store
     from llmopt.types import Role
 
@@ -37,11 +37,14 @@ class Models:
 
     Args:
         options: What they cost, and how fast they may be asked.
+        optimizer: The optimizer LLM by name or as a model; None takes the scorer LLM.
         scorer: The scorer LLM by name or as a model; None where the problem needs none.
         judge: The judge LLM likewise.
         proposing: Whether the method asks an optimizer LLM. If not, none is built, also not one
             that is named, and :class:`~llmopt.models.absent.AbsentModel` stands for it.
         embedder: The name of the embedding model, where the method compares texts by one.
+        seed: Seed of every random choice.
+        record: A new file for all replies, or None.
 
     Raises:
         InputError: A model cannot be built, or there is no optimizer LLM.
@@ -49,14 +52,18 @@ class Models:
 
     def __init__(
         self,
-        options: Options,
-        scorer: Any,
-        judge: Any = None,
+        options: SessionOptions,
         *,
+        optimizer: Any = None,
+        scorer: Any = None,
+        judge: Any = None,
         proposing: bool = True,
         embedder: str = "",
+        seed: int = 0,
+        record: str | Path | None = None,
     ) -> None:
-        optimizer = scorer if options.optimizer is None else options.optimizer
+        if optimizer is None:
+            optimizer = scorer
         if not proposing:
             optimizer = AbsentModel()
         if optimizer is None:
@@ -66,6 +73,7 @@ class Models:
                 "that needs none, such as 'random-search'"
             )
         self._options = options
+        self.seed, self._record = seed, record
         self._proposing = proposing
         show = options.progress is not False
         self.optimizer = _built(optimizer, show=show)
@@ -157,7 +165,7 @@ class Models:
                 gate=gates[role],
                 ledger=traffic.ledger,
                 deadline=model.traits.deadline,
-                seed=self._options.seed,
+                seed=self.seed,
             )
             stack.push_async_callback(made.close)
             traffic.add(made)
@@ -196,14 +204,14 @@ class Models:
         self, store: Store, run: str, stack: contextlib.AsyncExitStack
     ) -> Recording | None:
         """Return the file that the run is recorded to, if it is."""
-        if self._options.record is None:
+        if self._record is None:
             return None
         if any(info.name == run and info.steps for info in store.runs()):
             raise ConfigError(
                 f"a run is recorded from its beginning, but {run!r} has begun; record it under "
                 "another name: what is stored costs nothing"
             )
-        recording = Recording(Path(self._options.record).expanduser())
+        recording = Recording(Path(self._record).expanduser())
         stack.callback(recording.close)
         return recording
 

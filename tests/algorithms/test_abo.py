@@ -470,8 +470,8 @@ async def test_what_a_search_takes_lies_within_its_estimate(
     foretold = await estimate(
         cast("PromptProblem", run.problem),
         run.algorithm,
-        run.optimizer,
-        run.optimizer,
+        run.session.optimizer,
+        run.session.optimizer,
         known={role: Known() for role in ROLES},
         steps=4,
     )

@@ -70,8 +70,10 @@ def searched(kind: type[Holed], name: str, **more: Any) -> Result:
         task="Answer with yes or no.",
         scorer=scripted.model(),
     )
-    options = {"steps": 2, "controls": (), "validate_every": 1, "progress": False, "tolerance": 0.2}
-    return llmopt.optimize(problem, optimizer=scripted.model(), name=name, **(options | more))
+    options: dict[str, Any] = {"steps": 2, "controls": (), "validate_every": 1, "tolerance": 0.2}
+    return llmopt.optimize(
+        problem, optimizer=scripted.model(), name=name, **(options | {"progress": False} | more)
+    )
 
 
 @pytest.fixture

@@ -15,19 +15,18 @@ import json
 import re
 import runpy
 import shlex
-import shutil
 import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType, NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 import pytest
 from documents import DOCUMENTS, ROOT, holds
-from pydantic_core import PydanticUndefined
+from option_tables import check, kind_of, written
 
 from llmopt.algorithms import ALGORITHMS, table
 from llmopt.cli import main
@@ -38,7 +37,7 @@ from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
 from llmopt.models.known import KNOWN
 from llmopt.problem import Description, Exemplar
 from llmopt.problems.metrics import METRICS, OWN, Function, usage
-from llmopt.recipes import FOLDER, sweep_or_file
+from llmopt.recipes import starter, sweep_or_file
 from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import algorithms, scripted
 
@@ -54,7 +53,6 @@ MINIMAL = {
     "problem": {"data": "tickets.csv", "input": "text", "target": "label"},
     "scorer": {"model": "local/smollm2-135m"},
 }
-NONE = "–"  # noqa: RUF001 - the dash that the tables show for no default
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,8 @@ def those(language: str, needs: str = "") -> list[Any]:
 
 def ran(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a block where the files of ``llmopt init`` are."""
-    shutil.copytree(FOLDER / "starter", folder, dirs_exist_ok=True)
+    for name, content in starter().items():
+        (folder / name).write_bytes(content)
     monkeypatch.chdir(folder)
     # As many empty lines before it as in the document, so that a traceback names its line.
     code = compile("\n" * block.line + block.text, str(block.document), "exec")
@@ -448,39 +447,6 @@ def rows_under(heading: str) -> dict[str, tuple[str, str]]:
     return {name: (kind, default) for name, kind, default in rows}
 
 
-def written(default: object) -> str:
-    """Return a default as the document writes it."""
-    if default in (PydanticUndefined, inspect.Parameter.empty):
-        return "needed"
-    return NONE if default is None else f"`{json.dumps(default)}`"
-
-
-def kind_of(annotation: Any) -> str:
-    """Return how the document calls a type; more may follow."""
-    if NoneType in get_args(annotation):
-        return kind_of(next(a for a in get_args(annotation) if a is not NoneType))
-    if get_origin(annotation) is Literal:
-        *names, last = (f"`{name}`" if name else "empty" for name in get_args(annotation))
-        return f"{', '.join(names)} or {last}"
-    if get_origin(annotation) is list and get_origin(get_args(annotation)[0]) is Literal:
-        return f"list of {', '.join(f'`{name}`' for name in get_args(get_args(annotation)[0]))}"
-    if get_origin(annotation) is tuple:
-        return "three numbers" if len(get_args(annotation)) > 2 else "two whole numbers"
-    names_of = {
-        str: "text",
-        Path: "path",
-        bool: "true or false",
-        int: "whole number",
-        float: "number",
-        list[str]: "list of texts",
-        str | list[str]: "text or list of texts",
-        list[Path]: "list of paths",
-        PriceTable: "table",
-        dict[str, Any]: "table",
-    }
-    return names_of[annotation]
-
-
 def tables() -> list[tuple[str, type[BaseModel]]]:
     found: list[tuple[str, type[BaseModel]]] = [("[scorer.price]", PriceTable)]
     for name, field in Settings.model_fields.items():
@@ -488,6 +454,11 @@ def tables() -> list[tuple[str, type[BaseModel]]]:
         model = next(m for m in models if hasattr(m, "model_fields"))
         found.append((f"[{name}]", model))
     return found
+
+
+@pytest.mark.parametrize("table", ["run", "evidence"])
+def test_the_options_of_a_run_are_those_of_the_code(table: str) -> None:
+    check(table)
 
 
 @pytest.mark.parametrize(("heading", "model"), tables())

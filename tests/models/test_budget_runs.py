@@ -133,13 +133,13 @@ async def test_a_resumed_run_knows_what_it_has_lost(tmp_path: Path) -> None:
     options: dict[str, Any] = {"store": tmp_path / "runs.sqlite", "name": "tried", "steps": 1}
     async with prepare(problem, **options, tolerance=0.5, progress=False) as run:
         await run.step()
-        spent = run.traffic.account.spent
-        assert run.traffic.stretch.lost == model.lost > 0
+        spent = run.session.traffic.account.spent
+        assert run.session.traffic.stretch.lost == model.lost > 0
         assert spent.calls == model.billed.calls
     async with prepare(problem, **options, progress=False) as run:
-        again = run.traffic.account.spent
+        again = run.session.traffic.account.spent
         assert (again.calls, again.tokens) == (spent.calls, spent.tokens)
-        assert run.traffic.stretch.lost == 0
+        assert run.session.traffic.stretch.lost == 0
 
 
 async def test_a_reply_that_another_run_stored_first_is_counted(tmp_path: Path) -> None:
@@ -160,4 +160,4 @@ async def test_a_reply_that_another_run_stored_first_is_counted(tmp_path: Path) 
     for model, name, usage in zip(models, names, used, strict=True):
         problem = replace(scripted.problem(), scorer=model)
         async with prepare(problem, store=path, name=name, steps=1, progress=False) as run:
-            assert run.traffic.account.spent.calls == usage.calls
+            assert run.session.traffic.account.spent.calls == usage.calls

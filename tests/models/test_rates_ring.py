@@ -167,4 +167,4 @@ async def test_roles_share_an_endpoint(
     optimizer, scorer = model_at(endpoints[0], 3, "first"), model_at(endpoints[1], 9, "second")
     problem = replace(scripted.problem(), scorer=scorer)
     async with prepare(problem, optimizer=optimizer, store=tmp_path / "runs.sqlite", **more) as run:
-        assert run.traffic.slots == slots
+        assert run.session.traffic.slots == slots

@@ -22,6 +22,7 @@ from llmopt.models.registry import model_named
 from llmopt.models.replay import ReplayModel
 from llmopt.models.scripted import ScriptedModel
 from llmopt.search.run import Run
+from llmopt.search.session import Session
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing.models import GatedModel, chat
@@ -186,9 +187,8 @@ async def test_a_run_tells_its_stall_and_goes_on(
 
     with closing(store):
         problem = replace(scripted.problem(), scorer=onion)
-        run = Run(
-            problem, opro(), onion, onion, store=store, name="tried", traffic=traffic, listen=listen
-        )
+        session = Session(store, "tried", onion, onion, traffic=traffic, listen=listen)
+        run = Run(problem, opro(), session)
         with caplog.at_level(logging.WARNING, "llmopt"):
             await run.optimize()
     assert any(words.startswith("nothing was answered") for words in seen)

@@ -47,8 +47,8 @@ def ran(folder: Path, **more: Any) -> Result:
     model = more.pop("model", None) or scripted.model()
     starts = more.pop("starts", ("Answer.", "Answer now."))
     problem = replace(scripted.problem(200, (40, 40, 120)), scorer=model, instructions=starts)
-    options = {"store": folder / "runs.sqlite", "name": "tried", "steps": 3, "progress": False}
-    return llmopt.optimize(problem, **options, **more)
+    options: dict[str, Any] = {"store": folder / "runs.sqlite", "name": "tried", "steps": 3}
+    return llmopt.optimize(problem, progress=False, **options, **more)
 
 
 def test_the_tables_fit_into_80_columns_and_nothing_is_cut(result: Result) -> None:

@@ -102,8 +102,10 @@ async def test_in_a_whole_run_what_is_drawn_is_what_is_edited(
     model, draw = scripted.model(), ParetoDraw()
     problem = replace(scripted.problem(), scorer=model)
     method = pareto(select=draw, propose=propose)
-    options = {"optimizer": model, "store": tmp_path / "store.sqlite", "steps": 8, "controls": ()}
-    async with prepare(problem, algorithm=method, **options) as run:
+    store = tmp_path / "store.sqlite"
+    async with prepare(
+        problem, algorithm=method, optimizer=model, store=store, steps=8, controls=()
+    ) as run:
         await run.optimize()
     edited = [
         (entry.candidate.step, entry.candidate.parents[-1])

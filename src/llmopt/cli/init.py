@@ -18,11 +18,10 @@ def init(folder: Path, *, as_json: bool) -> None:
     They are a commented configuration, a small data file and a prompt file.
     """
     from llmopt.errors import ConfigError
-    from llmopt.recipes import FOLDER
+    from llmopt.recipes import starter
 
-    kit = FOLDER / "starter"
-    names = sorted(path.name for path in kit.iterdir() if path.suffix != ".py")
-    taken = [name for name in names if (folder / name).exists()]
+    files = starter()
+    taken = [name for name in files if (folder / name).exists()]
     if taken:
         raise ConfigError(
             f"llmopt init writes only new files, but {folder} has {', '.join(taken)}; "
@@ -30,16 +29,16 @@ def init(folder: Path, *, as_json: bool) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (folder / name).write_bytes((kit / name).read_bytes())
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise ConfigError(
             f"llmopt init writes to a folder, but got {str(folder)!r}: {error.strerror}; "
             "choose another folder"
         ) from error
     if as_json:
-        print_json({"wrote": [str(folder / name) for name in names]})
+        print_json({"wrote": [str(folder / name) for name in files]})
         return
-    for name in names:
+    for name in files:
         click.echo(f"wrote {folder / name}")
     click.echo(f"Edit them, then: {command_line(('run', str(folder / 'llmopt.toml')), None)}")

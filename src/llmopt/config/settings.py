@@ -200,13 +200,18 @@ class Settings(Table):
         return {**tables, "judge": self.judge} if self.judge else tables
 
     def options(self) -> dict[str, Any]:
-        """Return everything else, as :func:`llmopt.optimize` takes it.
+        """Return everything else but the name of the run, as :func:`llmopt.optimize` takes it.
 
         Raises:
             InputError: A model or the algorithm cannot be used.
         """
-        run, models = self.run, self.models()
+        models = self.models()
+        options = {**dict(self.run), **dict(self.evidence)}
+        del options["name"]
+        # A function has no empty instruction and nothing held out to compare on.
+        options["controls"] = () if self.problem.function else tuple(self.evidence.controls)
         return {
+            **options,
             "algorithm": self.algorithm.built(),
             "optimizer": named.named() if (named := self.optimizer or self._alone()) else None,
             "prices": {
@@ -218,18 +223,5 @@ class Settings(Table):
                 role: Rates(table.requests_per_minute, table.tokens_per_minute)
                 for role, table in models.items()
             },
-            "steps": run.steps,
-            "patience": run.patience,
-            "target": run.target,
-            "validate_every": run.validate_every,
-            "validation_patience": run.validation_patience,
-            "seed": run.seed,
-            "finalists": run.finalists,
-            "concurrency": run.concurrency,
-            "tolerance": run.tolerance,
-            "step_deadline": run.step_deadline,
-            "level": self.evidence.level,
-            # A function has no empty instruction and nothing held out to compare on.
-            "controls": () if self.problem.function else tuple(self.evidence.controls),
             "budget": Limits(**self.budget.model_dump()),
         }

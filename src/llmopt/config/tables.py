@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path  # noqa: TC003 - pydantic reads it
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.errors import ConfigError, DataError
@@ -14,7 +14,7 @@ from llmopt.model import DEADLINE
 from llmopt.models.openai import check_storable
 from llmopt.models.registry import NamedModel
 from llmopt.models.request_options import DialectName, RequestOptions
-from llmopt.options import Control
+from llmopt.options import rows_in
 from llmopt.problems.judge import Judge
 from llmopt.problems.signatures import saved_instruction
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
@@ -44,6 +44,18 @@ class Table(BaseModel):
     """A table of a configuration: keys that are not declared are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _of_options(name: str, says: str) -> type[Table]:
+    """Return the table of a configuration whose keys are those options of a run."""
+    keys: dict[str, Any] = {}
+    for row in rows_in(name):
+        about = row.about
+        bounds = Field(ge=about.least, le=about.most, gt=about.above, lt=about.below)
+        default = list(row.default) if isinstance(row.default, tuple) else row.default
+        keys[row.name] = (Annotated[about.written or row.kind, bounds], default)
+    called = f"{name.capitalize()}Table"
+    return create_model(called, __base__=Table, __module__=__name__, __doc__=says, **keys)
 
 
 class ProblemTable(Table):
@@ -248,27 +260,24 @@ class AlgorithmTable(BaseModel):
         return algorithm_named(self.name, options)
 
 
-class RunTable(Table):
-    """``[run]``: how long to search, and how."""
+if TYPE_CHECKING:
 
-    name: str | None = None
-    seed: int = 0
-    steps: int = Field(default=10, ge=0, le=1_000_000)
-    patience: int = Field(default=0, ge=0)
-    target: float | None = None
-    validate_every: int = Field(default=0, ge=0)
-    validation_patience: int = Field(default=0, ge=0)
-    finalists: int = Field(default=10, ge=1)
-    concurrency: int | None = Field(default=None, ge=1)
-    tolerance: float = Field(default=0.02, ge=0, le=1)
-    step_deadline: float | None = Field(default=None, gt=0)
+    class OptionTable(Table):
+        """A table whose keys are made from the options of a run."""
 
+        def __getattr__(self, key: str) -> Any: ...
 
-class EvidenceTable(Table):
-    """``[evidence]``: what the winner is compared with, and how sure a verdict is."""
+    class RunTable(OptionTable):
+        """``[run]``: how long to search, and how."""
 
-    level: float = Field(default=0.95, gt=0.5, lt=1)
-    controls: list[Control] = Field(default_factory=lambda: list(get_args(Control)))
+    class EvidenceTable(OptionTable):
+        """``[evidence]``: what the winner is compared with, and how sure a verdict is."""
+
+else:
+    RunTable = _of_options("run", "``[run]``: how long to search, and how.")
+    EvidenceTable = _of_options(
+        "evidence", "``[evidence]``: what the winner is compared with, and how sure a verdict is."
+    )
 
 
 class BudgetTable(Table):

@@ -6,46 +6,42 @@ on where it was stopped, under the same budget, and costs nothing when it is don
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import time
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmopt.api import booked, calm_collector, wait
-from llmopt.errors import BudgetError, ConfigError, StoreError
+from llmopt.api import wait
+from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Comparison, compare, differing, sentence
 from llmopt.evidence.versus import groups_of
 from llmopt.models.layers.ring import Ring
-from llmopt.models.layers.traffic import Traffic
-from llmopt.options import Options
+from llmopt.opening import opened
+from llmopt.options import SessionOptions, like
 from llmopt.problem import check_scorer, judge_of, judged, presented
 from llmopt.problems.prompting import PromptProblem
-from llmopt.report.progress import View
 from llmopt.roles import Models
 from llmopt.search.header import HEADER, headed
-from llmopt.search.journal import EVALUATION, UNSTORED
-from llmopt.search.progress import Progress, silent
+from llmopt.search.journal import EVALUATION
+from llmopt.search.progress import Progress
 from llmopt.search.scoring import Scoring
 from llmopt.search.watching import Watch
-from llmopt.store import open_store
 from llmopt.types import Candidate, Item, Outcome, canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from llmopt.model import Model
     from llmopt.models.layers.budget import Limits, Price
     from llmopt.models.layers.gate import Rates
     from llmopt.models.registry import NamedModel
     from llmopt.problem import Problem, SplitName
-    from llmopt.store.protocol import Status, Store
+    from llmopt.search.session import Session
+    from llmopt.store.protocol import Store
     from llmopt.types import Call, Reply, Role
 
 _SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 PARTS = (*_SPLITS, "all")
-_SLOTS = 64  # evaluations in flight where no scorer LLM says what it likes
 
 
 @dataclass(frozen=True)
@@ -118,23 +114,6 @@ class Plan:
         ]
 
 
-def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> Comparison:
-    """Score given instructions on the same items, and compare each with the first.
-
-    Args:
-        problem: Says what the items are and how an instruction is measured on one.
-        instructions: The texts, measured as they are; a text that comes again counts once.
-        options: See :func:`evaluate_async`.
-
-    Raises:
-        InputError: Something given cannot be used; nothing was paid.
-        BudgetError: A spending limit was reached; the same evaluation goes on with a larger one.
-        ModelError: A model could not answer; the same evaluation goes on when it does.
-        StepFailedError: More answers failed than the tolerance allows; likewise.
-    """
-    return wait(evaluate_async(problem, instructions, **options))
-
-
 async def evaluate_async(
     problem: Problem,
     instructions: Sequence[str],
@@ -170,7 +149,7 @@ async def evaluate_async(
         source: The words of the command that repeats it, which the journal keeps.
     """
     plan = Plan(problem, tuple(instructions), part, samples)
-    options = Options(
+    options = SessionOptions(
         budget=budget,
         prices=prices or {},
         rates=rates or {},
@@ -182,38 +161,42 @@ async def evaluate_async(
     asked = problem.scorer if scorer is None else scorer
     models = None
     if asked is not None:
-        models = Models(_for_scorer(options), asked, judge_of(problem))
+        models = Models(options, scorer=asked, judge=judge_of(problem), proposing=False)
         check_scorer(problem, models.scorer)
         # It is the same evaluation only with the same judge LLM.
         plan = replace(plan, problem=judged(problem, models.judge))
-    async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(calm_collector())
-        if store is None or isinstance(store, str | Path):
-            store = open_store(store)
-            stack.callback(store.close)
-        listen = progress if callable(progress) else silent
-        if progress is True:
-            listen = stack.enter_context(View())
-        name = _claimed(plan, models, store, stack, source)
-        traffic, model = Traffic(), None
-        if models:
-            traffic = Traffic(
-                models.account(store, name),
-                prices=models.prices,
-                stored=lambda: store.spent(name),
-            )
-            stack.enter_context(booked(store, name, traffic))
-            _, model, judge = models.wrapped(store, name, traffic, stack)
-            plan = replace(plan, problem=judged(plan.problem, judge))
-        for record in store.records(name):
-            if record.kind == UNSTORED:
-                traffic.remember(record.data)
-        state = Progress(name, phase="evaluating", warnings=traffic.warnings)
-        watch = Watch(state, traffic, listen)
-        slots = models.evaluations if models else concurrency or _SLOTS
-        scoring = Scoring(_Draws(plan.problem), model, slots, tolerance, watch.observed)
+    identity = plan.identity(models.scorer if models else None)
+    async with opened(
+        options,
+        models,
+        name=name_of("evaluate", identity),
+        register=partial(
+            register_evaluation, identity=identity, source=source, problem=plan.problem
+        ),
+        found=has_result,
+    ) as session:
+        session.remember()
+        plan = replace(plan, problem=judged(plan.problem, session.judge))
         priced = models is not None and _paid_roles(models) <= models.prices.keys()
-        return await _Evaluating(plan, scoring, watch, store, name, traffic, priced).done()
+        return await _Evaluating(plan, session, priced).done()
+
+
+@like(evaluate_async)
+def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> Comparison:
+    """Score given instructions on the same items, and compare each with the first.
+
+    Args:
+        problem: Says what the items are and how an instruction is measured on one.
+        instructions: The texts, measured as they are; a text that comes again counts once.
+        options: See :func:`evaluate_async`.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was paid.
+        BudgetError: A spending limit was reached; the same evaluation goes on with a larger one.
+        ModelError: A model could not answer; the same evaluation goes on when it does.
+        StepFailedError: More answers failed than the tolerance allows; likewise.
+    """
+    return wait(evaluate_async(problem, instructions, **options))
 
 
 @dataclass(frozen=True)
@@ -221,49 +204,38 @@ class _Evaluating:
     """An evaluation whose models and place in the store are ready."""
 
     plan: Plan
-    scoring: Scoring
-    watch: Watch
-    store: Store
-    name: str
-    traffic: Traffic
+    session: Session
     priced: bool
 
     async def done(self) -> Comparison:
         """Measure, compare, and journal what was found and how it ended."""
-        began = time.monotonic()
-        status: Status = "failed"
-        self.store.append(self.name, "status", {"status": "running"})
-        try:
-            found = await self._measured()
-            seconds = self.store.seconds(self.name) + time.monotonic() - began
-            comparison = self._compared(found, seconds)
-            self.store.append(self.name, EVALUATION, comparison.to_dict())
-            status = "done"
-        except BudgetError:
-            status = "budget"
-            raise
-        except StoreError as error:
-            error.under_way = True
-            raise
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            status = "interrupted"
-            raise
-        finally:
-            self.store.seconds(self.name, time.monotonic() - began)
-            self.store.append(self.name, "status", {"status": status})
+        session = self.session
+        with session.under_way():
+            comparison = self._compared(await self._measured())
+            session.store.append(session.name, EVALUATION, comparison.to_dict())
         return comparison
 
     async def _measured(self) -> list[Outcome]:
         """Measure all jobs, in their order."""
-        jobs = self.plan.jobs()
-        async with self.watch.stalls():
-            self.watch.planned(len(jobs))
-            found = await self.scoring.measure(jobs)
-        self.watch.say(phase="done")
+        session, jobs = self.session, self.plan.jobs()
+        warnings = session.traffic.warnings
+        state = Progress(session.name, phase="evaluating", warnings=warnings)
+        watch = Watch(state, session.traffic, session.listen)
+        scoring = Scoring(
+            _Draws(self.plan.problem),
+            session.scorer,
+            session.slots,
+            session.tolerance,
+            watch.observed,
+        )
+        async with watch.stalls():
+            watch.planned(len(jobs))
+            found = await scoring.measure(jobs)
+        watch.say(phase="done")
         return found
 
-    def _compared(self, found: Sequence[Outcome], seconds: float) -> Comparison:
-        plan = self.plan
+    def _compared(self, found: Sequence[Outcome]) -> Comparison:
+        plan, session = self.plan, self.session
         size = len(plan.items) * plan.samples
         shown = presented(plan.problem)
         rows = compare(
@@ -272,11 +244,9 @@ class _Evaluating:
             groups=groups_of(plan.items),
             shown=shown,
         )
-        doubled = self.traffic.doubled()
-        spent = self.store.spent(self.name)
         return Comparison(
-            run=self.name,
-            scorer=self.scoring.scorer.identity if self.scoring.scorer else "",
+            run=session.name,
+            scorer=session.scorer.identity if session.scorer else "",
             part=plan.part,
             items=len(plan.items),
             samples=plan.samples,
@@ -285,14 +255,10 @@ class _Evaluating:
             differing=differing(rows, plan.items, plan.samples, shown),
             verdict=sentence(rows, plan.part, shown),
             notes=tuple(_notes(plan, found)),
-            usage={
-                str(role): used + doubled[role]
-                for role, used in spent.items()
-                if (used + doubled[role]).calls
-            },
-            usd=self.traffic.account.spent.usd if self.priced else None,
-            seconds=seconds,
-            stretch=self.traffic.stretch,
+            usage={str(role): used for role, used in session.paid().items() if used.calls},
+            usd=session.traffic.account.spent.usd if self.priced else None,
+            seconds=session.seconds,
+            stretch=session.traffic.stretch,
         )
 
 
@@ -331,43 +297,43 @@ class _Nth(Ring):
         return await self.inner.complete(replace(call, sample=call.sample + self._number))
 
 
-def _for_scorer(options: Options) -> Options:
-    """Return the options with the scorer's price and rates for the one model that is asked."""
-    prices, rates = dict(options.prices), dict(options.rates)
-    if "scorer" in prices:
-        prices["optimizer"] = prices["scorer"]
-    if "scorer" in rates:
-        rates["optimizer"] = rates["scorer"]
-    return replace(options, prices=prices, rates=rates)
-
-
 def _paid_roles(models: Models) -> set[Role]:
     """Return the roles that an evaluation asks."""
     return {"scorer"} if models.judge is None else {"scorer", "judge"}
 
 
-def _claimed(
-    plan: Plan,
-    models: Models | None,
+def name_of(kind: str, identity: Mapping[str, str]) -> str:
+    """Return the name of what is measured: it follows from what that is."""
+    return f"{kind}-{digest(canonical(identity))[:8]}"
+
+
+def register_evaluation(
     store: Store,
-    stack: contextlib.AsyncExitStack,
+    name: str,
+    *,
+    identity: Mapping[str, str],
     source: Sequence[str],
-) -> str:
-    """Return the name of an evaluation, which is this process's and in the store."""
-    identity = plan.identity(models.scorer if models else None)
-    name = f"evaluate-{digest(canonical(identity))[:8]}"
-    stack.enter_context(store.claim(name))
+    problem: Problem | None = None,
+) -> None:
+    """Write the first record of an evaluation that is new.
+
+    Args:
+        store: Where it is kept.
+        name: Its name.
+        identity: What decides its outcomes.
+        source: The command that began it.
+        problem: Says how its scores are shown; None where they are not scores of a problem.
+    """
     if all(info.name != name for info in store.runs()):
-        kept = {"identity": identity, "source": {}, HEADER: headed(plan.problem)}
+        kept: dict[str, Any] = {"identity": dict(identity), "source": {}}
+        if problem is not None:
+            kept[HEADER] = headed(problem)
         store.create(name, {**kept, EVALUATION: list(source)})
-        # What fails at its first call, say for a wrong key, leaves nothing behind.
-        stack.callback(_discard_unless_found, store, name)
-    return name
 
 
-def _discard_unless_found(store: Store, name: str) -> None:
-    if all(record.kind != EVALUATION for record in store.records(name)):
-        store.discard(name)
+def has_result(store: Store, name: str) -> bool:
+    """Return whether an evaluation has ended once with what it found."""
+    return any(record.kind == EVALUATION for record in store.records(name))
 
 
 def _notes(plan: Plan, found: Sequence[Outcome]) -> Iterator[str]:

@@ -5,24 +5,20 @@ It is kept like an evaluation: done again, it goes on where it stopped and pays 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmopt.api import booked
 from llmopt.errors import StepFailedError
-from llmopt.models.layers.traffic import Traffic
-from llmopt.options import Options
+from llmopt.evaluation.evaluate import has_result, name_of, register_evaluation
+from llmopt.opening import opened
+from llmopt.options import SessionOptions
 from llmopt.problems.agreement import Agreement, agreement
-from llmopt.report.progress import View
 from llmopt.roles import Models
-from llmopt.search.journal import EVALUATION, UNSTORED
-from llmopt.search.progress import Progress, silent
+from llmopt.search.journal import EVALUATION
+from llmopt.search.progress import Progress
 from llmopt.search.scoring import Scoring
 from llmopt.search.watching import Watch
-from llmopt.store import open_store
 from llmopt.types import Candidate, Outcome, canonical, digest
 
 if TYPE_CHECKING:
@@ -35,7 +31,7 @@ if TYPE_CHECKING:
     from llmopt.models.registry import NamedModel
     from llmopt.problems.agreement import Labelled
     from llmopt.problems.judge import Judge
-    from llmopt.store.protocol import Status, Store
+    from llmopt.search.session import Session
     from llmopt.types import Item, Role, Usage
 
 
@@ -104,10 +100,10 @@ async def checked(
         ModelError: The judge LLM will refuse every further call.
         StepFailedError: No row has a verdict that can be read.
     """
-    options = Options(
-        optimizer=model, prices=prices or {}, rates=rates or {}, progress=progress, store=store
+    options = SessionOptions(
+        prices=prices or {}, rates=rates or {}, progress=progress, store=store, tolerance=1.0
     )
-    models = Models(options, None, model)
+    models = Models(options, judge=model, proposing=False)
     assert models.judge is not None  # noqa: S101 - it was just named
     content = [[row.item.input, row.item.target, row.output, row.label] for row in rows]
     identity = {
@@ -115,29 +111,16 @@ async def checked(
         "model": models.judge.identity,
         "rows": digest(canonical(content)),
     }
-    name = f"judge-check-{digest(canonical(identity))[:8]}"
-    async with contextlib.AsyncExitStack() as stack:
-        kept = open_store(store)
-        stack.callback(kept.close)
-        listen = stack.enter_context(View()) if progress else silent
-        stack.enter_context(kept.claim(name))
-        if all(info.name != name for info in kept.runs()):
-            kept.create(name, {"identity": identity, "source": {}, EVALUATION: list(source)})
-            # What fails at its first call, say for a wrong key, leaves nothing behind.
-            stack.callback(kept.discard, name)
-        traffic = Traffic(
-            models.account(kept, name), prices=models.prices, stored=lambda: kept.spent(name)
-        )
-        stack.enter_context(booked(kept, name, traffic))
-        _, _, wrapped = models.wrapped(kept, name, traffic, stack)
-        assert wrapped is not None  # noqa: S101 - as above
-        for record in kept.records(name):
-            if record.kind == UNSTORED:
-                traffic.remember(record.data)
-        watch = Watch(Progress(name, phase="judging"), traffic, listen)
-        asking = _Asking(judge.bound(wrapped))
-        scoring = Scoring(asking, None, models.evaluations, 1.0, watch.observed)
-        return await _done(asking, scoring, rows, store=kept, watch=watch, traffic=traffic)
+    async with opened(
+        options,
+        models,
+        name=name_of("judge-check", identity),
+        register=partial(register_evaluation, identity=identity, source=source),
+        found=has_result,
+    ) as session:
+        assert session.judge is not None  # noqa: S101 - as above
+        session.remember()
+        return await _done(_Asking(judge.bound(session.judge)), rows, session)
 
 
 @dataclass(frozen=True)
@@ -155,20 +138,12 @@ class _Asking:
         return Outcome(item.id, sum(scores) / len(scores))
 
 
-async def _done(
-    asking: _Asking,
-    scoring: Scoring,
-    rows: Sequence[Labelled],
-    *,
-    store: Store,
-    watch: Watch,
-    traffic: Traffic,
-) -> Checked:
+async def _done(asking: _Asking, rows: Sequence[Labelled], session: Session) -> Checked:
     """Ask, compare, and journal what was found and how it ended."""
-    name, began = watch.progress.run, time.monotonic()
-    status: Status = "failed"
-    store.append(name, "status", {"status": "running"})
-    try:
+    state = Progress(session.name, phase="judging")
+    watch = Watch(state, session.traffic, session.listen)
+    scoring = Scoring(asking, None, session.slots, session.tolerance, watch.observed)
+    with session.under_way():
         async with watch.stalls():
             watch.planned(len(rows))
             outcomes = await scoring.measure([(Candidate(r.output), r.item) for r in rows])
@@ -187,20 +162,13 @@ async def _done(
                 f"the first: {outcomes[0].reason}"
             )
         result = Checked(
-            run=name,
+            run=session.name,
             judge=asking.judge.ready().identity,
             mode=asking.judge.mode,
             rows=len(rows),
             found=found,
-            usage=store.spent(name)["judge"] + traffic.doubled()["judge"],
-            seconds=store.seconds(name) + time.monotonic() - began,
+            usage=session.paid()["judge"],
+            seconds=session.seconds,
         )
-        store.append(name, EVALUATION, result.to_dict())
-        status = "done"
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        status = "interrupted"
-        raise
-    finally:
-        store.seconds(name, time.monotonic() - began)
-        store.append(name, "status", {"status": status})
+        session.store.append(session.name, EVALUATION, result.to_dict())
     return result

@@ -6,17 +6,25 @@ as ``# What: …``, ``# Source: …`` and ``# Needs: …``; a line may go on in 
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llmopt.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FOLDER = Path(__file__).parent
 
 _STARTER = "starter"  # the folder that llmopt init copies, which is no recipe
+_STARTED = "llmopt.toml"  # its configuration
+_OTHERS = re.compile(r"^# the other options of \[(\w+)\]\n", re.MULTILINE)
+_COLUMN, _WIDTH = 32, 66  # where its comments stand, and how long their lines are
 _HEADER = re.compile(r"^# (What|Source|Needs): (.*(?:\n#   .*)*)", re.MULTILINE)
 
 
@@ -70,6 +78,37 @@ def sweep_or_file(name: str) -> Path:
         ConfigError: There is neither.
     """
     return _found(name, "a sweep", sweeps(), recipes(), "run")
+
+
+def starter() -> dict[str, bytes]:
+    """Return the files that ``llmopt init`` writes, by name.
+
+    In the configuration, every option of a run has its line.
+    """
+    kit = sorted(path for path in (FOLDER / _STARTER).iterdir() if path.suffix != ".py")
+    files = {path.name: path.read_bytes() for path in kit}
+    text = files[_STARTED].decode("utf-8")
+    given = tomllib.loads(text)
+    complete = _OTHERS.sub(lambda place: _commented(place[1], given[place[1]]), text)
+    files[_STARTED] = complete.encode("utf-8")
+    return files
+
+
+def _commented(table: str, given: Mapping[str, Any]) -> str:
+    """Return the options of a table that are not given, as comments with what they mean."""
+    from llmopt.options import plain, rows_in
+
+    lines = []
+    for row in (row for row in rows_in(table) if row.name not in given):
+        value = row.about.example if row.default is None else row.default
+        key = f"# {row.name} = {json.dumps(value)}"
+        means = plain(row.about.means).partition(". ")[0].removesuffix(".")
+        said = ("example: " if row.default is None else "") + means[0].lower() + means[1:]
+        more = textwrap.wrap(said, _WIDTH)
+        beside = f" # {more.pop(0)}" if len(key) < _COLUMN else ""
+        lines.append(f"{key:<{_COLUMN - 1}}{beside}".rstrip())
+        lines += [" " * _COLUMN + f"# {line}" for line in more]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _found(

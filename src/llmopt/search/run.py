@@ -7,9 +7,7 @@ was killed and resumed ends exactly where the unbroken one ends.
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +16,6 @@ from llmopt.algorithm import Asked
 from llmopt.errors import BudgetError
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
-from llmopt.models.layers.traffic import Traffic
 from llmopt.part import StepContext
 from llmopt.problem import calls_each, presented
 from llmopt.search.curve import Curve
@@ -35,10 +32,16 @@ if TYPE_CHECKING:
 
     from llmopt.algorithm import Algorithm
     from llmopt.evidence.verdict import Choice
-    from llmopt.model import Model
     from llmopt.problem import Problem, SplitName
+    from llmopt.search.session import Session
     from llmopt.store.protocol import Store
     from llmopt.types import Item, Rejected
+
+
+def _never(trajectory: Trajectory) -> str:
+    """Say that a search is not over."""
+    del trajectory
+    return ""
 
 
 class Run:
@@ -47,22 +50,15 @@ class Run:
     Args:
         problem: What is optimized.
         algorithm: How.
-        optimizer: The optimizer LLM with its rings.
-        scorer: The scorer LLM with its rings; None where the problem needs none.
-        store: Where journal and replies are.
-        name: Name of the run, which :func:`~llmopt.search.identity.register` put into the store;
-            what was told is replayed.
-        seed: Seed of every random choice.
+        session: Its place in the store, its models and what they may spend; what was told
+            there is replayed.
         stop: When the search ends.
-        slots: Evaluations in flight at most.
-        tolerance: Share of a step that may stay unmeasured.
         finalists: How many of the best on train are measured on validation.
         validate_every: Steps from point to point of the overfitting curve; 0: there is none.
         evidence: What the verdict says beside the comparison with the start.
-        embedder: The embedding model with its rings, where the algorithm wants one.
         further: Adds to a result that is already journaled, still as a part of the run.
-        traffic: The rings of both models, with their budget.
-        listen: Told of changes of progress.
+        over: Says of the trajectory why the search is over; empty: it is not, for all that.
+        whole: Whether a search that a spending limit ends has found nothing.
 
     Raises:
         StoreError: The store holds no such run, or cannot be read.
@@ -72,47 +68,49 @@ class Run:
         self,
         problem: Problem,
         algorithm: Algorithm,
-        optimizer: Model,
-        scorer: Model | None,
+        session: Session,
         *,
-        store: Store,
-        name: str,
-        seed: int = 0,
         stop: Stop | None = None,
-        slots: int = 64,
-        tolerance: float = 0.02,
         finalists: int = 10,
         validate_every: int = 0,
         evidence: Evidence | None = None,
-        embedder: Model | None = None,
         further: Callable[[Run, Result], Awaitable[Result]] | None = None,
-        traffic: Traffic | None = None,
-        listen: Callable[[Progress], None] = silent,
+        over: Callable[[Trajectory], str] = _never,
+        whole: bool = False,
     ) -> None:
-        self.problem, self.algorithm, self.optimizer = problem, algorithm, optimizer
-        self.embedder = embedder
-        self.store, self.name, self.seed = store, name, seed
+        self.problem, self.algorithm, self.session = problem, algorithm, session
         self.stop = stop or Stop()
         self.finalists = finalists
         self.trajectory = Trajectory()
         self.rejected: Counter[str] = Counter()
-        self.traffic = traffic or Traffic()
         self.curve = Curve(validate_every)
         self.evidence = evidence or Evidence()
         self.choice: Choice | None = None  # of the last decision
-        self._further = further
+        self._further, self._over, self._whole = further, over, whole
+        traffic = session.traffic
         self._shown = presented(problem)
         progress = Progress(
-            name, presentation=self._shown, steps=self.stop.steps, warnings=self.traffic.warnings
+            self.name, presentation=self._shown, steps=self.stop.steps, warnings=traffic.warnings
         )
-        self._watch = Watch(progress, self.traffic, silent)
-        self._scoring = Scoring(problem, scorer, slots, tolerance, self._watch.observed)
-        self._began = time.monotonic()
+        self._watch = Watch(progress, traffic, silent)
+        self._scoring = Scoring(
+            problem, session.scorer, session.slots, session.tolerance, self._watch.observed
+        )
         self._gained = 0  # the last step with a new best
         self._evaluations = 0  # outcomes of all steps after the starts
-        for step in steps(store, name, self.traffic.remember, self._validated):
+        for step in steps(self.store, self.name, traffic.remember, self._validated):
             self._took(self.trajectory.tell(step.entries), step.entries, step.rejected)
-        self._watch.listen = listen
+        self._watch.listen = session.listen
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.session.name
+
+    @property
+    def store(self) -> Store:
+        """Where journal and replies are."""
+        return self.session.store
 
     @property
     def progress(self) -> Progress:
@@ -135,11 +133,11 @@ class Run:
         return await self.algorithm.ask(
             self.problem,
             self.trajectory,
-            self.optimizer,
-            self.seed,
+            self.session.optimizer,
+            self.session.seed,
             self.stop.steps,
             scorer=self._scoring.scorer,
-            embedder=self.embedder,
+            embedder=self.session.embedder,
         )
 
     async def evaluate(self, candidates: Sequence[Candidate]) -> tuple[Evaluation, ...]:
@@ -163,12 +161,12 @@ class Run:
         ctx = StepContext(
             problem=self.problem,
             trajectory=self.trajectory,
-            model=self.optimizer,
+            model=self.session.optimizer,
             step=step,
             steps=self.stop.steps,
-            seed=self.seed,
+            seed=self.session.seed,
             scorer=self._scoring.scorer,
-            embedder=self.embedder,
+            embedder=self.session.embedder,
         )
         return await self.algorithm.rate(ctx, candidates, items, self._measure)
 
@@ -218,29 +216,31 @@ class Run:
             phase="checking", step=step, done=0, planned=len(items), ahead=self._ahead(step)
         )
         self._scoring.begin()
-        self.traffic.begin_step()
+        self.session.traffic.begin_step()
         try:
             outcomes = await self._scoring.measure([(entry.candidate, item) for item in items])
         finally:
-            self.traffic.end_step()
+            self.session.traffic.end_step()
         found = Validation(step, entry.candidate.id, Evaluation(tuple(outcomes), len(items)))
         self.store.append(self.name, VALIDATION, found.packed())
         self._validated(found)
 
     async def step(self) -> None:
         """Do one step: ask, evaluate, tell."""
-        self.traffic.begin_step()
+        self.session.traffic.begin_step()
         try:
             asked = await self.ask()
             self.tell(asked, await self.evaluate(asked.candidates))
         finally:
-            self.traffic.end_step()
-        self._note_time()
+            self.session.traffic.end_step()
+        self.session.note_time()
 
     # -- the whole run --------------------------------------------------------------------
 
     def why_stop(self) -> str:
         """Return why the search is over, or an empty text while it is not."""
+        if self.trajectory.steps and (why := self._over(self.trajectory)):
+            return why
         done, best = self.trajectory.steps - 1, self.trajectory.best(1)
         return self.stop.why(
             done=done,
@@ -262,9 +262,7 @@ class Run:
             StepFailedError: Too many items of a step stayed unmeasured.
             StoreError: Nothing can be stored.
         """
-        status = "failed"
-        self.store.append(self.name, "status", {"status": "running"})
-        try:
+        with self.session.under_way() as ending:
             async with self._watch.stalls():
                 stopped = await self._search()
                 result = await self._decided(stopped)
@@ -272,24 +270,9 @@ class Run:
                 self.store.append(self.name, "result", result.to_dict())
                 result = self._closed(await self._further(self, result))
             self.store.append(self.name, "result", result.to_dict())
-            status = "budget" if result.out_of_budget else "done"
-        except BudgetError:
-            status = "budget"
-            raise
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            status = "interrupted"
-            raise
-        finally:
-            self._note_time()
-            self.store.append(self.name, "status", {"status": status})
+            ending.status = "budget" if result.out_of_budget else "done"
         self._watch.say(phase="done")
         return result
-
-    def _note_time(self) -> None:
-        """Store the time since the last note, so that a killed process loses one step's at most."""
-        now = time.monotonic()
-        self.store.seconds(self.name, now - self._began)
-        self._began = now
 
     async def _search(self) -> str:
         """Do steps until the run stops, and return why it did."""
@@ -297,17 +280,17 @@ class Run:
             while True:
                 if self.trajectory.steps:
                     final = final_calls(self.problem, self.finalists)
-                    self.traffic.keep_back(final * calls_each(self.problem))
+                    self.session.traffic.keep_back(final * calls_each(self.problem))
                     await self.validate()
                 if why := self.why_stop():
                     return why
                 await self.step()
         except BudgetError as error:
-            if not self.trajectory.steps:
+            if self._whole or not self.trajectory.steps:
                 raise
             return f"{BUDGET}{error}"
         finally:
-            self.traffic.keep_back(0)
+            self.session.traffic.keep_back(0)
 
     async def _decided(self, stopped: str) -> Result:
         def announce(split: SplitName, jobs: int) -> None:
@@ -340,7 +323,7 @@ class Run:
             rejected=dict(self.rejected.most_common()),
             usage={},
             seconds=0.0,
-            stretch=self.traffic.stretch,
+            stretch=self.session.traffic.stretch,
             curve=self.curve.points(self._shown, level=self.evidence.level),
             comparisons=choice.comparisons,
             level=choice.level,
@@ -352,15 +335,14 @@ class Run:
 
     def _closed(self, result: Result) -> Result:
         """Return the result with what was used up to now; also what others have stored first."""
-        doubled = self.traffic.doubled()
-        paid = {role: used + doubled[role] for role, used in self.store.spent(self.name).items()}
+        paid = self.session.paid().items()
         # Few runs have a judge LLM or an embedding model; the two other roles are always there.
         always = ("optimizer", "scorer")
         return replace(
             result,
-            usage={str(role): u for role, u in paid.items() if role in always or u.calls},
-            seconds=self.store.seconds(self.name) + time.monotonic() - self._began,
-            stretch=self.traffic.stretch,
+            usage={str(role): u for role, u in paid if role in always or u.calls},
+            seconds=self.session.seconds,
+            stretch=self.session.traffic.stretch,
         )
 
     # -- journal and progress ----------------------------------------------------------------

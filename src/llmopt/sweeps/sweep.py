@@ -11,17 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
 from llmopt.models.absent import AbsentModel
+from llmopt.opening import opened
+from llmopt.options import SessionOptions
 from llmopt.problem import check_scorer
 from llmopt.problems.prompting import PromptProblem
 from llmopt.report.convergence import Converged, Line, lines_of
 from llmopt.report.sweeping import SweepView
 from llmopt.report.sweeps import CELL, Done, Row, courses_of, summarized
-from llmopt.store import open_store
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.pool import Pool, models_of
 from llmopt.sweeps.workers import Workers, shares_of
@@ -94,17 +96,18 @@ async def run_sweep(
     """
     if jobs < 1:
         raise ConfigError(f"jobs are cells at once, 1 or more, but got {jobs}")
-    async with contextlib.AsyncExitStack() as stack:
-        if store is None or isinstance(store, str | Path):
-            kept: Store = open_store(store)
-            stack.callback(kept.close)
-        else:
-            kept = store
-        stack.enter_context(kept.claim(sweep.name))
-        _register(kept, sweep)
-        # A sweep that fails at its first call leaves nothing behind; one without models has
-        # cells, but no replies.
-        stack.callback(lambda: None if finished(kept, sweep) else kept.discard(sweep.name))
+    async with (
+        opened(
+            SessionOptions(store=store, progress=progress),
+            None,
+            name=sweep.name,
+            register=partial(_register, sweep=sweep),
+            found=lambda kept, _: bool(finished(kept, sweep)),
+            view=False,
+        ) as session,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        kept = session.store
         pool = Pool(kept.replies(sweep.name), quiet=not progress)
         stack.push_async_callback(pool.close)
         for cell in sweep.cells:
@@ -115,33 +118,24 @@ async def run_sweep(
         workers = None
         if jobs > 1 and (pool.local if apart is None else apart):
             workers = stack.enter_context(_workers(sweep, store, jobs, quiet=not progress))
-        kept.append(sweep.name, "status", {"status": "running"})
-        status = "interrupted"
-        try:
-            view = SweepView(sweep.name, len(sweep.cells), live=jobs == 1) if progress else None
+        view = SweepView(sweep.name, len(sweep.cells), live=jobs == 1) if progress else None
 
-            async def one(number: int, cell: Cell) -> None:
-                shown = view.cell(number, cell.label) if view else contextlib.nullcontext()
-                with shown as listen:
-                    if workers:
-                        found = await workers.done(number - 1)
-                    else:
-                        found = await done_cell(sweep.name, cell, kept, pool, listen)
-                kept.append(sweep.name, CELL, asdict(found))
-                done[cell.name] = found
-                if view:
-                    bought = (workers or pool).bought
-                    view.ends(number, cell.label, found, bought)
+        async def one(number: int, cell: Cell) -> None:
+            shown = view.cell(number, cell.label) if view else contextlib.nullcontext()
+            with shown as listen:
+                if workers:
+                    found = await workers.done(number - 1)
+                else:
+                    found = await done_cell(sweep.name, cell, kept, pool, listen)
+            kept.append(sweep.name, CELL, asdict(found))
+            done[cell.name] = found
+            if view:
+                view.ends(number, cell.label, found, (workers or pool).bought)
 
+        with session.under_way():
             if view:
                 view.begins(len(done))
             await _each(left, one, jobs)
-            status = "done"
-        except LlmoptError:
-            status = "failed"
-            raise
-        finally:
-            kept.append(sweep.name, "status", {"status": status})
         return _compared(sweep, kept, done)
 
 
@@ -191,15 +185,15 @@ async def _each(
         raise failed[0]
 
 
-def _register(store: Store, sweep: Sweep) -> None:
+def _register(store: Store, name: str, sweep: Sweep) -> None:
     """Note a new sweep in the store, or check that the known one is this one, cell by cell.
 
     Raises:
         StoreError: The name is another run's, or a cell began with another configuration.
     """
     known = {info.name for info in store.runs()}
-    if sweep.name not in known:
-        store.create(sweep.name, {"sweep": True, "identity": {}, "source": {}})
+    if name not in known:
+        store.create(name, {"sweep": True, "identity": {}, "source": {}})
     elif "sweep" not in store.config(sweep.name):
         raise StoreError(
             f"the name of a sweep is free or a sweep's, but got {sweep.name!r}, which is a run; "

@@ -22,6 +22,7 @@ from llmopt.report.record import record
 from llmopt.report.tables import print_result, print_trajectory
 from llmopt.search.identity import register
 from llmopt.search.run import Run
+from llmopt.search.session import Session
 from llmopt.search.stop import Stop
 from llmopt.store import open_store
 from llmopt.testing import scripted
@@ -85,9 +86,8 @@ async def _done(
     algorithm, model = opro(), scripted.model()
     register(store, name, problem, algorithm, optimizer=model, scorer=model, seed=0, source=None)
     with store.claim(name):
-        run = Run(
-            problem, algorithm, model, model, store=store, name=name, stop=Stop(0), listen=listen
-        )
+        session = Session(store, name, optimizer=model, scorer=model, listen=listen)
+        run = Run(problem, algorithm, session, stop=Stop(0))
         return run, await run.optimize()
 
 
