@@ -6,10 +6,14 @@ a model, so a cache, retries, limits and meters are added by wrapping, never by 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmopt.types import Call, Reply
 
 Family = Literal["chat", "brackets", "continuation"]
@@ -93,3 +97,36 @@ class Replies(Protocol):
     async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
         """Store a reply; when this returns, it survives the death of the process."""
         ...
+
+
+_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noted_keys() -> Iterator[list[str]]:
+    """Collect the keys of all replies that are stored or found stored meanwhile.
+
+    They are those of this task and of the tasks that it starts, whichever model is called, in the
+    order in which the calls began. A call that failed has no reply, so its key is not among them.
+    """
+    keys: list[str] = []
+    token = _noted.set(keys)
+    try:
+        yield keys
+    finally:
+        _noted.reset(token)
+
+
+@contextmanager
+def noting(key: str) -> Iterator[None]:
+    """Note the key of a call for :func:`noted_keys`, unless the call fails."""
+    keys = _noted.get()
+    if keys is None:
+        yield
+        return
+    keys.append(key)
+    try:
+        yield
+    except BaseException:
+        keys.remove(key)
+        raise

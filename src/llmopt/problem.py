@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -233,6 +233,18 @@ class Known(Protocol):
     @property
     def optimum(self) -> float | None:
         """The best score there can be, as it is inside (higher is better), or None."""
+        ...
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """A problem with plain data of its own that the journal keeps for readers."""
+
+    def recorded(self) -> dict[str, Any]:
+        """Return JSON-able data, with ``kind``: what readers need that candidates do not tell.
+
+        It is cheap to make and holds no secret; empty where there is nothing to say.
+        """
         ...
 
 

@@ -393,10 +393,10 @@ def test_a_missing_extra_is_named(
     assert f"pip install 'llmopt[{extra}]'" in refused.err
 
 
-def test_a_run_from_python_has_no_test_cases_to_write(shell: Shell) -> None:
+def test_a_run_of_numbers_has_no_test_cases_to_write(shell: Shell) -> None:
     optimize(scripted.numbers(), optimizer=scripted.model(), steps=1, name="n", progress=False)
     refused = shell.llmopt("export", "n", "--format", "promptfoo")
     assert refused.code == 2
-    assert "from a configuration file" in refused.err
+    assert "written for runs of instructions" in refused.err
     refused = shell.llmopt("export", "n", "--format", "langchain")
     assert "runs of instructions" in refused.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from llmopt.errors import ConfigError
 from llmopt.problem import Description, Exemplar, Refusal
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from llmopt.problem import SplitName
     from llmopt.problems.layouts import Position
     from llmopt.problems.tasks import Paper
+
+_METRIC_OPTIONS = ("choices", "tolerance", "regex", "name")  # those that other programs can keep
 
 
 @dataclass(frozen=True)
@@ -334,6 +336,24 @@ class PromptProblem:
     def aim(self, best: float, buckets: int) -> str:
         """Return the score that a continued list asks for: halfway from the best to the top."""
         return self.show(best + (1 - best) / 2, buckets)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return how answers are asked for and sampled as text, and how they are judged."""
+        spoken = self.asking.spoken(Call("scorer", prompt=""), self.metric)
+        kind = type(self.metric).__name__
+        options = {
+            name: getattr(self.metric, name)
+            for name in _METRIC_OPTIONS
+            if hasattr(self.metric, name)
+        }
+        return {
+            "kind": "prompt",
+            "again": self.asking.again,
+            "answer": self.asking.answer,
+            "max_tokens": spoken.max_tokens,
+            "stop": list(spoken.stop),
+            "metric": [kind, options],
+        }
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
         """Return the scorer call for an instruction and an item."""

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmopt.report.outputs import outputs
+from llmopt.report.outputs import output
 from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llmopt.problem import Problem
-    from llmopt.search.journal import HeldOut
+    from llmopt.report.told import Told
     from llmopt.store.protocol import Store
-    from llmopt.trajectory import Trajectory
     from llmopt.types import Evaluation, Outcome
 
 
 def items_of(
-    store: Store,
-    identity: Mapping[str, str],
-    problem: Problem | None,
-    *,
-    trajectory: Trajectory,
-    tested: HeldOut | None,
-    winner: str,
-    upward: bool,
+    store: Store, journal: Told, *, winner: str, upward: bool
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the items by split, and what is missing in them, in sentences.
 
@@ -37,34 +28,32 @@ def items_of(
 
     Args:
         store: Where the replies are.
-        identity: Of the run, from its configuration.
-        problem: What was optimized, or None.
-        trajectory: The search.
-        tested: The held-out answers, if they were journaled.
+        journal: Of the run.
         winner: Its text.
         upward: Whether higher scores are better in the problem's own direction.
     """
+    trajectory, tested, problem = journal.trajectory, journal.tested, journal.problem
     start = next(iter(trajectory), None)
-    if start is None or not identity.get("scorer"):
+    if start is None or not journal.identity.get("scorer"):
         return {}, []
     missing = []
     found: dict[str, Any] = {}
     sides = {text: evaluation for _, text, evaluation in tested.answers} if tested else {}
     if tested and start.text in sides and winner in sides:
         pairs = _paired(sides[start.text], sides[winner])
-        made = _Rows(store, identity, problem, {item.id: item for item in tested.items}, upward)
-        found["test"] = made.split(pairs, start.text, winner)
-    elif problem is None or problem.items("test"):
+        made = _Rows(store, {item.id: item for item in tested.items}, upward)
+        found["test"] = made.split(pairs)
+    elif problem is None or problem.items["test"]:
         missing.append("The run has kept no answers to held-out items, so none are shown.")
     best = next((entry for entry in trajectory if entry.text == winner), None)
     if best is not None:
-        items = {item.id: item for item in problem.items("train")} if problem else {}
-        made = _Rows(store, identity, problem, items, upward)
-        found["train"] = made.split(_paired(start.evaluation, best.evaluation), start.text, winner)
+        items = {item.id: item for item in problem.items["train"]} if problem else {}
+        made = _Rows(store, items, upward)
+        found["train"] = made.split(_paired(start.evaluation, best.evaluation))
         if problem is None:
             missing.append(
-                "The inputs of training items and the models' whole answers are not shown: they "
-                "follow from the problem, which is not at hand."
+                "The inputs of training items and the models' whole answers are not shown: the "
+                "version of llmopt that made this run did not record them with its outcomes."
             )
     return found, missing
 
@@ -72,50 +61,34 @@ def items_of(
 class _Rows:
     """Makes the rows of a split."""
 
-    def __init__(
-        self,
-        store: Store,
-        identity: Mapping[str, str],
-        problem: Problem | None,
-        items: Mapping[str, Item],
-        upward: bool,
-    ) -> None:
-        self._store, self._identity, self._problem = store, identity, problem
-        self._items, self._facing = items, 1 if upward else -1
+    def __init__(self, store: Store, items: Mapping[str, Item], upward: bool) -> None:
+        self._store, self._items, self._facing = store, items, 1 if upward else -1
 
-    def split(
-        self, pairs: Sequence[tuple[Outcome, Outcome]], start: str, winner: str
-    ) -> dict[str, Any]:
+    def split(self, pairs: Sequence[tuple[Outcome, Outcome]]) -> dict[str, Any]:
         """Return a split of :func:`items_of`."""
         kinds = [_kind(before, after) for before, after in pairs]
         counts = {k: kinds.count(k) for k in ("both_right", "both_wrong", "fixed", "broken")}
         shown = [(*p, k) for p, k in zip(pairs, kinds, strict=True) if k not in ("", "both_right")]
         items = [self._items.get(b.item, Item(b.item)) for b, _, _ in shown]
-        said = self._said([(t, i) for i in items for t in (start, winner)])
         rows = [
             {
                 "id": item.id,
                 "input": item.input,
                 "target": item.target,
                 "kind": kind,
-                "before": self._side(before, said[2 * n]),
-                "after": self._side(after, said[2 * n + 1]),
+                "before": self._side(before),
+                "after": self._side(after),
             }
-            for n, (item, (before, after, kind)) in enumerate(zip(items, shown, strict=True))
+            for item, (before, after, kind) in zip(items, shown, strict=True)
         ]
         return {**counts, "rows": rows}
 
-    def _said(self, asked: list[tuple[str, Item]]) -> list[str | None]:
-        if self._problem is None:
-            return [None] * len(asked)
-        return outputs(self._store, self._problem, self._identity, asked)
-
-    def _side(self, outcome: Outcome, output: str | None) -> dict[str, Any]:
+    def _side(self, outcome: Outcome) -> dict[str, Any]:
         score = outcome.score
         return {
             "score": None if score is None else self._facing * score,
             "answer": outcome.answer,
-            "output": output,
+            "output": output(self._store, outcome),
         }
 
 

@@ -1,9 +1,8 @@
 """A run as one plain document: what a page shows, what is compared, what is handed on.
 
 The document is JSON-able and has the number of its form in ``schema``. Scores in it are in the
-problem's own direction. It is made of the journal and the replies alone; the problem, where it is
-at hand, adds what they do not hold: training items, whole answers, and the plane or the points
-that a figure needs.
+problem's own direction. It is made of the journal and the replies alone: neither the user's data
+nor a module of theirs is needed any more.
 
     schema, kind             1; "run" or "sweep"
     run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
@@ -30,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import ConfigError
 from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.models.prices import list_price
-from llmopt.problem import optimum_of
 from llmopt.report.figures import figure_of
 from llmopt.report.items import items_of
 from llmopt.report.listing import algorithm_of
@@ -43,7 +41,7 @@ from llmopt.search.journal import EVALUATION
 from llmopt.types import Candidate
 
 if TYPE_CHECKING:
-    from llmopt.problem import Problem
+    from llmopt.search.journal import ProblemRecord
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Trajectory
 
@@ -53,14 +51,12 @@ SCHEMA = 1
 """The form of the document; it grows by one when something in it changes its meaning."""
 
 
-def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, Any]:
+def record(store: Store, run: str) -> dict[str, Any]:
     """Return a run, or a sweep, as one document.
 
     Args:
         store: Where it is kept.
         run: Its name.
-        problem: What was optimized, built again; one that is not the run's is not used. None:
-            the document does without what only the problem knows, and says so.
 
     Raises:
         StoreError: The store has no such run, or cannot be read.
@@ -89,34 +85,21 @@ def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, 
     }
     if SWEEP in config:
         return head | swept(store, run)
-    return head | _run(store, run, config, problem)
+    return head | _run(store, run, config)
 
 
-def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None) -> dict[str, Any]:
+def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
     journal, identity = told(store, run), config["identity"]
-    missing: list[str] = []
-    changed = [] if problem is None else _changed(problem, identity)
-    if changed:
-        missing.append(
-            f"The problem is not the run's any more ({', '.join(changed)} differs), so only what "
-            "the run itself has kept is shown."
-        )
-        problem = None
+    problem = journal.problem
     upward = is_upward(identity)
     result, trajectory = journal.result, journal.trajectory
     best = trajectory.best(1)
     winner = result["best"]["text"] if result else best[0].text if best else ""
     made, prompts = calls_and_steps(store, journal.steps, trajectory, upward=upward)
-    missing += _unkept(made)
-    items, why = items_of(
-        store,
-        identity,
-        problem,
-        trajectory=trajectory,
-        tested=journal.tested,
-        winner=winner,
-        upward=upward,
-    )
+    items, why = items_of(store, journal, winner=winner, upward=upward)
+    figure, optimum = figure_of(problem.own if problem else {}, trajectory)
+    if optimum is None and problem:
+        optimum = problem.optimum
     curve = curve_of(((s.number, s.entries) for s in journal.steps), journal.validations)
     function = "problem function" in identity
     usage = result["usage"] if result else _spent(store, run)
@@ -131,11 +114,11 @@ def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None
         "steps": made,
         "prompts": prompts,
         "items": items,
-        "optimum": _optimum(problem, upward=upward),
-        "figure": None if problem is None else figure_of(problem, trajectory),
+        "optimum": optimum if optimum is None or upward else -optimum,
+        "figure": figure,
         "usage": usage,
         "prices": {role: price_of(role, config, identity) for role in usage},
-        "missing": missing + why,
+        "missing": _unkept(made) + why,
     }
 
 
@@ -165,21 +148,9 @@ def _unkept(made: list[dict[str, Any]]) -> list[str]:
     return [f"{lost} calls to the optimizer LLM are not in the store."] if lost else []
 
 
-def _changed(problem: Problem, identity: dict[str, str]) -> list[str]:
-    """Return the names of what differs between a problem and that of a run."""
-    now = problem.fingerprint
-    return sorted(k for k, v in now.items() if identity.get(f"problem {k}", v) != v)
-
-
-def _optimum(problem: Problem | None, *, upward: bool) -> float | None:
-    """Return the best score there can be, where it is known, in the problem's own direction."""
-    found = None if problem is None else optimum_of(problem)
-    return found if found is None or upward else -found
-
-
-def _noun(identity: dict[str, str], problem: Problem | None) -> str:
+def _noun(identity: dict[str, str], problem: ProblemRecord | None) -> str:
     if problem is not None:
-        return problem.description.noun
+        return problem.noun
     known = {"prompt": "instruction", "points": "tour", "space": "point"}
     return next((noun for key, noun in known.items() if f"problem {key}" in identity), "text")
 

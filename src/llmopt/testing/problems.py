@@ -16,14 +16,20 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmopt.errors import TransientError
+from llmopt.models.layers import wrap
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problem import Problem, Refusal, SplitName
+from llmopt.search.scoring import Scoring
+from llmopt.store import open_store
 from llmopt.testing import scripted
+from llmopt.testing.outcomes import reads_again
 from llmopt.text import MARKERS
-from llmopt.types import Outcome
+from llmopt.types import Candidate, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -160,6 +166,24 @@ async def measures(problem: Problem) -> None:
         _demand(again == outcome, "measuring twice gives the same")
 
 
+async def names_its_replies(problem: Problem) -> None:
+    """Every outcome names the stored replies that it was made of, which give it again."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / "replies.sqlite")
+        try:
+            store.create("named", {})
+            model = wrap(scripted.model(), replies=store.replies("named"))
+            items = problem.items("train")[:4]
+            jobs = [(text, item) for text in problem.starts[:2] for item in items]
+            scoring = Scoring(problem, model, 2, 1.0, lambda _: None)
+            outcomes = await scoring.measure([(Candidate(text), item) for text, item in jobs])
+            await model.close()
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                await reads_again(store, problem, model.traits, job, outcome)
+        finally:
+            store.close()
+
+
 async def passes_failures_on(problem: Problem) -> None:
     """A call that failed is never a score; a problem without a scorer LLM makes no call."""
 
@@ -184,6 +208,7 @@ CHECKS: tuple[Check, ...] = (
     shows_scores_in_order,
     shows_exemplars,
     measures,
+    names_its_replies,
     passes_failures_on,
 )
 """All checks; each takes a problem whose function or metric is a pure one."""

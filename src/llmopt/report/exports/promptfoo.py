@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from llmopt.problem import SplitName
     from llmopt.problems.metrics import Metric
-    from llmopt.problems.prompting import PromptProblem
     from llmopt.report.export import Material
+    from llmopt.search.journal import ProblemRecord
     from llmopt.types import Item
 
 _SPLITS: tuple[SplitName, ...] = ("test", "validation", "train")
@@ -82,11 +82,11 @@ return closing(output).endsWith(closing(target));""",
 
 def promptfoo_config(found: Material) -> str:
     """Return a file for ``promptfoo eval -c``; its test cases are the test items."""
-    problem = found.problem
-    if problem is None:  # the table of formats says that it needs the problem
-        raise ValueError("a promptfoo configuration is written with the problem at hand")
+    problem = found.standing.prompts
+    if problem is None:  # the table of formats says that it needs prompts
+        raise ValueError("a promptfoo configuration is written for runs of instructions")
     before, after = parted(found)
-    split = next(name for name in _SPLITS if problem.items(name))
+    split = next(name for name in _SPLITS if problem.items[name])
     run = found.export.run
     lines = [
         f"# The instruction that llmopt's run {run} found, with its {split} items.",
@@ -99,9 +99,9 @@ def promptfoo_config(found: Material) -> str:
         *_provider(found),
         "defaultTest:",
         "  assert:",
-        *(f"    {line}" for line in _assertion(problem.metric)),
+        *(f"    {line}" for line in _assertion(_metric(problem))),
         "tests:",
-        *(_test(item) for item in problem.items(split)),
+        *(_test(item) for item in problem.items[split]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -121,13 +121,13 @@ def _scalar(value: Any) -> str:
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _remarks(found: Material, problem: PromptProblem) -> Iterator[str]:
-    if problem.asking.again:
+def _remarks(found: Material, problem: ProblemRecord) -> Iterator[str]:
+    if problem.own["again"]:
         yield (
             "# llmopt asked a second time, for the final answer alone; promptfoo asks once, so "
             "scores differ."
         )
-    if problem.asking.answer == "likelihood":
+    if problem.own["answer"] == "likelihood":
         yield (
             "# llmopt read answers from their likelihood, without generating text; promptfoo reads "
             "text, so scores differ."
@@ -161,6 +161,31 @@ def _provider(found: Material) -> Iterator[str]:
     yield f"    config: {_scalar({key: value for key, value in settings.items() if value != ''})}"
 
 
+def _metric(problem: ProblemRecord) -> Metric:
+    """Return the metric that a run has kept.
+
+    Raises:
+        ConfigError: It is an object of the user's own.
+    """
+    kind, options = problem.own["metric"]
+    if kind == Function.__name__:
+        return Function(options["name"], lambda *_: 0.0)  # only the name is written
+    kinds: dict[str, type[Any]] = {k.__name__: k for k in (*_CHECKS, Choice, Pattern, Judge)}
+    if kind not in kinds:
+        raise _unknown(kind)
+    if kind == Choice.__name__:
+        return Choice(tuple(options["choices"]))
+    made: Metric = kinds[kind](**options)
+    return made
+
+
+def _unknown(kind: str) -> ConfigError:
+    return ConfigError(
+        "a promptfoo configuration is written for a metric that is known by name, but got "
+        f"{kind}; export the items with --format items instead"
+    )
+
+
 def _assertion(metric: Metric) -> Iterator[str]:
     """Yield the lines of what judges an answer."""
     if isinstance(metric, Judge):
@@ -191,10 +216,7 @@ def _javascript(metric: Metric) -> str:
             "return found !== null && plain(found[1] ?? found[0]) === plain(target);"
         )
     if type(metric) not in _CHECKS:
-        raise ConfigError(
-            "a promptfoo configuration is written for a metric that is known by name, but got "
-            f"{type(metric).__name__}; export the items with --format items instead"
-        )
+        raise _unknown(type(metric).__name__)
     tolerance = str(metric.tolerance) if isinstance(metric, Number) else ""
     return _PLAIN + _CHECKS[type(metric)].replace("TOLERANCE", tolerance)
 
