@@ -11,10 +11,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from llmopt.types import Call, Message
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.types import Call, Reply
+    from llmopt.types import Reply, Role
 
 Family = Literal["chat", "brackets", "continuation"]
 
@@ -45,6 +47,43 @@ class Traits:
     deadline: float | None = DEADLINE
     endpoint: str = ""
     likelihood: bool = False
+
+    @property
+    def continues(self) -> bool:
+        """Whether an optimizer LLM is better given a text to continue than a chat."""
+        return self.completion and (self.family == "continuation" or not self.chat)
+
+
+def text_call(
+    role: Role,
+    text: str,
+    *,
+    raw: bool,
+    temperature: float = 0.0,
+    max_tokens: int = 512,
+    stop: tuple[str, ...] = (),
+    sample: int = 0,
+) -> Call:
+    """Return the call that gives a model one text: to continue it, or as the one turn of a chat.
+
+    Args:
+        role: Which role asks.
+        text: The text.
+        raw: Whether it is a raw completion.
+        temperature: See :class:`~llmopt.types.Call`, as for all that follow.
+        max_tokens: Upper bound of generated tokens.
+        stop: Texts that end the generation.
+        sample: Number of the draw.
+    """
+    return Call(
+        role=role,
+        messages=() if raw else (Message("user", text),),
+        prompt=text if raw else None,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=stop,
+        sample=sample,
+    )
 
 
 def attempt_seconds(traits: Traits) -> float:
