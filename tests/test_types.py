@@ -8,7 +8,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.types import Call, Candidate, Evaluation, Message, Outcome, Reply, Usage, to_json
+from llmopt.types import (
+    Call,
+    Candidate,
+    Evaluation,
+    Message,
+    Outcome,
+    Reply,
+    Usage,
+    packed_keys,
+    to_json,
+)
 
 outcomes = st.builds(
     Outcome,
@@ -63,3 +73,10 @@ def test_a_mean_is_weighted_and_leaves_out_the_unmeasured() -> None:
     assert evaluation.score == 0.75
     assert evaluation.partial
     assert Evaluation((), 0).score is None
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32)))
+def test_packed_keys_give_the_keys_again(raw: list[bytes]) -> None:
+    keys = tuple(one.hex() for one in raw)
+    assert Outcome("i", 1.0, calls=packed_keys(keys)).keys == keys
+    assert len(packed_keys(keys)) == 43 * len(keys)

@@ -15,14 +15,15 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.errors import TemplateError, UnknownNameError, nearest
+from llmopt.model import text_call
 from llmopt.problem import Description, Exemplar, Refusal
 from llmopt.text import between
-from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     import jinja2
 
-    from llmopt.model import Family
+    from llmopt.model import Family, Traits
+    from llmopt.types import Call
 
 Order = Literal["ascending", "descending", "random"]
 Tag = Literal["INS", "Start"]
@@ -235,20 +236,13 @@ class MetaPrompt:
 
     def call(self, text: str, *, temperature: float, max_tokens: int, sample: int) -> Call:
         """Return the call that asks an optimizer LLM with a laid-out meta-prompt."""
-        if self.raw:
-            return Call(
-                role="optimizer",
-                prompt=text,
-                temperature=temperature,
-                max_tokens=max_tokens,
-                stop=("</TEXT>",),
-                sample=sample,
-            )
-        return Call(
-            role="optimizer",
-            messages=(Message("user", text),),
+        return text_call(
+            "optimizer",
+            text,
+            raw=self.raw,
             temperature=temperature,
             max_tokens=max_tokens,
+            stop=("</TEXT>",) if self.raw else (),
             sample=sample,
         )
 
@@ -390,3 +384,22 @@ def compiled(template: str, variables: frozenset[str], what: str) -> jinja2.Temp
             f"but got {{{{ {name} }}}}{nearest(name, sorted(variables))}"
         )
     return environment.from_string(template)
+
+
+def marked_call(
+    traits: Traits, text: str, *, temperature: float = 0.0, max_tokens: int, sample: int
+) -> Call:
+    """Return the call that asks an optimizer LLM for one marked text, in the way it likes.
+
+    Where it continues texts, the mark is opened for it, and the closing one ends its reply.
+    """
+    raw = traits.continues
+    return text_call(
+        "optimizer",
+        f"{text}\n\n<TEXT>" if raw else text,
+        raw=raw,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=("</TEXT>",) if raw else (),
+        sample=sample,
+    )

@@ -6,11 +6,17 @@ a model, so a cache, retries, limits and meters are added by wrapping, never by 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from llmopt.types import Call, Message
+
 if TYPE_CHECKING:
-    from llmopt.types import Call, Reply
+    from collections.abc import Iterator
+
+    from llmopt.types import Reply, Role
 
 Family = Literal["chat", "brackets", "continuation"]
 
@@ -41,6 +47,43 @@ class Traits:
     deadline: float | None = DEADLINE
     endpoint: str = ""
     likelihood: bool = False
+
+    @property
+    def continues(self) -> bool:
+        """Whether an optimizer LLM is better given a text to continue than a chat."""
+        return self.completion and (self.family == "continuation" or not self.chat)
+
+
+def text_call(
+    role: Role,
+    text: str,
+    *,
+    raw: bool,
+    temperature: float = 0.0,
+    max_tokens: int = 512,
+    stop: tuple[str, ...] = (),
+    sample: int = 0,
+) -> Call:
+    """Return the call that gives a model one text: to continue it, or as the one turn of a chat.
+
+    Args:
+        role: Which role asks.
+        text: The text.
+        raw: Whether it is a raw completion.
+        temperature: See :class:`~llmopt.types.Call`, as for all that follow.
+        max_tokens: Upper bound of generated tokens.
+        stop: Texts that end the generation.
+        sample: Number of the draw.
+    """
+    return Call(
+        role=role,
+        messages=() if raw else (Message("user", text),),
+        prompt=text if raw else None,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=stop,
+        sample=sample,
+    )
 
 
 def attempt_seconds(traits: Traits) -> float:
@@ -108,3 +151,36 @@ class Counters(Protocol):
     def clear(self) -> None:
         """Set all of them to 0."""
         ...
+
+
+_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noted_keys() -> Iterator[list[str]]:
+    """Collect the keys of all replies that are stored or found stored meanwhile.
+
+    They are those of this task and of the tasks that it starts, whichever model is called, in the
+    order in which the calls began. A call that failed has no reply, so its key is not among them.
+    """
+    keys: list[str] = []
+    token = _noted.set(keys)
+    try:
+        yield keys
+    finally:
+        _noted.reset(token)
+
+
+@contextmanager
+def noting(key: str) -> Iterator[None]:
+    """Note the key of a call for :func:`noted_keys`, unless the call fails."""
+    keys = _noted.get()
+    if keys is None:
+        yield
+        return
+    keys.append(key)
+    try:
+        yield
+    except BaseException:
+        keys.remove(key)
+        raise

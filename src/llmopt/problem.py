@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard, runtime_checkable
 
 from llmopt.presentation import Presentation
 
@@ -263,6 +263,18 @@ def presented(problem: Problem) -> Presentation:
         unit=said.unit or ("share" if problem.scale(_BUCKETS) else "value"),
         decimals=said.decimals,
     )
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """A problem with plain data of its own that the journal keeps for readers."""
+
+    def recorded(self) -> dict[str, Any]:
+        """Return JSON-able data, with ``kind``: what readers need that candidates do not tell.
+
+        It is cheap to make and holds no secret; empty where there is nothing to say.
+        """
+        ...
 
 
 def optimum_of(problem: Problem) -> float | None:

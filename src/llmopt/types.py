@@ -6,17 +6,23 @@ Every type here can be turned into plain JSON with :func:`to_json` and back with
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Role = Literal["optimizer", "scorer", "judge", "embedder"]
 
 # Chat templates add turn markers, and some a system prompt with a date of their own.
 _TEMPLATE_TOKENS = 256
 _TURN_TOKENS = 32
+
+_PACKED = 43  # characters of a packed key: 32 bytes in base64, without the padding
 
 
 _encode = json.JSONEncoder(
@@ -48,6 +54,16 @@ def canonical(data: Any) -> str:
 def digest(text: str) -> str:
     """Return the SHA-256 of `text` as UTF-8, in 64 hex digits (lone surrogates are kept)."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def packed_keys(keys: Iterable[str]) -> str:
+    """Return keys of stored replies (:meth:`Call.key`) as one text, 43 characters each.
+
+    A run has one for every outcome, of which there may be 400,000 in the journal and in memory;
+    in hexadecimal digits each would take half as much again.
+    """
+    encoded = (base64.urlsafe_b64encode(bytes.fromhex(key)) for key in keys)
+    return "".join(text.decode()[:_PACKED] for text in encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,9 @@ class Outcome:
         answer: What was read from the reply, or None where nothing could be read.
         weight: The item's weight.
         reason: Why the item stayed unmeasured; empty when it was measured.
+        calls: The keys of the stored replies it was made of, as :func:`packed_keys` gives them;
+            empty where no model was called, or no replies are kept. Whoever measures fills it in,
+            so a problem leaves it out.
     """
 
     item: str
@@ -111,6 +130,14 @@ class Outcome:
     answer: str | None = None
     weight: float = 1.0
     reason: str = ""
+    calls: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the stored replies it was made of, in the order of the calls."""
+        starts = range(0, len(self.calls), _PACKED)
+        parts = (self.calls[at : at + _PACKED] for at in starts)
+        return tuple(base64.urlsafe_b64decode(f"{part}=").hex() for part in parts)
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     llmopt.optimize(problems["tour"], name="tour", algorithm="two-opt", steps=4, **shared)
     documents = {"hostile": hostile(), "large": large(), "sweep": _swept()}
     with closing(open_store(store)) as kept:
-        for name, problem in problems.items():
-            documents[name] = record(kept, name, problem)
+        for name in problems:
+            documents[name] = record(kept, name)
     for name, document in documents.items():
         (folder / f"{name}.html").write_text(page(document), "utf-8")
     return folder

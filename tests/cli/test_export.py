@@ -159,16 +159,20 @@ def test_an_unfinished_run_has_no_winner_but_ranks(shell: Shell) -> None:
     assert raw("export", "run", "--rank", "1").startswith(b"Answer")
 
 
-def test_a_run_from_python_gives_its_text(shell: Shell) -> None:
-    """How it was asked is known to the program that made it."""
+def test_a_run_from_python_gives_its_text_and_its_prompt(shell: Shell) -> None:
+    """No configuration is needed: the run has kept how it asked."""
     problem = replace(scripted.problem(), scorer=scripted.model())
     found = optimize(problem, steps=1, name="mine", progress=False)
     assert raw("export", "mine") == found.best.text.encode()
     data = shell.llmopt("export", "mine", "--format", "json").data
-    assert (data["layout"], data["example"]) == ("{instruction}\n{input}", None)
-    refused = shell.llmopt("export", "mine", "--prompt")
+    item = problem.items("test")[0]
+    assert data["layout"] == "{instruction}\n{input}"
+    assert (data["example"]["input"], data["example"]["target"]) == (item.input, item.target)
+    assert raw("export", "mine", "--prompt") == f"{found.best.text}\n{item.input}".encode()
+    optimize(scripted.numbers(), optimizer=scripted.model(), steps=1, name="n", progress=False)
+    refused = shell.llmopt("export", "n", "--prompt")
     assert refused.code == 2
-    assert "that were started from a configuration file" in refused.err
+    assert "'n' searched for something else" in refused.err
 
 
 @pytest.mark.parametrize(

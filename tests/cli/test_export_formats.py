@@ -26,7 +26,7 @@ from llmopt.config.reading import settings
 from llmopt.problems.contract import Scored
 from llmopt.problems.datasets import load
 from llmopt.problems.metrics import Boolean, Choice, Contains, Exact, Number, Pattern
-from llmopt.report.exports.promptfoo import _assertion, literal
+from llmopt.report.exports.promptfoo import assertion, literal
 from llmopt.testing import scripted
 from llmopt.types import Item
 
@@ -229,13 +229,15 @@ def test_promptfoo_judges_short_answers_as_the_run_did(tmp_path: Path) -> None:
     lines = ["prompts:", "  - {label: said, raw: '{{said}}'}", "providers: [echo]", "tests:"]
     expected = []
     for metric, target, outputs in JUDGED:
+        made = metric.promptfoo()
+        assert made
         for said in outputs:
             scored = metric(said, Item("1", "?", target))
             assert isinstance(scored, Scored)
             expected.append((metric, target, said, scored.score == 1))
             vars_ = json.dumps({"said": said, "target": target})
             lines += [f"  - vars: {vars_}", "    assert:"]
-            lines += [f"      {line}" for line in _assertion(metric)]
+            lines += [f"      {line}" for line in assertion(made)]
     config = tmp_path / "config.yaml"
     config.write_text("\n".join(lines), encoding="utf-8")
     found = [result["success"] for result in evaluated(config, tmp_path)]
@@ -394,10 +396,10 @@ def test_a_missing_extra_is_named(
     assert f"pip install 'llmopt[{extra}]'" in refused.err
 
 
-def test_a_run_from_python_has_no_test_cases_to_write(shell: Shell) -> None:
+def test_a_run_of_numbers_has_no_test_cases_to_write(shell: Shell) -> None:
     optimize(scripted.numbers(), optimizer=scripted.model(), steps=1, name="n", progress=False)
     refused = shell.llmopt("export", "n", "--format", "promptfoo")
     assert refused.code == 2
-    assert "from a configuration file" in refused.err
+    assert "written for runs of instructions" in refused.err
     refused = shell.llmopt("export", "n", "--format", "langchain")
     assert "runs of instructions" in refused.err

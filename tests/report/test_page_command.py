@@ -86,16 +86,15 @@ def test_a_page_is_named_after_its_run_and_written_anew() -> None:
     assert Path("other.html").read_bytes() == before
 
 
-def test_a_page_has_whole_answers_where_the_data_are_still_there() -> None:
+def test_a_page_needs_neither_the_data_nor_the_configuration() -> None:
     llmopt("run", "run.toml", "-q", "--name", "first")
     llmopt("report", "first")
-    assert "Not on this page" not in Path("first.html").read_text("utf-8")
+    made = Path("first.html").read_bytes()
+    assert b"Not on this page" not in made
     Path("questions.csv").unlink()
+    Path("run.toml").unlink()
     llmopt("report", "first")
-    made = Path("first.html").read_text("utf-8")
-    assert "which cannot be built any more" in made
-    assert "questions.csv" in made
-    assert core("first.html")["splits"]["test"]["fixed"] >= 0
+    assert Path("first.html").read_bytes() == made
 
 
 def test_the_page_s_own_configuration_and_commands_do_the_run_again() -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 from synthetic import HOSTILE, NASTY, hostile
-from world import Slow, fill, hostile_comparison, hostile_rows, no_problem
+from world import Slow, fill, hostile_comparison, hostile_rows
 
 from llmopt.store import open_store
 from llmopt.view import pages
@@ -129,7 +129,7 @@ def look(store: Path, browser: Browser) -> Iterator[Callable[..., Seen]]:
         contexts: list[Any] = []
 
         def opened(*, kind: type[Shelf] = Shelf, width: int = 1280, **options: Any) -> Seen:
-            server = Server(kind(kept, no_problem)).__enter__()
+            server = Server(kind(kept)).__enter__()
             servers.append(server)
             context = browser.new_context(viewport={"width": width, "height": 800}, **options)
             contexts.append(context)
@@ -211,7 +211,7 @@ def test_a_page_lives_while_its_run_goes_on(browser: Browser, tmp_path: Path) ->
     """New points arrive, and what the reader has opened, typed and focused stays."""
     path = tmp_path / "runs.sqlite"
     slow = Slow(path, steps=4)
-    with closing(open_store(path)) as kept, Server(Shelf(kept, no_problem)) as server:
+    with closing(open_store(path)) as kept, Server(Shelf(kept)) as server:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         wrong: list[str] = []
@@ -257,7 +257,7 @@ def test_a_page_lives_while_its_run_goes_on(browser: Browser, tmp_path: Path) ->
 
 def test_the_list_follows_the_store(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
-    with closing(open_store(path)) as kept, Server(Shelf(kept, no_problem)) as server:
+    with closing(open_store(path)) as kept, Server(Shelf(kept)) as server:
         page = browser.new_page()
         page.goto(f"{server.base}/")
         assert "The store is empty" in page.locator("#runs").inner_text()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from world import Slow, fill, no_problem, until
+from world import Slow, fill, until
 
 from llmopt.errors import StoreError
 from llmopt.store import open_store
@@ -142,7 +142,7 @@ async def test_an_event_arrives_when_a_run_tells_a_step(tmp_path: Path) -> None:
         slow = Slow(path)
         try:
             await until(lambda: bool(store.runs()))
-            site = Site(Shelf(store, no_problem))
+            site = Site(Shelf(store))
             async with (
                 TestClient(TestServer(site.app())) as client,
                 client.get("/events?run=slow") as answer,
@@ -168,7 +168,7 @@ async def test_an_event_arrives_when_a_run_tells_a_step(tmp_path: Path) -> None:
 async def test_a_reader_who_goes_away_is_forgotten(tmp_path: Path, run: str) -> None:
     fill(tmp_path / "runs.sqlite")
     with closing(open_store(tmp_path / "runs.sqlite")) as store:
-        site = Site(Shelf(store, no_problem), heartbeat=0.05)
+        site = Site(Shelf(store), heartbeat=0.05)
         async with TestClient(TestServer(site.app())) as client:
             answers = [await client.get(f"/events{run}") for _ in range(5)]
             for answer in answers:
@@ -184,7 +184,7 @@ async def test_a_reader_who_goes_away_is_forgotten(tmp_path: Path, run: str) -> 
 async def test_the_head_of_a_stream_ends_at_once(tmp_path: Path) -> None:
     with closing(open_store(tmp_path / "runs.sqlite")) as store:
         async with (
-            TestClient(TestServer(Site(Shelf(store, no_problem)).app())) as client,
+            TestClient(TestServer(Site(Shelf(store)).app())) as client,
             client.head("/events") as answer,
         ):
             assert answer.headers["Content-Type"] == "text/event-stream"
@@ -193,7 +193,7 @@ async def test_the_head_of_a_stream_ends_at_once(tmp_path: Path) -> None:
 async def test_a_server_that_ends_lets_its_readers_go(tmp_path: Path) -> None:
     with closing(open_store(tmp_path / "runs.sqlite")) as store:
         client: TestClient[Any, Any] = TestClient(
-            TestServer(Site(Shelf(store, no_problem), heartbeat=3600).app())
+            TestServer(Site(Shelf(store), heartbeat=3600).app())
         )
         await client.start_server()
         answer = await client.get("/events")

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import HOSTILE, hostile
-from world import fill, hostile_comparison, hostile_rows, no_problem
+from world import fill, hostile_comparison, hostile_rows
 from yarl import URL
 
 from llmopt.store import open_store
@@ -59,7 +59,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shelf(store: Path) -> Iterator[Shelf]:
     with closing(open_store(store)) as kept:
-        yield Shelf(kept, no_problem)
+        yield Shelf(kept)
 
 
 def client_of(shelf: Shelf, door: Door | None = None) -> Client:

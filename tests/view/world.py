@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.problem import Problem
-    from llmopt.store.protocol import Store
     from llmopt.types import Call
 
 
@@ -43,11 +41,6 @@ def fill(path: Path) -> None:
     kept = llmopt.open_store(path)
     kept.append("first", LABEL, {"tags": ["shown"], "note": "What we <b>showed</b>."})
     kept.close()
-
-
-def no_problem(_: Store, __: str) -> tuple[Problem | None, str]:
-    """Find no problem, as for a run that was started from Python."""
-    return None, ""
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -10,9 +10,7 @@ import click
 from llmopt.cli.options import json_option, store_option, write
 
 if TYPE_CHECKING:
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.report.export import Standing
-    from llmopt.store.protocol import Store
+    from llmopt.report.export import Material, Standing
     from llmopt.trajectory import Entry
 
 
@@ -62,24 +60,25 @@ def export(
     try:
         found = standing(kept, run)
         entry = found.start if start else _ranked(found, rank)
-        must = prompt or FORMATS[form].needs_problem
-        problem = _problem(kept, run, must=must) if must or form != "text" or tracker else None
-        made = exported(kept, found, entry, problem, text)
+        if prompt or FORMATS[form].needs_prompts:
+            _check_prompts(found)
+        made = exported(kept, found, entry, text)
         if tracker:
             click.echo(TRACKERS[tracker](made))
-        elif prompt and made.export.example:
-            _write(made.export.example.call.text, output)
+        elif prompt:
+            _write(_prompt(made), output)
         else:
             _write(FORMATS[form].write(made), output)
     finally:
         kept.close()
-    if problem and problem.asking.again and FORMATS[form].one_call:
+    own = found.prompts.own if found.prompts else {}
+    if own.get("again") and FORMATS[form].one_call:
         click.echo(
             "Note: the scorer LLM was asked a second time, for the final answer alone; this "
             "format has the first call. The format json has both.",
             err=True,
         )
-    if problem and problem.asking.answer == "likelihood":
+    if own.get("answer") == "likelihood" and (prompt or tracker or form != "text"):
         click.echo(
             "Note: answers were read from their likelihood, without generating text; where text "
             "is generated, scores differ.",
@@ -147,22 +146,28 @@ def _ranked(found: Standing, rank: int | None) -> Entry:
     return found.at(1 if rank is None else rank)
 
 
-def _problem(store: Store, run: str, *, must: bool) -> PromptProblem | None:
-    """Build a run's problem again; None where it was not made from a configuration file."""
-    from llmopt.config.reading import settings
+def _check_prompts(found: Standing) -> None:
+    """Refuse a run that sends no prompts, or of which no data were kept."""
     from llmopt.errors import ConfigError
 
-    source = store.config(run)["source"]
-    if source:
-        made = settings(source, f"the run {run!r}", Path("/"))
-        if not made.problem.function:
-            return made.built_prompts()
-    if must:
+    if found.prompts is None:
         raise ConfigError(
-            f"prompts and test cases are made again for runs of instructions that were started "
-            f"from a configuration file, but {run!r} was not; call problem.call(…) in Python"
+            f"prompts and test cases are written for runs of instructions that keep their data, "
+            f"but {found.run!r} searched for something else, or was made by an older version; "
+            "take the format text"
         )
-    return None
+
+
+def _prompt(made: Material) -> str:
+    """Return the prompt of the example as it is sent."""
+    from llmopt.errors import ConfigError
+
+    if made.export.example is None:
+        raise ConfigError(
+            f"a prompt is written in the form in which the run has sent it, but the store has no "
+            f"call of {made.export.run!r} with this solution; take the format text"
+        )
+    return made.export.example.call.text
 
 
 def _write(text: str, output: Path | None) -> None:

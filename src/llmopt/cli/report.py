@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from llmopt.cli.options import json_option, print_json, store_option
-
-if TYPE_CHECKING:
-    from llmopt.problem import Problem
-    from llmopt.store.protocol import Store
 
 
 @click.command()
@@ -35,12 +30,9 @@ def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -
 
     kept = open_store(store, new=store is None)
     try:
-        problem, why = problem_of(kept, run)
-        found = record(kept, run, problem)
+        found = record(kept, run)
     finally:
         kept.close()
-    if why:
-        found = found | {"missing": [*found.get("missing", ()), why]}
     path = output or Path(f"{run}.html")
     write_page(path, page(found), as_json=as_json)
 
@@ -65,25 +57,3 @@ def write_page(path: Path, html: str, *, as_json: bool) -> None:
         print_json({"page": str(path), "bytes": len(data)})
     else:
         click.echo(f"{path} ({len(data) / 1000:,.0f} kB): open it in a browser.")
-
-
-def problem_of(store: Store, run: str) -> tuple[Problem | None, str]:
-    """Build a run's problem again from its configuration.
-
-    Returns:
-        The problem, and an empty text; or None, and why it cannot be built any more. A run that
-        was not started from a configuration has neither.
-
-    Raises:
-        StoreError: The store has no such run.
-    """
-    from llmopt.config.reading import settings
-    from llmopt.errors import InputError
-
-    source = store.config(run).get("source")
-    if not source:
-        return None, ""
-    try:
-        return settings(source, f"the run {run!r}", Path("/")).built_problem(), ""
-    except InputError as error:
-        return None, f"what follows from the problem, which cannot be built any more: {error}"

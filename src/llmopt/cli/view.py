@@ -43,7 +43,6 @@ def view(
     The list of runs, the page of each, and any of them beside each other. Nothing can be changed
     there, and no model is called.
     """
-    from llmopt.cli.report import problem_of
     from llmopt.store import open_store
     from llmopt.view.serving import serve
 
@@ -51,7 +50,7 @@ def view(
         if run is not None:
             kept.config(run)  # a name that is not there is refused, and the nearest one is named
         path = "/" if run is None else f"/run/{run}"
-        serve(kept, problem_of, _telling(as_json, opening), host=host, port=port, path=path)
+        serve(kept, _telling(as_json, opening), host=host, port=port, path=path)
     click.echo("Ended.", err=True)
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.metaprompt import Shown, filled
+from llmopt.metaprompt import Shown, filled, marked_call
 from llmopt.part import Bounded, Embedding, Feedback, Most, Particular, all_of, generator
 from llmopt.parts.momentum import Past
 from llmopt.parts.pace import check_batch, epoch_steps
@@ -19,7 +19,7 @@ from llmopt.parts.reflect import Exemplars
 from llmopt.problem import Refusal
 from llmopt.text import between
 from llmopt.trajectory import Entry
-from llmopt.types import Call, Candidate, Evaluation, Message, digest
+from llmopt.types import Candidate, Evaluation, digest
 
 if TYPE_CHECKING:
     from llmopt.part import Reflect, StepContext
@@ -310,18 +310,7 @@ async def _answer(ctx: StepContext, text: str, most: int) -> tuple[str, str]:
     The number of the draw is the same in all steps of a run, so that it is asked once.
     """
     sample = int(digest(f"{ctx.seed} aside")[:12], 16)
-    traits = ctx.model.traits
-    if traits.completion and (traits.family == "continuation" or not traits.chat):
-        call = Call(
-            role="optimizer",
-            prompt=f"{text}\n\n<TEXT>",
-            max_tokens=most,
-            stop=("</TEXT>",),
-            sample=sample,
-        )
-    else:
-        messages = (Message("user", text),)
-        call = Call(role="optimizer", messages=messages, max_tokens=most, sample=sample)
+    call = marked_call(ctx.model.traits, text, max_tokens=most, sample=sample)
     reply = (await ctx.model.complete(call)).text
     marked = between(reply, "<TEXT>", "</TEXT>")
     found = reply.partition("</TEXT>")[0] if marked is None else marked

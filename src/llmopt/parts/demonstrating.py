@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
+from llmopt.model import text_call
 from llmopt.parts.rounds import Shares
 from llmopt.parts.traces import Demonstration, Lines, Trace, Wording
-from llmopt.types import Call, Message, Reply
+from llmopt.types import Call, Reply
 
 if TYPE_CHECKING:
     from llmopt.model import Traits
@@ -99,10 +100,6 @@ async def _right(ctx: StepContext, item: Item, trace: str) -> bool:
 
 def call_of(text: str, temperature: float, max_tokens: int, sample: int) -> Call:
     """Return the call that asks the optimizer LLM in a chat of one turn."""
-    return Call(
-        role="optimizer",
-        messages=(Message("user", text),),
-        temperature=temperature,
-        max_tokens=max_tokens,
-        sample=sample,
+    return text_call(
+        "optimizer", text, raw=False, temperature=temperature, max_tokens=max_tokens, sample=sample
     )

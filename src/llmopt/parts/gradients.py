@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llmopt.errors import ConfigError
-from llmopt.metaprompt import filled
+from llmopt.metaprompt import filled, marked_call
 from llmopt.part import Feedback, Finding, Most, Proposed, all_of
 from llmopt.parts.propose import Generate
 from llmopt.problem import Refusal
 from llmopt.trajectory import Entry
-from llmopt.types import Call, Candidate, Message
+from llmopt.types import Candidate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.part import StepContext
     from llmopt.problem import Problem
+    from llmopt.types import Call
 
 _PLACEHOLDER = "<INS>"
 _APART = 1_000_000  # more findings than any group has
@@ -157,15 +158,11 @@ class TextualGradients:
             reasons=self.reasons,
             placeholder=_PLACEHOLDER,
         )
-        traits = ctx.model.traits
-        raw = traits.completion and (traits.family == "continuation" or not traits.chat)
-        return Call(
-            role="optimizer",
-            messages=() if raw else (Message("user", text),),
-            prompt=f"{text}\n\n<TEXT>" if raw else None,
+        return marked_call(
+            ctx.model.traits,
+            text,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
-            stop=("</TEXT>",) if raw else (),
             sample=ctx.sample(draw),
         )
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError, UnknownNameError
+from llmopt.model import text_call
 from llmopt.problems.answers.reading import before_next_question
-from llmopt.types import Call, Message
+from llmopt.types import Message
 
 if TYPE_CHECKING:
     from llmopt.model import Model
     from llmopt.problems.contract import Metric
-    from llmopt.types import Item
+    from llmopt.types import Call, Item
 
 Mode = Literal["auto", "chat", "completion"]
 Answer = Literal["text", "likelihood"]
@@ -78,12 +79,7 @@ class Asking:
     def first(self, prompt: str, scorer: Model, metric: Metric, item: Item) -> Call:
         """Return the call that asks with a prompt for the answer to an item."""
         chat = scorer.traits.chat if self.mode == "auto" else self.mode == "chat"
-        asked = Call(
-            role="scorer",
-            messages=(Message("user", prompt),) if chat else (),
-            prompt=None if chat else prompt,
-            temperature=self.temperature,
-        )
+        asked = text_call("scorer", prompt, raw=not chat, temperature=self.temperature)
         if self.answer == "text":
             return self.spoken(asked, metric)
         return replace(asked, max_tokens=1, answers=metric.closed(item).texts)

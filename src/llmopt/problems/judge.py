@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from llmopt.errors import ConfigError, DataError, TemplateError, TransientError, UnknownNameError
 from llmopt.metaprompt import compiled, shipped
+from llmopt.model import text_call
 from llmopt.problems.answers.reading import normalize
 from llmopt.problems.contract import Assertion, Metric, Scored, kept
 from llmopt.text import one_line
-from llmopt.types import Call, Item, Message, canonical, digest
+from llmopt.types import Item, canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.model import Model
-    from llmopt.types import Reply
+    from llmopt.types import Call, Reply
 
 JudgeMode = Literal["absolute", "dynamic", "pairwise"]
 
@@ -214,11 +215,10 @@ class Judge(Metric):
 
     def call(self, question: Question, model: Model, sample: int = 0) -> Call:
         """Return the call for a question; one of another sample is another draw."""
-        chat = model.traits.chat
-        return Call(
-            role="judge",
-            messages=(Message("user", question.text),) if chat else (),
-            prompt=None if chat else question.text,
+        return text_call(
+            "judge",
+            question.text,
+            raw=not model.traits.chat,
             max_tokens=self.max_tokens,
             sample=sample,
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from llmopt.encoding import written
 from llmopt.errors import ConfigError
@@ -365,6 +365,20 @@ class PromptProblem:
     def aim(self, best: float, buckets: int) -> str:
         """Return the score that a continued list asks for: halfway from the best to the top."""
         return self.show(best + (1 - best) / 2, buckets)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return how answers are asked for and sampled as text, and how they are judged."""
+        spoken = self.asking.spoken(Call("scorer", prompt=""), self.metric)
+        assertion = self.metric.promptfoo()
+        return {
+            "kind": "prompt",
+            "again": self.asking.again,
+            "answer": self.asking.answer,
+            "max_tokens": spoken.max_tokens,
+            "stop": list(spoken.stop),
+            "metric": self.metric.title,
+            "assertion": None if assertion is None else asdict(assertion),
+        }
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
         """Return the scorer call for an instruction and an item."""

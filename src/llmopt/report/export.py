@@ -1,32 +1,31 @@
 """What a run found, taken out of it: the text byte for byte, and the exact prompt around it.
 
 A text scores elsewhere what it scored here only in the same prompt. So the prompt is not laid
-out anew: it comes from the problem itself, and where the run has sent it, it is checked against
-the call that the store kept.
+out anew: it is a call that the store kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
+from llmopt.problems.layouts import Layout
+from llmopt.report.outputs import exchanges
+from llmopt.report.told import told
 from llmopt.search.header import RunHeader
-from llmopt.search.journal import steps
-from llmopt.trajectory import Trajectory
-from llmopt.types import Item
+from llmopt.types import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from llmopt.presentation import Presentation
     from llmopt.problem import SplitName
-    from llmopt.problems.prompting import PromptProblem
+    from llmopt.report.told import Told
+    from llmopt.search.journal import ProblemRecord
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Entry
-    from llmopt.types import Call
+    from llmopt.types import Call, Evaluation, Item, Outcome, Reply
 
 
 SCHEMA = 1
@@ -43,12 +42,21 @@ class Standing:
         ranked: All measured solutions: the winner first where the run has chosen one, then the
             best on train.
         result: What the run found, as plain data; None while it has not come to its end.
+        journal: All that its journal says.
     """
 
     run: str
     start: Entry
     ranked: tuple[Entry, ...]
     result: dict[str, Any] | None
+    journal: Told
+
+    @property
+    def prompts(self) -> ProblemRecord | None:
+        """What the run has kept of its problem, if its solutions are instructions."""
+        problem = self.journal.problem
+        laid_out = "problem prompt" in self.journal.identity
+        return problem if problem and laid_out and problem.own.get("kind") == "prompt" else None
 
     def at(self, rank: int) -> Entry:
         """Return the solution of a rank, 1 for the first.
@@ -99,7 +107,7 @@ class Export:
         planned: How many a full score has; where it is more, `train` is partial.
         held_out: The winner's and the start's figures on test items; for other solutions, and
             where nothing was held out, None.
-        example: None where solutions are not instructions, or the problem is not at hand.
+        example: None where solutions are not instructions, or the store has no call of theirs.
     """
 
     run: str
@@ -131,14 +139,12 @@ class Material:
         export: The solution.
         standing: The solutions of its run.
         store: Where the run is kept.
-        problem: What was optimized; None where it is not at hand, or no prompts are sent.
         text: An input of the user's own; None: none was given.
     """
 
     export: Export
     standing: Standing
     store: Store
-    problem: PromptProblem | None
     text: str | None
 
     @property
@@ -154,9 +160,6 @@ def standing(store: Store, run: str) -> Standing:
         StoreError: There is no such run.
         ConfigError: It has measured nothing yet.
     """
-    trajectory = Trajectory()
-    for step in steps(store, run):
-        trajectory = trajectory.tell(step.entries)
     kind = RunHeader.of(store.config(run)).kind
     if kind == "evaluation":
         raise ConfigError(
@@ -168,36 +171,31 @@ def standing(store: Store, run: str) -> Standing:
             f"solutions are taken from one run, but {run!r} is a sweep; name one of its cells, "
             "which llmopt runs lists"
         )
+    journal = told(store, run)
+    trajectory, result = journal.trajectory, journal.result
     if not len(trajectory):
         raise ConfigError(
             f"solutions are taken from a run that has measured its starting solutions, but "
             f"{run!r} has not; go on with: llmopt resume {run}"
         )
-    result = None
-    for record in store.records(run):
-        if record.kind == "result":  # the last one: a run resumed after its budget has several
-            result = record.data
     ranked = list(trajectory.best(len(trajectory)))
     if result:
         # Stable: the winner goes to the front, the others keep their order.
         ranked.sort(key=lambda entry: entry.text != result["best"]["text"])
-    return Standing(run, next(iter(trajectory)), tuple(ranked), result)
+    return Standing(run, next(iter(trajectory)), tuple(ranked), result, journal)
 
 
-def export(
-    store: Store, found: Standing, entry: Entry, problem: PromptProblem | None, text: str | None
-) -> Material:
+def export(store: Store, found: Standing, entry: Entry, text: str | None) -> Material:
     """Return a solution with everything that is needed to use it elsewhere.
 
     Args:
         store: Where the run is kept.
         found: The run's solutions.
         entry: One of them.
-        problem: What was optimized; None where it is not at hand, or no prompts are sent.
         text: An input of the user's own for the example; None: one that the run has sent.
     """
-    config = store.config(found.run)
-    identity, shown = config["identity"], RunHeader.of(config).presentation
+    identity = found.journal.identity
+    shown = found.journal.header.presentation
     made = Export(
         run=found.run,
         step=entry.candidate.step,
@@ -208,9 +206,9 @@ def export(
         measured=entry.evaluation.measured,
         planned=entry.evaluation.planned,
         held_out=_held_out(found, entry),
-        example=None if problem is None else _example(store, identity, entry, problem, text),
+        example=_example(store, found, entry, text),
     )
-    return Material(made, found, store, problem, text)
+    return Material(made, found, store, text)
 
 
 def _held_out(found: Standing, entry: Entry) -> dict[str, Any] | None:
@@ -223,49 +221,72 @@ def _held_out(found: Standing, entry: Entry) -> dict[str, Any] | None:
     return {"score": tested["start"]} if entry is found.start else None
 
 
-def _example(
-    store: Store,
-    identity: Mapping[str, str],
-    entry: Entry,
-    problem: PromptProblem,
-    text: str | None,
-) -> Example:
+def _example(store: Store, found: Standing, entry: Entry, text: str | None) -> Example | None:
     """Return the call for an input, in the form in which the run has sent its own calls."""
-    sent = next(_sent(store, identity["scorer"], entry, problem), None)
-    if text is None and sent:
-        return sent
-    traits = Traits(chat=sent is None or sent.call.prompt is None, completion=True)
-    item = Item("", text) if text is not None else problem.items("train")[0]
-    call = problem.call(entry.text, item, _standing_in(identity["scorer"], traits))
-    kept = store.exchange(call.key(identity["scorer"]))
-    return _made(problem, item, call, kept[1].text if kept else None)
+    problem = found.prompts
+    if problem is None:
+        return None
+    asked = list(_asked(found.journal, problem, entry))
+    same = [pair for pair in asked if text is None or pair[0].input == text]
+    for item, ((call, reply), *more) in _sent(store, same):
+        target = item.target if text is None else ""
+        again = more[0][0] if more else None
+        return Example(item.input, target, _spoken(call, problem), reply.text, again)
+    if text is not None:
+        for _, ((call, _), *_) in _sent(store, asked):
+            made = _unsent(store, found, entry, call, text)
+            return replace(made, call=_spoken(made.call, problem))
+    return None
 
 
-def _sent(store: Store, scorer: str, entry: Entry, problem: PromptProblem) -> Iterator[Example]:
-    """Yield the calls that the store has, test items first: they prove how it was asked."""
-    splits: tuple[SplitName, ...] = ("test", "validation", "train")
-    for split in splits:
-        for item in problem.items(split):
-            for chat in (True, False):
-                model = _standing_in(scorer, Traits(chat=chat, completion=True))
-                call = problem.call(entry.text, item, model)
-                kept = store.exchange(call.key(scorer))
-                if kept:
-                    yield _made(problem, item, call, kept[1].text)
+def _asked(journal: Told, problem: ProblemRecord, entry: Entry) -> Iterator[tuple[Item, Outcome]]:
+    """Yield what a solution got on its items, test items first: they prove how it was asked."""
+    tested = journal.tested.answers if journal.tested else ()
+    evaluations: dict[SplitName, Evaluation | None] = {
+        "test": next((got for _, text, got in tested if text == entry.text), None),
+        "validation": next(
+            (v.evaluation for v in journal.validations if v.candidate == entry.candidate.id), None
+        ),
+        "train": entry.evaluation,
+    }
+    for split, got in evaluations.items():
+        outcomes = {outcome.item: outcome for outcome in got.outcomes} if got else {}
+        for item in problem.items[split]:
+            if item.id in outcomes:
+                yield item, outcomes[item.id]
 
 
-def _made(problem: PromptProblem, item: Item, call: Call, reply: str | None) -> Example:
-    again = None if reply is None else problem.asking.second(call, reply, problem.metric)
-    spoken = problem.asking.spoken(call, problem.metric)  # others cannot read likelihoods
-    return Example(item.input, item.target, spoken, reply, again)
+def _sent(
+    store: Store, asked: Iterable[tuple[Item, Outcome]]
+) -> Iterator[tuple[Item, list[tuple[Call, Reply]]]]:
+    """Yield items with the calls that the store has of them, and their replies."""
+    for item, outcome in asked:
+        found = exchanges(store, outcome)
+        if found:
+            yield item, found
+
+
+def _unsent(store: Store, found: Standing, entry: Entry, like: Call, text: str) -> Example:
+    """Return the example of an input that the run has not sent, asked like one that it has."""
+    prompt = Layout(found.journal.identity["problem prompt"]).fill(entry.text, text)
+    call = (
+        replace(like, prompt=prompt)
+        if like.messages == ()
+        else replace(like, messages=(Message("user", prompt),))
+    )
+    kept = store.exchange(call.key(found.journal.identity["scorer"]))
+    return Example(text, "", call, kept[1].text if kept else None, None)
+
+
+def _spoken(call: Call, problem: ProblemRecord) -> Call:
+    """Return a call as it asks for a text: others cannot read likelihoods."""
+    if not call.answers:
+        return call
+    own = problem.own
+    return replace(call, max_tokens=own["max_tokens"], stop=tuple(own["stop"]), answers=())
 
 
 def _sendable(call: Call) -> dict[str, Any]:
     """Return what is sent of a call; how it came about is of no use elsewhere."""
     names = ("messages" if call.prompt is None else "prompt", "temperature", "max_tokens", "stop")
     return {name: call.plain()[name] for name in names}
-
-
-def _standing_in(scorer: str, traits: Traits) -> ScriptedModel:
-    """Return what stands for the scorer LLM where a call is made but not sent."""
-    return ScriptedModel(lambda _: "", traits=traits, identity=scorer)

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmopt.report.outputs import outputs
+from llmopt.report.outputs import output
 from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llmopt.presentation import Presentation
-    from llmopt.problem import Problem
-    from llmopt.search.journal import HeldOut
+    from llmopt.report.told import Told
     from llmopt.store.protocol import Store
-    from llmopt.trajectory import Trajectory
     from llmopt.types import Evaluation, Outcome
 
 
-def items_of(
-    store: Store,
-    identity: Mapping[str, str],
-    problem: Problem | None,
-    *,
-    trajectory: Trajectory,
-    tested: HeldOut | None,
-    winner: str,
-    shown: Presentation,
-) -> tuple[dict[str, Any], list[str]]:
+def items_of(store: Store, journal: Told, *, winner: str) -> tuple[dict[str, Any], list[str]]:
     """Return the items by split, and what is missing in them, in sentences.
 
     A split, ``test`` or ``train``, is ``{"both_right", "both_wrong", "fixed", "broken",
@@ -38,34 +27,32 @@ def items_of(
 
     Args:
         store: Where the replies are.
-        identity: Of the run, from its configuration.
-        problem: What was optimized, or None.
-        trajectory: The search.
-        tested: The held-out answers, if they were journaled.
+        journal: Of the run.
         winner: Its text.
-        shown: How the problem's scores are shown.
     """
+    shown = journal.header.presentation
+    trajectory, tested, problem = journal.trajectory, journal.tested, journal.problem
     start = next(iter(trajectory), None)
-    if start is None or not identity.get("scorer"):
+    if start is None or not journal.identity.get("scorer"):
         return {}, []
     missing = []
     found: dict[str, Any] = {}
     sides = {text: evaluation for _, text, evaluation in tested.answers} if tested else {}
     if tested and start.text in sides and winner in sides:
         pairs = _paired(sides[start.text], sides[winner])
-        made = _Rows(store, identity, problem, {item.id: item for item in tested.items}, shown)
-        found["test"] = made.split(pairs, start.text, winner)
-    elif problem is None or problem.items("test"):
+        made = _Rows(store, {item.id: item for item in tested.items}, shown)
+        found["test"] = made.split(pairs)
+    elif problem is None or problem.items["test"]:
         missing.append("The run has kept no answers to held-out items, so none are shown.")
     best = next((entry for entry in trajectory if entry.text == winner), None)
     if best is not None:
-        items = {item.id: item for item in problem.items("train")} if problem else {}
-        made = _Rows(store, identity, problem, items, shown)
-        found["train"] = made.split(_paired(start.evaluation, best.evaluation), start.text, winner)
+        items = {item.id: item for item in problem.items["train"]} if problem else {}
+        made = _Rows(store, items, shown)
+        found["train"] = made.split(_paired(start.evaluation, best.evaluation))
         if problem is None:
             missing.append(
-                "The inputs of training items and the models' whole answers are not shown: they "
-                "follow from the problem, which is not at hand."
+                "The inputs of training items and the models' whole answers are not shown: the "
+                "version of llmopt that made this run did not record them with its outcomes."
             )
     return found, missing
 
@@ -73,49 +60,33 @@ def items_of(
 class _Rows:
     """Makes the rows of a split."""
 
-    def __init__(
-        self,
-        store: Store,
-        identity: Mapping[str, str],
-        problem: Problem | None,
-        items: Mapping[str, Item],
-        shown: Presentation,
-    ) -> None:
-        self._store, self._identity, self._problem = store, identity, problem
-        self._items, self._shown = items, shown
+    def __init__(self, store: Store, items: Mapping[str, Item], shown: Presentation) -> None:
+        self._store, self._items, self._shown = store, items, shown
 
-    def split(
-        self, pairs: Sequence[tuple[Outcome, Outcome]], start: str, winner: str
-    ) -> dict[str, Any]:
+    def split(self, pairs: Sequence[tuple[Outcome, Outcome]]) -> dict[str, Any]:
         """Return a split of :func:`items_of`."""
         kinds = [_kind(before, after, self._shown) for before, after in pairs]
         counts = {k: kinds.count(k) for k in ("both_right", "both_wrong", "fixed", "broken")}
         shown = [(*p, k) for p, k in zip(pairs, kinds, strict=True) if k not in ("", "both_right")]
         items = [self._items.get(b.item, Item(b.item)) for b, _, _ in shown]
-        said = self._said([(t, i) for i in items for t in (start, winner)])
         rows = [
             {
                 "id": item.id,
                 "input": item.input,
                 "target": item.target,
                 "kind": kind,
-                "before": self._side(before, said[2 * n]),
-                "after": self._side(after, said[2 * n + 1]),
+                "before": self._side(before),
+                "after": self._side(after),
             }
-            for n, (item, (before, after, kind)) in enumerate(zip(items, shown, strict=True))
+            for item, (before, after, kind) in zip(items, shown, strict=True)
         ]
         return {**counts, "rows": rows}
 
-    def _said(self, asked: list[tuple[str, Item]]) -> list[str | None]:
-        if self._problem is None:
-            return [None] * len(asked)
-        return outputs(self._store, self._problem, self._identity, asked)
-
-    def _side(self, outcome: Outcome, output: str | None) -> dict[str, Any]:
+    def _side(self, outcome: Outcome) -> dict[str, Any]:
         return {
             "score": self._shown.facing(outcome.score),
             "answer": outcome.answer,
-            "output": output,
+            "output": output(self._store, outcome),
         }
 
 

@@ -1,9 +1,8 @@
 """A run as one plain document: what a page shows, what is compared, what is handed on.
 
 The document is JSON-able and has the number of its form in ``schema``. Scores in it are in the
-problem's own direction. It is made of the journal and the replies alone; the problem, where it is
-at hand, adds what they do not hold: training items, whole answers, and the plane or the points
-that a figure needs.
+problem's own direction. It is made of the journal and the replies alone: neither the user's data
+nor a module of theirs is needed any more.
 
     schema, kind             1; "run" or "sweep"
     run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
@@ -32,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import ConfigError
 from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.models.prices import list_price
-from llmopt.problem import optimum_of
 from llmopt.report.figures import figure_of
 from llmopt.report.items import items_of
 from llmopt.report.steps import calls_and_steps
@@ -40,12 +38,10 @@ from llmopt.report.swept import measured, swept
 from llmopt.report.told import told
 from llmopt.search.curve import curve_of
 from llmopt.search.header import SWEEP, RunHeader
-from llmopt.search.identity import problem_changed
 from llmopt.types import Candidate
 
 if TYPE_CHECKING:
     from llmopt.presentation import Presentation
-    from llmopt.problem import Problem
     from llmopt.store.protocol import Store
     from llmopt.trajectory import Trajectory
 
@@ -55,14 +51,12 @@ SCHEMA = 1
 """The form of the document; it grows by one when something in it changes its meaning."""
 
 
-def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, Any]:
+def record(store: Store, run: str) -> dict[str, Any]:
     """Return a run, or a sweep, as one document.
 
     Args:
         store: Where it is kept.
         run: Its name.
-        problem: What was optimized, built again; one that is not the run's is not used. None:
-            the document does without what only the problem knows, and says so.
 
     Raises:
         StoreError: The store has no such run, or cannot be read.
@@ -92,34 +86,20 @@ def record(store: Store, run: str, problem: Problem | None = None) -> dict[str, 
     }
     if header.kind == SWEEP:
         return head | swept(store, run)
-    return head | _run(store, run, config, problem)
+    return head | _run(store, run, config)
 
 
-def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None) -> dict[str, Any]:
+def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
     journal, identity = told(store, run), config["identity"]
-    missing: list[str] = []
-    changed = [] if problem is None else problem_changed(problem, identity)
-    if changed:
-        missing.append(
-            f"The problem is not the run's any more ({', '.join(changed)} differs), so only what "
-            "the run itself has kept is shown."
-        )
-        problem = None
-    shown = journal.header.presentation
+    shown, problem = journal.header.presentation, journal.problem
     result, trajectory = journal.result, journal.trajectory
     best = trajectory.best(1)
     winner = result["best"]["text"] if result else best[0].text if best else ""
     made, prompts = calls_and_steps(store, journal.steps, trajectory, shown)
-    missing += _unkept(made)
-    items, why = items_of(
-        store,
-        identity,
-        problem,
-        trajectory=trajectory,
-        tested=journal.tested,
-        winner=winner,
-        shown=shown,
-    )
+    items, why = items_of(store, journal, winner=winner)
+    figure, optimum = figure_of(problem.own if problem else {}, trajectory)
+    if optimum is None and problem:
+        optimum = problem.optimum
     curve = curve_of(((s.number, s.entries) for s in journal.steps), journal.validations)
     found = _found(result) if result else _so_far(trajectory, shown)
     held_out = any(line["validation"] or line["test"] for line in found["lines"])
@@ -135,11 +115,11 @@ def _run(store: Store, run: str, config: dict[str, Any], problem: Problem | None
         "steps": made,
         "prompts": prompts,
         "items": items,
-        "optimum": None if problem is None else shown.facing(optimum_of(problem)),
-        "figure": None if problem is None else figure_of(problem, trajectory),
+        "optimum": shown.facing(optimum),
+        "figure": figure,
         "usage": usage,
         "prices": {role: price_of(role, config, identity) for role in usage},
-        "missing": missing + why,
+        "missing": _unkept(made) + why,
     }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
 from llmopt.search.header import RunHeader
-from llmopt.search.journal import TESTED, HeldOut, Validation, steps
+from llmopt.search.journal import PROBLEM, TESTED, HeldOut, ProblemRecord, Validation, steps
 from llmopt.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Told:
         config: Its configuration.
         steps: Its steps.
         validations: The points of its overfitting curve.
+        problem: What it has kept of its problem; None for a run of an older version.
         tested: The held-out answers, if it has kept them.
         result: What it found, as plain data, if it has come to an end.
     """
@@ -36,6 +37,7 @@ class Told:
     config: dict[str, Any]
     steps: tuple[Step, ...]
     validations: tuple[Validation, ...]
+    problem: ProblemRecord | None
     tested: HeldOut | None
     result: dict[str, Any] | None
 
@@ -85,13 +87,15 @@ def told(store: Store, run: str) -> Told:
     """
     validations: list[Validation] = []
     found = tuple(steps(store, run, validated=validations.append))
-    tested, result = None, None
+    problem, tested, result = None, None, None
     for record in store.records(run):  # the last ones: a run that went on has several
         if record.kind == TESTED:
             tested = HeldOut.unpacked(record.data)
+        elif record.kind == PROBLEM:
+            problem = ProblemRecord.unpacked(record.data)
         elif record.kind == "result":
             result = record.data
-    return Told(run, store.config(run), found, tuple(validations), tested, result)
+    return Told(run, store.config(run), found, tuple(validations), problem, tested, result)
 
 
 def told_run(store: Store, run: str) -> Told:

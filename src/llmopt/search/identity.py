@@ -11,8 +11,6 @@ from llmopt.errors import StoreError
 from llmopt.search.header import HEADER, headed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llmopt.algorithm import Algorithm
     from llmopt.model import Model
     from llmopt.problem import Problem
@@ -111,17 +109,6 @@ def register(
             f"the run {name!r}{of} is continued only with its own configuration, but "
             f"{', '.join(changed)} changed; choose another name for a new run"
         )
-
-
-def problem_changed(problem: Problem, identity: Mapping[str, str]) -> list[str]:
-    """Return the names of what differs between a problem and that of a stored run.
-
-    Args:
-        problem: What is taken for the run's problem.
-        identity: Of the run, from its configuration.
-    """
-    now = problem.fingerprint
-    return sorted(k for k, v in now.items() if not _same(identity.get(f"problem {k}", v), v))
 
 
 def _same(known: str | None, now: str | None) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from sys import intern
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
+from llmopt.problem import Recorded, SplitName, optimum_of
 from llmopt.store.protocol import PARTIAL, STEP
 from llmopt.trajectory import Entry
 from llmopt.types import Candidate, Evaluation, Item, Outcome, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from llmopt.problem import Problem
     from llmopt.store.protocol import Store
 
 UNSTORED = "unstored"
@@ -27,6 +29,52 @@ VALIDATION = "validation"
 
 TESTED = "tested"
 """Kind of the records with the held-out answers behind a result; it comes before the result."""
+
+PROBLEM = "problem"
+"""Kind of the record with what readers need of the problem; it comes before the first step."""
+
+
+@dataclass(frozen=True)
+class ProblemRecord:
+    """What a run keeps of its problem, so that it can be shown when the problem is gone.
+
+    Attributes:
+        noun: What one solution is called.
+        optimum: The best score there can be (higher is better), where it is known and cheap.
+        items: The items of every split.
+        own: What the problem itself keeps, see :class:`~llmopt.problem.Recorded`.
+    """
+
+    noun: str
+    optimum: float | None
+    items: Mapping[SplitName, tuple[Item, ...]]
+    own: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """Return what is kept of a problem."""
+        own = problem.recorded() if isinstance(problem, Recorded) else {}
+        return cls(
+            problem.description.noun,
+            None if own.get("kind") == "tour" else optimum_of(problem),  # which may take a minute
+            {split: problem.items(split) for split in get_args(SplitName)},
+            own,
+        )
+
+    def packed(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "noun": self.noun,
+            "optimum": self.optimum,
+            "items": {split: _packed_items(items) for split, items in self.items.items()},
+            "own": dict(self.own),
+        }
+
+    @classmethod
+    def unpacked(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from what :meth:`packed` gave."""
+        items = {split: tuple(Item(*i) for i in rows) for split, rows in data["items"].items()}
+        return cls(data["noun"], data["optimum"], items, data["own"])
 
 
 @dataclass(frozen=True)
@@ -119,7 +167,7 @@ class HeldOut:
     def packed(self) -> dict[str, Any]:
         """Return it as JSON data."""
         return {
-            "items": [[i.id, i.input, i.target, i.weight] for i in self.items],
+            "items": _packed_items(self.items),
             "best": self.best,
             "answers": [
                 {"label": label, "text": text, **_packed(evaluation)}
@@ -174,17 +222,23 @@ def _unpacked(data: dict[str, Any]) -> Step:
     return Step(number, entries, rejected, tuple(data["calls"]))
 
 
+def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
+    return [[item.id, item.input, item.target, item.weight] for item in items]
+
+
 def _packed(evaluation: Evaluation) -> dict[str, Any]:
-    outcomes = [[o.item, o.score, o.answer, o.weight, o.reason] for o in evaluation.outcomes]
+    outcomes = [
+        [o.item, o.score, o.answer, o.weight, o.reason, *([o.calls] if o.calls else ())]
+        for o in evaluation.outcomes
+    ]
     return {"planned": evaluation.planned, "outcomes": outcomes}
 
 
 def _evaluation(data: dict[str, Any]) -> Evaluation:
-    return Evaluation(tuple(_outcome(*o) for o in data["outcomes"]), data["planned"])
+    return Evaluation(tuple(_outcome(row) for row in data["outcomes"]), data["planned"])
 
 
-def _outcome(
-    item: str, score: float | None, answer: str | None, weight: float, reason: str
-) -> Outcome:
+def _outcome(row: list[Any]) -> Outcome:
+    item, score, answer, *rest = row  # rows of older versions have no calls
     # Items and answers come back again and again; each text is kept in memory once.
-    return Outcome(intern(item), score, answer and intern(answer), weight, reason)
+    return Outcome(intern(item), score, answer and intern(answer), *rest)

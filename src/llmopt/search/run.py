@@ -19,7 +19,16 @@ from llmopt.evidence.verdict import Evidence, decide, final_calls
 from llmopt.part import StepContext
 from llmopt.problem import calls_each, presented
 from llmopt.search.curve import Curve
-from llmopt.search.journal import TESTED, VALIDATION, HeldOut, Step, Validation, steps
+from llmopt.search.journal import (
+    PROBLEM,
+    TESTED,
+    VALIDATION,
+    HeldOut,
+    ProblemRecord,
+    Step,
+    Validation,
+    steps,
+)
 from llmopt.search.progress import Progress, silent
 from llmopt.search.scoring import Scoring
 from llmopt.search.stop import Stop
@@ -194,6 +203,9 @@ class Run:
         told = self.trajectory.tell(entries)
         best = told.best(1)
         step = Step(self.trajectory.steps, tuple(entries), asked.rejected, asked.calls)
+        if step.number == 0:
+            # A run that is killed before its first step is stored keeps this again: the same.
+            self.store.append(self.name, PROBLEM, ProblemRecord.of(self.problem).packed())
         for kind, data in step.records(best[0] if best else None):
             self.store.append(self.name, kind, data)
         self._took(told, entries, asked.rejected)

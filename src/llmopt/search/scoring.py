@@ -8,11 +8,12 @@ the model one after the other and its prompt cache helps.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from llmopt.errors import StepFailedError, TransientError
-from llmopt.types import Outcome
+from llmopt.model import noted_keys
+from llmopt.types import Outcome, packed_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +95,10 @@ class Scoring:
                     return
                 candidate, item = jobs[at]
                 try:
-                    outcome = await self.problem.measure(candidate.text, item, self.scorer)
+                    with noted_keys() as keys:
+                        outcome = await self.problem.measure(candidate.text, item, self.scorer)
+                    if keys:
+                        outcome = replace(outcome, calls=packed_keys(keys))
                 except TransientError as error:
                     failed.append(at)
                     outcome = Outcome(item.id, None, weight=item.weight, reason=str(error))

@@ -33,6 +33,7 @@ from llmopt.problem import Drawn
 from llmopt.search.journal import steps
 from llmopt.store import open_store
 from llmopt.testing import scripted
+from llmopt.testing.outcomes import run_reads_again
 from llmopt.trajectory import Entry, Trajectory
 from llmopt.types import Candidate, Evaluation, Outcome, digest
 
@@ -202,6 +203,17 @@ async def resumes_exactly(algorithm: Algorithm, problem: Problem, folder: Path) 
     )
 
 
+async def names_its_replies(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """Every outcome names the stored replies that it was made of, which give it again."""
+    store, model = folder / "named.sqlite", ScriptedModel(scripted.answer)
+    await _run(algorithm, problem, store, model, **_curve(problem))
+    kept = open_store(store)
+    try:
+        await run_reads_again(kept, "checked", problem, model.traits, asked=_read(problem))
+    finally:
+        kept.close()
+
+
 async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
     """An optimizer LLM that only talks nonsense leads to a run that ends and says no gain.
 
@@ -285,6 +297,7 @@ CHECKS: tuple[Check, ...] = (
     shows_training_items_only,
     asks_without_validation,
     resumes_exactly,
+    names_its_replies,
     survives_nonsense,
     goes_on_from_the_best_first,
     edits_what_select_drew,

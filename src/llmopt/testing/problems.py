@@ -23,12 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmopt.errors import TransientError
+from llmopt.models.layers import wrap
 from llmopt.models.scripted import ScriptedModel
 from llmopt.problem import Refusal, SplitName, is_problem, presented
+from llmopt.search.scoring import Scoring
+from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing import shown as readers
+from llmopt.testing.outcomes import reads_again
 from llmopt.text import MARKERS, one_line
-from llmopt.types import Outcome
+from llmopt.types import Candidate, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -174,6 +178,24 @@ async def measures(problem: Problem) -> None:
         _demand(again == outcome, "measuring twice gives the same")
 
 
+async def names_its_replies(problem: Problem) -> None:
+    """Every outcome names the stored replies that it was made of, which give it again."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / "replies.sqlite")
+        try:
+            store.create("named", {})
+            model = wrap(scripted.model(), replies=store.replies("named"))
+            items = problem.items("train")[:4]
+            jobs = [(text, item) for text in problem.starts[:2] for item in items]
+            scoring = Scoring(problem, model, 2, 1.0, lambda _: None)
+            outcomes = await scoring.measure([(Candidate(text), item) for text, item in jobs])
+            await model.close()
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                await reads_again(store, problem, model.traits, job, outcome)
+        finally:
+            store.close()
+
+
 async def passes_failures_on(problem: Problem) -> None:
     """A call that failed is never a score; a problem without a scorer LLM makes no call."""
 
@@ -223,6 +245,7 @@ CHECKS: tuple[Check, ...] = (
     shows_scores_in_order,
     shows_exemplars,
     measures,
+    names_its_replies,
     passes_failures_on,
     is_shown_in_its_own_direction_and_unit,
 )

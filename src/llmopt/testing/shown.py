@@ -107,7 +107,7 @@ def _stored(store: Store, run: Run) -> Iterator[Said]:
     """Yield what is said by those who read the store."""
     rows = listed(store)
     yield Said("llmopt runs", _printed(lambda out: print_runs(out, rows)), (rows[0].best,))
-    document = record(store, run.name, run.problem)
+    document = record(store, run.name)
     first = document["steps"][0]
     numbers = [
         first["best"],
@@ -122,7 +122,7 @@ def _stored(store: Store, run: Run) -> Iterator[Said]:
     held = run.choice.winner if run.choice else None
     yield Said("llmopt view", f"{row.start} {row.best}", score=held.score if held else None)
     found = standing(store, run.name)
-    material = export(store, found, found.start, None, None)
+    material = export(store, found, found.start, None)
     table = csv.DictReader(io.StringIO(trajectory_rows(material)))
     yield Said("llmopt export", "", (material.export.train, float(next(table)["score"])))
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.store.protocol import Store
-    from llmopt.view.shelf import Finding
 
 PORT = 8700
 """The first port that is tried where none is given."""
@@ -31,7 +30,6 @@ _PATIENCE = 2.0  # seconds for answers under way when the server ends
 
 def serve(
     store: Store,
-    problem_of: Finding,
     tell: Callable[[str], None],
     *,
     host: str = "127.0.0.1",
@@ -42,7 +40,6 @@ def serve(
 
     Args:
         store: Where the runs are kept; the caller closes it.
-        problem_of: Builds a run's problem again: it, and why it cannot be built.
         tell: Given the address to open, as soon as it answers. Where `host` can be reached by
             others, it holds the token that is needed to get in.
         host: Name or address to listen on.
@@ -53,7 +50,7 @@ def serve(
         ConfigError: Nothing can listen there.
     """
     with contextlib.closing(_listening(host, port)) as listening:
-        asyncio.run(_served(Shelf(store, problem_of), tell, listening, host, path))
+        asyncio.run(_served(Shelf(store), tell, listening, host, path))
 
 
 async def _served(

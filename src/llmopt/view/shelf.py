@@ -7,7 +7,6 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from llmopt.errors import LlmoptError
 from llmopt.report.comparing import compared_runs
 from llmopt.report.record import record
 from llmopt.search.header import RunHeader
@@ -16,13 +15,10 @@ from llmopt.view.news import Looks
 from llmopt.view.rows import Asked, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from llmopt.problem import Problem
     from llmopt.store.protocol import Store
     from llmopt.view.news import News
-
-    Finding = Callable[[Store, str], tuple[Problem | None, str]]
 
 _KEPT = 8  # pages kept; one may have 2 MB
 
@@ -30,18 +26,11 @@ _KEPT = 8  # pages kept; one may have 2 MB
 class Shelf:
     """Pages of a store. Nothing is written, and all methods may be called from any thread."""
 
-    def __init__(self, store: Store, problem_of: Finding) -> None:
-        """Read from a store.
-
-        Args:
-            store: Where the runs are kept; the caller closes it.
-            problem_of: Builds a run's problem again: it, and why it cannot be built.
-        """
+    def __init__(self, store: Store) -> None:
+        """Read from a store, where the runs are kept; the caller closes it."""
         self.store = store
-        self._problem_of = problem_of
         self._looks = Looks(store)
         self._reading = Reading(store)
-        self._problems: dict[tuple[str, str], tuple[Problem | None, str]] = {}
         self._made: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._one = threading.Lock()
 
@@ -82,7 +71,7 @@ class Shelf:
             news = self.news().get(run)
             key = (run, json.dumps(news.to_dict()) if news else "")
             if key not in self._made:
-                made = pages.run_page(self._document(run), news)
+                made = pages.run_page(record(self.store, run), news)
                 self._made = OrderedDict((k, v) for k, v in self._made.items() if k[0] != run)
                 self._made[key] = made
                 while len(self._made) > _KEPT:
@@ -97,7 +86,7 @@ class Shelf:
             ConfigError: It is an evaluation.
         """
         with self._one:
-            return self._document(run)
+            return record(self.store, run)
 
     def compared(self, names: Sequence[str]) -> str:
         """Return the page that puts runs beside each other.
@@ -108,15 +97,3 @@ class Shelf:
         """
         with self._one:
             return pages.comparison(compared_runs(self.store, names))
-
-    def _document(self, run: str) -> dict[str, Any]:
-        created = {info.name: info.created for info in self.store.runs()}.get(run, "")
-        key = (run, created)
-        if key not in self._problems and created:
-            try:
-                self._problems[key] = self._problem_of(self.store, run)
-            except LlmoptError as error:  # the page goes without it, and says so
-                self._problems[key] = (None, f"what follows from the problem: {error}")
-        problem, why = self._problems.get(key, (None, ""))
-        found = record(self.store, run, problem)
-        return found | {"missing": [*found.get("missing", ()), why]} if why else found

@@ -11,6 +11,7 @@ import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from llmopt.model import noting
 from llmopt.models.layers.patience import queueing
 from llmopt.models.layers.ring import Ring
 
@@ -40,6 +41,10 @@ class Cache(Ring):
     async def complete(self, call: Call) -> Reply:
         """Return the stored reply to an equal call, or that of a call in flight, or ask."""
         key = call.key(self.identity)
+        with noting(key):
+            return await self._reply(key, call)
+
+    async def _reply(self, key: str, call: Call) -> Reply:
         while key in self._looked_up:
             await self._end_of_look(key)
         flight = self._flights.get(key)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from llmopt.encoding import written
 from llmopt.errors import ConfigError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NUMBER = r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
 _MOST_DECIMALS = 9
+_OWN = "llmopt."  # modules whose functions are cheap and do no more than compute
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,24 @@ class VectorProblem(FunctionProblem):
     def spacing(self) -> float:
         """Return the grid step of coordinates."""
         return self.space.spacing
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the space, and the function where it is one of the package's own.
+
+        These are dataclasses of plain numbers, cheap to call and harmless to build again.
+        """
+        own = self.function
+        if not isinstance(own, OfPoint) or not type(own.function).__module__.startswith(_OWN):
+            return {}
+        function = own.function
+        if not is_dataclass(function) or isinstance(function, type):
+            return {}
+        return {
+            "kind": "plane",
+            "space": asdict(self.space),
+            "function": [type(function).__name__, asdict(function)],
+            "optimum": self.best,
+        }
 
     def encode(self, point: Sequence[float]) -> str:
         """Return a point as canonical text, rounded to the grid."""

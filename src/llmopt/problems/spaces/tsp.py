@@ -6,7 +6,7 @@ import importlib.util
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,25 @@ class Instance:
         at = np.array(self.points, dtype=np.float64)
         found: Distances = np.hypot(*np.moveaxis(at[:, None] - at[None], 2, 0))
         return found
+
+    @cached_property
+    def solved(self) -> Solved | None:
+        """The optimal tour, or a tour with a bound; computed once, in a minute at most.
+
+        None where there are more than 20 nodes and the extra `exact` is not installed.
+        """
+        if importlib.util.find_spec("highspy") is None and len(self.points) <= tours.LARGEST:
+            return tours.by_held_karp(self.distances)
+        try:
+            return exact.optimal(self.distances)
+        except MissingExtraError:
+            return None
+
+    @property
+    def optimum(self) -> float | None:
+        """The score from which a tour counts as optimal, where that is proven."""
+        solved = self.solved
+        return -solved.length * (1 + _ROUNDING) if solved and solved.proven else None
 
     def __call__(self, text: str) -> float:
         """Return the length of the tour that a canonical text names."""
@@ -120,24 +139,18 @@ class TourProblem(FunctionProblem):
         told = {"function": "length of a tour", "points": digest(repr(self.instance.points))}
         return {**super().fingerprint, **told}
 
-    @cached_property
+    @property
     def solved(self) -> Solved | None:
-        """The optimal tour, or a tour with a bound; computed once, in a minute at most.
-
-        None where there are more than 20 nodes and the extra `exact` is not installed.
-        """
-        distances = self.instance.distances
-        if importlib.util.find_spec("highspy") is None and len(distances) <= tours.LARGEST:
-            return tours.by_held_karp(distances)
-        try:
-            return exact.optimal(distances)
-        except MissingExtraError:
-            return None
+        """The optimal tour, or a tour with a bound; computed once, in a minute at most."""
+        return self.instance.solved
 
     def optimum(self) -> float | None:
         """Return the score from which a tour counts as optimal, where that is proven."""
-        solved = self.solved
-        return -solved.length * (1 + _ROUNDING) if solved and solved.proven else None
+        return self.instance.optimum
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the points."""
+        return {"kind": "tour", "points": [list(point) for point in self.instance.points]}
 
     def controls(self) -> dict[str, str]:
         """Return tours that nobody had to search for, by what finds them."""

@@ -25,14 +25,14 @@ class Format:
         what: In a few words, what is written.
         write: Makes the whole file.
         takes_input: Whether an input of the user's own changes what is written.
-        needs_problem: Whether the problem must be at hand: its data, its metric.
+        needs_prompts: Whether it is for runs of instructions alone.
         one_call: Whether it holds the first call alone where the scorer LLM was asked twice.
     """
 
     what: str
     write: Callable[[Material], str]
     takes_input: bool = False
-    needs_problem: bool = False
+    needs_prompts: bool = False
     one_call: bool = False
 
 
@@ -42,7 +42,7 @@ FORMATS: dict[str, Format] = {
     "trajectory": Format("CSV: every solution that was tried or refused", trajectory_rows),
     "items": Format("CSV: what every solution got on every item", item_rows),
     "promptfoo": Format(
-        "a promptfoo configuration (YAML)", promptfoo_config, needs_problem=True, one_call=True
+        "a promptfoo configuration (YAML)", promptfoo_config, needs_prompts=True, one_call=True
     ),
     "dspy": Format("what dspy.Predict(…).load() takes (JSON)", dspy_state),
     "langchain": Format("a LangChain prompt for loads() (JSON)", langchain_prompt, one_call=True),

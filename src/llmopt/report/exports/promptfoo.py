@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
 from llmopt.models.presets import PRESETS
+from llmopt.problems.contract import Assertion
 from llmopt.report.exports.frameworks import parted, raw, sampling
 from llmopt.report.tables import visible
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llmopt.problem import SplitName
-    from llmopt.problems.contract import Metric
-    from llmopt.problems.prompting import PromptProblem
     from llmopt.report.export import Material
+    from llmopt.search.journal import ProblemRecord
     from llmopt.types import Item
 
 _SPLITS: tuple[SplitName, ...] = ("test", "validation", "train")
@@ -39,11 +39,11 @@ const plain = s => String(s).normalize('NFKC').toLowerCase().replace(/\s+/g, ' '
 
 def promptfoo_config(found: Material) -> str:
     """Return a file for ``promptfoo eval -c``; its test cases are the test items."""
-    problem = found.problem
-    if problem is None:  # the table of formats says that it needs the problem
-        raise ValueError("a promptfoo configuration is written with the problem at hand")
+    problem = found.standing.prompts
+    if problem is None:  # the table of formats says that it needs prompts
+        raise ValueError("a promptfoo configuration is written for runs of instructions")
     before, after = parted(found)
-    split = next(name for name in _SPLITS if problem.items(name))
+    split = next(name for name in _SPLITS if problem.items[name])
     run = found.export.run
     lines = [
         f"# The instruction that llmopt's run {run} found, with its {split} items.",
@@ -56,9 +56,9 @@ def promptfoo_config(found: Material) -> str:
         *_provider(found),
         "defaultTest:",
         "  assert:",
-        *(f"    {line}" for line in _assertion(problem.metric)),
+        *(f"    {line}" for line in assertion(_kept(problem))),
         "tests:",
-        *(_test(item) for item in problem.items(split)),
+        *(_test(item) for item in problem.items[split]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -78,13 +78,13 @@ def _scalar(value: Any) -> str:
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _remarks(found: Material, problem: PromptProblem) -> Iterator[str]:
-    if problem.asking.again:
+def _remarks(found: Material, problem: ProblemRecord) -> Iterator[str]:
+    if problem.own["again"]:
         yield (
             "# llmopt asked a second time, for the final answer alone; promptfoo asks once, so "
             "scores differ."
         )
-    if problem.asking.answer == "likelihood":
+    if problem.own["answer"] == "likelihood":
         yield (
             "# llmopt read answers from their likelihood, without generating text; promptfoo reads "
             "text, so scores differ."
@@ -118,14 +118,23 @@ def _provider(found: Material) -> Iterator[str]:
     yield f"    config: {_scalar({key: value for key, value in settings.items() if value != ''})}"
 
 
-def _assertion(metric: Metric) -> Iterator[str]:
-    """Yield the lines of what judges an answer."""
-    found = metric.promptfoo()
-    if found is None:
+def _kept(problem: ProblemRecord) -> Assertion:
+    """Return how the run's metric has said that promptfoo judges.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    kept = problem.own["assertion"]
+    if kept is None:
         raise ConfigError(
             "a promptfoo configuration is written for a metric that is known by name, but got "
-            f"{metric.title}; export the items with --format items instead"
+            f"{problem.own['metric']}; export the items with --format items instead"
         )
+    return Assertion(**kept)
+
+
+def assertion(found: Assertion) -> Iterator[str]:
+    """Yield the lines of what judges an answer."""
     code = found.code
     for name, value in found.values.items():
         code = code.replace(name, _scalar(value))

@@ -6,7 +6,6 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from llmopt.search.journal import TESTED, HeldOut, steps
 from llmopt.types import Candidate
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def _written(head: Sequence[str], rows: Iterable[Row]) -> str:
 
 def _tried(found: Material) -> Iterator[Row]:
     shown = found.shown
-    for step in steps(found.store, found.export.run):
+    for step in found.standing.journal.steps:
         for entry in step.entries:
             candidate, got = entry.candidate, entry.evaluation
             yield (
@@ -82,17 +81,16 @@ def _tried(found: Material) -> Iterator[Row]:
 
 
 def _measured(found: Material) -> Iterator[Row]:
-    train = found.problem.items("train") if found.problem else ()
-    items = {item.id: item for item in train}
+    journal = found.standing.journal
+    items = {item.id: item for item in journal.problem.items["train"]} if journal.problem else {}
     born: dict[str, int] = {}
     shown = found.shown
-    for step in steps(found.store, found.export.run):
+    for step in journal.steps:
         for entry in step.entries:
             name = entry.candidate.id
             born.setdefault(name, step.number)
             yield from _outcomes(("train", step.number, name, ""), entry.evaluation, items, shown)
-    held = held_out(found)
-    if held:
+    if held := journal.tested:
         items = {item.id: item for item in held.items}
         for label, text, got in held.answers:
             name = Candidate(text).id
@@ -114,12 +112,3 @@ def _outcomes(
             outcome.weight,
             outcome.reason,
         )
-
-
-def held_out(found: Material) -> HeldOut | None:
-    """Return what the held-out items say, or None where nothing was tested yet."""
-    held = None
-    for record in found.store.records(found.export.run):
-        if record.kind == TESTED:  # the last one: a run resumed after its budget has several
-            held = HeldOut.unpacked(record.data)
-    return held
