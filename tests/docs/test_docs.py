@@ -297,7 +297,7 @@ def commands() -> list[Any]:
 
 def makefile_targets() -> set[str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return set(re.findall(r"^([a-z]+):.*##", text, re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("command", commands())
