@@ -65,9 +65,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.local
 
+# DSPy's libraries want an older python-dateutil than the pinned one.
 $(EXTRAS)/.dev: pyproject.toml constraints.txt | $(EXTRAS)/bin/python
 	@echo "Installing llmopt and the libraries that some users bring into $(EXTRAS) …"
-	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt \
-		-e '.[dev,anyllm,datasets,mcp,mlflow,wandb]' \
+	grep -v '^python-dateutil=' constraints.txt > $(EXTRAS)/constraints.txt
+	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
+		-c $(EXTRAS)/constraints.txt -e '.[dev,anyllm,datasets,mcp,mlflow,wandb]' \
 		dspy ipykernel langchain-core nbclient openai pandas polars
 	touch $@
