@@ -1,19 +1,31 @@
 # One environment for everything: .venv, made on first use and brought up to date when the pins
 # change. Another Python: make PYTHON=python3.12 …   Some tests only: make test ARGS=tests/parts
+# All tests run in as many processes as there are cores, or as WORKERS says; a file stays in one.
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= auto
 VENV := .venv
+EXTRAS := .venv-extras
 RUN := $(VENV)/bin/
 PIP := $(RUN)python -m pip --disable-pip-version-check --quiet
+TESTED := $(RUN)pytest -n $(WORKERS) --dist loadfile -m "not local_model"
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check fix docs site clean
+.PHONY: demo test test-extras check fix docs site clean
 
 demo: $(VENV)/.local            ## improve an instruction with a real model on this machine
 	$(RUN)llmopt demo
 
 test: $(VENV)/.dev              ## all tests, those on the real local model included
+ifeq ($(strip $(ARGS)),)
+	$(TESTED)
+	$(RUN)pytest -m local_model  # alone: one engine at a time, on all cores
+else
 	$(RUN)pytest $(ARGS)
+endif
+
+test-extras: $(EXTRAS)/.dev ## the tests of libraries that .venv has not: any-llm, DSPy, MLflow …
+	$(EXTRAS)/bin/pytest -rs -m "not local_model" $$(grep -rlE 'importorskip|find_spec' tests) $(ARGS)
 
 check: $(VENV)/.dev             ## format, lint, types, layers, the site, and all tests without the local model
 	$(RUN)ruff format --check .
@@ -21,7 +33,7 @@ check: $(VENV)/.dev             ## format, lint, types, layers, the site, and al
 	$(RUN)mypy
 	$(RUN)lint-imports
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict
-	$(RUN)pytest -m "not local_model"
+	$(TESTED)
 
 fix: $(VENV)/.dev               ## format, and mend what the linter can mend
 	$(RUN)ruff format .
@@ -34,14 +46,14 @@ site: $(VENV)/.dev              ## build the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict
 
 clean:                          ## remove everything that these targets make
-	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A Debian without python3-venv cannot put pip into an environment; its own pip can.
-$(VENV)/bin/python:
+$(VENV)/bin/python $(EXTRAS)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("llmopt needs Python 3.11 or newer; make PYTHON=… names one") if sys.version_info < (3, 11) else None'
-	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); else \
-		$(PYTHON) -m venv --without-pip $(VENV) && \
-		$(PYTHON) -m pip --quiet --python $(VENV)/bin/python install pip; fi
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(@:/bin/python=); else \
+		$(PYTHON) -m venv --without-pip $(@:/bin/python=) && \
+		$(PYTHON) -m pip --quiet --python $@ install pip; fi
 
 $(VENV)/.local: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing llmopt and its local model engine into $(VENV) …"
@@ -52,3 +64,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing llmopt and everything its checks need into $(VENV) …"
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.local
+
+# DSPy's libraries want an older python-dateutil than the pinned one.
+$(EXTRAS)/.dev: pyproject.toml constraints.txt | $(EXTRAS)/bin/python
+	@echo "Installing llmopt and the libraries that some users bring into $(EXTRAS) …"
+	grep -v '^python-dateutil=' constraints.txt > $(EXTRAS)/constraints.txt
+	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
+		-c $(EXTRAS)/constraints.txt -e '.[dev,anyllm,datasets,mcp,mlflow,wandb]' \
+		dspy ipykernel langchain-core nbclient openai pandas polars
+	touch $@

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.local_model
 
 SMALL = [
     "problem.sizes=[6, 4, 6]",
-    "algorithm.samples=4",
+    "algorithm.samples=2",
     "algorithm.stages=[2]",
     "run.steps=2",
     "run.finalists=2",

@@ -122,7 +122,7 @@ def test_a_run_on_other_data_keeps_its_model_and_its_prompt(shell: Shell) -> Non
     assert config["identity"]["problem prompt"] == "{instruction}\n{input}"
 
 
-@pytest.mark.skipif(not TASKS.is_dir(), reason="the papers' data sets are not here")
+@pytest.mark.skipif(not TASKS.is_dir(), reason="needs the papers' data: LLMOPT_TEST_DATA")
 @pytest.mark.parametrize(
     ("words", "items"),
     [

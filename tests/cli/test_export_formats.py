@@ -130,7 +130,9 @@ def test_items_have_a_row_for_every_answer(odd: Shell) -> None:
 # -- promptfoo ------------------------------------------------------------------------------
 
 PROMPTFOO = shutil.which("promptfoo")
-needs_promptfoo = pytest.mark.skipif(not PROMPTFOO, reason="promptfoo is not on the PATH")
+needs_promptfoo = pytest.mark.skipif(
+    not PROMPTFOO, reason="needs promptfoo on the PATH: npm install -g promptfoo"
+)
 
 
 def evaluated(config: Path, folder: Path) -> list[dict[str, Any]]:
@@ -310,7 +312,7 @@ def test_a_second_round_is_named_where_a_format_has_one_call(shell: Shell) -> No
 @pytest.mark.usefixtures("odd")
 def test_openai_sends_the_request(server: Endpoint) -> None:
     """Its own client takes it as it is, and gets what the run got."""
-    openai = pytest.importorskip("openai", reason="openai is not installed")
+    openai = pytest.importorskip("openai", reason="needs openai: make test-extras")
     example = json.loads(written("json"))["example"]
     sent = json.loads(written("openai", "--input", example["input"]))
     with openai.OpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
@@ -325,7 +327,9 @@ IN_BETA = pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 @pytest.mark.usefixtures("odd")
 def test_langchain_loads_the_prompt() -> None:
     """It says exactly what the run sent, for every test item."""
-    load = pytest.importorskip("langchain_core.load", reason="langchain-core is not installed")
+    load = pytest.importorskip(
+        "langchain_core.load", reason="needs langchain-core: make test-extras"
+    )
     prompt = load.loads(written("langchain", "--start"), allowed_objects="core")
     problem, model = problem_of("run"), scripted.model()
     for item in problem.items("test"):
@@ -335,7 +339,9 @@ def test_langchain_loads_the_prompt() -> None:
 
 @IN_BETA
 def test_langchain_loads_the_prompt_of_a_raw_completion(shell: Shell) -> None:
-    load = pytest.importorskip("langchain_core.load", reason="langchain-core is not installed")
+    load = pytest.importorskip(
+        "langchain_core.load", reason="needs langchain-core: make test-extras"
+    )
     shell.configure(("[scorer]\n", '[scorer]\nmode = "completion"\n'))
     shell.llmopt("run", "run.toml", "-q")
     prompt = load.loads(written("langchain", "--start"), allowed_objects="core")
@@ -343,7 +349,7 @@ def test_langchain_loads_the_prompt_of_a_raw_completion(shell: Shell) -> None:
 
 
 def test_dspy_loads_the_instruction(odd: Shell) -> None:
-    dspy = pytest.importorskip("dspy", reason="dspy is not installed")
+    dspy = pytest.importorskip("dspy", reason="needs dspy: make test-extras")
     odd.llmopt("export", "run", "--start", "--format", "dspy", "-o", "best.json")
     predict = dspy.Predict("input -> answer")
     predict.load(str(odd.folder / "best.json"))
@@ -356,7 +362,7 @@ def test_dspy_loads_the_instruction(odd: Shell) -> None:
 
 def test_mlflow_has_the_run(odd: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parameters, the curve, the held-out figures and the whole export."""
-    mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    mlflow = pytest.importorskip("mlflow", reason="needs the extra mlflow: make test-extras")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (odd.folder / "mlruns").as_uri())
     mlflow.set_tracking_uri((odd.folder / "mlruns").as_uri())
@@ -375,7 +381,7 @@ def test_mlflow_has_the_run(odd: Shell, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_wandb_has_the_run(odd: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    pytest.importorskip("wandb", reason="needs the extra wandb: make test-extras")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_DIR", str(odd.folder))

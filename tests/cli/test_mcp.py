@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sdk() -> Any:
-    return pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    return pytest.importorskip("mcp", reason="needs the extra mcp: make test-extras")
 
 
 async def asked(client: Any, tool: str, **arguments: Any) -> dict[str, Any]:

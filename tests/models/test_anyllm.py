@@ -224,14 +224,14 @@ def test_a_provider_without_a_number_of_retries(library: Library) -> None:
     assert "max_retries" not in library.made[-1]
 
 
-@pytest.mark.skipif(INSTALLED, reason="the library is installed")
+@pytest.mark.skipif(INSTALLED, reason="needs to be without anyllm")
 def test_without_the_library() -> None:
     """The message names the extra."""
     with pytest.raises(MissingExtraError, match=r"llmopt\[anyllm\]"):
         model_named("anyllm/cohere/command")
 
 
-@pytest.mark.skipif(not INSTALLED, reason="any-llm-sdk with its packages is 70 MB: not in dev")
+@pytest.mark.skipif(not INSTALLED, reason="needs the extra anyllm: make test-extras")
 async def test_the_library_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real library speaks to a real server, and its failures are ours."""
     monkeypatch.setenv("MY_KEY", KEY)

@@ -167,7 +167,7 @@ def test_models_that_list_no_probabilities_say_so() -> None:
 
 
 def test_providers_through_any_llm_do_not() -> None:
-    pytest.importorskip("any_llm")
+    pytest.importorskip("any_llm", reason="needs the extra anyllm: make test-extras")
     assert not AnyLLMModel("openai", "gpt-4o").traits.likelihood
 
 

@@ -289,5 +289,5 @@ def test_a_row_says_of_its_file_what_the_file_says(name: str) -> None:
     """Only where the file is there: this test fetches nothing."""
     path = cached_path(name)
     if path is None:
-        pytest.skip("the weights are not here")
+        pytest.skip(f"needs the weights of {name}, which their first use fetches")
     assert has_chat_template(path) == KNOWN[name].chat

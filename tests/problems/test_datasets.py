@@ -219,7 +219,8 @@ def test_a_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may enter every folder"
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="needs a user for whom folders can be closed: not root",
 )
 def test_a_folder_that_may_not_be_entered_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "data.csv", "text,label\na,b\n")

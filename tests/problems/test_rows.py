@@ -103,7 +103,7 @@ def test_other_objects_are_refused(rows: object, said: str) -> None:
 
 def test_pandas() -> None:
     """Missing values of each of its kinds are missing."""
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    pandas = pytest.importorskip("pandas", reason="needs pandas: make test-extras")
     assert from_rows(pandas.DataFrame(ROWS), input="text", target="label") == ITEMS
     for missing in (None, float("nan"), pandas.NA, pandas.NaT):
         frame = pandas.DataFrame({"text": ["a", "b"], "label": ["x", missing]}, dtype=object)
@@ -114,7 +114,7 @@ def test_pandas() -> None:
 
 
 def test_polars() -> None:
-    polars = pytest.importorskip("polars", reason="polars is not installed")
+    polars = pytest.importorskip("polars", reason="needs polars: make test-extras")
     frame = polars.DataFrame(ROWS)
     assert from_rows(frame, input="text", target="label") == ITEMS
     with pytest.raises(DataError, match="got a LazyFrame"):
@@ -123,7 +123,7 @@ def test_polars() -> None:
 
 def test_hugging_face(tmp_path: Path) -> None:
     """An object, and a name; a folder of files is a data set too."""
-    datasets = pytest.importorskip("datasets", reason="the extra datasets is not installed")
+    datasets = pytest.importorskip("datasets", reason="needs the extra datasets: make test-extras")
     made = datasets.Dataset.from_list(ROWS).cast_column(
         "label", datasets.ClassLabel(names=["good", "bad"])
     )

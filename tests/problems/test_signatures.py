@@ -88,7 +88,7 @@ def test_other_files_are_refused(
 
 def test_dspy(tmp_path: Path) -> None:
     """Signatures, modules with one predictor, and what they save."""
-    dspy = pytest.importorskip("dspy", reason="dspy is not installed")
+    dspy = pytest.importorskip("dspy", reason="needs dspy: make test-extras")
     signature = dspy.Signature("question -> answer", "Do it.")
     assert instruction_of(signature) == "Do it."
     for module in (dspy.Predict(signature), dspy.ChainOfThought(signature)):

@@ -9,9 +9,13 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-nbformat: Any = pytest.importorskip("nbformat", reason="notebooks need nbclient and ipykernel")
-nbclient: Any = pytest.importorskip("nbclient", reason="notebooks need nbclient and ipykernel")
-pytest.importorskip("ipykernel", reason="notebooks need nbclient and ipykernel")
+nbformat: Any = pytest.importorskip(
+    "nbformat", reason="needs nbclient and ipykernel: make test-extras"
+)
+nbclient: Any = pytest.importorskip(
+    "nbclient", reason="needs nbclient and ipykernel: make test-extras"
+)
+pytest.importorskip("ipykernel", reason="needs nbclient and ipykernel: make test-extras")
 
 PREPARE = """
 from dataclasses import replace

@@ -342,7 +342,8 @@ def test_a_store_that_cannot_be_written_is_still_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere"
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="needs a user for whom folders can be closed: not root",
 )
 def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

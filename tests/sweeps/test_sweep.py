@@ -279,28 +279,29 @@ def test_a_sweep_can_grow(folder: Path, counting: Counting) -> None:
     assert len(counting.calls) == len(set(counting.calls))
 
 
-@pytest.mark.parametrize("after", [3, 40, 110, 180, 240])
 def test_a_sweep_that_was_interrupted_ends_like_the_unbroken_one(
-    after: int, folder: Path, counting: Counting
+    folder: Path, counting: Counting
 ) -> None:
     """Wherever it stops; the same call goes on, and nothing is bought twice."""
-    data = {"grid": {**ORDERS, "run.steps": [50]}, "budget": {"calls": 300}}
-    whole = swept(made(data, folder, COUNTED), folder, store=folder / "whole.sqlite")
-    counting.calls.clear()
+    sweep = made({"grid": {**ORDERS, "run.steps": [50]}, "budget": {"calls": 300}}, folder, COUNTED)
+    whole = swept(sweep, folder, store=folder / "whole.sqlite")
+    for after in (3, 40, 110, 180, 240):
+        counting.calls.clear()
 
-    def interrupt(calls: int) -> None:
-        if calls == after:
-            counting.before = lambda _: None
-            signal.raise_signal(signal.SIGINT)
+        def interrupt(calls: int, last: int = after) -> None:
+            if calls == last:
+                counting.before = lambda _: None
+                signal.raise_signal(signal.SIGINT)
 
-    counting.before = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        swept(made(data, folder, COUNTED), folder)
-    found = swept(made(data, folder, COUNTED), folder)
-    assert found.cells == whole.cells
-    assert found.rows == whole.rows
-    # A call that was under way when it stopped may have been answered and not stored.
-    assert len(counting.calls) - len(set(counting.calls)) <= 64
+        counting.before = interrupt
+        store = folder / f"{after}.sqlite"
+        with pytest.raises(KeyboardInterrupt):
+            swept(sweep, folder, store=store)
+        found = swept(sweep, folder, store=store)
+        assert found.cells == whole.cells, after
+        assert found.rows == whole.rows, after
+        # A call that was under way when it stopped may have been answered and not stored.
+        assert len(counting.calls) - len(set(counting.calls)) <= 64, after
 
 
 def test_a_failure_lets_the_other_cells_at_work_finish(folder: Path, counting: Counting) -> None:

@@ -23,7 +23,7 @@ from llmopt.view.shelf import Shelf
 from llmopt.view.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from aiohttp import ClientResponse
@@ -255,17 +255,24 @@ def test_what_is_asked_without_a_meaning_has_no_effect() -> None:
     assert Asked.of({"most": "120"}).most == 120
 
 
-@given(st.text(max_size=200))
-def test_no_text_becomes_more_than_text(text: str) -> None:
-    plain = "plain"
-    makers: tuple[Callable[[str], str], ...] = (
-        lambda said: pages.listing(hostile_rows(said), Asked.of({"find": said, "tag": said})),
-        lambda said: pages.comparison(hostile_comparison(said)),
-        lambda said: pages.message("No", (said,), said),
-        lambda said: pages.run_page(hostile(said), None),
+def every_page(said: str) -> tuple[Parsed, ...]:
+    """Return a page of every kind with a text in every place that a text can come to."""
+    return (
+        Parsed(pages.listing(hostile_rows(said), Asked.of({"find": said, "tag": said}))),
+        Parsed(pages.comparison(hostile_comparison(said))),
+        Parsed(pages.message("No", (said,), said)),
+        Parsed(pages.run_page(hostile(said), None)),
     )
-    for made in makers:
-        found, usual = Parsed(made(text)), Parsed(made(plain))
+
+
+@pytest.fixture(scope="module")
+def plain_pages() -> tuple[Parsed, ...]:
+    return every_page("plain")
+
+
+@given(text=st.text(max_size=200))
+def test_no_text_becomes_more_than_text(text: str, plain_pages: tuple[Parsed, ...]) -> None:
+    for found, usual in zip(every_page(text), plain_pages, strict=True):
         marks = ("span", "br", "small")  # what is spelled out, and what an empty text leaves out
         assert set(found.tags) <= {*usual.tags, *marks}
         assert found.names <= {*usual.names, "class"}

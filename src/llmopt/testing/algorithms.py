@@ -142,7 +142,7 @@ async def shows_training_items_only(algorithm: Algorithm, problem: Problem, fold
         return marked.answer(call)
 
     store = folder / "seen.sqlite"
-    await _run(algorithm, marked, store, ScriptedModel(listen), **_curve(problem))
+    await _run(algorithm, marked, store, ScriptedModel(listen), **_curve(problem), **_ALONE)
     asked = [number for number, call in enumerate(calls) if call.role == "optimizer"]
     _demand(asked, "the optimizer LLM is asked")
     marks = set(marked.marks("validation"))
@@ -168,7 +168,7 @@ async def asks_without_validation(algorithm: Algorithm, problem: Problem, folder
             return marked.answer(call)
 
         store = folder / f"{name}.sqlite"
-        await _run(algorithm, marked, store, ScriptedModel(listen), **more)
+        await _run(algorithm, marked, store, ScriptedModel(listen), **more, **_ALONE)
     _demand(calls["none"] == calls["each"], "the same is asked with validations and without")
     none, each = (_trajectory(folder / f"{name}.sqlite") for name in ("none", "each"))
     _demand(none == each, "the same is tried with validations and without")
@@ -225,7 +225,8 @@ async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path
     def nonsense(call: Call) -> str:
         return " \n" if call.role == "optimizer" else scripted.answer(call)
 
-    result = await _run(algorithm, problem, folder / "nonsense.sqlite", ScriptedModel(nonsense))
+    store = folder / "nonsense.sqlite"
+    result = await _run(algorithm, problem, store, ScriptedModel(nonsense), **_ALONE)
     if not isinstance(problem, Drawn):
         _demand(result.best.step == 0, "a starting solution wins")
     _demand(sum(result.rejected.values()) > 0, "every refused text is counted with a reason")
@@ -303,6 +304,9 @@ CHECKS: tuple[Check, ...] = (
     edits_what_select_drew,
 )
 """All checks; each takes an algorithm, a problem that it supports, and an empty folder."""
+
+_ALONE: dict[str, Any] = {"controls": ()}
+"""Options of a run without controls, where it is the method alone that a rule is about."""
 
 
 async def _run(

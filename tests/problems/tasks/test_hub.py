@@ -111,7 +111,7 @@ def test_a_data_folder_keeps_the_hub_out(double: Hub, folder: Path) -> None:
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("datasets") is not None, reason="the extra is installed"
+    importlib.util.find_spec("datasets") is not None, reason="needs to be without datasets"
 )
 def test_without_the_extra_the_message_says_how_to_install_it() -> None:
     with pytest.raises(MissingExtraError, match=r"llmopt\[datasets\]"):
