@@ -351,3 +351,41 @@ def test_any_output_can_be_read(output: str, kind: AnswerKind) -> None:
 @pytest.mark.parametrize("kind", ["number", "choice", "boolean", "text"])
 def test_long_loops_of_a_model_are_read_to_the_end(part: str, kind: AnswerKind) -> None:
     extract(part * (20_000 // len(part)), kind)
+
+
+ENDLESS = (
+    "yes or no ",
+    "whether it is (A) and ",
+    "answer\n\n",
+    "( ] ",
+    "1/2 ",
+    "- ",
+    "答案是",
+    '"',
+    "\n",
+)
+
+
+@pytest.mark.parametrize("part", ENDLESS)
+@pytest.mark.parametrize("kind", ["choice", "boolean", "number", "list", "brackets", "text"])
+def test_a_long_output_is_read_in_its_beginning_and_its_end(part: str, kind: AnswerKind) -> None:
+    """A very long output takes no longer than one of a few pages."""
+    output = part * (300_000 // len(part))
+    extract(output, kind)
+    assert is_correct(output + "\n\nThe answer is: yes", "yes", "boolean")
+    assert extract(f"The answer is 7.\n{'x ' * 150_000}", "number") == "7"
+    assert not is_correct('"' * 300_000, "yes", "text")
+
+
+def test_thoughts_take_no_room_from_the_answer() -> None:
+    """What is left out of a long output is left out of what follows the thoughts."""
+    thoughts = "<think>" + "so the answer is no. " * 5_000 + "</think>"
+    answer = "The answer is yes." + " And so on" * 300
+    assert extract(thoughts + answer, "boolean") == "yes"
+
+
+def test_a_long_text_is_an_answer_as_a_whole() -> None:
+    """Texts and phrases are looked for in all of it."""
+    text = "word " * 10_000 + "needle " + "word " * 10_000
+    assert is_correct(text, text, "text")
+    assert contains(text, "needle")

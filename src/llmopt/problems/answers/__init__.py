@@ -41,6 +41,7 @@ from llmopt.problems.answers.reading import (
     announced,
     clean,
     normalize,
+    readable,
     refusals,
     spoken,
 )
@@ -70,6 +71,7 @@ def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None)
             both as in ``(A) text``. Labels can be named by their place as well: the first is
             ``(A)``. For boolean a pair of words.
     """
+    whole, output = output, readable(output)
     if kind == "brackets":
         sequence = bracket_sequence(output)
         return None if sequence is None else closing_part(sequence)
@@ -81,7 +83,7 @@ def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None)
     if kind == "number":
         number = _number(text, _emphasized(output))
         return None if number is None else show_number(number)
-    return _announced_text(text) or spoken(output).strip() or None
+    return _announced_text(text) or spoken(whole).strip() or None
 
 
 # Remembered, because a model that classifies gives the same few answers thousands of times.
@@ -116,7 +118,7 @@ def is_correct(
             rounded to the decimals of a target that is not whole: ``1/3`` gives ``0.33``.
     """
     if kind == "brackets":
-        sequence = bracket_sequence(output)
+        sequence = bracket_sequence(readable(output))
         return sequence is not None and closes(sequence, target)
     if kind == "choice":
         choices = with_target(choices, target)

@@ -39,6 +39,8 @@ _RIGHT = re.compile(
     re.IGNORECASE,
 )
 _ITEM_LINE = re.compile(r"^[ \t>#*-]*[(\[]?$")
+_MARK = re.compile(r"[.!?\n]")
+_CLAUSE = 600  # characters before and behind a mention in which its clause is looked for
 _NEARBY = 80  # characters before a mention in which "is" or a colon is looked for
 _LONG = 200  # characters from which a text is reasoning and not a bare answer
 
@@ -111,20 +113,21 @@ def _counted(text: str, mentions: Sequence[Mention]) -> list[Mention]:
 
 
 def _asked(text: str, mention: Mention) -> bool:
-    """Say whether a mention belongs to a question: "is it (A)?", "whether it is valid"."""
-    begin = max((text.rfind(mark, 0, mention.start) for mark in ".!?\n"), default=-1) + 1
-    clause = text[begin : mention.start]
-    end = mention.end
-    while end < len(text) and text[end] not in ".!?\n":
-        end += 1
-    if not _QUESTION.search(text[begin : end + 1]):
+    """Say whether a mention belongs to a question: "is it (A)?", "whether it is valid".
+
+    Only so much around it is looked at: a clause that never ends would be read for each mention.
+    """
+    before = text[max(0, mention.start - _CLAUSE) : mention.start]
+    clause = before[max(map(before.rfind, ".!?\n")) + 1 :]
+    ends = _MARK.search(text, mention.end, mention.end + _CLAUSE)
+    end = ends.end() if ends else min(len(text), mention.end + _CLAUSE)
+    whole = clause + text[mention.start : end]
+    if not _QUESTION.search(whole):
         return False
-    comma = clause.rfind(",")
-    whole = text[begin : end + 1]
     if whole.endswith("?"):
         return True
     # "Whether it is valid, ..." ends at the comma.
-    return _QUESTION.search(clause[comma + 1 :]) is not None
+    return _QUESTION.search(clause[clause.rfind(",") + 1 :]) is not None
 
 
 def _announced(text: str, place: Announced, counted: Sequence[Mention]) -> Mention | None:

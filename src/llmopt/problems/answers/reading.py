@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 
+_BEGINNING, _END = 4_000, 12_000  # characters of a long output that are read
 _SOON = 30  # characters after a colon within which an announced answer begins
 _BOXES = 20  # the last ones that are looked into; models that loop write thousands
 _PAIRS = dict(zip("\"'“‘«„*_`", "\"'”’»“*_`", strict=True))  # noqa: RUF001  # typographic quotes
@@ -129,14 +130,41 @@ def normalize(text: str) -> str:
         for _ in range(2):
             text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     current = " ".join(text.split())
+    low, high = 0, len(current)
     while True:
-        inner = current
-        if len(inner) > 1 and _PAIRS.get(inner[0]) == inner[-1]:
-            inner = inner[1:-1].strip()
-        inner = inner.rstrip(" .,;:!?。、")
-        if not inner or inner == current:
-            return current
-        current = inner
+        begin, end = low, high
+        if high - low > 1 and _PAIRS.get(current[low]) == current[high - 1]:
+            begin, end = _without(current, " ", low + 1, high - 1)
+        end = _without(current, " .,;:!?。、", begin, end)[1]
+        if begin == end or (begin, end) == (low, high):
+            return current[low:high]
+        low, high = begin, end
+
+
+def _without(text: str, edges: str, low: int, high: int) -> tuple[int, int]:
+    """Return where a part of a text begins and ends without some characters at its edges.
+
+    Those at its beginning are blanks alone.
+    """
+    while high > low and text[high - 1] in edges:
+        high -= 1
+    while low < high and text[low] == " ":
+        low += 1
+    return low, high
+
+
+def readable(output: str) -> str:
+    """Return what is read of an output that is longer than any answer needs: its two ends.
+
+    Reading takes longer than in proportion to the length, and a model that repeats itself until
+    its tokens are used up would stop all others.
+    """
+    if len(output) <= _BEGINNING + _END:
+        return output
+    output = spoken(output)
+    if len(output) <= _BEGINNING + _END:
+        return output
+    return f"{output[:_BEGINNING]}\n\n{output[-_END:]}"
 
 
 def clean(output: str) -> str:
