@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import console, data_dir_option, json_option, print_json, set_option
+from llmopt.cli.options import (
+    console,
+    data_dir_option,
+    json_option,
+    print_json,
+    set_option,
+    silenced,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +53,7 @@ def check(
 
     see_own_modules()
     settings, _ = configured(config, data_dir, overrides)
-    findings = asyncio.run(examined(settings, offline=offline))
+    findings = asyncio.run(examined(settings, offline=offline, quiet=silenced()))
     if as_json:
         print_json(findings.to_dict())
     else:
