@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmopt.cli.options import console, data_dir_option, json_option, print_json, set_option
+from llmopt.cli.options import (
+    console,
+    data_dir_option,
+    json_option,
+    print_json,
+    set_option,
+    silenced,
+)
 from llmopt.formatting import dollars, duration, rounded
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ def check(
     from llmopt.cli.examine import examined
 
     settings, _ = configured(config, data_dir, overrides)
-    findings = asyncio.run(examined(settings, offline=offline))
+    findings = asyncio.run(examined(settings, offline=offline, quiet=silenced()))
     if as_json:
         print_json(findings.to_dict())
     else:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmopt.cli.examine_function import examined_function
 from llmopt.cli.findings import Findings, built, known_of, tried
-from llmopt.cli.options import doing
-from llmopt.errors import ModelError
+from llmopt.errors import InputError, ModelError
 from llmopt.formatting import counted, limit
 
 if TYPE_CHECKING:
@@ -22,18 +20,20 @@ _CLASSES = 6  # classes up to which their shares are listed
 _FEW_STEPS = 2  # fewer are no search
 
 
-async def examined(settings: Settings, *, offline: bool) -> Findings:
+async def examined(settings: Settings, *, offline: bool, quiet: bool = False) -> Findings:
     """Find out everything about a configuration.
 
     Args:
         settings: The configuration.
         offline: Whether no call is made and nothing is fetched.
+        quiet: Whether nothing is shown while something takes long.
 
     Raises:
         InputError: Something cannot be used at all.
     """
+    findings = Findings(quiet=quiet)
     if settings.problem.function:
-        return await examined_function(settings, offline=offline)
+        return await _examined_function(settings, findings, offline=offline)
     from llmopt.controls import SAMPLING, control_of, plain_controls
     from llmopt.models.embeddings import embedder_named
     from llmopt.rehearsal.cautions import cautions
@@ -41,14 +41,14 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
     from llmopt.rehearsal.rehearse import first_step
     from llmopt.store.protocol import check_name
 
-    findings = Findings()
     problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]
     run = settings.run
     if run.name:
         check_name(run.name)
     models = {
-        role: built(table.named(), offline=offline) for role, table in settings.models().items()
+        role: built(table.named(), offline=offline, quiet=quiet)
+        for role, table in settings.models().items()
     }
     optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
     try:
@@ -80,7 +80,7 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
             known["judge"] = known_of(findings, "judge", judge, settings)
             if not offline:
                 known["judge"] = await _judged(findings, problem, judge, known["judge"])
-        with doing("estimating what a run will take"):
+        with findings.doing("estimating what a run will take"):
             findings.estimate = await estimate(
                 problem,
                 algorithm,
@@ -102,6 +102,60 @@ async def examined(settings: Settings, *, offline: bool) -> Findings:
     finally:
         for model in models.values():
             await model.close()
+    return findings
+
+
+async def _examined_function(settings: Settings, findings: Findings, *, offline: bool) -> Findings:
+    """Find out about the method, the function and the optimizer LLM, if the method has one.
+
+    The function is asked for the value of the first starting solution.
+
+    Args:
+        settings: The configuration.
+        findings: Takes what is found out.
+        offline: Whether no call is made to a model and nothing is fetched.
+
+    Raises:
+        InputError: Something cannot be used at all.
+    """
+    from llmopt.models.absent import AbsentModel
+    from llmopt.rehearsal.rehearse import first_step
+
+    run = settings.run
+    problem = settings.built_problem()
+    algorithm: Algorithm = settings.options()["algorithm"]
+    tables = settings.models()
+    named = tables.get("optimizer")
+    model = (
+        AbsentModel()
+        if named is None
+        else built(named.named(), offline=offline, quiet=findings.quiet)
+    )
+    try:
+        algorithm.check(problem, model)
+        planned = algorithm.steps(problem, run.steps)
+        findings.passed("configuration", f"{planned:,} steps of {algorithm.name}, seed {run.seed}")
+        starts = len(problem.starts)
+        found = await problem.measure(problem.starts[0], problem.items("train")[0], None)
+        if found.score is None:
+            findings.failed("function", found.reason or "no value", InputError.exit_code)
+        else:
+            findings.passed("function", f"the first start has {problem.show(found.score, 100)}")
+        calls, proposals = await first_step(problem, algorithm, model, seed=run.seed, steps=planned)
+        if calls and named is not None:
+            findings.passed("meta-prompt", f"step 1 sends {len(calls[0].text):,} characters")
+            known = known_of(findings, "optimizer", model, settings)
+            if not offline:
+                await tried(findings, "optimizer", model, calls[0], known)
+    finally:
+        await model.close()
+    findings.proposing = planned * len(calls)
+    findings.steps = (planned, planned)
+    findings.buys = (
+        f"{planned:,} steps of {proposals:,} proposals: at most "
+        f"{starts + planned * proposals:,} evaluations of the function and "
+        f"{findings.proposing:,} calls to the optimizer LLM, if every step is as the first"
+    )
     return findings
 
 

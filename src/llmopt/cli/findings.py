@@ -6,7 +6,6 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.cli.options import doing, silenced
 from llmopt.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from llmopt.models.layers.budget import Price
     from llmopt.models.registry import NamedModel
     from llmopt.rehearsal.estimate import Cost, Estimate, Known
+    from llmopt.report.progress import Doing
     from llmopt.types import Call, Role
 
 _SHORT = 16  # tokens that a model may answer when it is only tried
@@ -33,6 +33,7 @@ class Findings:
         proposing: Calls to the optimizer LLM at most, where there is no estimate.
         estimate: What a run takes; None where there is no scorer LLM.
         models: What is known of the model of each role.
+        quiet: Whether nothing is shown while something takes long.
     """
 
     checks: list[tuple[str, bool, str]] = field(default_factory=list)
@@ -43,6 +44,13 @@ class Findings:
     proposing: int = 0
     estimate: Estimate | None = None
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    quiet: bool = False
+
+    def doing(self, words: str) -> Doing:
+        """Return a context that says what is being done, if that takes long and it may."""
+        from llmopt.report.progress import Doing
+
+        return Doing(words, quiet=self.quiet)
 
     def passed(self, what: str, said: str) -> None:
         """Note what is in order."""
@@ -87,7 +95,7 @@ class Findings:
         }
 
 
-def built(named: NamedModel, *, offline: bool) -> Model:
+def built(named: NamedModel, *, offline: bool, quiet: bool) -> Model:
     """Return a model; offline, weights that are not here yet are not fetched."""
     from llmopt.models.registry import traits_unfetched
     from llmopt.models.scripted import ScriptedModel
@@ -96,7 +104,7 @@ def built(named: NamedModel, *, offline: bool) -> Model:
     traits = traits_unfetched(named.name) if offline else None
     if traits is not None:
         return ScriptedModel(lambda call: call.text, traits=traits, identity=named.name)
-    with Download(quiet=silenced()) as download:
+    with Download(quiet=quiet) as download:
         return named.built(download)
 
 
@@ -140,7 +148,7 @@ async def tried(
         return known
     call = replace(call, max_tokens=min(call.max_tokens, most))
     try:
-        with doing(f"asking {model.identity}"):
+        with findings.doing(f"asking {model.identity}"):
             if known.alone:  # loading the weights is not the time of a call
                 await model.complete(replace(call, max_tokens=1, sample=1))
             begin = time.perf_counter()
