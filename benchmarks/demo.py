@@ -24,8 +24,8 @@ from llmopt.models.registry import model_named
 from llmopt.recipes import recipe_or_file
 
 if TYPE_CHECKING:
+    from llmopt.core.model import Model
     from llmopt.evidence.result import Result
-    from llmopt.model import Model
 
 
 def run(

@@ -38,19 +38,19 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from llmopt.config.reading import read
-from llmopt.models.layers import wrap
-from llmopt.models.local import LocalModel, Settings, free_cores
+from llmopt.models.middleware.stack import wrap
+from llmopt.models.providers.local import LocalModel, Settings, free_cores
+from llmopt.models.providers.openai_wire import Dialect, request_of
 from llmopt.models.registry import model_named
-from llmopt.models.wire import Dialect, request_of
-from llmopt.problems.asking import Asking
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.recipes import recipe_or_file
 from llmopt.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from llmopt.model import Model
-    from llmopt.types import Call
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call
 
 INSTRUCTIONS = (
     "Is this review positive or negative?",

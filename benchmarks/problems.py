@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.text import folded
 from llmopt.errors import UnknownNameError
-from llmopt.problems.asking import Asking
-from llmopt.problems.filters import Filters
-from llmopt.problems.metrics import Function
-from llmopt.problems.prompting import PromptProblem
+from llmopt.problems.metrics.rules import Function
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.recipes import FOLDER
-from llmopt.text import folded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmopt.problems.contract import Metric
-    from llmopt.types import Item
+    from llmopt.core.values import Item
+    from llmopt.problems.metrics.contract import Metric
 
 TASKS = Path(__file__).parent / "tasks"
 """The folder of the benchmarks' own data."""

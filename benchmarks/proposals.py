@@ -28,16 +28,16 @@ from problems import problem
 
 import llmopt
 from llmopt.algorithms import algorithm_named, signature_of
+from llmopt.core.problem import Refusal
+from llmopt.core.text import folded, word_distance
 from llmopt.models.registry import model_named
-from llmopt.problem import Refusal
-from llmopt.text import folded, word_distance
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Algorithm
-    from llmopt.model import Model
-    from llmopt.part import Propose, Proposed, StepContext
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.search.run import Run
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.model import Model
+    from llmopt.core.part import Propose, Proposed, StepContext
+    from llmopt.engine.run import Run
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 METHODS = (
     *("opro", "sampling", "ape", "gpo", "sgdm", "protegi", "pe2"),
@@ -112,7 +112,7 @@ def judged(proposed: Proposed, run: Run, asked: PromptProblem, start: float) -> 
             return Judged(found, "a near-copy of a row")
         if folded(found).strip(".") == folded(item.target):
             return Judged(found, "an answer")
-    entry = run.trajectory.entry(llmopt.types.Candidate(found).id)
+    entry = run.trajectory.entry(llmopt.core.values.Candidate(found).id)
     score = entry.evaluation.score or 0.0
     if score < start / 2:
         return Judged(found, f"scores {100 * score:.0f} where the start scores {100 * start:.0f}")
@@ -168,7 +168,7 @@ async def measured(
                 await run.step()
                 step = run.trajectory.steps - 1
                 if not step:
-                    start = run.trajectory.entry(llmopt.types.Candidate(asked.starts[0]).id)
+                    start = run.trajectory.entry(llmopt.core.values.Candidate(asked.starts[0]).id)
                     score = start.evaluation.score or 0.0
                     continue
                 proposals = heard.steps[step] if step < len(heard.steps) else []

@@ -31,18 +31,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.parts.racing import Racing, stages
 from llmopt.parts.rate import Everything, Halving
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from llmopt.part import Rate
+    from llmopt.core.part import Rate
 
     Floats = NDArray[np.float64]
 

@@ -33,12 +33,12 @@ from zlib import crc32
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.model import Model
-    from llmopt.problem import Problem
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.trajectory import Trajectory
-    from llmopt.types import Call
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.model import Model
+    from llmopt.core.problem import Problem
+    from llmopt.core.trajectory import Trajectory
+    from llmopt.core.values import Call
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 SOLUTIONS = 8  # asked for in a step
 FEW = 2_000  # calls of the run that memory is compared with
@@ -46,7 +46,7 @@ FEW = 2_000  # calls of the run that memory is compared with
 
 def problem(items: int) -> PromptProblem:
     """Return a yes/no task with so many training items, and two to test on."""
-    from llmopt.problems.prompting import PromptProblem
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
     rows = [
         {"input": f"Question number {n}: {'is it so? ' * 30}", "target": ("yes", "no")[n % 2]}
@@ -71,7 +71,7 @@ def go_on(store: str, items: int, calls: int, began: float) -> None:
     """Do a run until it has made `calls` calls; print what it took as JSON."""
     from llmopt.api import optimize
     from llmopt.errors import RefusedError
-    from llmopt.models.scripted import ScriptedModel
+    from llmopt.models.providers.scripted import ScriptedModel
 
     made = 0
     first = 0.0
@@ -136,7 +136,7 @@ def methods() -> Iterator[tuple[str, Algorithm]]:
     """Yield every method, and OPRO with every order and every rule of choosing exemplars."""
     from llmopt.algorithms import ALGORITHMS, algorithm_named
     from llmopt.algorithms.opro import opro
-    from llmopt.metaprompt import Order
+    from llmopt.core.metaprompt import Order
     from llmopt.parts.reflect import Choose
 
     for name in ALGORITHMS:
@@ -177,8 +177,8 @@ def tried(task: Problem, text: Callable[[int], str], size: int) -> Trajectory:
 
     Every 16th step begins anew, as a local search does at its end.
     """
-    from llmopt.trajectory import Entry, Trajectory
-    from llmopt.types import Candidate, Evaluation, Outcome
+    from llmopt.core.trajectory import Entry, Trajectory
+    from llmopt.core.values import Candidate, Evaluation, Outcome
 
     items = task.items("train")
     right = [Outcome(item.id, 1.0, item.target) for item in items]
@@ -210,7 +210,7 @@ def fits(method: Algorithm, task: Problem, model: Model) -> bool:
 
 def measure_ask(few: int, many: int, rounds: int) -> None:
     """Print the median processor time of an ask with few and with many candidates tried."""
-    from llmopt.models.scripted import ScriptedModel
+    from llmopt.models.providers.scripted import ScriptedModel
 
     model = ScriptedModel(said, identity="scripted/benchmark")
     known = tasks()

@@ -39,8 +39,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from llmopt.api import optimize_async
-from llmopt.models.openai import OpenAIModel
-from llmopt.problems.prompting import PromptProblem
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,14 +27,14 @@ from problems import HAND, problem
 
 import llmopt
 from llmopt.algorithms import algorithm_named
+from llmopt.core.values import Candidate, Evaluation
+from llmopt.engine.scoring import Scoring
 from llmopt.models.registry import model_named
-from llmopt.search.scoring import Scoring
-from llmopt.types import Candidate, Evaluation
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.search.run import Run
+    from llmopt.core.model import Model
+    from llmopt.engine.run import Run
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 METHODS = ("opro", "sampling")
 _T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}  # 97.5 %, n - 1 df

@@ -21,14 +21,14 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 import llmopt
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.spaces.regression import linear_regression
-from llmopt.problems.spaces.tsp import tsp
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.numeric.regression import linear_regression
+from llmopt.problems.tours.tour_problem import tsp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.problem import Problem
+    from llmopt.core.problem import Problem
 
 AIM = 50  # ms for a step, at most
 

@@ -18,11 +18,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Usage,
+    to_json,
+)
 from llmopt.store import open_store
-from llmopt.types import Call, Message, Reply, Usage, to_json
 
 if TYPE_CHECKING:
-    from llmopt.model import Replies
+    from llmopt.core.model import Replies
     from llmopt.store import Store
 
 MODEL = "openai/benchmark"

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmopt.problems.spaces import exact
-from llmopt.problems.spaces.tsp import tsp
+from llmopt.problems.tours import exact
+from llmopt.problems.tours.tour_problem import tsp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import llmopt
-from llmopt.part import Group
+from llmopt.core.part import Group
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Halving
@@ -22,7 +22,7 @@ from llmopt.parts.schedule import Linear
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
-    from llmopt.part import StepContext
+    from llmopt.core.part import StepContext
 
 
 @dataclass(frozen=True)

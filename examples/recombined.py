@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import llmopt
-from llmopt.parts.gradients import Successors, TextualGradients
+from llmopt.algorithms.protegi.gradients import Successors, TextualGradients
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Everything
 from llmopt.parts.select import Best
-from llmopt.parts.stepsize import StepSize
+from llmopt.parts.word_limit import StepSize
 from llmopt.testing import scripted
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import sys
 
 import llmopt
-from llmopt.algorithms.random_search import random_search
-from llmopt.problems.spaces.regression import Line, linear_regression
+from llmopt.algorithms.baselines.random_search import random_search
+from llmopt.problems.numeric.regression import Line, linear_regression
 
 problem = linear_regression(w=15, b=14, repetition=0)
 error = Line(w=15, b=14, repetition=0)

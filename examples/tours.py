@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 
 import llmopt
-from llmopt.problems.spaces.tsp import tsp
+from llmopt.problems.tours.tour_problem import tsp
 
 problem = tsp(nodes=10, seed=0)
 result = llmopt.optimize(

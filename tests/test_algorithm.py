@@ -8,15 +8,15 @@ import pytest
 
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
+from llmopt.core.part import StepContext, all_of, generator
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import RefusedError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.part import StepContext, all_of, generator
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 
 def told(*texts: str, step: int = 0) -> list[Entry]:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmopt
+from llmopt.core.model import Traits
 from llmopt.errors import ConfigError, LlmoptError, UnknownNameError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.search.progress import Progress
-    from llmopt.types import Call, Reply
+    from llmopt.core.values import Call, Reply
+    from llmopt.engine.progress import Progress
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 
 def problem(scorer: object) -> PromptProblem:

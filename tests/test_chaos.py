@@ -19,20 +19,20 @@ from aiohttp import web
 
 from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async
+from llmopt.core.values import Call, Message, digest
 from llmopt.errors import ModelError, RefusedError, StepFailedError
-from llmopt.models.layers.ring import Ring
-from llmopt.models.layers.traffic import Stretch
-from llmopt.models.openai import OpenAIModel
+from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.traffic import Stretch
+from llmopt.models.providers.openai import OpenAIModel
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.types import Call, Message, digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from llmopt.core.values import Reply, Role
     from llmopt.evidence.result import Result
-    from llmopt.types import Reply, Role
 
 SHARE = 0.2
 FAULTS = ("429", "429 soon", "500", "drop", "stall", "cut json", "cut body", "html", "no choices")

@@ -13,25 +13,30 @@ from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
 from llmopt.algorithms.sampling import sampling
 from llmopt.api import prepare
-from llmopt.controls import Within, control_of, measured, plain_controls
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Item, Outcome
+from llmopt.engine.controls import (
+    Within,
+    control_of,
+    measured,
+    plain_controls,
+)
 from llmopt.errors import ConfigError, RefusedError
-from llmopt.models.layers.budget import Limits
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.budget import Limits
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Everything
 from llmopt.problems.function import FunctionProblem
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from llmopt.core.values import Call
+    from llmopt.engine.progress import Progress
     from llmopt.evidence.result import Result
-    from llmopt.search.progress import Progress
-    from llmopt.types import Call
 
 TRAIN, VALIDATION, TEST = 12, 8, 20
 LABELS = ["start", "best", "empty instruction", "think step by step"]

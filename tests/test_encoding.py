@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named
-from llmopt.encoding import agree, encoded, is_representation, named_in, written
+from llmopt.core.encoding import (
+    agree,
+    encoded,
+    is_representation,
+    named_in,
+    written,
+)
 from llmopt.testing import scripted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.formatting import (
+from llmopt.core.formatting import (
     about,
     capped,
     clock,

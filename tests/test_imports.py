@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.algorithms import algorithm_named
+from llmopt.core.imports import imported
 from llmopt.errors import ConfigError
-from llmopt.imports import imported
 from llmopt.models.embeddings import embedder_named
 from llmopt.models.registry import model_named
-from llmopt.problems.metrics import metric_named
-from llmopt.problems.named import problem_named
+from llmopt.problems.loading import problem_named
+from llmopt.problems.metrics.rules import metric_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.problem import Problem
+    from llmopt.core.problem import Problem
 
 DOORS: dict[str, Callable[[str], object]] = {
     "algorithm": algorithm_named,

@@ -15,20 +15,20 @@ import pytest
 
 from llmopt.api import prepare
 from llmopt.config.reading import read
+from llmopt.engine.journal import steps
 from llmopt.errors import InputError, RefusedError
-from llmopt.models.layers.ring import Ring
-from llmopt.models.local import LocalModel, Settings
-from llmopt.models.weights import obtain
+from llmopt.models.middleware.base import Ring
+from llmopt.models.providers.local import LocalModel, Settings
+from llmopt.models.weights.fetch import obtain
 from llmopt.recipes import recipe_or_file
-from llmopt.search.journal import steps
 from llmopt.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.values import Call, Reply
     from llmopt.evidence.result import Result
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.types import Call, Reply
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 pytestmark = pytest.mark.local_model
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from llmopt.core.metaprompt import MetaPrompt, Sections, Shown
+from llmopt.core.problem import Description, Exemplar, Refusal
 from llmopt.errors import TemplateError, UnknownNameError
-from llmopt.metaprompt import MetaPrompt, Sections, Shown
-from llmopt.problem import Description, Exemplar, Refusal
-from llmopt.problems.layouts import Position, layout
+from llmopt.problems.prompt.layout import Position, layout
 
 if TYPE_CHECKING:
-    from llmopt.model import Family
+    from llmopt.core.model import Family
 
 SECTIONS = Sections(
     Description("Say whether it rains.", where="at the beginning of the question"),

@@ -15,12 +15,12 @@ import pytest
 
 from llmopt.algorithms import ALGORITHMS
 from llmopt.api import optimize
-from llmopt.cli.examine import examined
 from llmopt.config.reading import read
 from llmopt.config.settings import Settings
 from llmopt.config.tables import AlgorithmTable
 from llmopt.errors import ConfigError, MissingExtraError
-from llmopt.problems.spaces.regression import SETTINGS
+from llmopt.preflight.check import examined
+from llmopt.problems.numeric.regression import SETTINGS
 from llmopt.recipes import (
     FOLDER,
     Recipe,
@@ -37,8 +37,8 @@ from llmopt.testing import scripted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.problem import Problem
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.problem import Problem
 
 STARTER = starter()
 TEXT = STARTER["llmopt.toml"].decode("utf-8")

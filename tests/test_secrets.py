@@ -21,19 +21,19 @@ from aiohttp import web
 from rich.console import Console
 
 from llmopt.api import optimize_async
+from llmopt.core.values import Call, Message
 from llmopt.errors import LlmoptError
-from llmopt.models.openai import OpenAIModel
-from llmopt.report.progress import View
-from llmopt.report.tables import print_result
+from llmopt.models.providers.openai import OpenAIModel
 from llmopt.store import open_store
+from llmopt.terminal.progress import View
+from llmopt.terminal.result_table import print_result
 from llmopt.testing import scripted
-from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from llmopt.search.progress import Progress
+    from llmopt.engine.progress import Progress
 
 KEY = "qz-7Kd/93hf+Xw2Lm5PsT8vB1n"  # not of a shape that gives it away
 PASSWORD = "open+sesame-41d7c0"

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from llmopt.text import FOREIGN, MARKERS, between, leaked_marker, one_line, word_distance
+from llmopt.core.text import (
+    FOREIGN,
+    MARKERS,
+    between,
+    leaked_marker,
+    one_line,
+    word_distance,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.trajectory import Entry, Trajectory, rank
-from llmopt.types import Candidate, Evaluation, Outcome
+from llmopt.core.trajectory import Entry, Trajectory, rank
+from llmopt.core.values import Candidate, Evaluation, Outcome
 
 
 def entry(name: str, score: float | None, *, partial: bool = False) -> Entry:

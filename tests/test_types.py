@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.types import (
+from llmopt.core.values import (
     Call,
     Candidate,
     Evaluation,

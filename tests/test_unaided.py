@@ -9,14 +9,14 @@ import pytest
 
 from llmopt.algorithms import ALGORITHMS
 from llmopt.api import optimize, prepare
-from llmopt.controls import control_of
+from llmopt.core.values import Call
+from llmopt.engine.controls import control_of
 from llmopt.errors import ConfigError, RefusedError
-from llmopt.models.absent import AbsentModel
-from llmopt.models.layers.budget import Limits
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.budget import Limits
+from llmopt.models.providers.null import AbsentModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.types import Call
 
 if TYPE_CHECKING:
     from pathlib import Path

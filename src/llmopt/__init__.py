@@ -9,92 +9,92 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Algorithm as Algorithm
     from llmopt.algorithms.abo import abo as abo
     from llmopt.algorithms.ape import ape as ape
-    from llmopt.algorithms.cma_es import cma_es as cma_es
+    from llmopt.algorithms.baselines.cma_es import cma_es as cma_es
+    from llmopt.algorithms.baselines.hill_climbing import hill_climbing as hill_climbing
+    from llmopt.algorithms.baselines.one_plus_one_es import one_plus_one_es as one_plus_one_es
+    from llmopt.algorithms.baselines.random_search import random_search as random_search
+    from llmopt.algorithms.baselines.two_opt import two_opt as two_opt
     from llmopt.algorithms.drpo import drpo as drpo
     from llmopt.algorithms.evollm import evollm as evollm
     from llmopt.algorithms.evoprompt import evoprompt_de as evoprompt_de
     from llmopt.algorithms.evoprompt import evoprompt_ga as evoprompt_ga
     from llmopt.algorithms.expo import expo as expo
-    from llmopt.algorithms.expo_es import expo_es as expo_es
+    from llmopt.algorithms.expo.expo_es import expo_es as expo_es
     from llmopt.algorithms.gpo import gpo as gpo
-    from llmopt.algorithms.hill_climbing import hill_climbing as hill_climbing
-    from llmopt.algorithms.one_plus_one_es import one_plus_one_es as one_plus_one_es
+    from llmopt.algorithms.gpo.sgdm import sgdm as sgdm
     from llmopt.algorithms.opro import opro as opro
-    from llmopt.algorithms.pe2 import pe2 as pe2
     from llmopt.algorithms.protegi import protegi as protegi
-    from llmopt.algorithms.random_search import random_search as random_search
+    from llmopt.algorithms.protegi.pe2 import pe2 as pe2
     from llmopt.algorithms.sampling import sampling as sampling
-    from llmopt.algorithms.sgdm import sgdm as sgdm
-    from llmopt.algorithms.two_opt import two_opt as two_opt
     from llmopt.api import optimize as optimize
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
+    from llmopt.core.algorithm import Algorithm as Algorithm
+    from llmopt.core.values import Candidate as Candidate
+    from llmopt.core.values import Evaluation as Evaluation
+    from llmopt.core.values import Item as Item
+    from llmopt.engine.evaluate import evaluate as evaluate
+    from llmopt.engine.evaluate import evaluate_async as evaluate_async
+    from llmopt.engine.run import Run as Run
     from llmopt.errors import LlmoptError as LlmoptError
-    from llmopt.evaluation.evaluate import evaluate as evaluate
-    from llmopt.evaluation.evaluate import evaluate_async as evaluate_async
     from llmopt.evidence.comparison import Comparison as Comparison
     from llmopt.evidence.result import Result as Result
-    from llmopt.models.layers.budget import Limits
-    from llmopt.models.layers.budget import Price as Price
-    from llmopt.problems.asking import Asking as Asking
-    from llmopt.problems.filters import Filters as Filters
+    from llmopt.models.middleware.budget import Limits
+    from llmopt.models.middleware.budget import Price as Price
     from llmopt.problems.function import FunctionProblem as FunctionProblem
-    from llmopt.problems.guards import Invariants as Invariants
-    from llmopt.problems.judge import Judge as Judge
-    from llmopt.problems.prompting import PromptProblem as PromptProblem
-    from llmopt.search.run import Run as Run
+    from llmopt.problems.metrics.judge import Judge as Judge
+    from llmopt.problems.prompt.constraints import Invariants as Invariants
+    from llmopt.problems.prompt.prompt_problem import PromptProblem as PromptProblem
+    from llmopt.problems.prompt.proposal_filter import Filters as Filters
+    from llmopt.problems.prompt.scorer_call import Asking as Asking
     from llmopt.store import open_store as open_store
-    from llmopt.types import Candidate as Candidate
-    from llmopt.types import Evaluation as Evaluation
-    from llmopt.types import Item as Item
 
     Budget = Limits
 
 _PUBLIC = {
-    "Algorithm": "llmopt.algorithm:Algorithm",
-    "Asking": "llmopt.problems.asking:Asking",
-    "Budget": "llmopt.models.layers.budget:Limits",
-    "Candidate": "llmopt.types:Candidate",
+    "Algorithm": "llmopt.core.algorithm:Algorithm",
+    "Asking": "llmopt.problems.prompt.scorer_call:Asking",
+    "Budget": "llmopt.models.middleware.budget:Limits",
+    "Candidate": "llmopt.core.values:Candidate",
     "Comparison": "llmopt.evidence.comparison:Comparison",
-    "Evaluation": "llmopt.types:Evaluation",
-    "Filters": "llmopt.problems.filters:Filters",
+    "Evaluation": "llmopt.core.values:Evaluation",
+    "Filters": "llmopt.problems.prompt.proposal_filter:Filters",
     "FunctionProblem": "llmopt.problems.function:FunctionProblem",
-    "Invariants": "llmopt.problems.guards:Invariants",
-    "Item": "llmopt.types:Item",
-    "Judge": "llmopt.problems.judge:Judge",
+    "Invariants": "llmopt.problems.prompt.constraints:Invariants",
+    "Item": "llmopt.core.values:Item",
+    "Judge": "llmopt.problems.metrics.judge:Judge",
     "LlmoptError": "llmopt.errors:LlmoptError",
-    "Price": "llmopt.models.layers.budget:Price",
-    "PromptProblem": "llmopt.problems.prompting:PromptProblem",
+    "Price": "llmopt.models.middleware.budget:Price",
+    "PromptProblem": "llmopt.problems.prompt.prompt_problem:PromptProblem",
     "Result": "llmopt.evidence.result:Result",
-    "Run": "llmopt.search.run:Run",
+    "Run": "llmopt.engine.run:Run",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
-    "cma_es": "llmopt.algorithms.cma_es:cma_es",
+    "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
     "drpo": "llmopt.algorithms.drpo:drpo",
-    "evaluate": "llmopt.evaluation.evaluate:evaluate",
-    "evaluate_async": "llmopt.evaluation.evaluate:evaluate_async",
+    "evaluate": "llmopt.engine.evaluate:evaluate",
+    "evaluate_async": "llmopt.engine.evaluate:evaluate_async",
     "evollm": "llmopt.algorithms.evollm:evollm",
     "evoprompt_de": "llmopt.algorithms.evoprompt:evoprompt_de",
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
     "expo": "llmopt.algorithms.expo:expo",
-    "expo_es": "llmopt.algorithms.expo_es:expo_es",
+    "expo_es": "llmopt.algorithms.expo.expo_es:expo_es",
     "gpo": "llmopt.algorithms.gpo:gpo",
-    "hill_climbing": "llmopt.algorithms.hill_climbing:hill_climbing",
-    "one_plus_one_es": "llmopt.algorithms.one_plus_one_es:one_plus_one_es",
+    "hill_climbing": "llmopt.algorithms.baselines.hill_climbing:hill_climbing",
+    "one_plus_one_es": "llmopt.algorithms.baselines.one_plus_one_es:one_plus_one_es",
     "open_store": "llmopt.store:open_store",
     "opro": "llmopt.algorithms.opro:opro",
     "optimize": "llmopt.api:optimize",
     "optimize_async": "llmopt.api:optimize_async",
-    "pe2": "llmopt.algorithms.pe2:pe2",
+    "pe2": "llmopt.algorithms.protegi.pe2:pe2",
     "prepare": "llmopt.api:prepare",
     "protegi": "llmopt.algorithms.protegi:protegi",
-    "random_search": "llmopt.algorithms.random_search:random_search",
+    "random_search": "llmopt.algorithms.baselines.random_search:random_search",
     "sampling": "llmopt.algorithms.sampling:sampling",
-    "sgdm": "llmopt.algorithms.sgdm:sgdm",
-    "two_opt": "llmopt.algorithms.two_opt:two_opt",
+    "sgdm": "llmopt.algorithms.gpo.sgdm:sgdm",
+    "two_opt": "llmopt.algorithms.baselines.two_opt:two_opt",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list, made from the table above

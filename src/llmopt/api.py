@@ -8,24 +8,34 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmopt.algorithms import algorithm_named
-from llmopt.controls import SAMPLING, Sampled, control_of, plain_controls
+from llmopt.core.problem import (
+    check_scorer,
+    judge_of,
+    judged,
+    optimum_of,
+)
+from llmopt.engine.controls import (
+    SAMPLING,
+    Sampled,
+    control_of,
+    plain_controls,
+)
+from llmopt.engine.identity import register
+from llmopt.engine.opening import opened
+from llmopt.engine.options import Options, takes
+from llmopt.engine.overfitting import check_validation
+from llmopt.engine.roles import Models
+from llmopt.engine.run import Run
+from llmopt.engine.stop import Stop
 from llmopt.evidence.verdict import Evidence
-from llmopt.opening import opened
-from llmopt.options import Options, takes
-from llmopt.problem import check_scorer, judge_of, judged, optimum_of
-from llmopt.roles import Models
-from llmopt.search.curve import check_validation
-from llmopt.search.identity import register
-from llmopt.search.run import Run
-from llmopt.search.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
     from contextlib import AbstractAsyncContextManager
 
+    from llmopt.core.problem import Problem
+    from llmopt.core.store import Store
     from llmopt.evidence.result import Result
-    from llmopt.problem import Problem
-    from llmopt.store.protocol import Store
 
 T = TypeVar("T")
 
@@ -75,7 +85,7 @@ def prepare(problem: Problem, **options: Any) -> AbstractAsyncContextManager[Run
 
 @contextlib.asynccontextmanager
 async def _opened(problem: Problem, chosen: Options, *, view: bool) -> AsyncIterator[Run]:
-    """Open a run; see :func:`prepare` and, of `view`, :func:`~llmopt.opening.opened`."""
+    """Open a run; see :func:`prepare` and, of `view`, :func:`~llmopt.engine.opening.opened`."""
     algorithm = chosen.algorithm
     if isinstance(algorithm, str):
         algorithm = algorithm_named(algorithm)

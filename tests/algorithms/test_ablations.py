@@ -10,15 +10,15 @@ import pytest
 import llmopt
 from llmopt.algorithms.opro import opro
 from llmopt.config.reading import settings
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.prompting import PromptProblem
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.values import Call
     from llmopt.evidence.result import Result
-    from llmopt.types import Call
 
 
 def ran(

@@ -13,25 +13,30 @@ import numpy as np
 import pytest
 
 from llmopt.algorithms.abo import abo
+from llmopt.algorithms.abo.rounds import (
+    Accepted,
+    Shares,
+    blocked,
+    state,
+)
 from llmopt.api import prepare
+from llmopt.core.values import Item
+from llmopt.engine.journal import steps as told_steps
 from llmopt.errors import DataError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.rounds import Accepted, Shares, blocked, state
-from llmopt.problems.filters import Filters
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
-from llmopt.rehearsal.estimate import Known, estimate
-from llmopt.search.journal import steps as told_steps
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.preflight.estimate import Known, estimate
+from llmopt.problems.data.splits import Splits
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.types import Item
 
 if TYPE_CHECKING:
+    from llmopt.algorithms.abo.rounds import Round
+    from llmopt.core.values import Call, Role
+    from llmopt.engine.run import Run
     from llmopt.evidence.result import Result
-    from llmopt.parts.rounds import Round
-    from llmopt.rehearsal.work import Phase, Plan
-    from llmopt.search.run import Run
-    from llmopt.types import Call, Role
+    from llmopt.preflight.workload import Phase, Plan
 
 ROOT = Path(__file__).parents[2]
 ROLES: tuple[Role, ...] = ("optimizer", "scorer")

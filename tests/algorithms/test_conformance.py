@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.algorithms import ALGORITHMS
+from llmopt.core.part import Feedback
 from llmopt.errors import ConfigError, MissingExtraError
-from llmopt.part import Feedback
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.part import StepContext
-    from llmopt.problem import Problem, SplitName
-    from llmopt.trajectory import Entry
-    from llmopt.types import Call
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.part import StepContext
+    from llmopt.core.problem import Problem, SplitName
+    from llmopt.core.trajectory import Entry
+    from llmopt.core.values import Call
 
 FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {

@@ -12,16 +12,16 @@ import pytest
 import llmopt
 from llmopt.algorithms.drpo import drpo
 from llmopt.config.reading import settings
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.prompting import PromptProblem
+from llmopt.core.model import Traits
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.model import Family
-    from llmopt.types import Call
+    from llmopt.core.model import Family
+    from llmopt.core.values import Call
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "drpo"
 

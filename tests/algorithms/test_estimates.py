@@ -11,19 +11,19 @@ import pytest
 from llmopt.algorithms import ALGORITHMS
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.gpo import gpo
-from llmopt.algorithms.pe2 import pe2
+from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.api import prepare
+from llmopt.core.values import Call, Role, digest
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.rehearsal.estimate import Known, estimate
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.preflight.estimate import Known, estimate
 from llmopt.testing import scripted
-from llmopt.types import Call, Role, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.problems.prompting import PromptProblem
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 ROLES: tuple[Role, ...] = ("optimizer", "scorer")
 VARIANTS: dict[str, Algorithm] = {

@@ -9,19 +9,19 @@ import pytest
 
 import llmopt
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.prompting import PromptProblem
+from llmopt.core.model import Traits
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.model import Family
-    from llmopt.types import Call
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.model import Family
+    from llmopt.core.values import Call
 
 
 def asked(folder: Path, algorithm: Algorithm, count: int = 3) -> list[list[Call]]:

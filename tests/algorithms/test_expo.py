@@ -12,18 +12,18 @@ import pytest
 import llmopt
 from llmopt.algorithms import algorithm_named
 from llmopt.algorithms.expo import expo
-from llmopt.algorithms.expo_es import expo_es
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.prompting import PromptProblem
-from llmopt.rehearsal.estimate import Known, estimate
+from llmopt.algorithms.expo.expo_es import expo_es
+from llmopt.core.model import Traits
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.preflight.estimate import Known, estimate
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.model import Family
-    from llmopt.types import Call, Role
+    from llmopt.core.model import Family
+    from llmopt.core.values import Call, Role
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "expo"
 

@@ -13,32 +13,37 @@ from hypothesis import strategies as st
 
 from llmopt.algorithms import algorithm_named
 from llmopt.algorithms.gpo import gpo
+from llmopt.algorithms.gpo.critique import (
+    Critique,
+    Merged,
+    Summary,
+    Together,
+)
+from llmopt.algorithms.gpo.momentum import Relevance
 from llmopt.api import prepare
 from llmopt.cli import main
 from llmopt.config.reading import read
+from llmopt.core.problem import Refusal
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError, InputError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.critique import Critique, Merged, Summary, Together
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.keep import Elitist, LatestBest, NeverChosen
-from llmopt.parts.momentum import Relevance
 from llmopt.parts.pace import Epochs, epoch_steps
 from llmopt.parts.propose import Generate
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.select import Lineages
-from llmopt.parts.stepsize import StepSize
-from llmopt.problem import Refusal
+from llmopt.parts.word_limit import StepSize
 from llmopt.problems.tasks import entry_named
 from llmopt.recipes import recipe_or_file, sweep_or_file
 from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import algorithms, scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.part import Proposed, StepContext
-    from llmopt.types import Call
+    from llmopt.core.part import Proposed, StepContext
+    from llmopt.core.values import Call
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "reflection": {"reflection": "recency"},

@@ -10,18 +10,18 @@ import pytest
 
 from llmopt.algorithms.gpo import gpo
 from llmopt.api import prepare
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.asking import Asking
-from llmopt.problems.layouts import Position
-from llmopt.problems.metrics import metric_named
-from llmopt.problems.prompting import PromptProblem
+from llmopt.core.model import Traits
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.metrics.rules import metric_named
+from llmopt.problems.prompt.layout import Position
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 MODELS = {
     "chat": Traits(chat=True),

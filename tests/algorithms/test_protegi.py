@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmopt
-from llmopt.algorithms.pe2 import pe2
+from llmopt.algorithms.gpo.sgdm import sgdm
 from llmopt.algorithms.protegi import protegi
-from llmopt.algorithms.sgdm import sgdm
+from llmopt.algorithms.protegi.gradients import Successors
+from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.config.reading import settings
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.bandits import UCB, SuccessiveRejects
-from llmopt.parts.gradients import Successors
 from llmopt.parts.rate import Everything
-from llmopt.rehearsal.estimate import estimate
+from llmopt.preflight.estimate import estimate
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.values import Call
     from llmopt.evidence.result import Result
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.types import Call
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 SIZES = (40, 8, 20)
 KINDS = {

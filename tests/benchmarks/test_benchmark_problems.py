@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.core.values import Item
 from llmopt.errors import UnknownNameError
-from llmopt.types import Item
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,11 +14,11 @@ from synthetic import hostile, large
 
 import llmopt
 from llmopt import open_store
-from llmopt.problems.spaces.regression import linear_regression
-from llmopt.problems.spaces.tsp import tsp
-from llmopt.report.page import page
-from llmopt.report.record import record
+from llmopt.history.document import record
+from llmopt.problems.numeric.regression import linear_regression
+from llmopt.problems.tours.tour_problem import tsp
 from llmopt.testing import scripted
+from llmopt.web.pages.run_page import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

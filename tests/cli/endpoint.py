@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from llmopt.core.values import Call, Message
 from llmopt.testing.scripted import answer
-from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.types import Role
+    from llmopt.core.values import Role
 
 
 @dataclass

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from llmopt import evaluate, open_store, optimize
 from llmopt.cli import main
 from llmopt.config.reading import settings
-from llmopt.problems.contract import Scored
+from llmopt.core.values import Call, Message
+from llmopt.problems.metrics.contract import Scored
 from llmopt.testing import scripted
-from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     from conftest import Shell
 
-    from llmopt.problems.prompting import PromptProblem
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 NASTY = """
 def answer(call):

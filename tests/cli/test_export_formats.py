@@ -23,19 +23,26 @@ from hypothesis import strategies as st
 from llmopt import open_store, optimize
 from llmopt.cli import main
 from llmopt.config.reading import settings
-from llmopt.problems.contract import Scored
-from llmopt.problems.datasets import load
-from llmopt.problems.metrics import Boolean, Choice, Contains, Exact, Number, Pattern
-from llmopt.report.exports.promptfoo import assertion, literal
+from llmopt.core.values import Item
+from llmopt.integrations.promptfoo import assertion, literal
+from llmopt.problems.data.files import load
+from llmopt.problems.metrics.contract import Scored
+from llmopt.problems.metrics.rules import (
+    Boolean,
+    Choice,
+    Contains,
+    Exact,
+    Number,
+    Pattern,
+)
 from llmopt.testing import scripted
-from llmopt.types import Item
 
 if TYPE_CHECKING:
     from conftest import Shell
     from endpoint import Endpoint
 
-    from llmopt.problems.contract import Metric
-    from llmopt.problems.prompting import PromptProblem
+    from llmopt.problems.metrics.contract import Metric
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs" / "schemas" / "export.json").read_text(encoding="utf-8")

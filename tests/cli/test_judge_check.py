@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.core.values import Item
 from llmopt.errors import DataError
-from llmopt.problems.agreement import Agreement, Columns, Labelled, agreement, labelled
-from llmopt.problems.judge import Judge
-from llmopt.types import Item
+from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.metrics.judge_agreement import (
+    Agreement,
+    Columns,
+    Labelled,
+    agreement,
+    labelled,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.cli.tools import server
 from llmopt.errors import MissingExtraError
+from llmopt.integrations.mcp_server import server
 
 if TYPE_CHECKING:
     from conftest import Shell

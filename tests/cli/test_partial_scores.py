@@ -14,29 +14,34 @@ from rich.console import Console
 
 import llmopt
 from llmopt import open_store
+from llmopt.core.presentation import ACCURACY
+from llmopt.core.values import Outcome
 from llmopt.errors import TransientError
 from llmopt.evidence.comparison import compare, sentence
 from llmopt.evidence.scores import LEGEND, Score
-from llmopt.presentation import ACCURACY
-from llmopt.problems.prompting import PromptProblem
-from llmopt.report.page import page
-from llmopt.report.progress import View
-from llmopt.report.progress.pace import Pace
-from llmopt.report.progress.panel import Panel
-from llmopt.report.record import record
-from llmopt.report.sweeps import Done, flat, print_sweep, summarized
-from llmopt.report.tables import print_result
+from llmopt.evidence.sweep_table import (
+    Done,
+    flat,
+    print_sweep,
+    summarized,
+)
+from llmopt.history.document import record
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.terminal.progress import View
+from llmopt.terminal.progress.evaluation_rate import Pace
+from llmopt.terminal.progress.panel import Panel
+from llmopt.terminal.result_table import print_result
 from llmopt.testing import scripted
-from llmopt.types import Outcome
-from llmopt.view.rows import Asked, Reading
+from llmopt.web.pages.run_page import page
+from llmopt.web.pages.run_rows import Asked, Reading
 
 if TYPE_CHECKING:
     from conftest import Shell
 
+    from llmopt.core.model import Model
+    from llmopt.core.values import Item
+    from llmopt.engine.progress import Progress
     from llmopt.evidence.result import Result
-    from llmopt.model import Model
-    from llmopt.search.progress import Progress
-    from llmopt.types import Item
 
 SIZES = {"train": 15, "validation": 8, "test": 20}
 

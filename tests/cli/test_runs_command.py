@@ -205,7 +205,7 @@ def test_values_are_shown_in_the_problem_s_own_direction(shell: Shell) -> None:
         "run.toml",
         """
         [problem]
-        function = "llmopt.problems.spaces.regression:linear_regression"
+        function = "llmopt.problems.numeric.regression:linear_regression"
 
         [algorithm]
         name = "random-search"

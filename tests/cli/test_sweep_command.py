@@ -16,7 +16,7 @@ from llmopt.testing import scripted
 if TYPE_CHECKING:
     from conftest import Shell
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 SWEEP = """
 base = "run.toml"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt import open_store
-from llmopt.report.record import record
+from llmopt.history.document import record
 
 if TYPE_CHECKING:
     from conftest import Shell

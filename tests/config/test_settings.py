@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from llmopt.config.reading import read, settings
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.problems.guards import Invariants
+from llmopt.problems.prompt.constraints import Invariants
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Algorithm
     from llmopt.config.settings import Settings
+    from llmopt.core.algorithm import Algorithm
 
 MINIMAL: dict[str, Any] = {"problem": {"data": "data.csv"}, "scorer": {"model": "openai/x"}}
 

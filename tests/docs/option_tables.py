@@ -12,7 +12,7 @@ from documents import holds
 from pydantic_core import PydanticUndefined
 
 from llmopt.config.tables import PriceTable
-from llmopt.options import rows_in
+from llmopt.engine.options import rows_in
 
 NONE = "–"  # noqa: RUF001 - the dash that the tables show for no default
 

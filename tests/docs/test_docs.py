@@ -33,10 +33,20 @@ from llmopt.cli import main
 from llmopt.config.reading import settings
 from llmopt.config.settings import Settings
 from llmopt.config.tables import PriceTable
-from llmopt.metaprompt import VARIABLES, MetaPrompt, Sections, Shown
-from llmopt.models.known import KNOWN
-from llmopt.problem import Description, Exemplar
-from llmopt.problems.metrics import METRICS, OWN, Function, usage
+from llmopt.core.metaprompt import (
+    VARIABLES,
+    MetaPrompt,
+    Sections,
+    Shown,
+)
+from llmopt.core.problem import Description, Exemplar
+from llmopt.models.weights.known import KNOWN
+from llmopt.problems.metrics.rules import (
+    METRICS,
+    OWN,
+    Function,
+    usage,
+)
 from llmopt.recipes import starter, sweep_or_file
 from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import algorithms, scripted
@@ -46,7 +56,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from llmopt.algorithm import Algorithm
+    from llmopt.core.algorithm import Algorithm
 
 NEEDS = ("", "local model", "key", "sweep")
 MINIMAL = {

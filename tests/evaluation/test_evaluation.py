@@ -13,24 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt import Asking, FunctionProblem, evaluate, evaluate_async, optimize
+from llmopt.core.presentation import ACCURACY
+from llmopt.core.values import Outcome, digest
 from llmopt.errors import BudgetError, ConfigError, RefusedError, StepFailedError, TransientError
 from llmopt.evidence.comparison import compare, differing, sentence
-from llmopt.models.layers.budget import Limits, Price
-from llmopt.models.scripted import ScriptedModel
-from llmopt.presentation import ACCURACY
-from llmopt.problems.prompting import PromptProblem
+from llmopt.models.middleware.budget import Limits, Price
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.statistics import bootstrap_mean, holm, paired_difference, wilson
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.types import Outcome, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from llmopt.core.values import Call
+    from llmopt.engine.progress import Progress
     from llmopt.evidence.comparison import Comparison
-    from llmopt.search.progress import Progress
-    from llmopt.types import Call
 
 TEXTS = ("Answer.", "Answer carefully step by step.", "Answer slowly and think twice.")
 TEST = 20  # test items of the usual problem

@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.core.presentation import ACCURACY
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Item,
+    Outcome,
+)
 from llmopt.errors import BudgetError
 from llmopt.evidence.scores import score_of
 from llmopt.evidence.verdict import Choice, Evidence, decide, final_calls
-from llmopt.presentation import ACCURACY
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
+from llmopt.problems.data.splits import Splits
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.statistics import holm
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmopt.problem import SplitName
+    from llmopt.core.problem import SplitName
 
     Right = Callable[[str, int], float | None]
 

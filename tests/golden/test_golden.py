@@ -18,24 +18,29 @@ from llmopt.algorithms import ALGORITHMS
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.opro import opro
+from llmopt.core.model import Traits
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Item,
+    Outcome,
+)
 from llmopt.errors import ConfigError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.data.splits import Splits
 from llmopt.problems.function import FunctionProblem
-from llmopt.problems.guards import Invariants
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
+from llmopt.problems.prompt.constraints import Invariants
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.model import Family
-    from llmopt.problem import Problem
-    from llmopt.types import Call
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.model import Family
+    from llmopt.core.problem import Problem
+    from llmopt.core.values import Call
 
 HERE = Path(__file__).parent
 FAMILIES: tuple[Family, ...] = ("chat", "brackets", "continuation")

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt.algorithms.gpo import gpo
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Item, Outcome
+from llmopt.core.model import Traits
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Item,
+    Outcome,
+)
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.data.splits import Splits
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Algorithm
-    from llmopt.model import Family
-    from llmopt.types import Call
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.model import Family
+    from llmopt.core.values import Call
 
 FOLDER = Path(__file__).parent / "gpo"
 FAMILIES: tuple[Family, ...] = ("chat", "brackets", "continuation")

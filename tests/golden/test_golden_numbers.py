@@ -10,19 +10,19 @@ import pytest
 
 from llmopt.algorithms.evollm import evollm
 from llmopt.algorithms.opro import opro
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.spaces.landscapes import landscape
-from llmopt.problems.spaces.regression import linear_regression
-from llmopt.problems.spaces.tsp import tsp
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation
+from llmopt.core.model import Traits
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.numeric.regression import linear_regression
+from llmopt.problems.numeric.test_functions import landscape
+from llmopt.problems.tours.tour_problem import tsp
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Algorithm
-    from llmopt.model import Family
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.model import Family
+    from llmopt.core.values import Call
     from llmopt.problems.function import FunctionProblem
-    from llmopt.types import Call
 
 FOLDER = Path(__file__).parent / "numbers"
 FAMILIES: tuple[Family, ...] = ("chat", "brackets", "continuation")

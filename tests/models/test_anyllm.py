@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from loopback import KEY, echo_body, loopback
 
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Usage,
+)
 from llmopt.errors import (
     ConfigError,
     InputError,
@@ -23,15 +29,14 @@ from llmopt.errors import (
     TransientError,
     UnknownNameError,
 )
-from llmopt.models.anyllm import AnyLLMModel
+from llmopt.models.providers.any_llm import AnyLLMModel
 from llmopt.models.registry import model_named
 from llmopt.testing.models import MODEL_TRUTHS, chat
-from llmopt.types import Call, Message, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from llmopt.model import Model
+    from llmopt.core.model import Model
 
 INSTALLED = importlib.util.find_spec("any_llm") is not None
 

@@ -12,12 +12,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import run_virtually
 
+from llmopt.core.model import Traits
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Usage,
+)
 from llmopt.errors import BudgetError, ConfigError, LostReplyError, TransientError
-from llmopt.model import Traits
-from llmopt.models.layers import Account, Budget, Gate, Limits, Price, Spent, wrap
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.stack import (
+    Account,
+    Budget,
+    Gate,
+    Limits,
+    Price,
+    Spent,
+    wrap,
+)
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
-from llmopt.types import Call, Message, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

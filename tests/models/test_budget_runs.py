@@ -12,19 +12,19 @@ import pytest
 
 from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async, prepare
+from llmopt.core.model import Traits
+from llmopt.core.values import Reply, Usage
 from llmopt.errors import BudgetError, LostReplyError, StepFailedError, TransientError
-from llmopt.model import Traits
-from llmopt.models.layers import Limits, Price, Spent
+from llmopt.models.middleware.stack import Limits, Price, Spent
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.types import Reply, Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.search.progress import Progress
+    from llmopt.core.values import Call
+    from llmopt.engine.progress import Progress
     from llmopt.store import Store
-    from llmopt.types import Call
 
 TRIALS, AT_ONCE = 100, 20
 SMALL = (6, 4, 6)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.core.values import Call
 from llmopt.errors import TransientError
-from llmopt.models.draws import Draws, chains
-from llmopt.models.local import _each
-from llmopt.types import Call
+from llmopt.models.providers.draws import Draws, chains
+from llmopt.models.providers.local import _each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,12 +13,12 @@ from loopback import KEY, loopback
 
 from llmopt.algorithms.gpo import gpo
 from llmopt.api import prepare
+from llmopt.core.values import Call
 from llmopt.errors import ConfigError, InputError, LostReplyError, MissingExtraError
 from llmopt.models.embeddings import embedder_named
-from llmopt.models.layers.budget import Limits, Price
+from llmopt.models.middleware.budget import Limits, Price
 from llmopt.models.prices import price_of
 from llmopt.testing import scripted
-from llmopt.types import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,12 +10,12 @@ import pytest
 from loopback import KEY, Loopback, echo_body, loopback
 
 from llmopt.config.tables import ModelTable
+from llmopt.core.values import Call, Message
 from llmopt.errors import ConfigError, EndpointError, InputError, LostReplyError, RefusedError
-from llmopt.models.openai import OpenAIModel
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.request_options import RequestOptions
 from llmopt.models.registry import NamedModel, model_named
-from llmopt.models.request_options import RequestOptions
 from llmopt.testing.models import chat
-from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

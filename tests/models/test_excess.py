@@ -9,11 +9,17 @@ from random import Random
 import pytest
 from virtual_time import run_virtually
 
+from llmopt.core.model import Traits
+from llmopt.core.values import Call, Reply, Usage
 from llmopt.errors import BudgetError
-from llmopt.model import Traits
-from llmopt.models.layers import Account, Gate, Limits, Price, wrap
+from llmopt.models.middleware.stack import (
+    Account,
+    Gate,
+    Limits,
+    Price,
+    wrap,
+)
 from llmopt.testing.models import chat
-from llmopt.types import Call, Reply, Usage
 
 CALL = chat("x" * 100, max_tokens=100)
 

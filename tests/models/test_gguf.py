@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import InputError
-from llmopt.models.gguf import has_chat_template
+from llmopt.models.weights.gguf import has_chat_template
 
 if TYPE_CHECKING:
     from pathlib import Path

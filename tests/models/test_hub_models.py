@@ -9,8 +9,8 @@ import pytest
 from hub_double import HubDouble
 
 from llmopt.errors import InputError, MissingExtraError
-from llmopt.models.hub import HubFile
-from llmopt.models.weights import cache_directory, cached_path, obtain_from_hub
+from llmopt.models.weights.fetch import cache_directory, cached_path, obtain_from_hub
+from llmopt.models.weights.hugging_face import HubFile
 
 if TYPE_CHECKING:
     from pathlib import Path

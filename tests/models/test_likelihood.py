@@ -10,22 +10,28 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from loopback import KEY, Loopback, loopback
 
+from llmopt.core.model import Traits
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Usage,
+    to_json,
+)
 from llmopt.errors import InputError, RefusedError
-from llmopt.model import Traits
-from llmopt.models.anyllm import AnyLLMModel
-from llmopt.models.likelihood import spellings
-from llmopt.models.local import LocalModel
-from llmopt.models.openai import OpenAIModel
+from llmopt.models.providers.any_llm import AnyLLMModel
+from llmopt.models.providers.likelihood import spellings
+from llmopt.models.providers.local import LocalModel
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.openai_wire import dialect_of
 from llmopt.models.registry import model_named
-from llmopt.models.wire import dialect_of
 from llmopt.store import open_store
-from llmopt.types import Call, Message, Reply, Usage, to_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from llmopt.model import Model
+    from llmopt.core.model import Model
 
 JSON = {"Content-Type": "application/json"}
 CLASSES = ("positive", "negative")

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from llmopt.errors import RateLimitError, TransientError
-from llmopt.models.layers import Gate, Limit
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.stack import Gate, Limit
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
 
 if TYPE_CHECKING:
-    from llmopt.types import Call, Reply
+    from llmopt.core.values import Call, Reply
 
 
 class Watching(ScriptedModel):

@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.core.values import Call, Message
 from llmopt.errors import InputError, RefusedError, TransientError
-from llmopt.models.local import LocalModel, _checked, _waits, free_cores
+from llmopt.models.providers.local import (
+    LocalModel,
+    _checked,
+    _waits,
+    free_cores,
+)
 from llmopt.models.registry import model_named
 from llmopt.testing.models import MODEL_TRUTHS, chat
-from llmopt.types import Call, Message
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from llmopt.model import Model
+    from llmopt.core.model import Model
 
 
 @pytest.fixture(scope="module")

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import pytest
 from gguf_files import BASE, CHAT
 
+from llmopt.core.model import Traits
 from llmopt.errors import ConfigError, InputError, UnknownNameError
-from llmopt.model import Traits
-from llmopt.models.known import KNOWN
-from llmopt.models.local import LocalModel
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.presets import PRESETS
+from llmopt.models.providers.local import LocalModel
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.presets import PRESETS
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.models.registry import known_models, model_named, traits_unfetched
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.weights.known import KNOWN
 from llmopt.testing.models import MODEL_TRUTHS, chat
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from llmopt.model import Model
-    from llmopt.models.presets import Preset
-    from llmopt.types import Call
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call
+    from llmopt.models.providers.presets import Preset
 
 HERE = Path(__file__).stem
 

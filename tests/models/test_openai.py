@@ -14,6 +14,13 @@ from hypothesis import strategies as st
 from loopback import KEY, Loopback, echo_body, loopback
 
 from llmopt.config.tables import ModelTable
+from llmopt.core.model import Traits
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Usage,
+)
 from llmopt.errors import (
     ConfigError,
     LostReplyError,
@@ -23,20 +30,29 @@ from llmopt.errors import (
     TransientError,
     WithheldError,
 )
-from llmopt.model import Traits
-from llmopt.models.faults import Redactor, retry_after
-from llmopt.models.layers import Account, Limits, Retry, wrap
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.wire import Dialect, dialect_of, read_reply, read_vectors, request_of
+from llmopt.models.middleware.stack import (
+    Account,
+    Limits,
+    Retry,
+    wrap,
+)
+from llmopt.models.providers.http_errors import Redactor, retry_after
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.openai_wire import (
+    Dialect,
+    dialect_of,
+    read_reply,
+    read_vectors,
+    request_of,
+)
 from llmopt.store import open_store
 from llmopt.testing.models import MODEL_TRUTHS, chat
-from llmopt.types import Call, Message, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from llmopt.model import Model
+    from llmopt.core.model import Model
 
 
 @pytest.fixture

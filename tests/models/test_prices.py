@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmopt.models.layers.borrowed import Borrowed
-from llmopt.models.layers.budget import Price
-from llmopt.models.openai import OpenAIModel
+from llmopt.models.middleware.borrowed import Borrowed
+from llmopt.models.middleware.budget import Price
 from llmopt.models.prices import price_of
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing.scripted import answer
 
 if TYPE_CHECKING:

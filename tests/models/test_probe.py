@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from loopback import KEY, Loopback, loopback
 
+from llmopt.core.model import Traits
 from llmopt.errors import RefusedError
-from llmopt.model import Traits
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.presets import PRESETS
 from llmopt.models.probe import probe
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.presets import PRESETS
+from llmopt.models.providers.scripted import ScriptedModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 ALL = ("chat", "raw completion", "n", "logprobs", "usage")
 

@@ -15,19 +15,24 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from llmopt.api import prepare
+from llmopt.core.model import Traits
+from llmopt.core.values import Reply, Usage
 from llmopt.errors import ConfigError, TransientError
-from llmopt.model import Traits
-from llmopt.models.layers import Gate, Limit, Rates, wrap
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.stack import (
+    Gate,
+    Limit,
+    Rates,
+    wrap,
+)
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import scripted
 from llmopt.testing.models import GatedModel, chat
-from llmopt.types import Reply, Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.model import Model
-    from llmopt.types import Call
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call
 
 
 class Counting(ScriptedModel):

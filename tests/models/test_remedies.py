@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmopt.models.remedies import remedy_of
+from llmopt.models.providers.remedies import remedy_of
 
 REASONING = 'set scorer.dialect = "reasoning"'
 ONE = 'set scorer.temperature = 1, or scorer.dialect = "reasoning", which sends none'

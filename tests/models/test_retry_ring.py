@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from llmopt.errors import LlmoptError, RateLimitError, RefusedError, TransientError
-from llmopt.models.layers import Gate, Limit, Retry
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.stack import Gate, Limit, Retry
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
 
 if TYPE_CHECKING:
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 
 class Flaky(ScriptedModel):

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from loopback import FAULTS, KEY, loopback
 
+from llmopt.core.model import Traits
+from llmopt.core.store import COUNTERS
+from llmopt.core.values import Call, Reply, Usage
 from llmopt.errors import LostReplyError, RefusedError, StoreError, TransientError
-from llmopt.model import Traits
-from llmopt.models.layers import (
+from llmopt.models.middleware.in_flight import Booked
+from llmopt.models.middleware.stack import (
     Account,
     Budget,
     Cache,
@@ -26,19 +29,16 @@ from llmopt.models.layers import (
     Retry,
     wrap,
 )
-from llmopt.models.layers.ledger import Booked
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.scripted import ScriptedModel
-from llmopt.store.ledger import MappedCounters
-from llmopt.store.protocol import COUNTERS
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.store.sqlite.counters import MappedCounters
 from llmopt.testing.models import MODEL_TRUTHS, RING_TRUTHS, GatedModel, chat
-from llmopt.types import Call, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from llmopt.core.model import Model
     from llmopt.errors import ModelError
-    from llmopt.model import Model
 
     Ring = Callable[[Model], Model]
 

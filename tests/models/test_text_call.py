@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llmopt.metaprompt import marked_call
-from llmopt.model import Family, Traits, text_call
-from llmopt.types import Call, Message
+from llmopt.core.metaprompt import marked_call
+from llmopt.core.model import Family, Traits, text_call
+from llmopt.core.values import Call, Message
 
 
 def test_a_text_is_continued_or_the_one_turn_of_a_chat() -> None:

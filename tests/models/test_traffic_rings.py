@@ -15,14 +15,20 @@ from virtual_time import run_virtually
 
 from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async
+from llmopt.engine.run import Run
+from llmopt.engine.session import Session
 from llmopt.errors import ConfigError, InputError, RefusedError, TransientError
-from llmopt.models.layers import Account, Gate, Limits, Retry, wrap
-from llmopt.models.layers.traffic import Stretch, Traffic
+from llmopt.models.middleware.stack import (
+    Account,
+    Gate,
+    Limits,
+    Retry,
+    wrap,
+)
+from llmopt.models.middleware.traffic import Stretch, Traffic
+from llmopt.models.providers.replay import ReplayModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.models.registry import model_named
-from llmopt.models.replay import ReplayModel
-from llmopt.models.scripted import ScriptedModel
-from llmopt.search.run import Run
-from llmopt.search.session import Session
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing.models import GatedModel, chat
@@ -30,9 +36,9 @@ from llmopt.testing.models import GatedModel, chat
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.values import Call, Reply
+    from llmopt.engine.progress import Progress
     from llmopt.evidence.result import Result
-    from llmopt.search.progress import Progress
-    from llmopt.types import Call, Reply
 
 
 class Disk:

@@ -13,17 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback import KEY, Loopback, loopback
 
+from llmopt.core.model import Traits
+from llmopt.core.values import Call, Reply, Usage
 from llmopt.errors import LostReplyError, TransientError, WithheldError
-from llmopt.model import Traits
-from llmopt.models.bodies import MOST_BYTES, decoded
-from llmopt.models.layers import Account, Limits, wrap
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.scripted import ScriptedModel
-from llmopt.models.usage import MOST_TOKENS, believable, estimate, tokens_of
-from llmopt.models.wire import read_reply
+from llmopt.models.middleware.stack import Account, Limits, wrap
+from llmopt.models.providers.bodies import MOST_BYTES, decoded
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.openai_wire import read_reply
+from llmopt.models.providers.reported_usage import (
+    MOST_TOKENS,
+    believable,
+    estimate,
+    tokens_of,
+)
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.store import open_store
 from llmopt.testing.models import chat
-from llmopt.types import Call, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

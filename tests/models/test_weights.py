@@ -13,10 +13,15 @@ import pytest
 from hub_double import HubDouble
 
 from llmopt.errors import InputError, UnknownNameError
-from llmopt.models.gguf import has_chat_template
-from llmopt.models.hub import HubFile
-from llmopt.models.known import KNOWN, Part, Weights
-from llmopt.models.weights import cache_directory, cached_path, fingerprint, obtain
+from llmopt.models.weights.fetch import (
+    cache_directory,
+    cached_path,
+    fingerprint,
+    obtain,
+)
+from llmopt.models.weights.gguf import has_chat_template
+from llmopt.models.weights.hugging_face import HubFile
+from llmopt.models.weights.known import KNOWN, Part, Weights
 
 if TYPE_CHECKING:
     from pathlib import Path

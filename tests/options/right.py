@@ -9,10 +9,10 @@ import llmopt
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.model import Model
+    from llmopt.engine.progress import Progress
     from llmopt.evidence.comparison import Comparison
     from llmopt.evidence.result import Result
-    from llmopt.model import Model
-    from llmopt.search.progress import Progress
 
 
 def searched(problem: llmopt.PromptProblem, model: Model, folder: Path) -> Result:

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 import llmopt
+from llmopt.engine.options import Options, rows_of
 from llmopt.errors import ConfigError
-from llmopt.options import Options, rows_of
 
 ROOT = Path(__file__).parents[2]
 NEW = """    grace: Annotated[
@@ -55,7 +55,7 @@ print(json.dumps({
     "wrong": refused(lambda: read({}, "run.grace=-1")),
     "near": refused(lambda: read({}, "run.grase=1")),
     "init": [l for l in starter()["llmopt.toml"].decode().splitlines() if "grace" in l],
-    "help": [l for l in llmopt.options.Options.__doc__.splitlines() if "grace" in l],
+    "help": [l for l in llmopt.engine.options.Options.__doc__.splitlines() if "grace" in l],
 }))
 """
 

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.core.trajectory import Entry, Trajectory, rank
+from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.errors import ConfigError
 from llmopt.parts.bandits import UCB, SuccessiveRejects, selected_by, sizes
 from llmopt.parts.rate import Everything
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory, rank
-from llmopt.types import Candidate, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.part import Rate
+    from llmopt.core.part import Rate
 
 ITEMS = tuple(Item(str(n)) for n in range(60))
 CANDIDATES = [Candidate(str(skill), 1) for skill in (12, 48, 6, 18, 54, 24, 30, 0)]

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.errors import ConfigError, TemplateError, UnknownNameError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.behaviour import Behave
-from llmopt.parts.demonstrating import Demonstrate
-from llmopt.parts.diagnosing import Diagnose
-from llmopt.parts.rounds import Accepted, OnDev, Shares, blocked
-from llmopt.parts.traces import (
+from llmopt.algorithms.abo.demonstrate import Demonstrate
+from llmopt.algorithms.abo.diagnose import Diagnose
+from llmopt.algorithms.abo.rewrite import Behave
+from llmopt.algorithms.abo.rounds import (
+    Accepted,
+    OnDev,
+    Shares,
+    blocked,
+)
+from llmopt.algorithms.abo.traces import (
     WORDINGS,
     Demonstration,
     Trace,
@@ -28,11 +30,19 @@ from llmopt.parts.traces import (
     touched,
     voted,
 )
-from llmopt.problem import Refusal
+from llmopt.core.model import Traits
+from llmopt.core.problem import Refusal
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Item,
+    Outcome,
+)
+from llmopt.errors import ConfigError, TemplateError, UnknownNameError
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Item, Outcome
 
 STEPS = st.lists(
     st.text("abc xyz.,!?()", min_size=1).map(lambda text: " ".join(text.split())).filter(bool),

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms.baselines import covariance
+from llmopt.algorithms.baselines.covariance import CovarianceMatrix
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError, MissingExtraError
-from llmopt.models.absent import AbsentModel
-from llmopt.parts import covariance
-from llmopt.parts.covariance import CovarianceMatrix
+from llmopt.models.providers.null import AbsentModel
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Asked
-    from llmopt.problem import Problem
+    from llmopt.core.algorithm import Asked
+    from llmopt.core.problem import Problem
 
 needs_cma = pytest.mark.skipif(
     importlib.util.find_spec("cma") is None, reason="needs the extra cma"

@@ -7,21 +7,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.algorithms.gpo.critique import (
+    Critique,
+    Merged,
+    Summary,
+    Together,
+)
+from llmopt.algorithms.gpo.momentum import Importance, Recency, Relevance
+from llmopt.core.part import Feedback
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Feedback
-from llmopt.parts.critique import Critique, Merged, Summary, Together
-from llmopt.parts.momentum import Importance, Recency, Relevance
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.reflect import Exemplars, Nothing
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
-    from llmopt.part import StepContext
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.types import Call
+    from llmopt.core.model import Model
+    from llmopt.core.part import StepContext
+    from llmopt.core.values import Call
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 PROBLEM = scripted.problem(80, (24, 8, 20))
 
@@ -245,7 +250,7 @@ async def test_an_embedding_model_is_named_and_asked() -> None:
 
 
 async def test_a_model_without_chats_is_asked_with_an_open_end() -> None:
-    from llmopt.model import Traits
+    from llmopt.core.model import Traits
 
     calls: list[Call] = []
 

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms.evollm.recombination import Generations, NextMean
+from llmopt.core.model import Traits
+from llmopt.core.problem import Refusal
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError, InputError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.evolving import Generations, NextMean
-from llmopt.problem import Refusal
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.part import Proposed
-    from llmopt.types import Call
+    from llmopt.core.part import Proposed
+    from llmopt.core.values import Call
 
 LINE = re.compile(r"^(?:Value: )?([-\d.e+]+)(?: <TEXT>|: \[?)(\d[\d, ]*)", re.MULTILINE)
 

@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from llmopt.algorithms.expo.exponential_weights import (
+    REQUEST,
+    ExponentialWeights,
+    Round,
+    Told,
+)
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError, TemplateError, UnknownNameError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.exponential import REQUEST, ExponentialWeights, Round, Told
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.propose import Generate
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.part import StepContext
-    from llmopt.types import Call
+    from llmopt.core.part import StepContext
+    from llmopt.core.values import Call
 
 TASK = scripted.problem().description.task
 FIRST = REQUEST.format(noun="instruction")

@@ -8,26 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithms.gpo.critique import Together
+from llmopt.algorithms.protegi.gradients import Successors, TextualGradients
+from llmopt.core.algorithm import Algorithm
+from llmopt.core.model import Traits
+from llmopt.core.part import Feedback, Group
+from llmopt.core.problem import Refusal
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Outcome,
+    digest,
+)
 from llmopt.errors import ConfigError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Feedback, Group
-from llmopt.parts.critique import Together
-from llmopt.parts.gradients import Successors, TextualGradients
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Everything
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.select import EachOfBest, Lineages
-from llmopt.problem import Refusal
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome, digest
 
 if TYPE_CHECKING:
-    from llmopt.part import StepContext
-    from llmopt.types import Call
+    from llmopt.core.part import StepContext
+    from llmopt.core.values import Call
 
 TASK = scripted.problem()
 TRAIN = TASK.items("train")

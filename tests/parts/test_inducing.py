@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt.algorithms.ape import ape
+from llmopt.algorithms.ape.induction import Inferred
+from llmopt.core.model import Traits
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.inducing import Inferred
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import algorithms, scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.model import Family
-    from llmopt.types import Call
+    from llmopt.core.model import Family
+    from llmopt.core.values import Call
 
 TASK = scripted.problem()
 STARTS = [

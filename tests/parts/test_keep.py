@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
 from llmopt.parts.keep import Elitist, LatestBest, NeverChosen
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmopt.part import Keep
+    from llmopt.core.part import Keep
 
 
 def told(*steps: Mapping[str, float | None]) -> Trajectory:

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.algorithms.gpo.momentum import Importance, Recency, Relevance
+from llmopt.core.part import Group
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Group
-from llmopt.parts.momentum import Importance, Recency, Relevance
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.select import Lineages
 from llmopt.parts.similarity import Lexical
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.model import Model
-    from llmopt.part import Select
+    from llmopt.core.model import Model
+    from llmopt.core.part import Select
     from llmopt.parts.similarity import Unit
 
 WORDS = ["start", "starts", "now", "it", "", "!"]

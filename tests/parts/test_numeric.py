@@ -12,19 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.algorithms import ALGORITHMS
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.models.absent import AbsentModel
-from llmopt.parts.numeric import Around, Fresh, Gaussian, Neighbours, OneFifth, Uniform
+from llmopt.models.providers.null import AbsentModel
+from llmopt.parts.perturb import (
+    Around,
+    Fresh,
+    Gaussian,
+    Neighbours,
+    OneFifth,
+    Uniform,
+)
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.part import Propose, StepContext
-    from llmopt.problem import Problem
+    from llmopt.core.part import Propose, StepContext
+    from llmopt.core.problem import Problem
 
 UNAIDED = ("random-search", "hill-climbing", "one-plus-one-es")
 

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.algorithms.evoprompt.population import DifferenceGroups, ReplaceIfBetter, Roulette
+from llmopt.core.trajectory import Entry, Trajectory, rank
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
 from llmopt.parts.keep import Elitist
-from llmopt.parts.population import DifferenceGroups, ReplaceIfBetter, Roulette
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory, rank
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmopt.part import Select
+    from llmopt.core.part import Select
 
 
 def entry(text: str, score: float | None, step: int = 0, *parents: str) -> Entry:

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.core.model import Traits
+from llmopt.core.part import Feedback
+from llmopt.core.problem import Refusal
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError, RefusedError, TemplateError, UnknownNameError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Feedback
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.propose import Generate
 from llmopt.parts.schedule import Constant, Linear
-from llmopt.problem import Refusal
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.model import Family
-    from llmopt.part import StepContext
+    from llmopt.core.model import Family
+    from llmopt.core.part import StepContext
+    from llmopt.core.values import Call
     from llmopt.parts.schedule import Schedule
     from llmopt.parts.variety import Vary
-    from llmopt.types import Call
 
 
 FOUR = "<INS>A.</INS><INS>B.</INS><INS>C.</INS><INS>D.</INS>"

@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmopt.core.trajectory import Entry, Trajectory, rank
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Item,
+    Outcome,
+)
 from llmopt.errors import ConfigError
 from llmopt.parts.racing import Racing, stages
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory, rank
-from llmopt.types import Candidate, Evaluation, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

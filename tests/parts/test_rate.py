@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.core.trajectory import Trajectory
+from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.errors import ConfigError
 from llmopt.parts.rate import Everything, Halving
 from llmopt.testing import scripted
-from llmopt.trajectory import Trajectory
-from llmopt.types import Candidate, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.core.part import Feedback
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.part import Feedback
 from llmopt.parts.reflect import Exemplars, Nothing
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.part import StepContext
+    from llmopt.core.part import StepContext
     from llmopt.parts.reflect import Choose
 
 PROBLEM = scripted.problem()

@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.algorithms.drpo.rewards import Rewards
+from llmopt.core.recording import Overheard
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import (
+    Call,
+    Candidate,
+    Evaluation,
+    Message,
+    Outcome,
+)
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.parts.overhearing import Overheard
-from llmopt.parts.rewards import Rewards
-from llmopt.problems.judge import Judge
-from llmopt.problems.prompting import PromptProblem
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Call, Candidate, Evaluation, Message, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
-    from llmopt.part import StepContext
-    from llmopt.problem import Problem
+    from llmopt.core.model import Model
+    from llmopt.core.part import StepContext
+    from llmopt.core.problem import Problem
 
 PROBLEM = scripted.problem()
 

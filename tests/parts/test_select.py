@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.core.part import Group
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.part import Group
 from llmopt.parts.select import Best, EachOfBest, Lineages, Starts
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.part import Select
+    from llmopt.core.part import Select
 
 
 def trajectory(*scores: float) -> Trajectory:

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError, LostReplyError
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.similarity import Embedded, Index, Lexical, named_similarity
 
 if TYPE_CHECKING:
+    from llmopt.core.values import Call
     from llmopt.parts.similarity import Similarity, Unit
-    from llmopt.types import Call
 
 
 def alike(similarity: Similarity, text: str, *others: str) -> list[float]:

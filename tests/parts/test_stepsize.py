@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError
-from llmopt.parts.stepsize import Shape, StepSize, word_limit
+from llmopt.parts.word_limit import Shape, StepSize, word_limit
 
 COSINE_9 = [48, 45, 40, 33, 26, 20, 14, 11, 10]
 COSINE_18 = [49, 48, 47, 45, 42, 40, 36, 33, 30, 26, 23, 20, 17, 14, 12, 11, 10, 10]

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.algorithms.expo.exponential_weights import ExponentialWeights
+from llmopt.algorithms.gpo.momentum import Importance, Recency
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.parts.exponential import ExponentialWeights
-from llmopt.parts.momentum import Importance, Recency
 from llmopt.parts.select import Best, EachOfBest
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
-    from llmopt.part import Select
+    from llmopt.core.part import Select
 
 ITEMS = 10
 

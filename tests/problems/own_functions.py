@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llmopt.problems.function import FunctionProblem
 
 if TYPE_CHECKING:
-    from llmopt.problem import Problem
+    from llmopt.core.problem import Problem
 
 
 def size(text: str) -> float:

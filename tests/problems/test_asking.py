@@ -7,23 +7,31 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmopt
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import calls_each
-from llmopt.problems.asking import AGAIN_TOKENS, Asking
-from llmopt.problems.metrics import Boolean, Brackets, Choice, Exact, Number, Options, Words
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
-from llmopt.rehearsal.cautions import cautions
+from llmopt.core.model import Traits
+from llmopt.core.problem import calls_each
+from llmopt.core.values import Item, Message, Outcome
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.preflight.cautions import cautions
+from llmopt.problems.data.splits import Splits
+from llmopt.problems.metrics.rules import (
+    Boolean,
+    Brackets,
+    Choice,
+    Exact,
+    Number,
+    Options,
+    Words,
+)
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.scorer_call import AGAIN_TOKENS, Asking
 from llmopt.testing import problems, scripted
-from llmopt.types import Item, Message, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.problems.contract import Metric
-    from llmopt.problems.layouts import Position
-    from llmopt.types import Call
+    from llmopt.core.values import Call
+    from llmopt.problems.metrics.contract import Metric
+    from llmopt.problems.prompt.layout import Position
 
 ITEM = Item("1", "What is 2 + 3?", "5")
 OTHERS = (Item("2", "And 4 + 4?", "8"), Item("3", "And 9 + 9?", "18"))

@@ -12,9 +12,9 @@ from typing import Any
 import own_functions
 import pytest
 
+from llmopt.core.values import Item, Outcome
 from llmopt.errors import InputError
 from llmopt.problems.function import FunctionProblem
-from llmopt.types import Item, Outcome
 
 VALUE = Item("value")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import pytest
 
 import llmopt
-from llmopt.problem import (
+from llmopt.core.problem import (
     Controlled,
     Demanding,
     Drawn,
@@ -24,7 +24,7 @@ from llmopt.problem import (
     is_problem,
     optimum_of,
 )
-from llmopt.problems.spaces.tsp import TourProblem, tsp
+from llmopt.problems.tours.tour_problem import TourProblem, tsp
 from llmopt.testing import problems, scripted
 
 if TYPE_CHECKING:

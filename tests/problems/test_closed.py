@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmopt
+from llmopt.core.model import Traits
+from llmopt.core.values import Item, Reply
 from llmopt.errors import ConfigError, RefusedError, UnknownNameError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.asking import Asking
-from llmopt.problems.metrics import Boolean, Choice, Exact, Options
-from llmopt.problems.prompting import PromptProblem
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.metrics.rules import (
+    Boolean,
+    Choice,
+    Exact,
+    Options,
+)
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.testing import scripted
-from llmopt.types import Item, Reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 LIKELY = Asking(answer="likelihood")
 ABLE = Traits(completion=True, likelihood=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError
-from llmopt.problems.asking import Asking
-from llmopt.problems.judge import Judge
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.rows import from_rows
-from llmopt.types import Item
+from llmopt.problems.data.objects import from_rows
+from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.scorer_call import Asking
 
 
 def one(row: dict[str, Any], **columns: Any) -> Item:

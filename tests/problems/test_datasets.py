@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from llmopt.errors import DataError, MissingExtraError
-from llmopt.problems.datasets import load
-from llmopt.problems.rows import from_rows
+from llmopt.problems.data.files import load
+from llmopt.problems.data.objects import from_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.types import Item
+    from llmopt.core.values import Item
 
 ROWS = [{"text": "good film", "label": "positive"}, {"text": "bad film", "label": "negative"}]
 

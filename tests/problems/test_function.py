@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmopt
+from llmopt.core.problem import Refusal
+from llmopt.core.values import Item
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Refusal
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
-from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.types import Call, Outcome
+    from llmopt.core.values import Call, Outcome
 
 VALUE = Item("value")
 

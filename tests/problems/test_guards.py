@@ -8,17 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.core.problem import Refusal
+from llmopt.core.values import Item
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.problem import Refusal
-from llmopt.problems.filters import Filters
-from llmopt.problems.guards import ANSWERS, COPIED, Invariants, Leaks, tokens_of
-from llmopt.problems.languages import LANGUAGES
-from llmopt.problems.overlap import Runs, words_of
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
-from llmopt.rehearsal.cautions import cautions
+from llmopt.preflight.cautions import cautions
+from llmopt.problems.data.splits import Splits
+from llmopt.problems.prompt.constraints import (
+    ANSWERS,
+    COPIED,
+    Invariants,
+    Leaks,
+    tokens_of,
+)
+from llmopt.problems.prompt.language import LANGUAGES
+from llmopt.problems.prompt.leakage import Runs, words_of
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
 from llmopt.testing import problems, scripted
-from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmopt
+from llmopt.core.model import Traits
+from llmopt.core.values import Call, Item, Reply
 from llmopt.errors import (
     BudgetError,
     ConfigError,
@@ -24,22 +26,20 @@ from llmopt.errors import (
     TransientError,
     UnknownNameError,
 )
-from llmopt.model import Traits
-from llmopt.models.layers.budget import Limits, Price
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.filters import Filters
-from llmopt.problems.judge import Judge, Question
-from llmopt.problems.prompting import PromptProblem
-from llmopt.rehearsal.cautions import cautions
-from llmopt.rehearsal.estimate import Known, estimate
+from llmopt.models.middleware.budget import Limits, Price
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.preflight.cautions import cautions
+from llmopt.preflight.estimate import Known, estimate
+from llmopt.problems.metrics.judge import Judge, Question
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
 from llmopt.testing import problems, scripted
-from llmopt.types import Call, Item, Reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.problem import Problem
-    from llmopt.types import Role
+    from llmopt.core.problem import Problem
+    from llmopt.core.values import Role
 
 ITEM = Item("1", "What is 2 + 2?", "4")
 ABSOLUTE, PAIRWISE = Judge(), Judge("pairwise")

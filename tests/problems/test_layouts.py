@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.problems.layouts import Layout, Position, layout
+from llmopt.problems.prompt.layout import Layout, Position, layout
 
 TABLE: list[tuple[Position, bool, str, str]] = [
     ("before_Q", True, "INS\nQ: q\n\nA:", "Q: q\n\nA:"),

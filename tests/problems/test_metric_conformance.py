@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.contract import Assertion, Metric, Rule, Scored
-from llmopt.problems.judge import Judge
-from llmopt.problems.metrics import (
+from llmopt.core.values import Item
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.metrics.contract import (
+    Assertion,
+    Metric,
+    Rule,
+    Scored,
+)
+from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.metrics.rules import (
     METRICS,
     Boolean,
     Brackets,
@@ -28,10 +34,9 @@ from llmopt.problems.metrics import (
 )
 from llmopt.testing import metrics
 from llmopt.testing.metrics import Case
-from llmopt.types import Item
 
 if TYPE_CHECKING:
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 SHAPES = "What is it?\n(A) a circle\n(B) a line\n(C) a point"
 ANNOUNCED = ("{}", " {}\n", "Let me see. The answer is {}.", "**{}**")

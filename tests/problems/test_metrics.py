@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError, UnknownNameError
-from llmopt.problems.contract import Metric, Scored
-from llmopt.problems.metrics import (
+from llmopt.problems.metrics.contract import Metric, Scored
+from llmopt.problems.metrics.rules import (
     Boolean,
     Brackets,
     Choice,
@@ -26,7 +27,6 @@ from llmopt.problems.metrics import (
     default_metric,
     metric_named,
 )
-from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

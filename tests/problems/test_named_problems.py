@@ -10,12 +10,12 @@ import own_functions
 import pytest
 
 from llmopt.config.reading import settings
+from llmopt.core.problem import Refusal
 from llmopt.errors import ConfigError
-from llmopt.problem import Refusal
 from llmopt.problems.function import FunctionProblem
-from llmopt.problems.named import problem_named
+from llmopt.problems.loading import problem_named
 
-REGRESSION = "llmopt.problems.spaces.regression:linear_regression"
+REGRESSION = "llmopt.problems.numeric.regression:linear_regression"
 
 
 def test_a_factory_gets_its_arguments() -> None:
@@ -60,7 +60,11 @@ def test_a_plain_function_becomes_a_problem() -> None:
         ("own_functions:size", {"describe": "a", "seeds": ["b"], "sede": 1}, "but got 'sede'"),
         ("own_functions:size", {"describe": "a", "seeds": []}, "one or more starting texts"),
         (REGRESSION, {"w": "x"}, "does not take these arguments"),
-        ("llmopt.problems.spaces.tsp:tsp", {"nodes": 10.5}, "does not take these arguments"),
+        (
+            "llmopt.problems.tours.tour_problem:tsp",
+            {"nodes": 10.5},
+            "does not take these arguments",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused(name: str, arguments: dict[str, Any], says: str) -> None:

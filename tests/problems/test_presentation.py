@@ -9,24 +9,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import llmopt
-from llmopt.models.scripted import ScriptedModel
-from llmopt.presentation import ACCURACY, Presentation
-from llmopt.problem import Description, Exemplar, Refusal, presented
+from llmopt.core.presentation import ACCURACY, Presentation
+from llmopt.core.problem import (
+    Description,
+    Exemplar,
+    Refusal,
+    presented,
+)
+from llmopt.core.text import MARKERS
+from llmopt.core.values import Item, Outcome
+from llmopt.history.document import record
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
-from llmopt.problems.spaces.regression import linear_regression
-from llmopt.problems.spaces.tsp import tsp
-from llmopt.report.record import record
+from llmopt.problems.numeric.regression import linear_regression
+from llmopt.problems.tours.tour_problem import tsp
 from llmopt.store import open_store
 from llmopt.testing import problems, scripted
-from llmopt.text import MARKERS
-from llmopt.types import Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.model import Model
-    from llmopt.problem import Problem, SplitName
+    from llmopt.core.model import Model
+    from llmopt.core.problem import Problem, SplitName
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.problem import Description, Exemplar
-from llmopt.problems.filters import Filters
+from llmopt.core.problem import Description, Exemplar
+from llmopt.core.values import Item, Outcome
+from llmopt.problems.data.splits import Splits
 from llmopt.problems.function import FunctionProblem
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
 from llmopt.testing import problems, scripted
-from llmopt.types import Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.problem import Problem
+    from llmopt.core.problem import Problem
 
 NUMBERS = [{"input": f"{n} + 1?", "target": str(n + 1)} for n in range(20)]
 

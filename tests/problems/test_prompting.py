@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.core.model import Traits
+from llmopt.core.problem import Refusal
+from llmopt.core.values import Item, Outcome
 from llmopt.errors import ConfigError, DataError, TransientError, UnknownNameError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Refusal
-from llmopt.problems.asking import Asking
-from llmopt.problems.filters import Filters
-from llmopt.problems.guards import Invariants
-from llmopt.problems.metrics import Choice, Exact, Number
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.splits import Splits
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.data.splits import Splits
+from llmopt.problems.metrics.rules import Choice, Exact, Number
+from llmopt.problems.prompt.constraints import Invariants
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.testing import scripted
-from llmopt.types import Item, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ import pytest
 from llmopt import PromptProblem
 from llmopt.config.reading import settings
 from llmopt.errors import ConfigError, DataError, MissingExtraError
-from llmopt.problems.rows import from_rows, hub_rows
+from llmopt.problems.data.objects import from_rows, hub_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from llmopt import PromptProblem
 from llmopt.config.reading import settings
 from llmopt.errors import ConfigError, DataError
-from llmopt.problems.signatures import instruction_of, saved_instruction
+from llmopt.problems.prompt.instructions import instruction_of, saved_instruction
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.core.values import Evaluation, Item, Outcome
 from llmopt.errors import ConfigError, DataError
-from llmopt.problems.splits import Splits, balance, check_disjoint, split
-from llmopt.types import Evaluation, Item, Outcome
+from llmopt.problems.data.splits import (
+    Splits,
+    balance,
+    check_disjoint,
+    split,
+)
 
 
 def items(*targets: str) -> tuple[Item, ...]:

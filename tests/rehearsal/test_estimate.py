@@ -13,24 +13,29 @@ import llmopt
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
 from llmopt.algorithms.sampling import sampling
-from llmopt.controls import control_of, plain_controls
+from llmopt.core.values import Call, Role, digest
+from llmopt.engine.controls import control_of, plain_controls
 from llmopt.errors import BudgetError
-from llmopt.models.layers.budget import Limits, Price
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.budget import Limits, Price
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.racing import Racing
-from llmopt.problems.asking import Asking
-from llmopt.problems.filters import Filters
-from llmopt.problems.prompting import PromptProblem
-from llmopt.rehearsal.estimate import Estimate, Known, cost_of, estimate
-from llmopt.rehearsal.rehearse import first_step
-from llmopt.rehearsal.work import Work
+from llmopt.preflight.dry_run import first_step
+from llmopt.preflight.estimate import (
+    Estimate,
+    Known,
+    cost_of,
+    estimate,
+)
+from llmopt.preflight.workload import Work
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.testing import scripted
-from llmopt.types import Call, Role, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
+    from llmopt.core.algorithm import Algorithm
     from llmopt.evidence.result import Result
 
 ROLES: tuple[Role, ...] = ("optimizer", "scorer")
@@ -171,7 +176,7 @@ def test_what_a_run_takes_lies_within_its_estimate(tmp_path: Path, name: str, an
     result = ran(tmp_path, task, algorithm, answer, seed=1, **more)
     for role in ROLES:
         low, high = found.least(role), found.most(role)
-        used = result.usage.get(role, llmopt.types.Usage())
+        used = result.usage.get(role, llmopt.core.values.Usage())
         assert low.calls <= used.calls <= high.calls, role
         assert low.input_tokens <= used.input_tokens <= high.input_tokens, role
         assert low.output_tokens <= used.output_tokens <= high.output_tokens, role
@@ -197,7 +202,7 @@ def test_the_controls_lie_within_the_estimate_too(tmp_path: Path, name: str, ans
     without = foretold(name)
     for role in ROLES:
         low, high = found.least(role), found.most(role)
-        used = result.usage.get(role, llmopt.types.Usage())
+        used = result.usage.get(role, llmopt.core.values.Usage())
         assert low.calls <= used.calls <= high.calls, role
         assert low.input_tokens <= used.input_tokens <= high.input_tokens, role
         assert without.least(role).calls <= low.calls
@@ -277,7 +282,7 @@ def test_many_steps_are_estimated_by_the_last_that_are_gone_through(
 ) -> None:
     task, algorithm, more = problem(), opro(samples=4, shown=2), {"validate_every": every}
     whole = estimated(task, algorithm, steps=12, **more)
-    monkeypatch.setattr("llmopt.rehearsal.rehearse._STEPS", 6)
+    monkeypatch.setattr("llmopt.preflight.dry_run._STEPS", 6)
     short = estimated(task, algorithm, steps=12, **more)
     assert len(short.high.steps) == 12
     assert short.most("scorer").calls == whole.most("scorer").calls

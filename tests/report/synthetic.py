@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from llmopt.types import Candidate
+from llmopt.core.values import Candidate
 
 NASTY = (
     "<img src=x onerror=\"window.hacked='img'\">",

@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.api import optimize
+from llmopt.core.presentation import ACCURACY, Presentation
+from llmopt.engine.journal import TESTED, HeldOut
 from llmopt.errors import ConfigError, StoreError
-from llmopt.presentation import ACCURACY, Presentation
-from llmopt.report.comparing import RunComparison, compared_runs
-from llmopt.report.wording import changes
-from llmopt.search.journal import TESTED, HeldOut
+from llmopt.history.compare import RunComparison, compared_runs
+from llmopt.history.text_diff import changes
 from llmopt.store import open_store
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.problems.prompting import PromptProblem
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 # -- the words that changed -------------------------------------------------------------------
 

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from llmopt.presentation import Presentation
-from llmopt.report.convergence import (
+from llmopt.core.presentation import Presentation
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import Candidate, Evaluation, Outcome
+from llmopt.evidence.convergence import (
     Converged,
     Course,
     course_of,
@@ -25,10 +27,8 @@ from llmopt.report.convergence import (
     print_convergence,
     spread,
 )
-from llmopt.report.spreadsheet import write_csv
+from llmopt.integrations.csv_table import write_csv
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
+from llmopt.core.presentation import ACCURACY
+from llmopt.core.store import RunInfo
+from llmopt.engine.header import RunHeader
 from llmopt.errors import ConfigError
-from llmopt.presentation import ACCURACY
-from llmopt.report.listing import Listed, Wanted, moment, print_runs
-from llmopt.search.header import RunHeader
-from llmopt.store.protocol import RunInfo
+from llmopt.history.listing import (
+    Listed,
+    Wanted,
+    moment,
+    print_runs,
+)
 
 CREATED = "2026-01-02T03:04:05.678+00:00"
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

@@ -16,9 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import HOSTILE, document, hostile, large
 
-from llmopt.report.page import SCRIPTS, Served, asset, page, spelled
-from llmopt.report.page.again import toml
-from llmopt.report.page.pack import chunks
+from llmopt.web.pages.payload import chunks
+from llmopt.web.pages.reproduce import toml
+from llmopt.web.pages.run_page import (
+    SCRIPTS,
+    Served,
+    asset,
+    page,
+    spelled,
+)
 
 
 class Parsed(HTMLParser):

@@ -30,7 +30,7 @@ steps = 2
 NUMBERS = """
 name = "numbers"
 [base.problem]
-function = "llmopt.problems.spaces.regression:linear_regression"
+function = "llmopt.problems.numeric.regression:linear_regression"
 [base.run]
 steps = 5
 [grid]

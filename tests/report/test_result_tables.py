@@ -10,16 +10,16 @@ import pytest
 from rich.console import Console
 
 import llmopt
-from llmopt.models.scripted import ScriptedModel
-from llmopt.report.tables import print_result
+from llmopt.core.values import Candidate
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.terminal.result_table import print_result
 from llmopt.testing import scripted
-from llmopt.types import Candidate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.values import Call
     from llmopt.evidence.result import Line, Result
-    from llmopt.types import Call
 
 NASTY = "[red]x[/red] \x1b[31mloud\x07 \u202e"
 

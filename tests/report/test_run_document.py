@@ -13,23 +13,23 @@ import pytest
 import llmopt
 from llmopt import open_store
 from llmopt.api import prepare, wait
+from llmopt.core.model import Traits
+from llmopt.core.values import Call, Reply
 from llmopt.errors import ConfigError, StoreError
-from llmopt.model import Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.asking import Asking
-from llmopt.problems.judge import Judge
-from llmopt.problems.spaces.regression import linear_regression
-from llmopt.problems.spaces.tsp import tsp
-from llmopt.report.page import page
-from llmopt.report.record import record
+from llmopt.history.document import record
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.numeric.regression import linear_regression
+from llmopt.problems.prompt.scorer_call import Asking
+from llmopt.problems.tours.tour_problem import tsp
 from llmopt.testing import scripted
-from llmopt.types import Call, Reply
+from llmopt.web.pages.run_page import page
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.types import Role
+    from llmopt.core.values import Role
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 
 def problem() -> PromptProblem:

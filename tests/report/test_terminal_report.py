@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from llmopt.presentation import ACCURACY, Presentation
-from llmopt.report.progress import Doing, Download, View
-from llmopt.report.progress.pace import Pace
-from llmopt.report.progress.panel import Panel, folded
-from llmopt.report.tables import visible
-from llmopt.search.progress import Amount, Progress
+from llmopt.core.presentation import ACCURACY, Presentation
+from llmopt.engine.progress import Amount, Progress
+from llmopt.terminal.progress import Doing, Download, View
+from llmopt.terminal.progress.evaluation_rate import Pace
+from llmopt.terminal.progress.panel import Panel, folded
+from llmopt.terminal.result_table import visible
 
 NASTY = "[red]x[/red] [/] \x1b[31mloud\x1b[0m \x07 \u202e"
 
@@ -271,7 +271,7 @@ def test_what_takes_long_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As a line that turns on a terminal, as one that stays elsewhere, not at all when quiet."""
-    monkeypatch.setattr("llmopt.report.progress.waiting._PATIENCE", 0.0)
+    monkeypatch.setattr("llmopt.terminal.progress.waiting._PATIENCE", 0.0)
     console = terminal()
     with Doing("asking\x1b[31m it", console=console) as doing:
         doing.begun.wait(10)

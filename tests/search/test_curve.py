@@ -10,25 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.api import optimize_async, prepare
+from llmopt.core.presentation import ACCURACY, Presentation
+from llmopt.core.trajectory import Entry
+from llmopt.core.values import Candidate, Evaluation, Outcome
+from llmopt.engine.journal import VALIDATION, Validation, steps
+from llmopt.engine.options import Options
+from llmopt.engine.overfitting import Curve, curve_of
 from llmopt.errors import BudgetError, ConfigError, RefusedError
-from llmopt.models.layers.budget import Limits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.options import Options
-from llmopt.presentation import ACCURACY, Presentation
+from llmopt.models.middleware.budget import Limits
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
-from llmopt.search.curve import Curve, curve_of
-from llmopt.search.journal import VALIDATION, Validation, steps
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.trajectory import Entry
-from llmopt.types import Candidate, Evaluation, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.values import Call
+    from llmopt.engine.progress import Progress
     from llmopt.evidence.result import Result
-    from llmopt.search.progress import Progress
-    from llmopt.types import Call
 
 
 async def ran(folder: Path, model: ScriptedModel | None = None, **more: Any) -> Result:

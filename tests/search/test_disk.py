@@ -13,15 +13,15 @@ import pytest
 
 from llmopt.api import optimize
 from llmopt.errors import StoreError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.store.sqlite import SqliteStore
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.store.sqlite.sqlite_store import SqliteStore
 from llmopt.testing.scripted import answer, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 SLOTS = 4
 AHEAD = SLOTS // 4  # evaluations that wait for a slot, so that none stands empty

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 import llmopt
-from llmopt.algorithm import method
+from llmopt.core.algorithm import method
+from llmopt.engine.header import RunHeader
 from llmopt.errors import StoreError
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts import keep
-from llmopt.search.header import RunHeader
 from llmopt.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm
+    from llmopt.core.algorithm import Algorithm
     from llmopt.evidence.result import Result
 
 OPRO = llmopt.opro(samples=2)

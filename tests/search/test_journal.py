@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.search.journal import HeldOut, Step, _unpacked, steps
+from llmopt.core.trajectory import Entry
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Item,
+    Outcome,
+    Rejected,
+)
+from llmopt.engine.journal import (
+    HeldOut,
+    Step,
+    _unpacked,
+    steps,
+)
 from llmopt.store import open_store
-from llmopt.trajectory import Entry
-from llmopt.types import Candidate, Evaluation, Item, Outcome, Rejected
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
+from llmopt.core.values import Call, Message, Reply
 from llmopt.store import open_store
 from llmopt.testing.scripted import answer
-from llmopt.types import Call, Message, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -18,24 +18,24 @@ from click.testing import CliRunner
 
 import llmopt
 from llmopt.cli import main
+from llmopt.core.presentation import ACCURACY, Presentation
+from llmopt.engine.header import RunHeader
+from llmopt.engine.journal import steps
 from llmopt.errors import StoreError
-from llmopt.presentation import ACCURACY, Presentation
-from llmopt.problems.spaces.regression import linear_regression
-from llmopt.report.comparing import compared_runs
-from llmopt.report.listing import listed
-from llmopt.report.page import page
-from llmopt.report.record import record
-from llmopt.search.header import RunHeader
-from llmopt.search.journal import steps
+from llmopt.history.compare import compared_runs
+from llmopt.history.document import record
+from llmopt.history.listing import listed
+from llmopt.problems.numeric.regression import linear_regression
 from llmopt.store import open_store
 from llmopt.testing import scripted
+from llmopt.web.pages.run_page import page
 
 if TYPE_CHECKING:
-    from llmopt.algorithm import Algorithm
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.part import StepContext
+    from llmopt.core.problem import Problem
+    from llmopt.core.trajectory import Entry
     from llmopt.evidence.result import Result
-    from llmopt.part import StepContext
-    from llmopt.problem import Problem
-    from llmopt.trajectory import Entry
 
 OLDER = Path(__file__).with_name("older") / "b3d7e93.sqlite.gz"
 LOWERED = Presentation(higher_is_better=False)

@@ -11,22 +11,27 @@ import pytest
 
 import llmopt
 from llmopt import open_store
+from llmopt.core.values import (
+    Call,
+    Candidate,
+    Item,
+    Outcome,
+)
+from llmopt.engine.scoring import Scoring
 from llmopt.errors import RefusedError, TransientError
-from llmopt.models.layers import wrap
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problems.asking import Asking
-from llmopt.problems.judge import Judge
-from llmopt.report.told import told
-from llmopt.search.scoring import Scoring
+from llmopt.history.run_history import told
+from llmopt.models.middleware.stack import wrap
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.testing import scripted
 from llmopt.testing.outcomes import reads_again, run_reads_again
-from llmopt.types import Call, Candidate, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.model import Model
+    from llmopt.core.model import Model
 
 ITEMS = [Item("a", "first?"), Item("b", "second?")]
 

@@ -13,22 +13,22 @@ import pytest
 
 from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async, prepare
+from llmopt.core.values import Evaluation, Outcome
+from llmopt.engine.stop import Stop
 from llmopt.errors import BudgetError, ConfigError, RefusedError, StoreError
-from llmopt.models.layers.budget import Limits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.search.stop import Stop
+from llmopt.models.middleware.budget import Limits
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.store import open_store
 from llmopt.testing import scripted
-from llmopt.types import Evaluation, Outcome
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from llmopt.core.values import Call
+    from llmopt.engine.progress import Progress
+    from llmopt.engine.run import Run
     from llmopt.evidence.result import Result
-    from llmopt.search.progress import Progress
-    from llmopt.search.run import Run
-    from llmopt.types import Call
 
 STARTS = 2 * 12  # calls that measure both starting instructions on train
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.core.values import Candidate, Item, Outcome
+from llmopt.engine.scoring import Scoring
 from llmopt.errors import BudgetError, RefusedError, StepFailedError, TransientError
-from llmopt.search.scoring import Scoring
-from llmopt.types import Candidate, Item, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 
-from llmopt.errors import StoreError, nearest
-from llmopt.store.protocol import (
+from llmopt.core.store import (
     COUNTERS,
     LABEL,
     PARTIAL,
@@ -30,7 +29,15 @@ from llmopt.store.protocol import (
     Store,
     check_name,
 )
-from llmopt.types import Call, Reply, Role, Usage, digest, to_json
+from llmopt.core.values import (
+    Call,
+    Reply,
+    Role,
+    Usage,
+    digest,
+    to_json,
+)
+from llmopt.errors import StoreError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

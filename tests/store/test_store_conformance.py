@@ -12,7 +12,7 @@ from log_store import LogStore
 
 from llmopt import optimize
 from llmopt.errors import RefusedError
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.store import open_store
 from llmopt.testing.scripted import answer, problem
 from llmopt.testing.stores import CHECKS, Check, a_sample_is_kept, write_sample
@@ -20,8 +20,8 @@ from llmopt.testing.stores import CHECKS, Check, a_sample_is_kept, write_sample
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.values import Call
     from llmopt.store import Store
-    from llmopt.types import Call
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -18,11 +18,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Usage,
+)
 from llmopt.errors import StoreError
 from llmopt.store import default_path, open_store
-from llmopt.store.connection import APPLICATION
-from llmopt.store.migrations import VERSION
-from llmopt.store.sqlite import SqliteStore
+from llmopt.store.sqlite.connection import APPLICATION
+from llmopt.store.sqlite.migrations import VERSION
+from llmopt.store.sqlite.sqlite_store import SqliteStore
 from llmopt.testing.stores import (
     MODEL,
     a_sample_is_kept,
@@ -31,7 +37,6 @@ from llmopt.testing.stores import (
     put_number,
     reply_number,
 )
-from llmopt.types import Call, Message, Reply, Usage
 
 if TYPE_CHECKING:
     from llmopt.store import Store

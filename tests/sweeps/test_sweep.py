@@ -18,18 +18,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError, RefusedError, StoreError
-from llmopt.report.spreadsheet import write_csv
-from llmopt.report.sweeps import Done, flat, notes, summarized
+from llmopt.evidence.sweep_table import (
+    Done,
+    flat,
+    notes,
+    summarized,
+)
+from llmopt.integrations.csv_table import write_csv
 from llmopt.statistics import holm, paired_difference
 from llmopt.store import open_store
 from llmopt.sweeps.grid import Sweep, read_sweep, sweep_of
-from llmopt.sweeps.sweep import Swept, run_sweep
+from llmopt.sweeps.runner import Swept, run_sweep
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sweeps.md"
 MODEL = "scripted/llmopt.testing.scripted:answer"

@@ -10,7 +10,7 @@ import pytest
 
 from llmopt.errors import ConfigError
 from llmopt.sweeps.grid import Sweep, sweep_of
-from llmopt.sweeps.sweep import Swept, run_sweep
+from llmopt.sweeps.runner import Swept, run_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def test_arguments_that_belong_together_are_one_axis(tmp_path: Path) -> None:
         "problem.arguments": [{"w": 15, "b": 14}, {"w": 3, "b": 5}],
         "problem.arguments.repetition": [0, 1],
     }
-    base = {"problem": {"function": "llmopt.problems.spaces.regression:linear_regression"}}
+    base = {"problem": {"function": "llmopt.problems.numeric.regression:linear_regression"}}
     variants = [{"label": "drawn", "algorithm.name": "random-search"}]
     sweep = made(tmp_path, base=base, grid=grid, variants=variants)
     assert [(cell.task, cell.seed) for cell in sweep.cells] == [
@@ -85,7 +85,7 @@ def test_arguments_that_belong_together_are_one_axis(tmp_path: Path) -> None:
 def test_a_repetition_of_the_data_draws_anew(tmp_path: Path) -> None:
     """Random search would otherwise try the same points every time, and have no spread."""
     repeated = {"problem.arguments.repetition": [0, 1, 2]}
-    base = {"problem": {"function": "llmopt.problems.spaces.regression:linear_regression"}}
+    base = {"problem": {"function": "llmopt.problems.numeric.regression:linear_regression"}}
     variants = [{"label": "drawn", "algorithm.name": "random-search", "run.steps": 2}]
     sweep = made(tmp_path, "run.seed=7", base=base, grid=repeated, variants=variants)
     assert [cell.settings.run.seed for cell in sweep.cells] == [7, 8, 9]

@@ -24,9 +24,9 @@ from llmopt.errors import (
     UnknownNameError,
 )
 from llmopt.store import open_store
+from llmopt.sweeps.cell_workers import Workers, shares_of
 from llmopt.sweeps.grid import Sweep, sweep_of
-from llmopt.sweeps.sweep import Swept, run_sweep
-from llmopt.sweeps.workers import Workers, shares_of
+from llmopt.sweeps.runner import Swept, run_sweep
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="no process gets its own cores here"
@@ -174,7 +174,7 @@ def begun(folder: Path, number: int) -> subprocess.Popen[str]:
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from llmopt.sweeps.grid import read_sweep\n"
-        "from llmopt.sweeps.sweep import run_sweep\n"
+        "from llmopt.sweeps.runner import run_sweep\n"
         "if __name__ == '__main__':\n"
         "    sweep = read_sweep(Path('sweep.toml'), name='orders')\n"
         "    try:\n"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithm import Algorithm
+from llmopt.algorithms.protegi.gradients import Successors, TextualGradients
 from llmopt.api import prepare
-from llmopt.part import Group
-from llmopt.parts.gradients import Successors, TextualGradients
+from llmopt.core.algorithm import Algorithm
+from llmopt.core.part import Group
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Everything
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.model import Model
-    from llmopt.part import Feedback, Propose, Proposed, Reflect, StepContext
-    from llmopt.problem import Problem
+    from llmopt.core.model import Model
+    from llmopt.core.part import (
+        Feedback,
+        Propose,
+        Proposed,
+        Reflect,
+        StepContext,
+    )
+    from llmopt.core.problem import Problem
 
 EDIT = Generate(samples=2, family="chat", wording="protegi", refine="edit")
 

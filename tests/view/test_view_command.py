@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from world import fill
 
 from llmopt.cli import main
-from llmopt.view.serving import PORT, address
+from llmopt.web.server.serve import PORT, address
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ from synthetic import HOSTILE, NASTY, hostile
 from world import Slow, fill, hostile_comparison, hostile_rows
 
 from llmopt.store import open_store
-from llmopt.view import pages
-from llmopt.view.shelf import Shelf
-from llmopt.view.site import Site
+from llmopt.web.pages import site_pages as pages
+from llmopt.web.server.page_cache import Shelf
+from llmopt.web.server.routes import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from llmopt.view.rows import Asked
+    from llmopt.web.pages.run_rows import Asked
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 EVERY = ("/", "/run/first", "/run/line", "/compare?run=first&run=second", "/run/frist")

@@ -11,12 +11,12 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from world import Slow, fill, until
 
+from llmopt.core.store import LABEL
 from llmopt.errors import StoreError
 from llmopt.store import open_store
-from llmopt.store.protocol import LABEL
-from llmopt.view.news import Looks, News, Watch
-from llmopt.view.shelf import Shelf
-from llmopt.view.site import Site
+from llmopt.web.server.events import Looks, News, Watch
+from llmopt.web.server.page_cache import Shelf
+from llmopt.web.server.routes import Site
 
 if TYPE_CHECKING:
     from pathlib import Path

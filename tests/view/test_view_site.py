@@ -16,11 +16,11 @@ from world import fill, hostile_comparison, hostile_rows
 from yarl import URL
 
 from llmopt.store import open_store
-from llmopt.view import pages
-from llmopt.view.door import HEADERS, Door
-from llmopt.view.rows import Asked
-from llmopt.view.shelf import Shelf
-from llmopt.view.site import Site
+from llmopt.web.pages import site_pages as pages
+from llmopt.web.pages.run_rows import Asked
+from llmopt.web.server.access import HEADERS, Door
+from llmopt.web.server.page_cache import Shelf
+from llmopt.web.server.routes import Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

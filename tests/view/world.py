@@ -8,26 +8,26 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import llmopt
+from llmopt.core.presentation import ACCURACY
+from llmopt.core.store import LABEL, RunInfo
+from llmopt.core.values import Usage
+from llmopt.engine.header import RunHeader
 from llmopt.evidence.comparison import Differing
 from llmopt.evidence.scores import Score
-from llmopt.models.scripted import ScriptedModel
-from llmopt.presentation import ACCURACY
-from llmopt.problems.spaces.regression import linear_regression
-from llmopt.report.comparing import Compared, RunComparison
-from llmopt.report.listing import Listed
-from llmopt.report.wording import Change
-from llmopt.search.header import RunHeader
+from llmopt.history.compare import Compared, RunComparison
+from llmopt.history.listing import Listed
+from llmopt.history.text_diff import Change
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.numeric.regression import linear_regression
 from llmopt.statistics import Difference, Interval
-from llmopt.store.protocol import LABEL, RunInfo
 from llmopt.testing import scripted
-from llmopt.types import Usage
-from llmopt.view.rows import Row, Rows
+from llmopt.web.pages.run_rows import Row, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 
 def fill(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Published methods: one short file each, a choice of parts.
 
 A method is a function that takes its options and returns an
-:class:`~llmopt.algorithm.Algorithm`. To register one, add it to :data:`ALGORITHMS`; the
+:class:`~llmopt.core.algorithm.Algorithm`. To register one, add it to :data:`ALGORITHMS`; the
 conformance suite, the table in the README and ``llmopt algorithms`` follow.
 """
 
@@ -12,29 +12,29 @@ import re
 from dataclasses import MISSING, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from llmopt.algorithm import Algorithm
 from llmopt.algorithms.abo import abo
 from llmopt.algorithms.ape import ape
-from llmopt.algorithms.cma_es import cma_es
+from llmopt.algorithms.baselines.cma_es import cma_es
+from llmopt.algorithms.baselines.hill_climbing import hill_climbing
+from llmopt.algorithms.baselines.one_plus_one_es import one_plus_one_es
+from llmopt.algorithms.baselines.random_search import random_search
+from llmopt.algorithms.baselines.two_opt import two_opt
 from llmopt.algorithms.drpo import drpo
 from llmopt.algorithms.evollm import evollm
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.expo import expo
-from llmopt.algorithms.expo_es import expo_es
+from llmopt.algorithms.expo.expo_es import expo_es
 from llmopt.algorithms.gpo import gpo
-from llmopt.algorithms.hill_climbing import hill_climbing
-from llmopt.algorithms.one_plus_one_es import one_plus_one_es
+from llmopt.algorithms.gpo.sgdm import sgdm
 from llmopt.algorithms.opro import opro
-from llmopt.algorithms.pe2 import pe2
 from llmopt.algorithms.protegi import protegi
-from llmopt.algorithms.random_search import random_search
+from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.algorithms.sampling import sampling
-from llmopt.algorithms.sgdm import sgdm
-from llmopt.algorithms.two_opt import two_opt
+from llmopt.core.algorithm import Algorithm
+from llmopt.core.imports import imported
+from llmopt.core.model import Family
+from llmopt.core.part import Particular
 from llmopt.errors import ConfigError, UnknownNameError, nearest
-from llmopt.imports import imported
-from llmopt.model import Family
-from llmopt.part import Particular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithm import Algorithm, method
+from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
 from llmopt.parts.rate import rated
@@ -26,7 +26,7 @@ from llmopt.parts.select import Best
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.metaprompt import Order, Tag, Zeros
+    from llmopt.core.metaprompt import Order, Tag, Zeros
     from llmopt.parts.reflect import Choose
     from llmopt.parts.variety import Vary
 

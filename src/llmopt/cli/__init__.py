@@ -50,20 +50,20 @@ class _Group(click.Group):
             with _own_modules():
                 return super().invoke(ctx)
         except LlmoptError as error:
-            from llmopt.report.progress import say
-            from llmopt.report.tables import visible
+            from llmopt.terminal.progress import say
+            from llmopt.terminal.result_table import visible
 
             say(f"Error: {visible(str(error))}")
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            from llmopt.report.progress import say
+            from llmopt.terminal.progress import say
 
             say("Interrupted.")
             sys.exit(INTERRUPTED)
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            from llmopt.report.progress import say
+            from llmopt.terminal.progress import say
 
             say(
                 "Error: what is written needs room on the disk, but got: "

@@ -15,12 +15,12 @@ from llmopt.cli.options import (
     set_option,
     silenced,
 )
-from llmopt.formatting import dollars, duration, rounded
+from llmopt.core.formatting import dollars, duration, rounded
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llmopt.cli.findings import Findings
+    from llmopt.preflight.findings import Findings
 
 
 @click.command()
@@ -46,7 +46,7 @@ def check(
     import asyncio
 
     from llmopt.cli.configured import configured
-    from llmopt.cli.examine import examined
+    from llmopt.preflight.check import examined
 
     settings, _ = configured(config, data_dir, overrides)
     findings = asyncio.run(examined(settings, offline=offline, quiet=silenced()))
@@ -60,7 +60,7 @@ def check(
 def _print(findings: Findings) -> None:
     from rich.text import Text
 
-    from llmopt.report.tables import visible
+    from llmopt.terminal.result_table import visible
 
     out = console()
     for what, fine, said in findings.checks:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmopt.cli.options import console, doing, json_option, print_json, store_option
-from llmopt.formatting import p_value
+from llmopt.core.formatting import p_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from llmopt.core.presentation import Presentation
     from llmopt.evidence.scores import Score
-    from llmopt.presentation import Presentation
-    from llmopt.report.comparing import Compared, RunComparison
-    from llmopt.report.wording import Change
+    from llmopt.history.compare import Compared, RunComparison
+    from llmopt.history.text_diff import Change
 
 _ITEMS = 10  # items shown; all of them are in the JSON document
 _COLUMNS = 6  # runs whose answers find room beside each other
@@ -45,14 +45,14 @@ def compare(
     The winners are compared on the held-out items that the runs have in common, as the answers
     were kept; nothing is asked. Warnings say where the runs are not alike.
     """
-    from llmopt.report.comparing import compared_runs
+    from llmopt.history.compare import compared_runs
     from llmopt.store import open_store
 
     with closing(open_store(store, new=store is None)) as kept, doing("reading the runs"):
         found = compared_runs(kept, runs)
     if output is not None:
         from llmopt.cli.report import write_page
-        from llmopt.view.pages import comparison
+        from llmopt.web.pages.site_pages import comparison
 
         write_page(output, comparison(found, alone=True), as_json=as_json)
     elif as_json:
@@ -96,7 +96,7 @@ def _say(out: Console, text: str, style: str = "", indent: int = 0) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from llmopt.report.tables import visible
+    from llmopt.terminal.result_table import visible
 
     said = Text(visible(text), style=style)
     if out.is_terminal:
@@ -150,7 +150,7 @@ def _scored(score: Score | None, shown: Presentation) -> str:
 
 def _effort(rows: Sequence[Compared]) -> Table:
     """Return what each run did and spent."""
-    from llmopt.formatting import clock
+    from llmopt.core.formatting import clock
 
     table = _made("", "steps", "solutions", "evaluations", "calls", "tokens", "time")
     for number, row in enumerate(rows, 1):
@@ -194,7 +194,7 @@ def _against(found: RunComparison) -> Table:
 def _items(found: RunComparison) -> Table:
     from rich.text import Text
 
-    from llmopt.text import one_line
+    from llmopt.core.text import one_line
 
     table = _made("item")
     widths = [("input", 34), ("target", 14)]
@@ -224,7 +224,7 @@ def _worded(wording: Sequence[Change]) -> Text:
     """Return a text with what went out and what came in marked, not by colour alone."""
     from rich.text import Text
 
-    from llmopt.report.tables import visible
+    from llmopt.terminal.result_table import visible
 
     marks = {"same": ("", "", ""), "out": ("[-", "-]", "red"), "in": ("{+", "+}", "green")}
     made = Text()

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llmopt.config.settings import Settings
-    from llmopt.problems.prompting import PromptProblem
-    from llmopt.store.protocol import Store
-    from llmopt.types import Item
+    from llmopt.core.store import Store
+    from llmopt.core.values import Item
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 _LAYOUT = ("position", "qa_frame", "prompt_from")  # where the instruction stands, whatever the data
 _ASKING = (
@@ -91,10 +91,10 @@ def evaluate(
 
     Done again, the same command goes on where it stopped, and pays nothing twice.
     """
-    from llmopt.evaluation.evaluate import Plan
-    from llmopt.evaluation.evaluate import evaluate as evaluated
-    from llmopt.report.comparison import print_comparison
+    from llmopt.engine.evaluate import Plan
+    from llmopt.engine.evaluate import evaluate as evaluated
     from llmopt.store import open_store
+    from llmopt.terminal.evaluation_table import print_comparison
 
     asked = _asked(given)
     with closing(open_store(store)) as kept:
@@ -187,8 +187,8 @@ def _base(asked: _Asked, store: Store) -> dict[str, Any]:
     """Return the tables to begin with: of the configuration, or of the first run."""
     from llmopt.config.reading import absolute, tables
     from llmopt.errors import ConfigError
+    from llmopt.integrations.exported import standing
     from llmopt.recipes import recipe_or_file
-    from llmopt.report.export import standing
 
     if asked.config:
         path = recipe_or_file(asked.config)
@@ -215,7 +215,7 @@ def _base(asked: _Asked, store: Store) -> dict[str, Any]:
 
 def _problem(asked: _Asked, settings: Settings, store: Store) -> PromptProblem:
     """Build the problem; on other data than a run's own it keeps the run's prompt layout."""
-    from llmopt.problems.layouts import Layout
+    from llmopt.problems.prompt.layout import Layout
 
     problem = settings.built_prompts()
     elsewhere = asked.runs and not asked.config and asked.data
@@ -227,7 +227,7 @@ def _problem(asked: _Asked, settings: Settings, store: Store) -> PromptProblem:
 
 def _texts(asked: _Asked, problem: PromptProblem, store: Store) -> Iterator[str]:
     """Yield the instructions in their order."""
-    from llmopt.report.export import standing
+    from llmopt.integrations.exported import standing
 
     if asked.texts or not asked.runs:
         yield from problem.starts
@@ -268,7 +268,7 @@ def _resumable(
 ) -> Iterator[None]:
     """Say how to go on where an evaluation is stopped."""
     from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError
-    from llmopt.report.progress import say
+    from llmopt.terminal.progress import say
 
     caps = settings.budget.model_dump(exclude_none=True)
     how = command_line(words, store, overrides)

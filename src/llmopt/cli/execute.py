@@ -42,8 +42,8 @@ def execute(
     """
     from llmopt.api import optimize
     from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError
-    from llmopt.report.progress import say
-    from llmopt.report.tables import print_result
+    from llmopt.terminal.progress import say
+    from llmopt.terminal.result_table import print_result
 
     problem = settings.built_problem()
     options = settings.options()

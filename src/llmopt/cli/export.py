@@ -10,8 +10,8 @@ import click
 from llmopt.cli.options import json_option, store_option, write
 
 if TYPE_CHECKING:
-    from llmopt.report.export import Material, Standing
-    from llmopt.trajectory import Entry
+    from llmopt.core.trajectory import Entry
+    from llmopt.integrations.exported import Material, Standing
 
 
 _HELP = (
@@ -49,9 +49,9 @@ def export(
     Nothing is added, not even a line end; only on a terminal control characters are spelled
     out. No model is called.
     """
-    from llmopt.report.export import export as exported
-    from llmopt.report.export import standing
-    from llmopt.report.exports import FORMATS, TRACKERS
+    from llmopt.integrations.exported import export as exported
+    from llmopt.integrations.exported import standing
+    from llmopt.integrations.formats import FORMATS, TRACKERS
     from llmopt.store import open_store
 
     form = _form(form, as_json=as_json)
@@ -112,7 +112,7 @@ def _check(
 ) -> None:
     """Refuse options that do not go together."""
     from llmopt.errors import ConfigError, UnknownNameError
-    from llmopt.report.exports import FORMATS, TRACKERS
+    from llmopt.integrations.formats import FORMATS, TRACKERS
 
     if form not in FORMATS:
         raise UnknownNameError("a format", form, FORMATS)

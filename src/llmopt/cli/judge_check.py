@@ -17,8 +17,8 @@ from llmopt.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from llmopt.evaluation.judging import Checked
-    from llmopt.problems.agreement import Kappa, Share
+    from llmopt.engine.judge_check import Checked
+    from llmopt.problems.metrics.judge_agreement import Kappa, Share
 
 
 @click.command("judge-check")
@@ -58,10 +58,10 @@ def judge_check(
     import asyncio
 
     from llmopt.config.reading import judge_table, tables
-    from llmopt.evaluation.judging import checked
-    from llmopt.models.layers.budget import Price
-    from llmopt.models.layers.gate import Rates
-    from llmopt.problems.agreement import Columns, labelled
+    from llmopt.engine.judge_check import checked
+    from llmopt.models.middleware.budget import Price
+    from llmopt.models.middleware.concurrency import Rates
+    from llmopt.problems.metrics.judge_agreement import Columns, labelled
 
     data = tables(config) if config else {}
     where, folder = (str(config), config.parent) if config else ("judge-check", Path())
@@ -97,8 +97,8 @@ def _print(checked: Checked) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from llmopt.report.tables import visible
-    from llmopt.text import one_line
+    from llmopt.core.text import one_line
+    from llmopt.terminal.result_table import visible
 
     out, found = console(), checked.found
 

@@ -11,6 +11,6 @@ from llmopt.cli.options import store_option
 @store_option
 def mcp(store: str | None) -> None:
     """Serve coding agents by the Model Context Protocol, on standard input and output."""
-    from llmopt.cli.tools import server
+    from llmopt.integrations.mcp_server import server
 
     server(store).run("stdio")

@@ -10,7 +10,7 @@ import click
 from llmopt.cli.options import console, doing, json_option, print_json, silenced
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
+    from llmopt.core.model import Model
     from llmopt.models.probe import Finding
 
 
@@ -65,7 +65,7 @@ def test(
     import asyncio
 
     from llmopt.models.registry import model_named
-    from llmopt.report.progress import Download
+    from llmopt.terminal.progress import Download
 
     with Download(quiet=silenced()) as download:
         model = model_named(
@@ -93,7 +93,7 @@ async def _probed(model: Model) -> tuple[Finding, ...]:
 
 
 def _show(identity: str, findings: tuple[Finding, ...]) -> None:
-    from llmopt.report.tables import visible
+    from llmopt.terminal.result_table import visible
 
     out = console()
     out.print(visible(identity), style="bold", markup=False)

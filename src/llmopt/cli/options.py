@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from llmopt.report.progress import Doing
+    from llmopt.terminal.progress import Doing
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -72,7 +72,7 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, callback=_silenced, h
 def _talking(context: click.Context, _: click.Parameter, value: bool) -> None:
     """Let the package's log be written while the command lasts."""
     if value:
-        from llmopt.report.progress.log import logged
+        from llmopt.terminal.progress.log import logged
 
         context.with_resource(logged())
 
@@ -107,7 +107,7 @@ def with_common_options(command: click.Command) -> click.Command:
 
 def doing(words: str) -> Doing:
     """Return a context that says what the command is doing, if that takes long and it may."""
-    from llmopt.report.progress import Doing
+    from llmopt.terminal.progress import Doing
 
     return Doing(words, quiet=silenced())
 
@@ -142,7 +142,7 @@ def write(text: str, end: str = "\n") -> None:
         text: The text.
         end: What follows it where it is piped; a terminal always gets one line end.
     """
-    from llmopt.report.tables import visible
+    from llmopt.terminal.result_table import visible
 
     context = click.get_current_context(silent=True)
     out: Any = context.meta.get(_RESULTS, sys.stdout) if context else sys.stdout
@@ -158,7 +158,7 @@ def print_json(data: Any) -> None:
     """Print one strict JSON document on standard output."""
     import json
 
-    from llmopt.report.tables import visible
+    from llmopt.terminal.result_table import visible
 
     # Half a surrogate pair is no UTF-8, but has an escape in JSON, as have control characters.
     write(visible(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)))

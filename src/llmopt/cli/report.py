@@ -24,9 +24,9 @@ def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -
 
     The page is a single file that loads nothing from anywhere. No model is called.
     """
-    from llmopt.report.page import page
-    from llmopt.report.record import record
+    from llmopt.history.document import record
     from llmopt.store import open_store
+    from llmopt.web.pages.run_page import page
 
     kept = open_store(store, new=store is None)
     try:

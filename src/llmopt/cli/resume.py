@@ -27,8 +27,8 @@ def resume(
     """
     from llmopt.cli.execute import execute
     from llmopt.config.reading import settings
+    from llmopt.engine.journal import EVALUATION
     from llmopt.errors import ConfigError
-    from llmopt.search.journal import EVALUATION
     from llmopt.store import open_store
 
     kept = open_store(store, new=store is None)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from llmopt.cli.options import console, json_option, print_json, store_option
-from llmopt.formatting import counted
-from llmopt.store.protocol import LABEL, LONGEST_NAME, Status
+from llmopt.core.formatting import counted
+from llmopt.core.store import LABEL, LONGEST_NAME, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from llmopt.store.protocol import RunInfo, Store
+    from llmopt.core.store import RunInfo, Store
 
 _TAG = re.compile(r"[^\s,#]{1,40}")
 
@@ -45,7 +45,12 @@ def runs(
 ) -> None:
     """List the runs in the store, newest first; or rename, tag, note or delete one."""
     from llmopt.errors import ConfigError
-    from llmopt.report.listing import Wanted, listed, moment, print_runs
+    from llmopt.history.listing import (
+        Wanted,
+        listed,
+        moment,
+        print_runs,
+    )
 
     if context.invoked_subcommand:
         if status or algorithm or tags or since or find or as_json:
@@ -194,7 +199,7 @@ def _opened(store: str | None) -> AbstractContextManager[Store]:
 
 def _print_one(store: Store, run: str) -> None:
     """Print a run as it is in the list, as JSON."""
-    from llmopt.report.listing import listed
+    from llmopt.history.listing import listed
 
     print_json(next(row.to_dict() for row in listed(store) if row.info.name == run))
 
@@ -240,8 +245,8 @@ def _sweep_of(store: Store, run: str) -> str:
 
 
 def _controls(store: Store, run: str) -> Iterator[str]:
-    """Yield the runs that are a run's controls, in order; see :mod:`llmopt.controls`."""
-    from llmopt.search.header import RunHeader
+    """Yield the runs that are a run's controls, in order; see :mod:`llmopt.engine.controls`."""
+    from llmopt.engine.header import RunHeader
 
     names = {info.name for info in store.runs()}
     number = 1

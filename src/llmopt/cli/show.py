@@ -14,14 +14,14 @@ from llmopt.cli.options import (
     store_option,
     write,
 )
-from llmopt.formatting import plural
+from llmopt.core.formatting import plural
 
 if TYPE_CHECKING:
+    from llmopt.core.presentation import Presentation
+    from llmopt.core.store import Store
+    from llmopt.core.trajectory import Trajectory
+    from llmopt.engine.journal import Step
     from llmopt.evidence.result import Point
-    from llmopt.presentation import Presentation
-    from llmopt.search.journal import Step
-    from llmopt.store.protocol import Store
-    from llmopt.trajectory import Trajectory
 
 
 @click.command()
@@ -35,10 +35,10 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     The meta-prompt and the replies of a step are printed exactly; only on a terminal are
     control characters spelled out.
     """
+    from llmopt.engine.header import RunHeader
+    from llmopt.engine.journal import Validation, steps
+    from llmopt.engine.overfitting import curve_of
     from llmopt.errors import ConfigError
-    from llmopt.search.curve import curve_of
-    from llmopt.search.header import RunHeader
-    from llmopt.search.journal import Validation, steps
     from llmopt.store import open_store
 
     kept = open_store(store, new=store is None)
@@ -78,8 +78,8 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
 
 def _show_evaluation(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
     """Show what an evaluation found; the command itself prints its table again, for nothing."""
-    from llmopt.report.tables import visible
-    from llmopt.search.journal import EVALUATION
+    from llmopt.engine.journal import EVALUATION
+    from llmopt.terminal.result_table import visible
 
     found, config = None, store.config(run)
     for record in store.records(run):
@@ -104,8 +104,8 @@ def _show_run(
 ) -> None:
     from dataclasses import asdict
 
-    from llmopt.report.tables import print_curve, print_trajectory, visible
-    from llmopt.search.header import RunHeader
+    from llmopt.engine.header import RunHeader
+    from llmopt.terminal.result_table import print_curve, print_trajectory, visible
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
     shown = RunHeader.of(config).presentation
@@ -137,7 +137,7 @@ def _show_run(
 
 
 def _trajectory(told: list[Step]) -> Trajectory:
-    from llmopt.trajectory import Trajectory
+    from llmopt.core.trajectory import Trajectory
 
     trajectory = Trajectory()
     for step in told:

@@ -19,7 +19,7 @@ from llmopt.cli.options import (
 
 if TYPE_CHECKING:
     from llmopt.sweeps.grid import Sweep
-    from llmopt.sweeps.sweep import Swept
+    from llmopt.sweeps.runner import Swept
 
 
 @click.command()
@@ -58,11 +58,12 @@ def sweep(
     import asyncio
 
     from llmopt.errors import InputError, LlmoptError
+    from llmopt.evidence import convergence
+    from llmopt.evidence import sweep_table as sweeps
+    from llmopt.integrations.csv_table import write_csv
     from llmopt.recipes import sweep_or_file
-    from llmopt.report import convergence, sweeps
-    from llmopt.report.spreadsheet import write_csv
     from llmopt.sweeps.grid import read_sweep
-    from llmopt.sweeps.sweep import run_sweep
+    from llmopt.sweeps.runner import run_sweep
 
     here = _written(data_dir)
     made = read_sweep(sweep_or_file(config), (*here, *overrides), name)
@@ -140,7 +141,7 @@ def _list(made: Sweep, store: str | None, *, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from llmopt.report.tables import visible
+    from llmopt.terminal.result_table import visible
 
     out = console()
     shown = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
@@ -164,9 +165,9 @@ def _rows(made: Sweep, store: str | None) -> list[dict[str, Any]]:
     """Return what is known of each cell before it is done."""
     import asyncio
 
-    from llmopt.cli.examine import examined
+    from llmopt.preflight.check import examined
     from llmopt.store import open_store
-    from llmopt.sweeps.sweep import finished
+    from llmopt.sweeps.runner import finished
 
     kept = open_store(store)
     try:

@@ -44,7 +44,7 @@ def view(
     there, and no model is called.
     """
     from llmopt.store import open_store
-    from llmopt.view.serving import serve
+    from llmopt.web.server.serve import serve
 
     with closing(open_store(store, new=store is None)) as kept:
         if run is not None:

@@ -24,22 +24,22 @@ from llmopt.config.tables import (
     text_of,
 )
 from llmopt.errors import ConfigError
-from llmopt.models.layers.budget import Limits, Price
-from llmopt.models.layers.gate import Rates
-from llmopt.problems.asking import Asking
-from llmopt.problems.datasets import load
-from llmopt.problems.filters import Filters
-from llmopt.problems.guards import Invariants
-from llmopt.problems.layouts import named_slots
-from llmopt.problems.named import problem_named
-from llmopt.problems.prompting import PromptProblem
-from llmopt.problems.rows import hub_rows
-from llmopt.problems.splits import Splits, mixed
+from llmopt.models.middleware.budget import Limits, Price
+from llmopt.models.middleware.concurrency import Rates
+from llmopt.problems.data.files import load
+from llmopt.problems.data.objects import hub_rows
+from llmopt.problems.data.splits import Splits, mixed
+from llmopt.problems.loading import problem_named
+from llmopt.problems.prompt.constraints import Invariants
+from llmopt.problems.prompt.layout import named_slots
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
+from llmopt.problems.prompt.scorer_call import Asking
 
 if TYPE_CHECKING:
-    from llmopt.problem import Problem
-    from llmopt.problems.judge import Judge
-    from llmopt.types import Role
+    from llmopt.core.problem import Problem
+    from llmopt.core.values import Role
+    from llmopt.problems.metrics.judge import Judge
 
 S = TypeVar("S", bound=BaseModel)
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
+from llmopt.core.model import DEADLINE
+from llmopt.engine.options import rows_in
 from llmopt.errors import ConfigError, DataError
-from llmopt.model import DEADLINE
-from llmopt.models.openai import check_storable
+from llmopt.models.providers.openai import check_storable
+from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
-from llmopt.models.request_options import DialectName, RequestOptions
-from llmopt.options import rows_in
-from llmopt.problems.judge import Judge
-from llmopt.problems.signatures import saved_instruction
+from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.algorithm import Algorithm
+    from llmopt.core.algorithm import Algorithm
 
 
 SEEDS = 1 << 32  # seeds of a split are below this
@@ -103,7 +103,7 @@ class ProblemTable(Table):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Which columns make an item, see :class:`~llmopt.problems.columns.RowColumns`."""
+        """Which columns make an item, see :class:`~llmopt.problems.data.columns.RowColumns`."""
         return {
             "input": self.input,
             "target": self.target,

@@ -10,18 +10,18 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.values import Evaluation, Outcome
+from llmopt.evidence.differences import difference_of
 from llmopt.evidence.scores import LEVEL, Score, score_of
-from llmopt.evidence.versus import difference_of
 from llmopt.evidence.words import by_word, deciding, needed, than, word_of
 from llmopt.statistics import Difference, holm
-from llmopt.types import Evaluation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llmopt.models.layers.traffic import Stretch
-    from llmopt.presentation import Presentation
-    from llmopt.types import Item, Usage
+    from llmopt.core.presentation import Presentation
+    from llmopt.core.values import Item, Usage
+    from llmopt.models.middleware.traffic import Stretch
 
 
 @dataclass(frozen=True)

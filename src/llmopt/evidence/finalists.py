@@ -6,13 +6,13 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from llmopt.trajectory import Entry, Trajectory, rank
+from llmopt.core.trajectory import Entry, Trajectory, rank
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from llmopt.problem import Problem, SplitName
-    from llmopt.types import Evaluation
+    from llmopt.core.problem import Problem, SplitName
+    from llmopt.core.values import Evaluation
 
 _FEW = 20  # fewer validation items than this are too few to choose on
 _SHOWN = 3  # items named of those that stayed unmeasured

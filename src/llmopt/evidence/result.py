@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.presentation import Presentation
 from llmopt.evidence.scores import LEVEL
-from llmopt.presentation import Presentation
 
 if TYPE_CHECKING:
+    from llmopt.core.values import Candidate, Usage
+    from llmopt.evidence.differences import Versus
     from llmopt.evidence.scores import Score
-    from llmopt.evidence.versus import Versus
-    from llmopt.models.layers.traffic import Stretch
+    from llmopt.models.middleware.traffic import Stretch
     from llmopt.statistics import Difference
-    from llmopt.types import Candidate, Usage
 
 BUDGET = "out of budget: "
 """How :attr:`Result.stopped` begins where a spending limit ended the search."""

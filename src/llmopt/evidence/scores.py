@@ -10,8 +10,8 @@ from llmopt.statistics import Interval, alike, bootstrap_mean, wilson
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmopt.presentation import Presentation
-    from llmopt.types import Evaluation
+    from llmopt.core.presentation import Presentation
+    from llmopt.core.values import Evaluation
 
 LEVEL = 0.95
 """Usual confidence level of intervals."""

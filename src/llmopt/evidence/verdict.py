@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
+from llmopt.core.problem import SplitName, presented
+from llmopt.core.trajectory import Entry
+from llmopt.core.values import Candidate, Evaluation
 from llmopt.errors import BudgetError
+from llmopt.evidence.differences import (
+    START,
+    Versus,
+    compared,
+    difference_of,
+    groups_of,
+    sentence,
+)
 from llmopt.evidence.finalists import (
     behind,
     finalists_of,
@@ -23,18 +34,14 @@ from llmopt.evidence.finalists import (
 )
 from llmopt.evidence.result import Held, Line
 from llmopt.evidence.scores import LEVEL, score_of
-from llmopt.evidence.versus import START, Versus, compared, difference_of, groups_of, sentence
-from llmopt.problem import SplitName, presented
-from llmopt.trajectory import Entry
-from llmopt.types import Candidate, Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from llmopt.part import Measure
-    from llmopt.presentation import Presentation
-    from llmopt.problem import Problem
-    from llmopt.trajectory import Trajectory
+    from llmopt.core.part import Measure
+    from llmopt.core.presentation import Presentation
+    from llmopt.core.problem import Problem
+    from llmopt.core.trajectory import Trajectory
 
 
 @dataclass(frozen=True)

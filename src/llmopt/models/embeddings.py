@@ -12,20 +12,20 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.imports import imported
+from llmopt.core.model import Traits
+from llmopt.core.values import Call, Reply
 from llmopt.errors import ConfigError, InputError, LostReplyError, MissingExtraError
-from llmopt.imports import imported
-from llmopt.model import Traits
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.presets import PRESETS
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.presets import PRESETS
+from llmopt.models.providers.reported_usage import estimate
 from llmopt.models.registry import model_named
-from llmopt.models.usage import estimate
-from llmopt.types import Call, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from llmopt.model import Model
-    from llmopt.types import Usage
+    from llmopt.core.model import Model
+    from llmopt.core.values import Usage
 
 _SENTENCES = "sentence-transformers/"
 _DIGITS = 7  # of a coordinate, as single precision has

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.models.embeddings import EmbeddingModel
-from llmopt.models.layers.budget import Price
-from llmopt.models.layers.ring import Ring
-from llmopt.models.local import LocalModel
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.replay import ReplayModel
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.budget import Price
+from llmopt.models.providers.local import LocalModel
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.replay import ReplayModel
+from llmopt.models.providers.scripted import ScriptedModel
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
+    from llmopt.core.model import Model
 
 # Some prices rise with the length of a prompt; calls of this size are below every such step.
 _TOKENS = 1000

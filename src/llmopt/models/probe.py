@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.values import Call, Message
 from llmopt.errors import ModelError
-from llmopt.models.openai import OpenAIModel
-from llmopt.types import Call, Message
+from llmopt.models.providers.openai import OpenAIModel
 
 if TYPE_CHECKING:
-    from llmopt.model import Model
-    from llmopt.types import Reply
+    from llmopt.core.model import Model
+    from llmopt.core.values import Reply
 
 # Reasoning counts as generated, so that a chat needs room; others end by themselves.
 _CHAT = Call("scorer", (Message("user", "Say yes."),), max_tokens=256)

@@ -8,27 +8,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.imports import imported
+from llmopt.core.model import DEADLINE, Traits
 from llmopt.errors import InputError, MissingExtraError, UnknownNameError
-from llmopt.imports import imported
-from llmopt.model import DEADLINE, Traits
-from llmopt.models.gguf import has_chat_template
-from llmopt.models.hub import PREFIX
-from llmopt.models.known import KNOWN, known_weights
-from llmopt.models.local import LocalModel
-from llmopt.models.openai import OpenAIModel
-from llmopt.models.presets import PRESETS
-from llmopt.models.replay import ReplayModel
-from llmopt.models.request_options import RequestOptions
-from llmopt.models.scripted import ScriptedModel
-from llmopt.models.weights import cached_path, obtain, obtain_from_hub
+from llmopt.models.providers.local import LocalModel
+from llmopt.models.providers.openai import OpenAIModel
+from llmopt.models.providers.presets import PRESETS
+from llmopt.models.providers.replay import ReplayModel
+from llmopt.models.providers.request_options import RequestOptions
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.models.weights.fetch import cached_path, obtain, obtain_from_hub
+from llmopt.models.weights.gguf import has_chat_template
+from llmopt.models.weights.hugging_face import PREFIX
+from llmopt.models.weights.known import KNOWN, known_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.model import Model
-    from llmopt.models.growth import Progress
-    from llmopt.models.presets import Preset
-    from llmopt.types import Call
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call
+    from llmopt.models.providers.presets import Preset
+    from llmopt.models.weights.download import Progress
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def model_named(
 
 def _native(rest: str, base_url: str | None, variable: str | None, traits: Traits) -> Model:
     """Return a model through any-llm-sdk by ``<provider>/<model>``."""
-    from llmopt.models.anyllm import AnyLLMModel
+    from llmopt.models.providers.any_llm import AnyLLMModel
 
     provider, _, model = rest.partition("/")
     if not model:

@@ -18,15 +18,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
 from llmopt.parts.rate import Everything
-from llmopt.types import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from llmopt.part import Measure, Rate, StepContext
-    from llmopt.types import Candidate, Item, Outcome
+    from llmopt.core.part import Measure, Rate, StepContext
+    from llmopt.core.values import Candidate, Item, Outcome
 
 Selection = Literal["ucb", "successive-rejects", "everything"]
 

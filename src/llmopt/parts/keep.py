@@ -1,8 +1,8 @@
 """Who survives: the solutions that a search goes on from.
 
 What survives follows from the trajectory alone, so a resumed run goes on from the same ones. The
-best are those by estimate (:meth:`~llmopt.trajectory.Trajectory.estimate`): who was measured on a
-part of the items is compared with the others fairly, and nothing is claimed of it.
+best are those by estimate (:meth:`~llmopt.core.trajectory.Trajectory.estimate`): who was measured
+on a part of the items is compared with the others fairly, and nothing is claimed of it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from llmopt.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
-    from llmopt.part import Keep, StepContext
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.core.part import Keep, StepContext
+    from llmopt.core.trajectory import Entry, Trajectory
 
 Current = Literal["latest_best", "never_chosen", "best"]
 

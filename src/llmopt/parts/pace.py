@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmopt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from llmopt.problem import Problem
+    from llmopt.core.problem import Problem
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from llmopt.core.metaprompt import (
+    MetaPrompt,
+    Refine,
+    Sections,
+    Shown,
+)
+from llmopt.core.model import Family
+from llmopt.core.part import Most, Proposed, all_of
+from llmopt.core.problem import Refusal
+from llmopt.core.text import word_distance
 from llmopt.errors import ConfigError
-from llmopt.metaprompt import MetaPrompt, Refine, Sections, Shown
-from llmopt.model import Family
-from llmopt.part import Most, Proposed, all_of
 from llmopt.parts.schedule import Constant
 from llmopt.parts.variety import Request, Vary, check_vary, requests
-from llmopt.problem import Refusal
-from llmopt.text import word_distance
 
 if TYPE_CHECKING:
-    from llmopt.metaprompt import Order, Tag
-    from llmopt.model import Model
-    from llmopt.part import StepContext
+    from llmopt.core.metaprompt import Order, Tag
+    from llmopt.core.model import Model
+    from llmopt.core.part import StepContext
+    from llmopt.core.trajectory import Entry
     from llmopt.parts.schedule import Schedule
-    from llmopt.parts.stepsize import StepSize
-    from llmopt.trajectory import Entry
+    from llmopt.parts.word_limit import StepSize
 
 AnyFamily = Family | Literal["auto"]
 """A meta-prompt family, or the one that suits the optimizer LLM."""

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
 from llmopt.statistics import lead_p_value
-from llmopt.types import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from llmopt.part import Measure, StepContext
-    from llmopt.trajectory import Trajectory
-    from llmopt.types import Candidate, Item, Outcome
+    from llmopt.core.part import Measure, StepContext
+    from llmopt.core.trajectory import Trajectory
+    from llmopt.core.values import Candidate, Item, Outcome
 
     Floats = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Racing:
     a probability of at most ``1 - confidence``, all looks together, as far as the normal
     approximation of the p-value holds and the order of the items has nothing to do with the
     scores: shuffled, or shuffled within classes that alternate, as
-    :func:`~llmopt.problems.splits.split` leaves them. Rule 2 promises no confidence; what it
+    :func:`~llmopt.problems.data.splits.split` leaves them. Rule 2 promises no confidence; what it
     costs was simulated (``benchmarks/racing.py``): at the share of one half at most 0.5 points
     of the true accuracy of the best, for eight candidates that differ by about 5 points, and
     hardly anything for more candidates or closer ones; clearly more at smaller shares.

@@ -6,15 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
 from llmopt.parts.racing import Racing
-from llmopt.types import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.part import Measure, Rate, StepContext
-    from llmopt.types import Candidate, Item, Outcome
+    from llmopt.core.part import Measure, Rate, StepContext
+    from llmopt.core.values import Candidate, Item, Outcome
 
 
 @dataclass(frozen=True)

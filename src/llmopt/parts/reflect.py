@@ -6,15 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from llmopt.core.part import Feedback
+from llmopt.core.trajectory import missed
 from llmopt.errors import ConfigError
-from llmopt.part import Feedback
-from llmopt.trajectory import missed
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from llmopt.part import StepContext
-    from llmopt.types import Item
+    from llmopt.core.part import StepContext
+    from llmopt.core.values import Item
 
 Choose = Literal["random", "constant", "accumulative_most_frequent", "current_most_frequent"]
 
@@ -63,7 +63,7 @@ class Exemplars:
             chosen = _draw(len(items), self.n, ctx.rng("exemplars"))
             return Feedback(tuple(items[i] for i in chosen))
         if self.choose == "constant":
-            from llmopt.part import generator
+            from llmopt.core.part import generator
 
             chosen = _draw(len(items), self.n, generator(ctx.seed, 0, "exemplars"))
             return Feedback(tuple(items[i] for i in chosen))

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmopt.core.part import Group
 from llmopt.errors import ConfigError
-from llmopt.part import Group
 from llmopt.parts.zeros import best_shown, check_zeros
 
 if TYPE_CHECKING:
-    from llmopt.metaprompt import Order, Zeros
-    from llmopt.part import StepContext
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.core.metaprompt import Order, Zeros
+    from llmopt.core.part import StepContext
+    from llmopt.core.trajectory import Entry, Trajectory
 
 
 @dataclass(frozen=True)
 class Best:
     """The best solutions so far, as one group (OPRO, section 2: the 20 best, best last).
 
-    Best by their estimates (:meth:`~llmopt.trajectory.Trajectory.estimate`), which are what is
+    Best by their estimates (:meth:`~llmopt.core.trajectory.Trajectory.estimate`), which are what is
     shown: for those that were measured in full, their scores.
 
     Attributes:

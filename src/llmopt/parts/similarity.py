@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
+from llmopt.core.part import all_of
+from llmopt.core.values import Call
 from llmopt.errors import ConfigError, LostReplyError
-from llmopt.part import all_of
-from llmopt.types import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from llmopt.model import Model
+    from llmopt.core.model import Model
 
 Unit = Literal["words", "characters"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from llmopt.errors import ConfigError
 
 if TYPE_CHECKING:
-    from llmopt.part import StepContext
-    from llmopt.types import Item
+    from llmopt.core.part import StepContext
+    from llmopt.core.values import Item
 
 Vary = Literal["none", "exemplars", "angles", "together"]
 

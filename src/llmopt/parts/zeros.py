@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
+from llmopt.core.metaprompt import Zeros
 from llmopt.errors import ConfigError
-from llmopt.metaprompt import Zeros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.trajectory import Entry, Trajectory
+    from llmopt.core.trajectory import Entry, Trajectory
 
 
 def check_zeros(zeros: str) -> None:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
-from llmopt.encoding import written
+from llmopt.core.encoding import written
+from llmopt.core.problem import Description, Exemplar, Refusal
+from llmopt.core.text import leaked_marker, one_line
+from llmopt.core.values import Item, Outcome, canonical
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.problem import Description, Exemplar, Refusal
-from llmopt.problems.calling import (
+from llmopt.problems.function_workers import (
     FailedCallError,
     Processes,
     awaited,
@@ -20,14 +22,12 @@ from llmopt.problems.calling import (
     told,
     too_long,
 )
-from llmopt.text import leaked_marker, one_line
-from llmopt.types import Item, Outcome, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from llmopt.model import Model
-    from llmopt.problem import SplitName
+    from llmopt.core.model import Model
+    from llmopt.core.problem import SplitName
 
 Workers = Literal["thread", "process"]
 

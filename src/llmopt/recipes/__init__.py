@@ -96,7 +96,7 @@ def starter() -> dict[str, bytes]:
 
 def _commented(table: str, given: Mapping[str, Any]) -> str:
     """Return the options of a table that are not given, as comments with what they mean."""
-    from llmopt.options import plain, rows_in
+    from llmopt.engine.options import plain, rows_in
 
     lines = []
     for row in (row for row in rows_in(table) if row.name not in given):

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from llmopt.core.store import (
+    Record,
+    RunInfo,
+    Status,
+    Store,
+    check_name,
+)
 from llmopt.errors import StoreError
-from llmopt.store.protocol import Record, RunInfo, Status, Store, check_name
 
 __all__ = ["Record", "RunInfo", "Status", "Store", "check_name", "default_path", "open_store"]
 
@@ -26,7 +32,7 @@ def open_store(where: str | Path | None = None, *, new: bool = True) -> Store:
             version's, damaged, or cannot be opened, or is not there and may not be created.
     """
     # SQLite is loaded by those who open a store, not by those who name its types.
-    from llmopt.store.sqlite import SqliteStore
+    from llmopt.store.sqlite.sqlite_store import SqliteStore
 
     path = default_path() if where is None else _path(where)
     if path.is_dir() or not path.name:

@@ -7,22 +7,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from llmopt.api import prepare
-from llmopt.evidence.versus import groups_of
-from llmopt.problem import Controlled
-from llmopt.problems.prompting import PromptProblem
-from llmopt.report.convergence import course_of
-from llmopt.report.sweeps import OUT_OF_BUDGET, Done
-from llmopt.sweeps.pool import Charged, models_of
-from llmopt.types import Evaluation, digest
+from llmopt.core.problem import Controlled
+from llmopt.core.values import Evaluation, digest
+from llmopt.evidence.convergence import course_of
+from llmopt.evidence.differences import groups_of
+from llmopt.evidence.sweep_table import OUT_OF_BUDGET, Done
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.sweeps.shared_models import Charged, models_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.problem import Problem
-    from llmopt.search.progress import Progress
-    from llmopt.store.protocol import Store
+    from llmopt.core.problem import Problem
+    from llmopt.core.store import Store
+    from llmopt.engine.progress import Progress
     from llmopt.sweeps.grid import Cell
-    from llmopt.sweeps.pool import Pool
+    from llmopt.sweeps.shared_models import Pool
 
 
 async def done_cell(

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmopt.types import canonical, digest
+from llmopt.core.values import canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import click
 
 from llmopt.algorithms import algorithm_named, families_of
+from llmopt.core.text import one_line
 from llmopt.errors import ConfigError, LlmoptError
 from llmopt.testing import algorithms, scripted
-from llmopt.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from llmopt.algorithm import Algorithm
-    from llmopt.problem import Problem
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.problem import Problem
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     "an instruction": scripted.problem,

@@ -23,30 +23,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llmopt.api import prepare
+from llmopt.core.part import Group
+from llmopt.core.problem import Drawn
+from llmopt.core.trajectory import Entry, Trajectory
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Outcome,
+    digest,
+)
+from llmopt.engine.journal import steps
 from llmopt.errors import RefusedError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.part import Group
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.racing import Racing
 from llmopt.parts.rate import Halving
 from llmopt.parts.select import Best
-from llmopt.problem import Drawn
-from llmopt.search.journal import steps
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing.outcomes import run_reads_again
-from llmopt.trajectory import Entry, Trajectory
-from llmopt.types import Candidate, Evaluation, Outcome, digest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from llmopt.algorithm import Algorithm, Asked
+    from llmopt.core.algorithm import Algorithm, Asked
+    from llmopt.core.model import Model
+    from llmopt.core.part import StepContext
+    from llmopt.core.problem import Problem, SplitName
+    from llmopt.core.values import Call, Item
     from llmopt.evidence.result import Result
-    from llmopt.model import Model
-    from llmopt.part import StepContext
-    from llmopt.problem import Problem, SplitName
-    from llmopt.types import Call, Item
 
     Check = Callable[[Algorithm, Problem, Path], Awaitable[None]]
 
@@ -54,7 +59,7 @@ STEPS = 4
 
 
 async def has_parts_of_their_kinds(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
-    """Parts are called as their kinds are, and give what these give (llmopt.part)."""
+    """Parts are called as their kinds are, and give what these give (llmopt.core.part)."""
     for kind in ("select", "reflect", "propose", "rate"):
         part = getattr(algorithm, kind)
         called = part if inspect.isfunction(part) else type(part).__call__

@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmopt.errors import DataError
-from llmopt.problems.asking import Asking
-from llmopt.problems.contract import Metric, Rule, Scored
+from llmopt.problems.metrics.contract import Metric, Rule, Scored
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from llmopt.types import Item
+    from llmopt.core.values import Item
 
     Check = Callable[["Case"], Awaitable[None]]
 

@@ -14,10 +14,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from llmopt.core.model import Model, Traits
+from llmopt.core.values import Call, Message, Reply
 from llmopt.errors import BudgetError, InputError, LlmoptError, RefusedError, TransientError
-from llmopt.model import Model, Traits
-from llmopt.models.scripted import ScriptedModel
-from llmopt.types import Call, Message, Reply
+from llmopt.models.providers.scripted import ScriptedModel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -204,7 +204,7 @@ async def _turns() -> None:
 
 
 def _is_model(found: object) -> bool:
-    """Whether something has the members of a :class:`~llmopt.model.Model`."""
+    """Whether something has the members of a :class:`~llmopt.core.model.Model`."""
     methods = all(callable(getattr(found, name, None)) for name in ("complete", "close"))
     identity, traits = getattr(found, "identity", None), getattr(found, "traits", None)
     return methods and isinstance(identity, str) and isinstance(traits, Traits)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.models.scripted import ScriptedModel
-from llmopt.report.told import told
+from llmopt.history.run_history import told
+from llmopt.models.providers.scripted import ScriptedModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmopt.model import Traits
-    from llmopt.problem import Problem, SplitName
-    from llmopt.store.protocol import Store
-    from llmopt.types import Call, Evaluation, Item, Outcome, Reply
+    from llmopt.core.model import Traits
+    from llmopt.core.problem import Problem, SplitName
+    from llmopt.core.store import Store
+    from llmopt.core.values import (
+        Call,
+        Evaluation,
+        Item,
+        Outcome,
+        Reply,
+    )
 
 
 async def reads_again(

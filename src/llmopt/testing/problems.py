@@ -22,23 +22,28 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmopt.core.problem import (
+    Refusal,
+    SplitName,
+    is_problem,
+    presented,
+)
+from llmopt.core.text import MARKERS, one_line
+from llmopt.core.values import Candidate, Outcome
+from llmopt.engine.scoring import Scoring
 from llmopt.errors import TransientError
-from llmopt.models.layers import wrap
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Refusal, SplitName, is_problem, presented
-from llmopt.search.scoring import Scoring
+from llmopt.models.middleware.stack import wrap
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing import shown as readers
 from llmopt.testing.outcomes import reads_again
-from llmopt.text import MARKERS, one_line
-from llmopt.types import Candidate, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from llmopt.problem import Problem
-    from llmopt.types import Call
+    from llmopt.core.problem import Problem
+    from llmopt.core.values import Call
 
     Check = Callable[[Problem], Awaitable[None]]
 

@@ -18,20 +18,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from llmopt.models.scripted import ScriptedModel
-from llmopt.part import StepContext
-from llmopt.problems.filters import Filters
+from llmopt.core.part import StepContext
+from llmopt.core.trajectory import Trajectory
+from llmopt.core.values import digest
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
-from llmopt.problems.prompting import PromptProblem
-from llmopt.trajectory import Trajectory
-from llmopt.types import digest
+from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.proposal_filter import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy as np
 
-    from llmopt.types import Call
+    from llmopt.core.values import Call
 
 GOOD = ("carefully", "step", "check", "think", "precisely", "twice", "slowly", "aloud")
 IDLE = ("please", "now", "kindly", "perhaps", "today", "friend", "simply", "again")
@@ -69,7 +69,7 @@ def context(trajectory: Trajectory | None = None, **known: Any) -> StepContext:
 
     Args:
         trajectory: Everything tried so far; None: nothing.
-        known: Other fields of :class:`~llmopt.part.StepContext`, by name.
+        known: Other fields of :class:`~llmopt.core.part.StepContext`, by name.
     """
     told = Trajectory() if trajectory is None else trajectory
     fields: dict[str, Any] = {"step": told.steps, "steps": 4, "seed": 0, **known}

@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from llmopt.algorithms.opro import opro
-from llmopt.report.comparing import compared_runs
-from llmopt.report.convergence import Converged, course_of, print_convergence
-from llmopt.report.export import export, standing
-from llmopt.report.exports.spreadsheets import trajectory_rows
-from llmopt.report.listing import listed, print_runs
-from llmopt.report.page import page
-from llmopt.report.progress import View
-from llmopt.report.record import record
-from llmopt.report.tables import print_result, print_trajectory
-from llmopt.search.identity import register
-from llmopt.search.run import Run
-from llmopt.search.session import Session
-from llmopt.search.stop import Stop
+from llmopt.engine.identity import register
+from llmopt.engine.run import Run
+from llmopt.engine.session import Session
+from llmopt.engine.stop import Stop
+from llmopt.evidence.convergence import Converged, course_of, print_convergence
+from llmopt.history.compare import compared_runs
+from llmopt.history.document import record
+from llmopt.history.listing import listed, print_runs
+from llmopt.integrations.exported import export, standing
+from llmopt.integrations.spreadsheets import trajectory_rows
 from llmopt.store import open_store
+from llmopt.terminal.progress import View
+from llmopt.terminal.result_table import print_result, print_trajectory
 from llmopt.testing import scripted
-from llmopt.view.rows import Asked, Reading
+from llmopt.web.pages.run_page import page
+from llmopt.web.pages.run_rows import Asked, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from llmopt.core.problem import Problem
+    from llmopt.core.store import Store
+    from llmopt.engine.progress import Progress
     from llmopt.evidence.result import Result
-    from llmopt.problem import Problem
-    from llmopt.search.progress import Progress
-    from llmopt.store.protocol import Store
 
 _RUNS = ("one", "other")
 _WIDTH = 1000  # characters of a line, so that nothing is cut

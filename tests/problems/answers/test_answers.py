@@ -17,7 +17,7 @@ from llmopt.problems.answers import (
     possible,
     same_answer,
 )
-from llmopt.problems.answers.reading import clean, normalize
+from llmopt.problems.answers.cleaning import clean, normalize
 
 LETTERS = ("(A)", "(B)", "(C)")
 FEELINGS = ("positive", "negative", "neutral")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.problems.answers import AnswerKind, extract, is_correct
-from llmopt.problems.answers.options import parsed, read_options
+from llmopt.problems.answers.lettered_options import parsed, read_options
 
 SHAPES = ("(A) circle", "(B) heptagon", "(C) line", "(D) triangle")
 COUNTS = ("(A) zero", "(B) one", "(C) two", "(D) three")

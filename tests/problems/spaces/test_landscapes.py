@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from llmopt.core.values import Item
 from llmopt.errors import InputError
-from llmopt.problems.spaces.landscapes import landscape
-from llmopt.problems.spaces.space import Space
-from llmopt.types import Item
+from llmopt.problems.numeric.points import Space
+from llmopt.problems.numeric.test_functions import landscape
 
 if TYPE_CHECKING:
-    from llmopt.problems.spaces.space import VectorProblem
+    from llmopt.problems.numeric.points import VectorProblem
 
 NAMES: list[Any] = ["rosenbrock", "sphere", "rastrigin", "ackley", "griewank"]
 

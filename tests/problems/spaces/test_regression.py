@@ -14,16 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmopt
+from llmopt.core.problem import Known, Refusal, Vectors
+from llmopt.core.values import Item
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Known, Refusal, Vectors
-from llmopt.problems.spaces.regression import SETTINGS, Line, linear_regression
-from llmopt.types import Item
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.numeric.regression import SETTINGS, Line, linear_regression
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.types import Call, Outcome
+    from llmopt.core.values import Call, Outcome
 
 REPETITIONS = range(5)
 PAPER = list(itertools.product(SETTINGS, REPETITIONS))

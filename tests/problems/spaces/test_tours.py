@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from llmopt.errors import ConfigError, MissingExtraError
-from llmopt.problems.spaces import exact, tours
-from llmopt.problems.spaces.kicks import kicked
-from llmopt.problems.spaces.tsp import tsp
+from llmopt.problems.tours import exact
+from llmopt.problems.tours import heuristics as tours
+from llmopt.problems.tours.local_search import kicked
+from llmopt.problems.tours.tour_problem import tsp
 
 
 def distances(nodes: int, seed: int) -> tours.Distances:
@@ -114,7 +115,7 @@ def test_a_tour_needs_nodes() -> None:
 @pytest.mark.parametrize("seed", range(100))
 def test_held_karp_and_the_exact_solver_agree(seed: int) -> None:
     pytest.importorskip("highspy", reason="needs the extra 'exact'")
-    from llmopt.problems.spaces.exact import branch_and_cut
+    from llmopt.problems.tours.exact import branch_and_cut
 
     d = distances(5 + seed % 8, seed)
     found = branch_and_cut(d, 60)

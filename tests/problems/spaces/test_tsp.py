@@ -12,11 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmopt
+from llmopt.core.problem import (
+    Controlled,
+    Known,
+    Neighbourly,
+    Refusal,
+)
+from llmopt.core.values import Item
 from llmopt.errors import ConfigError
-from llmopt.models.scripted import ScriptedModel
-from llmopt.problem import Controlled, Known, Neighbourly, Refusal
-from llmopt.problems.spaces.tsp import Instance, tsp
-from llmopt.types import Item
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.problems.tours.tour_problem import Instance, tsp
 
 if TYPE_CHECKING:
     from pathlib import Path

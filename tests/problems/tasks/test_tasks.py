@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from llmopt.errors import ConfigError, DataError, UnknownNameError
-from llmopt.problems.metrics import metric_named
-from llmopt.problems.prompting import PromptProblem
+from llmopt.problems.metrics.rules import metric_named
+from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.tasks import TASKS, entry_named, load_task
 from llmopt.problems.tasks.bbh import TABLE
 from llmopt.problems.tasks.mmlu import CATEGORIES
@@ -19,7 +19,7 @@ from llmopt.problems.tasks.mmlu import CATEGORIES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.problems.splits import Splits
+    from llmopt.problems.data.splits import Splits
     from llmopt.problems.tasks import Paper
 
 

@@ -2,13 +2,13 @@ r"""Reading the answer out of what a scorer LLM wrote, and comparing it with the
 
 The rules, in order (docs/answers.md has them with examples):
 
-1. The text is cleaned (:func:`~llmopt.problems.answers.reading.clean`): no thoughts of a reasoning
+1. The text is cleaned (:func:`~llmopt.problems.answers.cleaning.clean`): no thoughts of a reasoning
    model, no Markdown, no LaTeX; cut before a further question that starts a line.
 2. An announced answer wins: the content of the last ``\boxed{}``, else what follows the last
    ``answer is``, ``Answer:``, ``####`` and the like or stands before ``is the correct answer``.
    After a colon it must come soon, because reasoning may follow a colon as well.
 3. Without an announcement a number is the bold one of the last line, else the last one; a
-   choice or boolean is what :mod:`~llmopt.problems.answers.deciding` finds; a text is everything.
+   choice or boolean is what :mod:`~llmopt.problems.answers.resolution` finds; a text is everything.
    :mod:`~llmopt.problems.answers.lists` and :mod:`~llmopt.problems.answers.brackets` have rules
    of their own.
 
@@ -25,7 +25,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.problems.answers.brackets import bracket_sequence, brackets_of, closes, closing_part
-from llmopt.problems.answers.deciding import decide
+from llmopt.problems.answers.cleaning import (
+    SENTENCE_END,
+    announced,
+    clean,
+    normalize,
+    readable,
+    refusals,
+    spoken,
+)
+from llmopt.problems.answers.lettered_options import with_target
 from llmopt.problems.answers.lists import word_list, words_of
 from llmopt.problems.answers.mentions import (
     BOOLEAN_PAIRS,
@@ -35,16 +44,7 @@ from llmopt.problems.answers.mentions import (
     whole_words,
 )
 from llmopt.problems.answers.numbers import Found, find_numbers, round_to, show_number
-from llmopt.problems.answers.options import with_target
-from llmopt.problems.answers.reading import (
-    SENTENCE_END,
-    announced,
-    clean,
-    normalize,
-    readable,
-    refusals,
-    spoken,
-)
+from llmopt.problems.answers.resolution import decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ import html
 import re
 import unicodedata
 
-from llmopt.problems.answers.reading import announced, before_next_question, spoken
+from llmopt.problems.answers.cleaning import announced, before_next_question, spoken
 
 _OPENING = "([{<"
 _CLOSING = ")]}>"

@@ -17,7 +17,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from llmopt.problems.answers.reading import announced, clean, normalize, refusals
+from llmopt.problems.answers.cleaning import (
+    announced,
+    clean,
+    normalize,
+    refusals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

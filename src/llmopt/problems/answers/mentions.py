@@ -8,8 +8,8 @@ from functools import lru_cache
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
-from llmopt.problems.answers.options import LETTER, parsed, same_option
-from llmopt.problems.answers.reading import clean, normalize
+from llmopt.problems.answers.cleaning import clean, normalize
+from llmopt.problems.answers.lettered_options import LETTER, parsed, same_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

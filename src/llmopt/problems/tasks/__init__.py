@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError, nearest
 from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith
 from llmopt.problems.tasks.task import Entry, Origin, Paper, Start, Task
-from llmopt.types import Item
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

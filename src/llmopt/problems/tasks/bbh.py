@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from llmopt.problems.columns import text_of
-from llmopt.problems.datasets import read_json
+from llmopt.problems.data.columns import text_of
+from llmopt.problems.data.files import read_json
 from llmopt.problems.tasks.task import Entry, File
 
 if TYPE_CHECKING:

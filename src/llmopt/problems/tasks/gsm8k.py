@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError
-from llmopt.problems.columns import text_of
-from llmopt.problems.datasets import read_jsonl
+from llmopt.problems.data.columns import text_of
+from llmopt.problems.data.files import read_jsonl
 from llmopt.problems.tasks.task import Entry, File
 
 if TYPE_CHECKING:

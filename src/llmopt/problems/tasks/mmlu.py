@@ -7,8 +7,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError
-from llmopt.problems.columns import text_of
-from llmopt.problems.datasets import Record, read_cells
+from llmopt.problems.data.columns import text_of
+from llmopt.problems.data.files import Record, read_cells
 from llmopt.problems.tasks.lettered import question
 from llmopt.problems.tasks.task import Entry, File
 

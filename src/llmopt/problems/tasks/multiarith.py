@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError
 from llmopt.problems.answers import number_of
-from llmopt.problems.columns import text_of
-from llmopt.problems.datasets import read_json
+from llmopt.problems.data.columns import text_of
+from llmopt.problems.data.files import read_json
 from llmopt.problems.tasks.task import Entry, File
 
 if TYPE_CHECKING:

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from llmopt.errors import ConfigError, DataError, UnknownNameError
-from llmopt.problems.metrics import METRICS
-from llmopt.problems.splits import Splits, mixed, portions, split, without_repeats
+from llmopt.problems.data.splits import (
+    Splits,
+    mixed,
+    portions,
+    split,
+    without_repeats,
+)
+from llmopt.problems.metrics.rules import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from llmopt.problems.layouts import Position
-    from llmopt.types import Item
+    from llmopt.core.values import Item
+    from llmopt.problems.prompt.layout import Position
 
 Paper = Literal["opro", "gpo", ""]
 """Whose split it is; empty for sizes of the user's own."""

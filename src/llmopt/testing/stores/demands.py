@@ -7,9 +7,14 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from llmopt.core.store import Store
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Usage,
+)
 from llmopt.errors import StoreError
-from llmopt.store.protocol import Store
-from llmopt.types import Call, Message, Reply, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

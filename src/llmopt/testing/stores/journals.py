@@ -6,13 +6,13 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from llmopt.store.protocol import Record
+from llmopt.core.store import Record
 from llmopt.testing.stores.demands import NASTY, put_number, refused, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.store.protocol import Store
+    from llmopt.core.store import Store
     from llmopt.testing.stores.demands import Opener
 
 

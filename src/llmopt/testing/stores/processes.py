@@ -8,7 +8,7 @@ import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from llmopt.store.protocol import COUNTERS
+from llmopt.core.store import COUNTERS
 from llmopt.testing.stores.demands import (
     MODEL,
     call_number,
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from llmopt.model import Counters
-    from llmopt.store.protocol import Store
+    from llmopt.core.model import Counters
+    from llmopt.core.store import Store
     from llmopt.testing.stores.demands import Opener
 
 

@@ -6,6 +6,13 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING, get_args
 
+from llmopt.core.values import (
+    Call,
+    Message,
+    Reply,
+    Role,
+    Usage,
+)
 from llmopt.testing.stores.demands import (
     MODEL,
     NASTY,
@@ -15,10 +22,9 @@ from llmopt.testing.stores.demands import (
     reply_number,
     require,
 )
-from llmopt.types import Call, Message, Reply, Role, Usage
 
 if TYPE_CHECKING:
-    from llmopt.store.protocol import Store
+    from llmopt.core.store import Store
     from llmopt.testing.stores.demands import Opener
 
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from llmopt.store.protocol import Record
+from llmopt.core.store import Record
 from llmopt.testing.stores.demands import (
     MODEL,
     call_number,
@@ -20,7 +20,7 @@ from llmopt.testing.stores.demands import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.store.protocol import Store
+    from llmopt.core.store import Store
     from llmopt.testing.stores.demands import Opener
 
 

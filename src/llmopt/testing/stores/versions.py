@@ -15,7 +15,8 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from llmopt.store.protocol import Record
+from llmopt.core.store import Record
+from llmopt.core.values import Usage
 from llmopt.testing.stores.demands import (
     MODEL,
     NASTY,
@@ -24,10 +25,9 @@ from llmopt.testing.stores.demands import (
     reply_number,
     require,
 )
-from llmopt.types import Usage
 
 if TYPE_CHECKING:
-    from llmopt.store.protocol import Store
+    from llmopt.core.store import Store
     from llmopt.testing.stores.demands import Opener
 
 _CONFIG = {"identity": {"seed": "7"}, "text": NASTY[4]}

@@ -1,0 +1,76 @@
+"""What one answer was worth and why: DRPO's rewards.
+
+Source: "Dynamic Rewarding with Prompt Optimization" (arXiv 2411.08733), where a state of the
+search is a prompt and an action is a rewrite of it. The reward is whatever the problem measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmopt.core.metaprompt import filled
+from llmopt.core.part import Feedback, all_of
+from llmopt.core.problem import Remarked
+from llmopt.core.recording import Overheard
+from llmopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from llmopt.core.model import Model
+    from llmopt.core.part import StepContext
+    from llmopt.core.trajectory import Entry
+    from llmopt.core.values import Item
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """Tell what the solution to be edited leads to on some training items, and what that is worth.
+
+    The items are drawn anew in each step and group, among those that are not good enough yet. The
+    scorer LLM is asked what it was asked when the solution was measured, and so is a judge LLM,
+    so both answer from the store. Without a scorer LLM nothing is told.
+
+    Attributes:
+        items: Training items that are told about, 1 or more.
+        enough: Items with a score above this are passed over, in 0..1.
+    """
+
+    items: int = 1
+    enough: float = 0.875
+
+    def __post_init__(self) -> None:
+        if self.items < 1:
+            raise ConfigError(f"the items told about are 1 or more, but got {self.items}")
+        if not 0 <= self.enough <= 1:
+            raise ConfigError(f"what is good enough is a score of 0 to 1, but got {self.enough}")
+
+    async def __call__(self, ctx: StepContext) -> Feedback:
+        """Return the answers with their rewards as text; empty where all are good enough."""
+        if ctx.scorer is None or ctx.base is None:
+            return Feedback()
+        scorer, state = ctx.scorer, ctx.base
+        known = {item.id: item for item in ctx.problem.items("train")}
+        poor = [
+            (known[outcome.item], outcome.score)
+            for outcome in state.evaluation.outcomes
+            if outcome.score is not None and outcome.score <= self.enough
+        ]
+        drawn = sorted(ctx.rng("rewards").permutation(len(poor))[: self.items])
+        told = await all_of(self._told(ctx, scorer, state, *poor[int(place)]) for place in drawn)
+        if not told:
+            return Feedback()
+        return Feedback(text=filled("drpo", "rewards", told=told))
+
+    async def _told(
+        self, ctx: StepContext, scorer: Model, state: Entry, item: Item, score: float
+    ) -> dict[str, str]:
+        problem, overheard = ctx.problem, Overheard(scorer)
+        await problem.measure(state.text, item, overheard)
+        answer = overheard.replies[-1] if overheard.replies else ""
+        remarks = await problem.remarks(answer, item) if isinstance(problem, Remarked) else ""
+        return {
+            "question": problem.exemplar(item, "").question,
+            "answer": answer.strip(),
+            "score": problem.show(score, 100),
+            "remarks": remarks.strip(),
+        }

@@ -1,0 +1,97 @@
+"""PE2: questions about each error, then a new prompt, with the history of the prompt it refines.
+
+Source: "Prompt Engineering a Prompt Engineer" (arXiv 2311.05661): in each of 3 steps the 4 best
+prompts so far are refined 4 times each, every time after another batch of 2 errors; the questions
+are answered at temperature 0, the prompt is written at 0.7. A limit on changed words and the
+history are studied in its appendix B and left out of its final version. They are on here, as GPO
+(arXiv 2402.17564, table 4) describes PE2; ``words=0`` and ``history=1`` are the final version.
+
+Ours: the limit of 15 words, the largest that the paper tries, as it does not say which it found
+best; the history is told by prompts and scores, without a summary of each change; no limit on a
+prompt's length (the paper: 50 tokens; set ``max_words`` of the invariants); both parts of the
+conversation are calls of their own; errors are those of the evaluation that a prompt already has;
+all texts are in words of ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmopt.algorithms.protegi.gradients import Successors, TextualGradients
+from llmopt.core.algorithm import Algorithm, method
+from llmopt.parts.keep import Elitist
+from llmopt.parts.propose import AnyFamily, Generate
+from llmopt.parts.rate import rated
+from llmopt.parts.schedule import Constant
+from llmopt.parts.select import Lineages
+from llmopt.parts.word_limit import StepSize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.parts.word_limit import Above
+
+
+@method
+def pe2(
+    *,
+    parents: int = 4,
+    batches: int = 4,
+    errors: int = 2,
+    history: int = 0,
+    words: int = 15,
+    above: Above = "record",
+    scores: int = 100,
+    temperature: float = 0.7,
+    family: AnyFamily = "auto",
+    template: str = "",
+    max_tokens: int = 512,
+    question_tokens: int = 1024,
+    stages: Sequence[int] = (),
+    keep: float = 0.5,
+    share: float = 1.0,
+) -> Algorithm:
+    """Return PE2 as a row of parts.
+
+    Args:
+        parents: How many of the best prompts are refined in a step.
+        batches: New prompts of each, every one after another batch of errors.
+        errors: Errors in a batch.
+        history: Of how many prompts the history of a prompt is told, itself included; 0: of all.
+        words: How many words of a prompt may change; 0: no limit.
+        above: What happens to a prompt beyond the limit: ``record``, ``refuse``, ``again``.
+        scores: Steps of the shown score range; 0 hides the scores.
+        temperature: Of new prompts; the questions are answered at 0.
+        family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
+        template: A template of the user's own for the second part.
+        max_tokens: Of one draw.
+        question_tokens: Of the answers to the questions about one batch of errors.
+        stages: Items seen after each stage of measuring; none: everything at once.
+        keep: Share of the candidates that goes on after a stage.
+        share: Most calls a step may spend, as a share of measuring everything.
+
+    Raises:
+        ConfigError: An option is out of its range.
+        TemplateError: The template cannot be used.
+    """
+    edit = Generate(
+        1,
+        family,
+        "pe2",
+        template,
+        scores=scores,
+        temperature=Constant(temperature),
+        max_tokens=max_tokens,
+        refine="generate",
+        step_size=StepSize("fixed", words, above=above) if words else None,
+    )
+    return Algorithm(
+        name="pe2",
+        select=Lineages(history),
+        reflect=TextualGradients(
+            batches, errors, wording="pe2", temperature=0, max_tokens=question_tokens
+        ),
+        propose=Successors(edit, at_most=batches),
+        rate=rated(stages, keep, share),
+        keep=Elitist(parents),
+    )

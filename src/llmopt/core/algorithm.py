@@ -1,0 +1,241 @@
+"""An algorithm is a row of parts; the one control flow that all of them share stands here.
+
+A step goes down once and up once::
+
+    ask       keep -> select -> (reflect -> propose) per group -> parse
+    evaluate  rate decides which candidates are measured on which items
+    tell      the trajectory grows
+
+Every kind of part has one signature, so no part asks who holds it and nobody asks which
+part it holds. :meth:`Algorithm.ask` is a function of (problem, trajectory, seed, replies)
+and of nothing else, which is what makes resuming the same as re-running.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from llmopt.core.encoding import encoded
+from llmopt.core.part import (
+    Embedding,
+    Feedback,
+    Keep,
+    Pace,
+    Particular,
+    Propose,
+    Proposed,
+    Rate,
+    Reflect,
+    Select,
+    StepContext,
+    Unaided,
+    all_of,
+)
+from llmopt.core.problem import Refusal
+from llmopt.core.values import Candidate, Rejected
+from llmopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from llmopt.core.model import Model
+    from llmopt.core.problem import Problem
+    from llmopt.core.trajectory import Trajectory
+
+
+Options = ParamSpec("Options")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a step found out by asking.
+
+    Attributes:
+        candidates: New candidates, canonical, in the order in which they were proposed.
+        rejected: What was proposed and did not become a candidate, with reasons.
+        calls: Keys of the optimizer calls, in order.
+    """
+
+    candidates: tuple[Candidate, ...]
+    rejected: tuple[Rejected, ...] = ()
+    calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Made:
+    """Who made an algorithm.
+
+    Attributes:
+        make: The function, which makes an equal one of equal options.
+        options: What it was given that is not its default.
+    """
+
+    make: Callable[..., Algorithm]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A published method, or one of the user's own, as a row of parts.
+
+    Attributes:
+        name: What the method is called.
+        select: Which past to show.
+        reflect: What to say about it.
+        propose: How to ask for the new.
+        rate: What to measure next.
+        keep: Who survives.
+        pace: How many steps the method takes; None: as many as the run allows.
+        version: Raised by one where the method from now on does something else with the same
+            options, so that a run that was begun before it is not continued with it.
+        made: Who made it, with which options; see :func:`method`.
+    """
+
+    name: str
+    select: Select
+    reflect: Reflect
+    propose: Propose
+    rate: Rate
+    keep: Keep
+    pace: Pace | None = None
+    version: int = 1
+    made: Made | None = field(default=None, repr=False, compare=False)
+
+    def steps(self, problem: Problem, most: int) -> int:
+        """Return the steps planned with a problem, where the run allows `most`."""
+        return most if self.pace is None else min(most, self.pace(problem))
+
+    @property
+    def parts(self) -> dict[str, object]:
+        """The parts by their kinds; a kind that is left out has none."""
+        kinds = ("select", "reflect", "propose", "rate", "keep", "pace")
+        return {kind: part for kind in kinds if (part := getattr(self, kind)) is not None}
+
+    @property
+    def options(self) -> dict[str, Any] | None:
+        """The options that are not at their defaults, if a :func:`method` made just this.
+
+        None where nobody did, or where parts were exchanged since.
+        """
+        if self.made is None:
+            return None
+        again = self.made.make(**self.made.options)
+        same = (again.name, encoded(again.parts)) == (self.name, encoded(self.parts))
+        return dict(self.made.options) if same else None
+
+    @property
+    def embedder(self) -> str:
+        """The name of the embedding model that a part wants, or nothing."""
+        parts = (self.select, self.reflect, self.propose)
+        names = (part.embedder() for part in parts if isinstance(part, Embedding))
+        return next(filter(None, names), "")
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether there must be an optimizer LLM; if not, none is built and none is asked."""
+        return not (isinstance(self.propose, Unaided) and self.propose.unaided())
+
+    def check(self, problem: Problem, model: Model) -> None:
+        """Refuse what the parts cannot work with, before anything is paid.
+
+        Args:
+            problem: What shall be optimized.
+            model: The optimizer LLM; whatever it is where none is needed.
+
+        Raises:
+            ConfigError: The problem or the model does not fit, and what to choose instead.
+        """
+        for part in (self.keep, self.select, self.reflect, self.propose, self.rate):
+            if isinstance(part, Particular):
+                try:
+                    part.fits(problem)
+                except ConfigError as error:
+                    raise ConfigError(f"the algorithm {self.name!r}: {error}") from error
+        if self.needs_model:
+            self.propose.check(model)
+
+    async def ask(
+        self,
+        problem: Problem,
+        trajectory: Trajectory,
+        model: Model,
+        seed: int,
+        steps: int,
+        *,
+        scorer: Model | None = None,
+        embedder: Model | None = None,
+    ) -> Asked:
+        """Ask for new candidates once.
+
+        Args:
+            problem: What is optimized.
+            trajectory: Everything tried so far; the starting solutions are already told.
+            model: The optimizer LLM.
+            seed: Seed of the run.
+            steps: Number of steps planned, for schedules.
+            scorer: The scorer LLM, if the problem has one.
+            embedder: The embedding model, if a part wants one.
+
+        Raises:
+            ModelError: A call failed; the others of the step were still finished.
+            BudgetError: A spending limit is reached.
+        """
+        step = trajectory.steps
+        ctx = StepContext(
+            problem=problem,
+            trajectory=trajectory,
+            model=model,
+            step=step,
+            steps=steps,
+            seed=seed,
+            scorer=scorer,
+            embedder=embedder,
+        )
+        ctx = replace(ctx, survivors=self.keep(ctx))
+        contexts = ctx.grouped(await self.select(ctx))
+        found = await all_of(self._group(one) for one in contexts)
+        candidates: list[Candidate] = []
+        rejected: list[Rejected] = []
+        calls: list[str] = []
+        for one, (feedback, proposals) in zip(contexts, found, strict=True):
+            calls += feedback.calls
+            for proposed in proposals:
+                calls += [key for key in (proposed.call, *proposed.further) if key]
+                made_of = one.shown if proposed.parents is None else proposed.parents
+                parents = tuple(entry.candidate.id for entry in made_of)
+                text = proposed.text
+                parsed = text if isinstance(text, Refusal) else problem.parse(text)
+                if isinstance(parsed, Refusal):
+                    rejected.append(Rejected(proposed.reply, parsed.reason, step))
+                    continue
+                candidate = Candidate(parsed, step, parents)
+                if trajectory.knows(candidate) or candidate.id in {c.id for c in candidates}:
+                    rejected.append(Rejected(parsed, "already tried", step))
+                else:
+                    candidates.append(candidate)
+        # One reply may hold several solutions.
+        return Asked(tuple(candidates), tuple(rejected), tuple(dict.fromkeys(calls)))
+
+    async def _group(self, ctx: StepContext) -> tuple[Feedback, tuple[Proposed, ...]]:
+        feedback = await self.reflect(ctx)
+        return feedback, await self.propose(replace(ctx, feedback=feedback))
+
+
+def method(make: Callable[Options, Algorithm]) -> Callable[Options, Algorithm]:
+    """Decorate a function that makes an algorithm of options.
+
+    A run with it is then known by the method's name, its version and the options that are not at
+    their defaults, and not by its parts, which may change as long as what they do does not.
+    """
+    usual = {name: one.default for name, one in inspect.signature(make).parameters.items()}
+
+    @wraps(make)
+    def made(*args: Options.args, **options: Options.kwargs) -> Algorithm:
+        given = inspect.signature(make).bind(*args, **options).arguments
+        changed = {k: v for k, v in given.items() if encoded(v) != encoded(usual[k])}
+        return replace(make(*args, **options), made=Made(make, changed))
+
+    return made

@@ -1,0 +1,405 @@
+"""The only place that lays out a meta-prompt: sections in, one text out, solutions back.
+
+A meta-prompt belongs to a *family* (OPRO, section 5): how the request is worded, whether it
+is a chat or a raw completion, and how a new solution is marked in the reply. The words stand
+in ``templates/*/*.md`` (Jinja); a user replaces any of them with a text of their own that uses
+the variables of :data:`VARIABLES`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Literal
+
+from llmopt.core.model import text_call
+from llmopt.core.problem import Description, Exemplar, Refusal
+from llmopt.core.text import between
+from llmopt.errors import TemplateError, UnknownNameError, nearest
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from llmopt.core.model import Family, Traits
+    from llmopt.core.values import Call
+
+Order = Literal["ascending", "descending", "random"]
+Tag = Literal["INS", "Start"]
+Refine = Literal["generate", "edit"]
+Zeros = Literal["few", "all"]  # what is shown of solutions that came to nothing
+
+VARIABLES: dict[str, str] = {
+    "task": "what the solutions are for, in the user's words",
+    "noun": 'what one solution is called, e.g. "instruction"',
+    "where": "where the solution stands in the scorer's prompt; may be empty",
+    "measure": 'what the score is called, e.g. "accuracy"',
+    "scale": "the highest score shown, or empty where scores have no range",
+    "better": '"higher" or "lower"',
+    "labels": "the closed set of answers; may be empty",
+    "constraints": "what the user demands of a solution, as clauses; may be empty",
+    "longest": "how many words a new solution may have; 0 where nobody knows",
+    "request": "what is asked of the model, in a sentence, where a method chooses it; may be empty",
+    "entries": "what was tried, each with .text, .score and .partial (whether that is an estimate)",
+    "scored": "whether scores are shown",
+    "order": '"ascending", "descending" or "random"',
+    "aim": "the score that the continued list asks for",
+    "exemplars": "training examples with .question, .input (with the placeholder) and .output",
+    "failing": "whether the exemplars were chosen because they fail",
+    "current": "the solution to go on from, with .text, .score and .partial; none in most methods",
+    "feedback": "what is wrong with past solutions, in words; may be empty",
+    "limit": "how many words of the current solution may change; none without a limit",
+    "excess": "how many words a first reply changed, where that was too many; otherwise 0",
+    "refine": '"edit" to alter the current solution, "generate" to write another',
+    "trajectory_first": "whether the trajectory stands before the exemplars",
+    "several": "how many new solutions one reply is to hold; 1 in most methods",
+    "angles": "what each new solution is to try, as sentences; may be empty",
+    "opening": "what stands before a new solution: a tag, or a square bracket",
+    "closing": "what stands after a new solution",
+    "placeholder": "the tag that stands for a solution in the input of an exemplar",
+}
+"""What a template may use, and what each variable holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A past solution as a meta-prompt shows it; the score is already rounded.
+
+    Attributes:
+        text: The solution.
+        score: Its score.
+        partial: Whether only a part of the items was measured, and the score is an estimate.
+    """
+
+    text: str
+    score: str
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Sections:
+    """What a meta-prompt says, before it is laid out.
+
+    Attributes:
+        description: The problem's own words.
+        entries: Past solutions in the order in which they are shown.
+        order: The order of `entries`, so that the text can say it.
+        scored: Whether scores are shown.
+        scale: The highest score shown, or empty.
+        aim: The score that a continued list asks for, as shown.
+        exemplars: Training examples.
+        failing: Whether the exemplars were chosen because past solutions fail on them.
+        trajectory_first: Whether the trajectory stands before the exemplars.
+        current: The solution to go on from, where the method has one.
+        feedback: What is wrong with past solutions, in words.
+        limit: How many words of the current solution may change; None: any number.
+        excess: How many words a first reply changed, where that was too many; otherwise 0.
+        refine: Whether the current solution is to be altered, or another one written.
+        several: How many new solutions one reply is to hold, 1 or more.
+        angles: What each of them is to try, as sentences; none: nothing in particular.
+    """
+
+    description: Description
+    entries: tuple[Shown, ...] = ()
+    order: Order = "ascending"
+    scored: bool = True
+    scale: str = ""
+    aim: str = ""
+    exemplars: tuple[Exemplar, ...] = ()
+    failing: bool = False
+    trajectory_first: bool = True
+    current: Shown | None = None
+    feedback: str = ""
+    limit: int | None = None
+    excess: int = 0
+    refine: Refine = "generate"
+    several: int = 1
+    angles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MetaPrompt:
+    """A template with its family: lays sections out and reads replies.
+
+    Attributes:
+        family: How the request is made and the reply is read.
+        wording: Whose templates: the folder of ``templates/`` ("opro", "ape").
+        template: The text of a template of the user's own, instead of the one that ships.
+        tag: The name of the tag that marks a new solution in the chat family ("INS" in the
+            paper, "Start" in the published code with instructions that begin the answer).
+        strict: Whether a reply without the family's marks is refused; if not, the whole
+            reply is taken (as in the published code).
+        last: Whether the last of several marked texts is the solution, not the first: for requests
+            that want steps written down before it.
+        layout: See :class:`~llmopt.core.problem.Description`.
+
+    Raises:
+        TemplateError: The template cannot be parsed, uses an unknown variable, or cannot be
+            filled in.
+    """
+
+    family: Family = "chat"
+    wording: str = "opro"
+    template: str = ""
+    tag: Tag = "INS"
+    strict: bool = True
+    last: bool = False
+    layout: str = ""
+
+    def __post_init__(self) -> None:
+        if self.family not in ("chat", "brackets", "continuation"):
+            raise UnknownNameError(
+                "a meta-prompt family", self.family, ("chat", "brackets", "continuation")
+            )
+        if self.tag not in ("INS", "Start"):
+            raise UnknownNameError("a meta-prompt tag", self.tag, ("INS", "Start"))
+        self._compiled()
+        if self.template:
+            self.lay_out(_EXAMPLE)  # what an entry does not have shows only when it is filled in
+
+    @property
+    def text(self) -> str:
+        """The template's text: the user's own, or the one that ships."""
+        return self.template or shipped(self.wording, self.family, self.layout)
+
+    def _compiled(self) -> jinja2.Template:
+        return compiled(self.text, frozenset(VARIABLES), "a meta-prompt template")
+
+    @property
+    def raw(self) -> bool:
+        """Whether the meta-prompt is a raw completion rather than a chat."""
+        return self.family == "continuation"
+
+    @property
+    def varies(self) -> bool:
+        """Whether the template can ask for several solutions, and for something of each."""
+        return "sections.md" in self.text or "several" in self.text
+
+    @property
+    def placeholder(self) -> str:
+        """The tag that stands for a solution in the input of an exemplar."""
+        return f"<{self.tag}>"
+
+    @property
+    def opening(self) -> str:
+        """What stands before a new solution."""
+        return "[" if self.family == "brackets" else f"<{self.tag}>"
+
+    @property
+    def closing(self) -> str:
+        """What stands after a new solution."""
+        return "]" if self.family == "brackets" else f"</{self.tag}>"
+
+    def lay_out(self, sections: Sections) -> str:
+        """Return the meta-prompt as text.
+
+        Raises:
+            TemplateError: The template fails on these sections.
+        """
+        import jinja2
+
+        description = sections.description
+        try:
+            text = self._compiled().render(
+                task=description.task,
+                noun=description.noun,
+                where=description.where,
+                measure=description.measure,
+                better="higher" if description.higher_is_better else "lower",
+                labels=description.labels,
+                constraints=description.constraints,
+                longest=description.longest,
+                request=description.request,
+                scale=sections.scale,
+                entries=sections.entries,
+                scored=sections.scored,
+                order=sections.order,
+                aim=sections.aim,
+                exemplars=sections.exemplars,
+                failing=sections.failing,
+                trajectory_first=sections.trajectory_first,
+                current=sections.current,
+                feedback=sections.feedback,
+                limit=sections.limit,
+                excess=sections.excess,
+                refine=sections.refine,
+                several=sections.several,
+                angles=sections.angles,
+                opening=self.opening,
+                closing=self.closing,
+                placeholder=self.placeholder,
+            )
+        except jinja2.TemplateError as error:
+            raise TemplateError(f"the meta-prompt template cannot be filled in: {error}") from error
+        return text.strip()
+
+    def call(self, text: str, *, temperature: float, max_tokens: int, sample: int) -> Call:
+        """Return the call that asks an optimizer LLM with a laid-out meta-prompt."""
+        return text_call(
+            "optimizer",
+            text,
+            raw=self.raw,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            stop=("</TEXT>",) if self.raw else (),
+            sample=sample,
+        )
+
+    def read(self, reply: str, *, cut: bool = False) -> str | Refusal:
+        """Return the one solution that a reply proposes, or why there is none."""
+        return self.read_all(reply, cut=cut)[0]
+
+    def read_all(
+        self, reply: str, *, cut: bool = False, several: int = 1
+    ) -> tuple[str | Refusal, ...]:
+        """Return the solutions that a reply proposes, or why there is none.
+
+        The rules are those of OPRO, section 3, step 5: the first pair of tags (the last one
+        where the request wants steps before it); the first square brackets on one line (for
+        numbers the last ones with a digit, as in section 7); the text up to the closing tag of
+        the open pair.
+
+        Args:
+            reply: The reply's text.
+            cut: Whether the reply was cut off at its token limit. A continued pair is then
+                not closed and is refused; the chat family takes what is there of the first
+                solution, and otherwise the whole ones.
+            several: How many solutions were asked for; no more are returned.
+
+        Returns:
+            At least one: a text, or the refusal of the whole reply.
+        """
+        if self.family == "continuation":
+            if cut and self.strict:
+                return (Refusal("cut off before the closing tag"),)
+            return (reply.partition("</TEXT>")[0].removeprefix("<TEXT>"),)
+        found = self._marked(reply)
+        if cut and len(found) > 1 and not reply.rstrip().endswith(self.closing):
+            found = found[:-1]
+        if several > 1:
+            found = found[:several]
+        else:
+            found = found[-1:] if self.last or self._numbers else found[:1]
+        if found:
+            return tuple(found)
+        return (Refusal("no marked text in the reply") if self.strict else reply,)
+
+    @property
+    def _numbers(self) -> bool:
+        """Whether models think about solutions first, and begin with names such as [w, b]."""
+        return self.family == "brackets" and self.layout == "numbers"
+
+    def _marked(self, reply: str) -> list[str]:
+        """Return the marked texts of a reply in their order."""
+        if self.family == "brackets":
+            inner: list[str] = re.findall(r"\[(.*?)\]", reply)
+            return [text for text in inner if re.search(r"\d", text)] if self._numbers else inner
+        rest, found = reply, []
+        while (text := between(rest, self.opening, self.closing)) is not None:
+            found.append(text)
+            rest = rest.partition(self.opening)[2].partition(self.closing)[2]
+        return found
+
+
+_EXAMPLE = Sections(
+    Description("a task", where="at the start", labels=("yes", "no"), constraints=("it is short",)),
+    entries=(Shown("a solution", "50"),),
+    scale="100",
+    aim="75",
+    exemplars=(Exemplar("a question", "<INS> a question", "yes"),),
+    current=Shown("a solution", "50"),
+    feedback="It is too short.",
+    limit=10,
+)
+"""What a user's template is tried on, before anything is paid."""
+
+
+def filled(wording: str, name: str, **variables: object) -> str:
+    """Return a text that a method sends beside its meta-prompt: a template that ships, filled in.
+
+    Args:
+        wording: The folder of ``templates/``.
+        name: The template's name.
+        variables: All that it uses.
+
+    Raises:
+        TemplateError: It uses another variable.
+    """
+    template = compiled(shipped(wording, name), frozenset(variables), f"the template {name!r}")
+    return template.render(**variables).strip()
+
+
+@cache
+def shipped(wording: str, family: str, layout: str = "") -> str:
+    """Return the text of a template that ships with the package.
+
+    Most wordings have none of their own for "brackets": that of "chat" asks for them as well. One
+    that keeps to a paper's form ("opro-paper-like") takes from ours what it does not have.
+    """
+    templates = files("llmopt") / "templates"
+    ours = wording.removesuffix("-paper-like")
+    names = [f"{family}.md"] if family != "brackets" else ["brackets.md", "chat.md"]
+    places = [templates / ours / layout] if layout else []
+    places += [templates / wording, templates / ours]
+    paths = [place / name for place in places for name in names]
+    return next(path for path in paths if path.is_file()).read_text(encoding="utf-8")
+
+
+def _section(name: str) -> str | None:
+    """Return a text that templates import: a file that lies beside their folders."""
+    path = files("llmopt") / "templates" / name
+    return path.read_text(encoding="utf-8") if "/" not in name and path.is_file() else None
+
+
+@cache
+def compiled(template: str, variables: frozenset[str], what: str) -> jinja2.Template:
+    """Parse a template in a sandbox.
+
+    Args:
+        template: Its text.
+        variables: What it may use.
+        what: How messages call it.
+
+    Raises:
+        TemplateError: It cannot be parsed, or uses another variable; the message says where.
+    """
+    import jinja2
+    from jinja2 import meta
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    # Autoescape stays off: the output is a prompt for a model, not a page.
+    environment = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_section)
+    )
+    try:
+        tree = environment.parse(template)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(
+            f"{what} is Jinja, but line {error.lineno} is not: {error.message}"
+        ) from error
+    for name in sorted(meta.find_undeclared_variables(tree) - variables):
+        raise TemplateError(
+            f"{what} uses only {', '.join(sorted(variables))}, "
+            f"but got {{{{ {name} }}}}{nearest(name, sorted(variables))}"
+        )
+    return environment.from_string(template)
+
+
+def marked_call(
+    traits: Traits, text: str, *, temperature: float = 0.0, max_tokens: int, sample: int
+) -> Call:
+    """Return the call that asks an optimizer LLM for one marked text, in the way it likes.
+
+    Where it continues texts, the mark is opened for it, and the closing one ends its reply.
+    """
+    raw = traits.continues
+    return text_call(
+        "optimizer",
+        f"{text}\n\n<TEXT>" if raw else text,
+        raw=raw,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=("</TEXT>",) if raw else (),
+        sample=sample,
+    )

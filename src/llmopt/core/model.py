@@ -1,0 +1,186 @@
+"""The one seam to a language model, and what stands around it.
+
+A model is anything with :meth:`Model.complete`. Rings (``models/layers``) are models around
+a model, so a cache, retries, limits and meters are added by wrapping, never by patching.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from llmopt.core.values import Call, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmopt.core.values import Reply, Role
+
+Family = Literal["chat", "brackets", "continuation"]
+
+DEADLINE = 120.0
+"""Seconds that one call may take, all attempts together, where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a model can do and how it likes to be asked.
+
+    Attributes:
+        chat: Whether it takes chats.
+        completion: Whether it takes raw completions.
+        family: The meta-prompt family that suits it as optimizer LLM (papers: OPRO, section 5).
+        slots: How many calls it answers at once with profit; the default concurrency.
+        deadline: Seconds that one call may take, retries included; None for a model in this
+            process, which is never asked twice in vain.
+        endpoint: Where it is reached; models of one endpoint share its slots and rates. Empty:
+            the model shares with nobody.
+        likelihood: Whether it tells how likely given answers are (`Call.answers`).
+    """
+
+    chat: bool = True
+    completion: bool = False
+    family: Family = "chat"
+    slots: int = 64
+    deadline: float | None = DEADLINE
+    endpoint: str = ""
+    likelihood: bool = False
+
+    @property
+    def continues(self) -> bool:
+        """Whether an optimizer LLM is better given a text to continue than a chat."""
+        return self.completion and (self.family == "continuation" or not self.chat)
+
+
+def text_call(
+    role: Role,
+    text: str,
+    *,
+    raw: bool,
+    temperature: float = 0.0,
+    max_tokens: int = 512,
+    stop: tuple[str, ...] = (),
+    sample: int = 0,
+) -> Call:
+    """Return the call that gives a model one text: to continue it, or as the one turn of a chat.
+
+    Args:
+        role: Which role asks.
+        text: The text.
+        raw: Whether it is a raw completion.
+        temperature: See :class:`~llmopt.core.values.Call`, as for all that follow.
+        max_tokens: Upper bound of generated tokens.
+        stop: Texts that end the generation.
+        sample: Number of the draw.
+    """
+    return Call(
+        role=role,
+        messages=() if raw else (Message("user", text),),
+        prompt=text if raw else None,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        stop=stop,
+        sample=sample,
+    )
+
+
+def attempt_seconds(traits: Traits) -> float:
+    """Return after how many seconds one attempt of a call is given up: half of its deadline."""
+    return (traits.deadline or DEADLINE) / 2
+
+
+class Model(Protocol):
+    """A language model, or a ring around one.
+
+    Attributes:
+        identity: Everything beside the call that decides a reply (provider, model, base URL);
+            part of every stored reply's key. It holds no secret.
+        traits: What the model can do.
+    """
+
+    @property
+    def identity(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def traits(self) -> Traits:
+        """See the class."""
+        ...
+
+    async def complete(self, call: Call) -> Reply:
+        """Answer one call.
+
+        Raises:
+            TransientError: The same call may succeed later.
+            RefusedError: The same call will never succeed.
+            BudgetError: A spending limit forbids the call; nothing was sent.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections and memory; the model is not used afterwards."""
+        ...
+
+
+class Replies(Protocol):
+    """Where replies are kept: the part of a store that the cache ring needs."""
+
+    async def get(self, key: str) -> Reply | None:
+        """Return the stored reply, or None."""
+        ...
+
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+        """Store a reply; when this returns, it survives the death of the process."""
+        ...
+
+
+class Counters(Protocol):
+    """Whole numbers, 0 at first, which outlive the process, killed or not."""
+
+    def read(self) -> list[int]:
+        """Return all of them."""
+        ...
+
+    async def add(self, first: int, *amounts: int) -> None:
+        """Add to as many of them, from number `first` on; when this returns, a kill keeps it."""
+        ...
+
+    def clear(self) -> None:
+        """Set all of them to 0."""
+        ...
+
+
+_noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noted_keys() -> Iterator[list[str]]:
+    """Collect the keys of all replies that are stored or found stored meanwhile.
+
+    They are those of this task and of the tasks that it starts, whichever model is called, in the
+    order in which the calls began. A call that failed has no reply, so its key is not among them.
+    """
+    keys: list[str] = []
+    token = _noted.set(keys)
+    try:
+        yield keys
+    finally:
+        _noted.reset(token)
+
+
+@contextmanager
+def noting(key: str) -> Iterator[None]:
+    """Note the key of a call for :func:`noted_keys`, unless the call fails."""
+    keys = _noted.get()
+    if keys is None:
+        yield
+        return
+    keys.append(key)
+    try:
+        yield
+    except BaseException:
+        keys.remove(key)
+        raise

@@ -1,0 +1,31 @@
+"""What a model says while a problem measures with it: a second look at answers already paid for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call, Reply
+
+
+class Overheard:
+    """A model that keeps what it replies.
+
+    Attributes:
+        replies: The texts, in order.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.identity, self.traits = model.identity, model.traits
+        self.replies: list[str] = []
+
+    async def complete(self, call: Call) -> Reply:
+        """Answer as the model does."""
+        reply = await self._model.complete(call)
+        self.replies.append(reply.text)
+        return reply
+
+    async def close(self) -> None:
+        """Leave the model open: it belongs to the run."""

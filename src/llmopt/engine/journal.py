@@ -1,0 +1,250 @@
+"""Told steps, validations and tests as records of the journal, and the journal as told steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from sys import intern
+from typing import TYPE_CHECKING, Any, Self, get_args
+
+from llmopt.core.problem import Recorded, SplitName, optimum_of
+from llmopt.core.store import PARTIAL, STEP
+from llmopt.core.trajectory import Entry
+from llmopt.core.values import (
+    Candidate,
+    Evaluation,
+    Item,
+    Outcome,
+    Rejected,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from llmopt.core.problem import Problem
+    from llmopt.core.store import Store
+
+UNSTORED = "unstored"
+"""Kind of the records with what a stretch of a run has paid beside the replies that it stored."""
+
+EVALUATION = "evaluation"
+"""Key of the configuration that marks a stored run as an evaluation of given instructions (its
+value: the words of the command that repeats it), and kind of the records with what it found."""
+
+VALIDATION = "validation"
+"""Kind of the records with a point of the overfitting curve; it follows the step it is about."""
+
+TESTED = "tested"
+"""Kind of the records with the held-out answers behind a result; it comes before the result."""
+
+PROBLEM = "problem"
+"""Kind of the record with what readers need of the problem; it comes before the first step."""
+
+
+@dataclass(frozen=True)
+class ProblemRecord:
+    """What a run keeps of its problem, so that it can be shown when the problem is gone.
+
+    Attributes:
+        noun: What one solution is called.
+        optimum: The best score there can be (higher is better), where it is known and cheap.
+        items: The items of every split.
+        own: What the problem itself keeps, see :class:`~llmopt.core.problem.Recorded`.
+    """
+
+    noun: str
+    optimum: float | None
+    items: Mapping[SplitName, tuple[Item, ...]]
+    own: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """Return what is kept of a problem."""
+        own = problem.recorded() if isinstance(problem, Recorded) else {}
+        return cls(
+            problem.description.noun,
+            None if own.get("kind") == "tour" else optimum_of(problem),  # which may take a minute
+            {split: problem.items(split) for split in get_args(SplitName)},
+            own,
+        )
+
+    def packed(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "noun": self.noun,
+            "optimum": self.optimum,
+            "items": {split: _packed_items(items) for split, items in self.items.items()},
+            "own": dict(self.own),
+        }
+
+    @classmethod
+    def unpacked(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from what :meth:`packed` gave."""
+        items = {split: tuple(Item(*i) for i in rows) for split, rows in data["items"].items()}
+        return cls(data["noun"], data["optimum"], items, data["own"])
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step as it was told.
+
+    Attributes:
+        number: 0 for the starting solutions.
+        entries: The candidates with their evaluations, in order.
+        rejected: What was proposed and did not become a candidate.
+        calls: Keys of the optimizer calls, in order.
+    """
+
+    number: int
+    entries: tuple[Entry, ...]
+    rejected: tuple[Rejected, ...] = ()
+    calls: tuple[str, ...] = ()
+
+    def records(self, best: Entry | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield kind and data of each record of the step, in order.
+
+        Where the run's best is partial, a record of its own says so, and comes first: a process
+        that is killed between the two leaves nothing that could be taken for a full score.
+
+        Args:
+            best: The best of the run after this step.
+        """
+        partial = best is not None and best.evaluation.partial
+        if best is not None and partial:
+            of = {"measured": best.evaluation.measured, "planned": best.evaluation.planned}
+            yield PARTIAL, {"best": best.score, **of}
+        yield STEP, self.packed(None if best is None or partial else best.score)
+
+    def packed(self, best: float | None) -> dict[str, Any]:
+        """Return the step as JSON data; outcomes are lists, as there may be 400,000 of them.
+
+        Args:
+            best: The best score of the run after this step; None where it is partial.
+        """
+        return {
+            "step": self.number,
+            "entries": [
+                {
+                    "text": entry.text,
+                    "parents": list(entry.candidate.parents),
+                    **_packed(entry.evaluation),
+                }
+                for entry in self.entries
+            ],
+            "rejected": [[r.text, r.reason] for r in self.rejected],
+            "calls": list(self.calls),
+            "best": best,
+        }
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A point of the overfitting curve: the best candidate of a step on the validation split.
+
+    Attributes:
+        step: Number of the step; 0 for the starting solutions.
+        candidate: Id of the step's best candidate on train.
+        evaluation: What it got on validation.
+    """
+
+    step: int
+    candidate: str
+    evaluation: Evaluation
+
+    def packed(self) -> dict[str, Any]:
+        """Return the point as JSON data."""
+        return {"step": self.step, "candidate": self.candidate, **_packed(self.evaluation)}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the held-out items say, item by item.
+
+    Attributes:
+        items: The test items.
+        best: Id of the winner.
+        answers: Label, text and evaluation of each solution that was tested: the winner first,
+            then the start and the controls; a start that won is there once.
+    """
+
+    items: tuple[Item, ...]
+    best: str
+    answers: tuple[tuple[str, str, Evaluation], ...]
+
+    def packed(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "items": _packed_items(self.items),
+            "best": self.best,
+            "answers": [
+                {"label": label, "text": text, **_packed(evaluation)}
+                for label, text, evaluation in self.answers
+            ],
+        }
+
+    @classmethod
+    def unpacked(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from what :meth:`packed` gave."""
+        return cls(
+            tuple(Item(*item) for item in data["items"]),
+            data["best"],
+            tuple((a["label"], a["text"], _evaluation(a)) for a in data["answers"]),
+        )
+
+
+def steps(
+    store: Store,
+    run: str,
+    unstored: Callable[[dict[str, Any]], None] | None = None,
+    validated: Callable[[Validation], None] | None = None,
+) -> Iterator[Step]:
+    """Yield the told steps of a run in order.
+
+    Args:
+        store: Where the run is kept.
+        run: Its name.
+        unstored: Told the data of each record of kind `UNSTORED`, in the one pass.
+        validated: Told each record of kind `VALIDATION`, after its step was taken.
+
+    Raises:
+        StoreError: The store has no such run, or cannot be read.
+    """
+    for record in store.records(run):
+        if record.kind == "step":
+            yield _unpacked(record.data)
+        elif record.kind == UNSTORED and unstored is not None:
+            unstored(record.data)
+        elif record.kind == VALIDATION and validated is not None:
+            data = record.data
+            validated(Validation(data["step"], data["candidate"], _evaluation(data)))
+
+
+def _unpacked(data: dict[str, Any]) -> Step:
+    number = data["step"]
+    entries = tuple(
+        Entry(Candidate(e["text"], number, tuple(e["parents"])), _evaluation(e))
+        for e in data["entries"]
+    )
+    rejected = tuple(Rejected(text, reason, number) for text, reason in data["rejected"])
+    return Step(number, entries, rejected, tuple(data["calls"]))
+
+
+def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
+    return [[item.id, item.input, item.target, item.weight] for item in items]
+
+
+def _packed(evaluation: Evaluation) -> dict[str, Any]:
+    outcomes = [
+        [o.item, o.score, o.answer, o.weight, o.reason, *([o.calls] if o.calls else ())]
+        for o in evaluation.outcomes
+    ]
+    return {"planned": evaluation.planned, "outcomes": outcomes}
+
+
+def _evaluation(data: dict[str, Any]) -> Evaluation:
+    return Evaluation(tuple(_outcome(row) for row in data["outcomes"]), data["planned"])
+
+
+def _outcome(row: list[Any]) -> Outcome:
+    item, score, answer, *rest = row  # rows of older versions have no calls
+    # Items and answers come back again and again; each text is kept in memory once.
+    return Outcome(intern(item), score, answer and intern(answer), *rest)

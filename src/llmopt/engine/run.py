@@ -1,0 +1,402 @@
+"""Where it all meets: ask, evaluate, tell, resume, stop.
+
+A run is its journal. Each step that was told is a record; opening a run replays them, and a
+step that was cut off is asked again, with its replies coming from the store. So a run that
+was killed and resumed ends exactly where the unbroken one ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from llmopt.core.algorithm import Asked
+from llmopt.core.part import StepContext
+from llmopt.core.problem import calls_each, presented
+from llmopt.core.trajectory import Entry, Trajectory, rank
+from llmopt.core.values import Candidate, Evaluation, Outcome
+from llmopt.engine.journal import (
+    PROBLEM,
+    TESTED,
+    VALIDATION,
+    HeldOut,
+    ProblemRecord,
+    Step,
+    Validation,
+    steps,
+)
+from llmopt.engine.monitor import Watch
+from llmopt.engine.overfitting import Curve
+from llmopt.engine.progress import Progress, silent
+from llmopt.engine.scoring import Scoring
+from llmopt.engine.stop import Stop
+from llmopt.errors import BudgetError
+from llmopt.evidence.result import BUDGET, Result
+from llmopt.evidence.verdict import Evidence, decide, final_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.problem import Problem, SplitName
+    from llmopt.core.store import Store
+    from llmopt.core.values import Item, Rejected
+    from llmopt.engine.session import Session
+    from llmopt.evidence.verdict import Choice
+
+
+def _never(trajectory: Trajectory) -> str:
+    """Say that a search is not over."""
+    del trajectory
+    return ""
+
+
+class Run:
+    """One search with its configuration, journal, replies and result.
+
+    Args:
+        problem: What is optimized.
+        algorithm: How.
+        session: Its place in the store, its models and what they may spend; what was told
+            there is replayed.
+        stop: When the search ends.
+        finalists: How many of the best on train are measured on validation.
+        validate_every: Steps from point to point of the overfitting curve; 0: there is none.
+        evidence: What the verdict says beside the comparison with the start.
+        further: Adds to a result that is already journaled, still as a part of the run.
+        over: Says of the trajectory why the search is over; empty: it is not, for all that.
+        whole: Whether a search that a spending limit ends has found nothing.
+
+    Raises:
+        StoreError: The store holds no such run, or cannot be read.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        algorithm: Algorithm,
+        session: Session,
+        *,
+        stop: Stop | None = None,
+        finalists: int = 10,
+        validate_every: int = 0,
+        evidence: Evidence | None = None,
+        further: Callable[[Run, Result], Awaitable[Result]] | None = None,
+        over: Callable[[Trajectory], str] = _never,
+        whole: bool = False,
+    ) -> None:
+        self.problem, self.algorithm, self.session = problem, algorithm, session
+        self.stop = stop or Stop()
+        self.finalists = finalists
+        self.trajectory = Trajectory()
+        self.rejected: Counter[str] = Counter()
+        self.curve = Curve(validate_every)
+        self.evidence = evidence or Evidence()
+        self.choice: Choice | None = None  # of the last decision
+        self._further, self._over, self._whole = further, over, whole
+        traffic = session.traffic
+        self._shown = presented(problem)
+        progress = Progress(
+            self.name, presentation=self._shown, steps=self.stop.steps, warnings=traffic.warnings
+        )
+        self._watch = Watch(progress, traffic, silent)
+        self._scoring = Scoring(
+            problem, session.scorer, session.slots, session.tolerance, self._watch.observed
+        )
+        self._gained = 0  # the last step with a new best
+        self._evaluations = 0  # outcomes of all steps after the starts
+        for step in steps(self.store, self.name, traffic.remember, self._validated):
+            self._took(self.trajectory.tell(step.entries), step.entries, step.rejected)
+        self._watch.listen = session.listen
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.session.name
+
+    @property
+    def store(self) -> Store:
+        """Where journal and replies are."""
+        return self.session.store
+
+    @property
+    def progress(self) -> Progress:
+        """What the run is doing right now."""
+        return self._watch.progress
+
+    # -- one step, down once and up once -------------------------------------------------
+
+    async def ask(self) -> Asked:
+        """Ask for the next candidates; the first time, these are the starting solutions.
+
+        Raises:
+            ModelError: A call failed for good; the others of the step are stored.
+            BudgetError: A spending limit is reached.
+        """
+        step = self.trajectory.steps
+        if step == 0:
+            return Asked(tuple(Candidate(text) for text in self.problem.starts))
+        self._watch.say(phase="asking", step=step, done=0, planned=0)
+        return await self.algorithm.ask(
+            self.problem,
+            self.trajectory,
+            self.session.optimizer,
+            self.session.seed,
+            self.stop.steps,
+            scorer=self._scoring.scorer,
+            embedder=self.session.embedder,
+        )
+
+    async def evaluate(self, candidates: Sequence[Candidate]) -> tuple[Evaluation, ...]:
+        """Measure candidates on train, as the algorithm's `rate` decides.
+
+        Raises:
+            ModelError: As :meth:`ask`.
+            BudgetError: As :meth:`ask`.
+        """
+        items = self.problem.items("train")
+        step = self.trajectory.steps
+        self._scoring.begin()
+        # Told with the first batch, when it is known how many evaluations there are.
+        self._watch.note(
+            phase="scoring" if step else "starts",
+            step=step,
+            done=0,
+            planned=0,
+            ahead=self._ahead(step),
+        )
+        ctx = StepContext(
+            problem=self.problem,
+            trajectory=self.trajectory,
+            model=self.session.optimizer,
+            step=step,
+            steps=self.stop.steps,
+            seed=self.session.seed,
+            scorer=self._scoring.scorer,
+            embedder=self.session.embedder,
+        )
+        return await self.algorithm.rate(ctx, candidates, items, self._measure)
+
+    def tell(self, asked: Asked, evaluations: Sequence[Evaluation | float]) -> None:
+        """Journal a step and extend the trajectory.
+
+        Args:
+            asked: What :meth:`ask` gave.
+            evaluations: One per candidate; a plain number is a score (higher is better) for
+                people who evaluate elsewhere.
+
+        Raises:
+            ValueError: There are not as many evaluations as candidates, or a number is not
+                finite; nothing is journaled.
+            StoreError: The step cannot be stored.
+        """
+        full = [
+            e if isinstance(e, Evaluation) else Evaluation((Outcome("told", float(e)),), 1)
+            for e in evaluations
+        ]
+        for outcome in (outcome for evaluation in full for outcome in evaluation.outcomes):
+            if outcome.score is not None and not math.isfinite(outcome.score):
+                raise ValueError(f"a score is a finite number, but got {outcome.score}")
+        entries = [Entry(c, e) for c, e in zip(asked.candidates, full, strict=True)]
+        told = self.trajectory.tell(entries)
+        best = told.best(1)
+        step = Step(self.trajectory.steps, tuple(entries), asked.rejected, asked.calls)
+        if step.number == 0:
+            # A run that is killed before its first step is stored keeps this again: the same.
+            self.store.append(self.name, PROBLEM, ProblemRecord.of(self.problem).packed())
+        for kind, data in step.records(best[0] if best else None):
+            self.store.append(self.name, kind, data)
+        self._took(told, entries, asked.rejected)
+        self._watch.told(step)
+
+    async def validate(self) -> None:
+        """Measure the last step's best on validation and journal it, where the curve wants it.
+
+        Nothing that is asked or measured on train depends on it.
+
+        Raises:
+            ModelError: As :meth:`ask`.
+            BudgetError: As :meth:`ask`.
+        """
+        entry = self.curve.due()
+        if entry is None:
+            return
+        items, step = self.problem.items("validation"), self.trajectory.steps - 1
+        self._watch.say(
+            phase="checking", step=step, done=0, planned=len(items), ahead=self._ahead(step)
+        )
+        self._scoring.begin()
+        self.session.traffic.begin_step()
+        try:
+            outcomes = await self._scoring.measure([(entry.candidate, item) for item in items])
+        finally:
+            self.session.traffic.end_step()
+        found = Validation(step, entry.candidate.id, Evaluation(tuple(outcomes), len(items)))
+        self.store.append(self.name, VALIDATION, found.packed())
+        self._validated(found)
+
+    async def step(self) -> None:
+        """Do one step: ask, evaluate, tell."""
+        self.session.traffic.begin_step()
+        try:
+            asked = await self.ask()
+            self.tell(asked, await self.evaluate(asked.candidates))
+        finally:
+            self.session.traffic.end_step()
+        self.session.note_time()
+
+    # -- the whole run --------------------------------------------------------------------
+
+    def why_stop(self) -> str:
+        """Return why the search is over, or an empty text while it is not."""
+        if self.trajectory.steps and (why := self._over(self.trajectory)):
+            return why
+        done, best = self.trajectory.steps - 1, self.trajectory.best(1)
+        return self.stop.why(
+            done=done,
+            best=best[0].score if best and not best[0].evaluation.partial else None,
+            idle=done - self._gained,
+            stale=self.curve.stale,
+        )
+
+    async def optimize(self) -> Result:
+        """Search until the run stops, choose the winner, test it, and say what was found.
+
+        A budget that ends the search keeps back what choosing and testing cost, so that what
+        was found so far is still reported; ``stopped`` then says so. Whatever ends the run
+        early leaves it so that it can be resumed.
+
+        Raises:
+            BudgetError: A spending limit is reached before anything could be found.
+            ModelError: A call failed for good.
+            StepFailedError: Too many items of a step stayed unmeasured.
+            StoreError: Nothing can be stored.
+        """
+        with self.session.under_way() as ending:
+            async with self._watch.stalls():
+                stopped = await self._search()
+                result = await self._decided(stopped)
+            if self._further is not None:
+                self.store.append(self.name, "result", result.to_dict())
+                result = self._closed(await self._further(self, result))
+            self.store.append(self.name, "result", result.to_dict())
+            ending.status = "budget" if result.out_of_budget else "done"
+        self._watch.say(phase="done")
+        return result
+
+    async def _search(self) -> str:
+        """Do steps until the run stops, and return why it did."""
+        try:
+            while True:
+                if self.trajectory.steps:
+                    final = final_calls(self.problem, self.finalists)
+                    self.session.traffic.keep_back(final * calls_each(self.problem))
+                    await self.validate()
+                if why := self.why_stop():
+                    return why
+                await self.step()
+        except BudgetError as error:
+            if self._whole or not self.trajectory.steps:
+                raise
+            return f"{BUDGET}{error}"
+        finally:
+            self.session.traffic.keep_back(0)
+
+    async def _decided(self, stopped: str) -> Result:
+        def announce(split: SplitName, jobs: int) -> None:
+            self._scoring.begin()
+            after = 2 * len(self.problem.items("test")) if split == "validation" else 0
+            self._watch.say(phase=split, done=0, planned=jobs, ahead=after)
+
+        choice = await decide(
+            self.problem,
+            self.trajectory,
+            self._scoring.measure,
+            announce,
+            self.finalists,
+            evidence=self.evidence,
+        )
+        self.choice = choice
+        self._test_told(choice)
+        found = Result(
+            run=self.name,
+            algorithm=self.algorithm.name,
+            best=choice.best.candidate,
+            start=choice.start.candidate,
+            lines=choice.lines,
+            test=choice.test,
+            verdict=choice.verdict,
+            notes=choice.notes + self.curve.notes(self._shown),
+            stopped=stopped,
+            steps=self.trajectory.steps - 1,
+            candidates=len(self.trajectory),
+            rejected=dict(self.rejected.most_common()),
+            usage={},
+            seconds=0.0,
+            stretch=self.session.traffic.stretch,
+            curve=self.curve.points(self._shown, level=self.evidence.level),
+            comparisons=choice.comparisons,
+            level=choice.level,
+            finalists=choice.finalists,
+            optimism=choice.optimism,
+            presentation=self._shown,
+        )
+        return self._closed(found)
+
+    def _closed(self, result: Result) -> Result:
+        """Return the result with what was used up to now; also what others have stored first."""
+        paid = self.session.paid().items()
+        # Few runs have a judge LLM or an embedding model; the two other roles are always there.
+        always = ("optimizer", "scorer")
+        return replace(
+            result,
+            usage={str(role): u for role, u in paid if role in always or u.calls},
+            seconds=self.session.seconds,
+            stretch=self.session.traffic.stretch,
+        )
+
+    # -- journal and progress ----------------------------------------------------------------
+
+    def _took(
+        self, told: Trajectory, entries: Sequence[Entry], rejected: Sequence[Rejected]
+    ) -> None:
+        before, best = self.trajectory.best(1), told.best(1)
+        if best and (not before or rank(best[0]) > rank(before[0])):
+            self._gained = told.steps - 1
+        if self.trajectory.steps:
+            self._evaluations += sum(len(entry.evaluation.outcomes) for entry in entries)
+        self.trajectory = told
+        self.rejected.update(r.reason for r in rejected)
+        self.curve.told(told.steps - 1, entries)
+        if best:
+            self._watch.stepped(told, best[0], self._shown.facing(best[0].score))
+
+    def _test_told(self, choice: Choice) -> None:
+        """Journal the held-out answers behind a choice, so that runs can be compared."""
+        if choice.answers:
+            items = self.problem.items("test")
+            found = HeldOut(items, choice.best.candidate.id, choice.answers)
+            self.store.append(self.name, TESTED, found.packed())
+
+    def _validated(self, found: Validation) -> None:
+        self.curve.took(found)
+        if self.curve.last is not None:
+            items = (found.evaluation.measured, found.evaluation.planned)
+            self._watch.say(validation=self._shown.facing(self.curve.last), validation_items=items)
+
+    async def _measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
+        """Measure what a rate asks for, which may be in several batches."""
+        self._watch.planned(len(jobs))
+        return await self._scoring.measure(jobs)
+
+    def _ahead(self, begun: int) -> int | None:
+        """Guess the evaluations after those of a step: as many a step as so far."""
+        left, told = max(0, self.stop.steps - begun), self.trajectory.steps - 1
+        final = final_calls(self.problem, self.finalists)
+        first = begun if begun > told else begun + 1  # the last told step is being validated
+        final += self.curve.left(first, begun + left) * len(self.problem.items("validation"))
+        if not left:
+            return final
+        return None if told < 1 else round(left * self._evaluations / told) + final

@@ -1,0 +1,115 @@
+"""What asks models for a run: its place in the store, its models in their rings, what is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmopt.core.store import STATUS
+from llmopt.engine.journal import UNSTORED
+from llmopt.engine.progress import silent
+from llmopt.errors import BudgetError
+from llmopt.models.middleware.traffic import Traffic
+from llmopt.models.providers.null import AbsentModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from llmopt.core.model import Model
+    from llmopt.core.store import Status, Store
+    from llmopt.core.values import Role, Usage
+    from llmopt.engine.progress import Progress
+
+
+@dataclass
+class Ending:
+    """How work ends.
+
+    Attributes:
+        status: What the journal is told.
+    """
+
+    status: Status = "done"
+
+
+@dataclass
+class Session:
+    """A run's place in the store, with everything that is shared by whoever works there.
+
+    Attributes:
+        store: Where journal and replies are.
+        name: Name of the run, which is in the store.
+        optimizer: The optimizer LLM with its rings; one that is absent where none is asked.
+        scorer: The scorer LLM with its rings; None where the problem needs none.
+        judge: The judge LLM likewise.
+        embedder: The embedding model likewise.
+        traffic: The rings of all of them, with their budget.
+        seed: Seed of every random choice.
+        slots: Evaluations in flight at most.
+        tolerance: Share of what is measured together that may stay unmeasured, 0..1.
+        listen: Told of changes of progress.
+    """
+
+    store: Store
+    name: str
+    optimizer: Model = field(default_factory=AbsentModel)
+    scorer: Model | None = None
+    judge: Model | None = None
+    embedder: Model | None = None
+    traffic: Traffic = field(default_factory=Traffic)
+    seed: int = 0
+    slots: int = 64
+    tolerance: float = 0.02
+    listen: Callable[[Progress], None] = silent
+    _noted: float = field(default_factory=time.monotonic, init=False)
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[Ending]:
+        """Journal that work is under way, and in the end how it ended.
+
+        Without an error it is done, unless whoever works says otherwise.
+
+        Raises:
+            StoreError: Nothing can be stored.
+        """
+        ending = Ending()
+        self.store.append(self.name, STATUS, {"status": "running"})
+        try:
+            yield ending
+        except BudgetError:
+            ending.status = "budget"
+            raise
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            ending.status = "interrupted"
+            raise
+        except BaseException:
+            ending.status = "failed"
+            raise
+        finally:
+            self.note_time()
+            self.store.append(self.name, STATUS, {"status": ending.status})
+
+    def note_time(self) -> None:
+        """Store the time since the last note, which is what a killed process loses at most."""
+        now = time.monotonic()
+        self.store.seconds(self.name, now - self._noted)
+        self._noted = now
+
+    @property
+    def seconds(self) -> float:
+        """The wall time up to now, earlier parts of the run included."""
+        return self.store.seconds(self.name) + time.monotonic() - self._noted
+
+    def paid(self) -> dict[Role, Usage]:
+        """Return what was paid up to now by role, also for what others have stored first."""
+        doubled = self.traffic.doubled()
+        return {role: used + doubled[role] for role, used in self.store.spent(self.name).items()}
+
+    def remember(self) -> None:
+        """Count what earlier parts have paid and their replies do not show."""
+        for record in self.store.records(self.name):
+            if record.kind == UNSTORED:
+                self.traffic.remember(record.data)

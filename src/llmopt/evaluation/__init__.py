@@ -1,1 +1,0 @@
-"""Measuring given texts, without a search."""

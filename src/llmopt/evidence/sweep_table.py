@@ -1,0 +1,404 @@
+"""The table of a sweep: variants compared with the first one on common test items.
+
+Every cell is one search, and counts with what its winner got on test. For each variant: the
+mean, the spread over the seeds, a paired test against the first variant with Holm's correction,
+and the mean rank. Several tasks count the same, whatever their number of items.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field, replace
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any, Self
+
+from llmopt.core.formatting import counted, p_value
+from llmopt.core.presentation import Presentation
+from llmopt.engine.header import of_older_cell
+from llmopt.evidence.convergence import Converged, Course
+from llmopt.evidence.scores import PARTIAL
+from llmopt.evidence.words import than, word_of
+from llmopt.statistics import Difference, holm, paired_difference
+from llmopt.terminal.result_table import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+OUT_OF_BUDGET = "budget used"
+"""Why a cell stopped that had used its budget."""
+
+CELL = "cell"
+"""Kind of the records of a sweep's journal that say what a cell found."""
+
+LEVEL = 0.95
+_FEW_SEEDS = 5
+_UNEQUAL = 1.25  # calls of one cell over another's; a start that wins is tested once, not twice
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished cell.
+
+    Attributes:
+        cell: Name of its run.
+        variant: What is compared.
+        task: On what; empty where there is one task.
+        seed: Which repetition.
+        test: Item, score (0..1) and weight of the winner on each test item.
+        start: Score of the starting instruction on test; of the best start where there is none.
+        best: The winner.
+        verdict: What its run says about it.
+        stopped: Why the search ended.
+        steps: Steps done.
+        candidates: Solutions measured.
+        calls: Calls that the method used, also those that an earlier cell had paid.
+        tokens: Tokens of those calls, in and out.
+        course: How the search converged, where nothing is held out.
+        controls: Name and score of each plain control of the problem, where nothing is held out.
+        groups: Which group a test item belongs to, by its id; one that is not there is its own.
+        unmeasured: Test answers of winner and start without which their scores are partial.
+        shown: How scores are shown; here they are as they are inside.
+    """
+
+    cell: str
+    variant: str
+    task: str
+    seed: str
+    test: tuple[tuple[str, float, float], ...]
+    start: float
+    best: str
+    verdict: str
+    stopped: str
+    steps: int
+    candidates: int
+    calls: int
+    tokens: int
+    course: Course | None = None
+    controls: tuple[tuple[str, float], ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    unmeasured: int = 0
+    shown: Presentation = field(default_factory=Presentation)
+
+    @property
+    def score(self) -> float:
+        """Weighted mean of the winner on test, 0..1; the best of the course if there is one."""
+        if self.course is not None:
+            return self.course.path[-1][2]
+        total = sum(weight for _, _, weight in self.test)
+        return sum(score * weight for _, score, weight in self.test) / total
+
+    @classmethod
+    def plain(cls, data: dict[str, Any]) -> Self:
+        """Rebuild a cell from what ``asdict`` made of it, also by way of JSON."""
+        course = data.get("course")
+        given = {
+            "test": tuple((item, score, weight) for item, score, weight in data["test"]),
+            "course": Course.plain(course) if course else None,
+            "controls": tuple((name, score) for name, score in data.get("controls", ())),
+            "shown": Presentation.plain(data["shown"]) if "shown" in data else of_older_cell(data),
+        }
+        return cls(**{**data, **given})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant on a task, or on all of them.
+
+    Attributes:
+        task: Which; empty for all tasks together.
+        variant: Which.
+        cells: How many searches.
+        mean: Mean test score of the winners, 0..1; every task counts the same.
+        spread: Standard deviation of that mean over the seeds; None for one seed.
+        start: Mean test score of the starting instructions.
+        rank: Mean rank among the variants over tasks and seeds, 1 is the best; ties share.
+        won: On how many tasks and seeds it scored higher than the first variant.
+        lost: On how many it scored lower.
+        difference: Minus the first variant on common test items; None for the first one.
+        adjusted: The p-value of the difference after Holm's correction over the rows of a table.
+        steps: Steps done, on average.
+        calls: Calls used, on average.
+        tokens: Tokens used, on average.
+        unmeasured: Test answers that the scores do without, in all cells together.
+    """
+
+    task: str
+    variant: str
+    cells: int
+    mean: float
+    spread: float | None
+    start: float
+    rank: float
+    won: int
+    lost: int
+    difference: Difference | None
+    adjusted: float | None
+    steps: float
+    calls: float
+    tokens: float
+    unmeasured: int
+
+    @property
+    def words(self) -> str:
+        """What the paired test says, never more."""
+        if self.difference is None or self.adjusted is None:
+            return "compared with"
+        return word_of(self.difference, self.adjusted)
+
+
+def courses_of(cells: Sequence[Done]) -> tuple[Converged, ...]:
+    """Return how searches converged; after them, as searches of one try, what is known without.
+
+    These are the plain controls of each task and seed, and the optimum where it is known.
+    """
+    searched = [(c, c.course) for c in cells if c.course]
+    shown = {cell.task: cell.shown for cell in cells}
+    best = [(cell, course, ("optimum", course.optimum)) for cell, course in searched]
+    plain = [(cell, course, told) for cell, course in searched for told in cell.controls]
+    known = {
+        (cell.task, cell.seed, name): replace(
+            course, path=((0, 1, score),), steps=0, tried=1, starts=0
+        )
+        for cell, course, (name, score) in (*plain, *best)
+        if score is not None
+    }
+    return (
+        *(Converged(c.variant, c.task, c.seed, course, c.shown) for c, course in searched),
+        *(
+            Converged(name, task, seed, course, shown[task])
+            for (task, seed, name), course in known.items()
+        ),
+    )
+
+
+def summarized(cells: Sequence[Done]) -> tuple[Row, ...]:
+    """Return the rows of all tasks together and, where there are several, of each task.
+
+    Args:
+        cells: Every cell of a sweep, the first variant first.
+    """
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    rows = _table(cells, "")
+    if len(tasks) > 1:
+        for task in tasks:
+            rows += _table([cell for cell in cells if cell.task == task], task)
+    return tuple(rows)
+
+
+def _table(cells: Sequence[Done], task: str) -> list[Row]:
+    """Return a row for each variant, with p-values corrected for their number."""
+    variants = list(dict.fromkeys(cell.variant for cell in cells))
+    of = {name: [cell for cell in cells if cell.variant == name] for name in variants}
+    first = of[variants[0]]
+    ranks = _ranks(cells)
+    rows = [
+        _row(task, name, of[name], first, ranks[name], compared=number > 0)
+        for number, name in enumerate(variants)
+    ]
+    tested = [row for row in rows if row.difference is not None]
+    p_values = holm([row.difference.p_value for row in tested if row.difference])
+    adjusted = {row.variant: p for row, p in zip(tested, p_values, strict=True)}
+    return [replace(row, adjusted=adjusted.get(row.variant)) for row in rows]
+
+
+def _row(
+    task: str,
+    variant: str,
+    cells: Sequence[Done],
+    first: Sequence[Done],
+    ranks: Sequence[float],
+    *,
+    compared: bool,
+) -> Row:
+    by_seed: dict[str, list[float]] = defaultdict(list)
+    for cell in cells:
+        by_seed[cell.seed].append(cell.score)
+    seeds = [fmean(scores) for scores in by_seed.values()]
+    theirs = {(cell.task, cell.seed): cell.score for cell in first}
+    gains = [cell.score - theirs[cell.task, cell.seed] for cell in cells]
+    return Row(
+        task=task,
+        variant=variant,
+        cells=len(cells),
+        mean=fmean(seeds),
+        spread=stdev(seeds) if len(seeds) > 1 else None,
+        start=fmean(cell.start for cell in cells),
+        rank=fmean(ranks),
+        won=sum(gain > 0 for gain in gains),
+        lost=sum(gain < 0 for gain in gains),
+        difference=_difference(first, cells) if compared else None,
+        adjusted=None,
+        steps=fmean(cell.steps for cell in cells),
+        calls=fmean(cell.calls for cell in cells),
+        tokens=fmean(cell.tokens for cell in cells),
+        unmeasured=sum(cell.unmeasured for cell in cells),
+    )
+
+
+def _ranks(cells: Sequence[Done]) -> dict[str, list[float]]:
+    """Return the ranks of each variant over tasks and seeds; equal scores share their ranks."""
+    blocks: dict[tuple[str, str], list[Done]] = defaultdict(list)
+    for cell in cells:
+        blocks[cell.task, cell.seed].append(cell)
+    ranks: dict[str, list[float]] = defaultdict(list)
+    for block in blocks.values():
+        for cell in block:
+            above = sum(other.score > cell.score for other in block)
+            equal = sum(other.score == cell.score for other in block)
+            ranks[cell.variant].append(above + (equal + 1) / 2)
+    return ranks
+
+
+def _difference(first: Sequence[Done], second: Sequence[Done]) -> Difference | None:
+    """Compare two variants item by item; an item's score is its mean over the seeds.
+
+    Only items that were measured for both in the same task and seed count, so an item is one
+    observation however often it was measured; those of one group are resampled together.
+    Weights make all tasks count the same.
+    """
+    theirs = {(cell.task, cell.seed): cell for cell in first}
+    pairs: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    weights: dict[tuple[str, str], float] = {}
+    clusters: dict[tuple[str, str], tuple[str, str]] = {}
+    for cell in second:
+        before = {item: score for item, score, _ in theirs[cell.task, cell.seed].test}
+        for item, score, weight in cell.test:
+            if item in before:
+                pairs[cell.task, item].append((before[item], score))
+                weights[cell.task, item] = weight
+                clusters[cell.task, item] = cell.task, cell.groups.get(item, item)
+    if not pairs:
+        return None
+    total: dict[str, float] = defaultdict(float)
+    for (task, _), weight in weights.items():
+        total[task] += weight
+    single = len(total) == 1  # then the weights stay as they are, equal ones exactly equal
+    return paired_difference(
+        [fmean(before for before, _ in found) for found in pairs.values()],
+        [fmean(after for _, after in found) for found in pairs.values()],
+        [weights[key] if single else weights[key] / total[key[0]] for key in pairs],
+        LEVEL,
+        clusters=[clusters[key] for key in pairs],
+    )
+
+
+def print_sweep(console: Console, rows: Sequence[Row], cells: Sequence[Done]) -> None:
+    """Print the tables, and what they do and do not say."""
+    from rich.text import Text
+
+    tasks, shown = list(dict.fromkeys(row.task for row in rows)), cells[0].shown
+    for task in tasks:
+        some = [row for row in rows if row.task == task]
+        if len(tasks) > 1:
+            console.print(Text(f"\n{visible(task) or 'All tasks'}", "bold"))
+        console.print()
+        console.print(_printed(some, shown))
+        for row in some[1:]:
+            console.print(Text(f"  {visible(_sentence(row, some[0], shown))}"), soft_wrap=True)
+    console.print()
+    for note in notes(rows, cells):
+        console.print(Text(note, "dim"), soft_wrap=True)
+
+
+def _printed(rows: Sequence[Row], shown: Presentation) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("")
+    heads = ("test", "± sd", "difference", "p (Holm)", "won-lost", "rank", "start", "calls")
+    for head in heads:
+        table.add_column(head, no_wrap=True, justify="right")
+    for row in rows:
+        compared = row.difference is not None
+        table.add_row(
+            Text(visible(row.variant)),
+            shown.amount(shown.facing(row.mean)) + (PARTIAL if row.unmeasured else ""),
+            "-" if row.spread is None else shown.number(row.spread),
+            _interval(row.difference, shown),
+            "-" if row.adjusted is None else p_value(row.adjusted),
+            f"{row.won}-{row.lost}" if compared else "-",
+            f"{row.rank:.2f}",
+            shown.amount(shown.facing(row.start)),
+            f"{row.calls:,.0f}",
+        )
+    return table
+
+
+def _interval(difference: Difference | None, shown: Presentation) -> str:
+    if difference is None:
+        return "-"
+    found = (difference.mean, difference.interval.low, difference.interval.high)
+    mean, low, high = (shown.number(value, signed=True) for value in found)
+    return f"{mean} [{low}, {high}]"
+
+
+def _sentence(row: Row, first: Row, shown: Presentation) -> str:
+    if row.difference is None or row.adjusted is None:
+        return f"{row.variant}: no test item in common with {first.variant}."
+    points = f"{shown.points(row.difference.mean)}, p = {p_value(row.adjusted)}"
+    where = "" if row.words == "not distinguishable" else " in these runs"
+    return f"{row.variant}: {than(row.words)} {first.variant}{where} ({points})."
+
+
+def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
+    """Return what a careful reader of the table should know."""
+    seeds = len({cell.seed for cell in cells})
+    compared = [row for row in rows if row.difference is not None]
+    found = []
+    if compared:
+        one = compared[0].difference
+        assert one is not None  # noqa: S101 - chosen so just above
+        number = sum(row.task == compared[0].task for row in compared)
+        found.append(
+            f"p: two-sided, paired over {one.n} common test items"
+            + (", each with its mean over the seeds" if seeds > 1 else "")
+            + f" ({one.method}); corrected for {counted(number, 'comparison')} a table "
+            "(Holm). Intervals are 95 %, uncorrected."
+        )
+        found.append(
+            "The test compares the instructions that these runs found. Whether a variant finds "
+            "better ones in other runs is another question: "
+            + (
+                f"the spread over {seeds} seeds is all that is known of it."
+                if seeds > 1
+                else "with one seed nothing is known of it."
+            )
+        )
+    if lost := sum(cell.unmeasured for cell in cells):
+        found.append(f"partial: without {counted(lost, 'test answer')} left unmeasured.")
+    idle = sum(not cell.steps and cell.stopped == OUT_OF_BUDGET for cell in cells)
+    if idle:
+        found.append(
+            f"{idle} of {len(cells)} cells did no step, for their budget does not buy one; "
+            "llmopt sweep FILE --list says what cells may use."
+        )
+    if 1 < seeds < _FEW_SEEDS:
+        found.append(f"A standard deviation of {seeds} values is itself uncertain.")
+    for task in dict.fromkeys(cell.task for cell in cells):
+        used = [cell.calls for cell in cells if cell.task == task]
+        if max(used) > _UNEQUAL * min(used):
+            found.append(
+                f"The cells{f' of {task}' if task else ''} used {min(used):,} to {max(used):,} "
+                "calls: they are compared as they are, not at equal calls. Give the sweep a "
+                "[budget] that ends all of them."
+            )
+    return found
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """Return a row as a flat mapping of plain values; the task ``all`` is the tasks together."""
+    line = asdict(row) | {"task": row.task or "all", "words": row.words}
+    tested = line.pop("difference")
+    found: dict[str, Any] = tested or {}
+    interval = found.get("interval") or {}
+    return line | {
+        "difference": found.get("mean"),
+        "difference_low": interval.get("low"),
+        "difference_high": interval.get("high"),
+        "p_value": found.get("p_value"),
+        "items": found.get("n"),
+        "test": found.get("method"),
+    }

@@ -1,0 +1,191 @@
+"""A run as one plain document: what a page shows, what is compared, what is handed on.
+
+The document is JSON-able and has the number of its form in ``schema``. Scores in it are in the
+problem's own direction. It is made of the journal and the replies alone: neither the user's data
+nor a module of theirs is needed any more.
+
+    schema, kind             1; "run" or "sweep"
+    run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
+    function, noun, task     whether values are shown and nothing is held out; what one solution is
+                             called; what it is for
+    measure                  {"name", "higher_is_better", "shares", "decimals"}: shares are of 1,
+                             shown per cent; decimals as shown, None: the usual ones
+    verdict, notes, stopped  sentences; ``finished`` says whether there is a result
+    start, best              {"id", "text"}
+    lines, comparisons, …    as :class:`~llmopt.evidence.result.Result` has them
+    steps                    [{"step", "candidates", "rejected", "calls", "best", "best_partial"}]
+    prompts                  meta-prompts; a call names its own by position
+    items                    answers of start and winner, by split, where they differ or are wrong
+    usage, prices            by role; a price is in US dollars per million tokens, None: not known
+    config, identity         as given; what makes the run this run
+    optimum                  the best score there can be, or None where that is not known
+    figure                   the plane of two numbers, or the points of tours; None: no figure
+    missing                  what the document cannot tell, and why: sentences
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from llmopt.core.values import Candidate
+from llmopt.engine.header import SWEEP, RunHeader
+from llmopt.engine.overfitting import curve_of
+from llmopt.errors import ConfigError
+from llmopt.evidence.scores import LEVEL, score_of
+from llmopt.history.figures import figure_of
+from llmopt.history.items import items_of
+from llmopt.history.run_history import told
+from llmopt.history.step_records import calls_and_steps
+from llmopt.history.sweep_document import measured, swept
+from llmopt.models.prices import list_price
+
+if TYPE_CHECKING:
+    from llmopt.core.presentation import Presentation
+    from llmopt.core.store import Store
+    from llmopt.core.trajectory import Trajectory
+
+_FREE = ("local/", "replay/", "scripted/")
+
+SCHEMA = 1
+"""The form of the document; it grows by one when something in it changes its meaning."""
+
+
+def record(store: Store, run: str) -> dict[str, Any]:
+    """Return a run, or a sweep, as one document.
+
+    Args:
+        store: Where it is kept.
+        run: Its name.
+
+    Raises:
+        StoreError: The store has no such run, or cannot be read.
+        ConfigError: It is an evaluation of given instructions.
+    """
+    config = store.config(run)
+    header = RunHeader.of(config)
+    if header.kind == "evaluation":
+        raise ConfigError(
+            f"a page shows a run or a sweep, but {run!r} is an evaluation; "
+            f"llmopt show {run} says what it found"
+        )
+    info = next(info for info in store.runs() if info.name == run)
+    head = {
+        "schema": SCHEMA,
+        "kind": header.kind,
+        "run": run,
+        "created": info.created,
+        "status": info.status,
+        "tags": list(info.tags),
+        "note": info.note,
+        "algorithm": "" if header.kind == SWEEP else header.algorithm,
+        "config": config.get("source") or {},
+        "identity": config["identity"],
+        "versions": config.get("versions") or {},
+        "seconds": store.seconds(run),
+    }
+    if header.kind == SWEEP:
+        return head | swept(store, run)
+    return head | _run(store, run, config)
+
+
+def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
+    journal, identity = told(store, run), config["identity"]
+    shown, problem = journal.header.presentation, journal.problem
+    result, trajectory = journal.result, journal.trajectory
+    best = trajectory.best(1)
+    winner = result["best"]["text"] if result else best[0].text if best else ""
+    made, prompts = calls_and_steps(store, journal.steps, trajectory, shown)
+    items, why = items_of(store, journal, winner=winner)
+    figure, optimum = figure_of(problem.own if problem else {}, trajectory)
+    if optimum is None and problem:
+        optimum = problem.optimum
+    curve = curve_of(((s.number, s.entries) for s in journal.steps), journal.validations)
+    found = _found(result) if result else _so_far(trajectory, shown)
+    held_out = any(line["validation"] or line["test"] for line in found["lines"])
+    usage = result["usage"] if result else _spent(store, run)
+    return {
+        "function": not shown.shares and not held_out,
+        "noun": shown.noun,
+        "task": journal.header.task,
+        "measure": measured(shown),
+        "finished": result is not None,
+        **found,
+        "curve": [asdict(point) for point in curve.points(shown)],
+        "steps": made,
+        "prompts": prompts,
+        "items": items,
+        "optimum": shown.facing(optimum),
+        "figure": figure,
+        "usage": usage,
+        "prices": {role: price_of(role, config, identity) for role in usage},
+        "missing": _unkept(made) + why,
+    }
+
+
+def _spent(store: Store, run: str) -> dict[str, Any]:
+    return {role: asdict(used) for role, used in store.spent(run).items() if used.calls}
+
+
+def price_of(role: str, config: dict[str, Any], identity: dict[str, str]) -> dict[str, Any] | None:
+    """Return what a role's model costs in US dollars per million tokens, and who says so."""
+    tables = config.get("source") or {}
+    # Without a table of its own, the optimizer LLM is the scorer's model.
+    table = tables.get(role) or (tables.get("scorer") if role == "optimizer" else None) or {}
+    given = table.get("price")
+    if given:
+        return {**given, "by": "configuration"}
+    name = identity.get(role) or identity.get(f"problem {role}") or ""
+    if name.startswith(_FREE):
+        return {"input": 0.0, "output": 0.0, "by": "runs here"}
+    model, _, url = name.partition("/")[2].rpartition("@")
+    listed = list_price(model, url) if url else None
+    return {"input": listed.input, "output": listed.output, "by": "list"} if listed else None
+
+
+def _unkept(made: list[dict[str, Any]]) -> list[str]:
+    """Say so where replies that the journal names are not in the store."""
+    lost = sum(call["prompt"] is None for step in made for call in step["calls"])
+    return [f"{lost} calls to the optimizer LLM are not in the store."] if lost else []
+
+
+_KEPT = (
+    *("verdict", "notes", "stopped", "lines", "comparisons", "test", "level"),
+    *("finalists", "optimism", "rejected", "stretch"),
+)
+
+
+def _found(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run found."""
+    ends = {
+        end: {"id": Candidate(result[end]["text"]).id, "text": result[end]["text"]}
+        for end in ("start", "best")
+    }
+    return {key: result.get(key) for key in _KEPT} | ends
+
+
+def _so_far(trajectory: Trajectory, shown: Presentation) -> dict[str, Any]:
+    """Return what a run has found that has not come to its end."""
+    start, best = next(iter(trajectory), None), trajectory.best(1)
+    named = {"start": start, "best": best[0] if best else start}
+    lines = []
+    for label, entry in named.items():
+        if entry is not None:
+            score = score_of(entry.evaluation, shown)
+            train = asdict(score) if score else None
+            line = {"label": label, "text": entry.text, "train": train}
+            lines.append(line | {"validation": None, "test": None})
+    ends = {
+        end: {"id": entry.candidate.id, "text": entry.text} if entry else None
+        for end, entry in named.items()
+    }
+    return {
+        **dict.fromkeys(_KEPT),
+        "verdict": "Not finished: nothing is tested yet.",
+        "notes": [],
+        "stopped": "",
+        "lines": lines,
+        "comparisons": [],
+        "level": LEVEL,
+        **ends,
+    }

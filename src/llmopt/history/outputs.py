@@ -1,0 +1,32 @@
+"""What models said about single items: the replies that outcomes name, out of the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmopt.core.store import Store
+    from llmopt.core.values import Call, Outcome, Reply
+
+_ABOUT = ("judge", "embedder")  # roles that say something about an answer
+
+
+def exchanges(store: Store, outcome: Outcome) -> list[tuple[Call, Reply]]:
+    """Return the calls whose replies answered an item, in order; none where one is not stored.
+
+    Those of a judge LLM, which follow, are left out.
+    """
+    found = [store.exchange(key) for key in outcome.keys]
+    known = [pair for pair in found if pair is not None]
+    if len(known) < len(found):
+        return []
+    return [pair for pair in known if pair[0].role not in _ABOUT]
+
+
+def output(store: Store, outcome: Outcome) -> str | None:
+    """Return what was answered, or None where that is not stored.
+
+    A second answer follows the first one after a blank line.
+    """
+    said = [reply.text for _, reply in exchanges(store, outcome)]
+    return "\n\n".join(said) if said else None

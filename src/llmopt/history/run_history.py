@@ -1,0 +1,127 @@
+"""What the journal of a run says, for those who show runs or put them beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from llmopt.core.trajectory import Trajectory
+from llmopt.engine.header import RunHeader
+from llmopt.engine.journal import (
+    PROBLEM,
+    TESTED,
+    HeldOut,
+    ProblemRecord,
+    Validation,
+    steps,
+)
+from llmopt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from llmopt.core.store import Store
+    from llmopt.core.values import Item, Outcome
+    from llmopt.engine.journal import Step
+
+_NOT_RUNS = {"evaluation": ("an evaluation", "llmopt show"), "sweep": ("a sweep", "llmopt sweep")}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the journal of a run says.
+
+    Attributes:
+        run: Its name.
+        config: Its configuration.
+        steps: Its steps.
+        validations: The points of its overfitting curve.
+        problem: What it has kept of its problem; None for a run of an older version.
+        tested: The held-out answers, if it has kept them.
+        result: What it found, as plain data, if it has come to an end.
+    """
+
+    run: str
+    config: dict[str, Any]
+    steps: tuple[Step, ...]
+    validations: tuple[Validation, ...]
+    problem: ProblemRecord | None
+    tested: HeldOut | None
+    result: dict[str, Any] | None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What makes the run this run."""
+        found: dict[str, str] = self.config["identity"]
+        return found
+
+    @cached_property
+    def header(self) -> RunHeader:
+        """What it says of itself."""
+        return RunHeader.of(self.config)
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """All steps, told."""
+        made = Trajectory()
+        for step in self.steps:
+            made = made.tell(step.entries)
+        return made
+
+    @cached_property
+    def items(self) -> dict[str, Item]:
+        """The held-out items by id, without their weights, which depend on the split."""
+        return (
+            {item.id: replace(item, weight=1.0) for item in self.tested.items}
+            if self.tested
+            else {}
+        )
+
+    @cached_property
+    def answers(self) -> dict[Item, Outcome]:
+        """What the winner got on each held-out item; nothing where that was not kept.
+
+        Items of two runs are the same where id, input and target are.
+        """
+        found = self.tested.answers[0][2].outcomes if self.tested else ()
+        return {self.items[o.item]: o for o in found if o.item in self.items}
+
+
+def told(store: Store, run: str) -> Told:
+    """Read the journal of a run, as far as it has come.
+
+    Raises:
+        StoreError: The store has no such run, or cannot be read.
+    """
+    validations: list[Validation] = []
+    found = tuple(steps(store, run, validated=validations.append))
+    problem, tested, result = None, None, None
+    for record in store.records(run):  # the last ones: a run that went on has several
+        if record.kind == TESTED:
+            tested = HeldOut.unpacked(record.data)
+        elif record.kind == PROBLEM:
+            problem = ProblemRecord.unpacked(record.data)
+        elif record.kind == "result":
+            result = record.data
+    return Told(run, store.config(run), found, tuple(validations), problem, tested, result)
+
+
+def told_run(store: Store, run: str) -> Told:
+    """Read the journal of a run that is compared with others.
+
+    Raises:
+        ConfigError: It is an evaluation or a sweep, or has measured nothing yet.
+        StoreError: The store has no such run, or cannot be read.
+    """
+    kind = RunHeader.of(store.config(run)).kind
+    if kind != "run":
+        what, instead = _NOT_RUNS[kind]
+        raise ConfigError(
+            f"a comparison is of runs that searched, but {run!r} is {what}; {instead} has its table"
+        )
+    found = told(store, run)
+    if not found.steps:
+        raise ConfigError(
+            f"a comparison is of runs that have measured something, but {run!r} has not; go on "
+            f"with: llmopt resume {run}"
+        )
+    return found

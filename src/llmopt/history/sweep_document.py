@@ -1,0 +1,106 @@
+"""A sweep as plain data: its cells, its table, and how each method converged."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from llmopt.core.presentation import ACCURACY
+from llmopt.engine.journal import steps
+from llmopt.evidence import convergence
+from llmopt.evidence import sweep_table as sweeps
+from llmopt.evidence.convergence import Converged, Course, points_of
+from llmopt.evidence.sweep_table import CELL, Done
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.core.presentation import Presentation
+    from llmopt.core.store import Store
+
+
+def swept(store: Store, name: str) -> dict[str, Any]:
+    """Return what is known of a sweep.
+
+    ``cells`` are the finished ones, each with the name of its run; ``rows`` is the table where
+    winners are compared on held-out items, ``lines`` where there are none; ``points`` are the
+    best scores so far on train, mean and standard deviation over the repetitions, by step.
+    """
+    cells = _cells(store, name)
+    converging = bool(cells) and all(cell.course is not None for cell in cells)
+    comparable = _comparable(cells)
+    shown = cells[0].shown if cells else ACCURACY
+    courses = [
+        Converged(c.variant, c.task, c.seed, c.course or _course(store, c.cell)) for c in cells
+    ]
+    found = sweeps.courses_of(comparable) if converging else ()
+    lines = convergence.lines_of(found)
+    rows = () if converging or not comparable else sweeps.summarized(comparable)
+    return {
+        "measure": measured(shown),
+        "finished": bool(cells) and len(cells) == len(comparable),
+        "cells": [_cell(cell, shown) for cell in cells],
+        "rows": [sweeps.flat(row) for row in rows],
+        "lines": [convergence.flat(line) for line in lines],
+        "points": [
+            {
+                "task": point.task,
+                "variant": point.variant,
+                "step": point.step,
+                "mean": shown.facing(point.best.mean),
+                "sd": point.best.sd,
+                "n": point.best.n,
+            }
+            for point in points_of([c for c in courses if c.course.steps])
+        ],
+        "notes": sweeps.notes(rows, comparable) if rows else [],
+    }
+
+
+def measured(shown: Presentation) -> dict[str, Any]:
+    """Return what a document says of its scores."""
+    return {
+        "name": shown.measure,
+        "higher_is_better": shown.higher_is_better,
+        "shares": shown.shares,
+        "decimals": shown.decimals,
+    }
+
+
+def _cells(store: Store, name: str) -> list[Done]:
+    """Return the finished cells in the order in which they were begun, the last word on each."""
+    found = {
+        record.data["cell"]: Done.plain(record.data)
+        for record in store.records(name)
+        if record.kind == CELL
+    }
+    begun = {info.name: -number for number, info in enumerate(store.runs())}
+    return sorted(found.values(), key=lambda cell: begun.get(cell.cell, 0))
+
+
+def _comparable(cells: Sequence[Done]) -> list[Done]:
+    """Return the cells of those tasks and seeds for which the first variant is done."""
+    first = {(c.task, c.seed) for c in cells if c.variant == cells[0].variant}
+    return [cell for cell in cells if (cell.task, cell.seed) in first]
+
+
+def _cell(cell: Done, shown: Presentation) -> dict[str, Any]:
+    bulk = ("test", "course", "controls", "shown")
+    data = {key: value for key, value in asdict(cell).items() if key not in bulk}
+    return data | {"score": shown.facing(cell.score), "start": shown.facing(cell.start)}
+
+
+def _course(store: Store, run: str) -> Course:
+    """Return how a search on prompts went on train, from its journal."""
+    path: list[tuple[int, int, float]] = []
+    tried = starts = number = 0
+    for step in steps(store, run):
+        number = step.number
+        for entry in step.entries:
+            tried += 1
+            starts += not number
+            score = entry.evaluation.score
+            whole = score is not None and not entry.evaluation.partial
+            if score is not None and whole and (not path or score > path[-1][2]):
+                path.append((number, tried, score))
+    return Course(tuple(path), steps=number, tried=tried, starts=starts)

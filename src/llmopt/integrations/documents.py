@@ -1,0 +1,27 @@
+"""The text itself, and everything about it as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from llmopt.terminal.result_table import visible
+
+if TYPE_CHECKING:
+    from llmopt.integrations.exported import Material
+
+
+def as_text(found: Material) -> str:
+    """Return the text byte for byte."""
+    return found.export.instruction
+
+
+def as_json(found: Material) -> str:
+    """Return everything that is needed to use the text elsewhere (docs/schemas/export.json)."""
+    return document(found.export.to_dict())
+
+
+def document(data: Any) -> str:
+    """Return plain data as strict, readable JSON in valid UTF-8."""
+    # Half a surrogate pair is no UTF-8, but has an escape in JSON, as have control characters.
+    return visible(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)) + "\n"

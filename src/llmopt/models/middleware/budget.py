@@ -1,0 +1,384 @@
+"""The budget: hard caps over all roles together, held however many calls are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, get_args
+
+from llmopt.core.formatting import bare, capped
+from llmopt.core.values import Role, Usage
+from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
+from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.excess import Excess
+from llmopt.models.middleware.timeout import queueing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call, Reply
+
+_PER = 1_000_000  # prices are per million tokens
+_WARNINGS = (0.95, 0.80, 0.50)  # shares of a cap that are worth a word
+_CAUTION = 32  # times its bound that a call may use of which nothing is known
+
+MEASURING: tuple[Role, ...] = ("scorer", "judge")
+"""Who is asked when solutions are measured, as at the end of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of a run over all roles together; None is no cap.
+
+    Attributes:
+        calls: Calls answered, or sent and lost.
+        tokens: Tokens, input and output together.
+        usd: US dollars; needs the prices of the models.
+        seconds: Wall time; calls that would start later are refused.
+
+    Raises:
+        ConfigError: A cap is not a positive number.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            cap = getattr(self, field.name)
+            if cap is not None and not (cap > 0 and math.isfinite(cap)):
+                raise ConfigError(
+                    f"the budget's {field.name} is a number greater than 0, but got {cap!r}; "
+                    "leave it out for no cap"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in US dollars per million tokens."""
+
+    input: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for price in (self.input, self.output):
+            if not (price >= 0 and math.isfinite(price)):
+                raise ConfigError(
+                    f"a price is US dollars per million tokens, 0 or more, but got {price!r}"
+                )
+
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the dollars for so many tokens."""
+        return (input_tokens * self.input + output_tokens * self.output) / _PER
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """An amount of everything that a budget caps."""
+
+    calls: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.usd + other.usd,
+            self.seconds + other.seconds,
+        )
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls - other.calls,
+            self.tokens - other.tokens,
+            self.usd - other.usd,
+            self.seconds - other.seconds,
+        )
+
+
+class Account:
+    """What may be spent, what is, and what calls in flight may still spend.
+
+    One account is shared by the budget rings of all roles.
+
+    Args:
+        limits: The caps.
+        spent: What earlier parts of the run have spent.
+        clock: Seconds that never run backwards; time counts from now on.
+
+    Attributes:
+        warnings: A sentence each time that 50, 80 or 95 % of a cap are reached; each share is
+            told once, for the cap that reaches it first.
+        lost: The bounds of calls that were sent and whose answer never came, by role.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        spent: Spent | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits
+        self._settled = spent or Spent()
+        self._measured = Spent()  # the share of those who measure
+        self._reserved = Spent()
+        self._kept = 0
+        self._in_flight = 0
+        self._clock = clock
+        self._start = clock()
+        self._waiting: deque[tuple[Spent, asyncio.Future[None]]] = deque()
+        self.warnings: list[str] = []
+        self.lost: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
+        self._warned = 0.0
+        self._exceeded = False
+        self._caps = [
+            (field.name, cap)
+            for field in fields(limits)
+            if (cap := getattr(limits, field.name)) is not None
+        ]
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for what those in flight may leave over."""
+        return len(self._waiting)
+
+    @property
+    def spent(self) -> Spent:
+        """What was spent up to now, earlier parts of the run included."""
+        return self._settled + Spent(seconds=self._clock() - self._start)
+
+    def add(self, spent: Spent, role: Role) -> None:
+        """Count what a role has spent in an earlier part of the run, beside what is known."""
+        self._settled += spent
+        if role in MEASURING:
+            self._measured += spent
+
+    def keep_back(self, calls: int) -> None:
+        """Keep so many calls out of reach until told otherwise, for a verdict at the end.
+
+        Their tokens and dollars are kept too, at the mean of the calls that measured so far, and
+        their seconds at the mean of all calls.
+        """
+        self._kept = calls
+
+    @property
+    def _back(self) -> Spent:
+        """What is kept back now."""
+        one, spent = self._measured, self.spent
+        share = self._kept / one.calls if one.calls else 0.0
+        seconds = spent.seconds * self._kept / spent.calls if spent.calls else 0.0
+        return Spent(self._kept, math.ceil(one.tokens * share), one.usd * share, seconds)
+
+    async def reserve(self, bound: Spent) -> None:
+        """Set aside what a call may cost at most; every reservation must be settled.
+
+        Waits while the rest is set aside for calls in flight, which may cost less.
+
+        Raises:
+            BudgetError: The bound does not fit, whatever the calls in flight will cost.
+        """
+        if not self._waiting and self._take(bound):
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((bound, turn))
+        with queueing():
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled() and turn.exception() is None:
+                    self.settle(bound)  # it was granted at the same moment
+                turn.cancel()
+                self._admit()
+                raise
+
+    def settle(self, bound: Spent, real: Spent | None = None, role: Role = "scorer") -> None:
+        """Replace the reservation `bound` by what the call really cost; None: nothing."""
+        if real is not None:
+            self.add(real, role)
+        self._in_flight -= 1
+        if self._caps:
+            # Exactly nothing when nothing is in flight, whatever the rounding of dollars did.
+            self._reserved = self._reserved - bound if self._in_flight else Spent()
+            self._warn()
+        if self._waiting:
+            self._admit()
+
+    @property
+    def counts(self) -> bool:
+        """Whether tokens or dollars are capped, so that it matters what a call really uses."""
+        return self.limits.tokens is not None or self.limits.usd is not None
+
+    def room(self, bound: Spent) -> float:
+        """Return how many calls of this bound the caps on tokens and dollars still pay for."""
+        spent = self.spent
+        rooms = [
+            max(0.0, cap - getattr(spent, name)) / most
+            for name, cap in self._caps
+            if name in ("tokens", "usd") and (most := getattr(bound, name))
+        ]
+        return min(rooms, default=math.inf)
+
+    def _warn(self) -> None:
+        """Add a warning when a share of a cap is reached for the first time, or it is exceeded."""
+        spent = self.spent
+        over = [
+            (name, more)
+            for name, cap in self._caps
+            if name != "seconds" and (more := getattr(spent, name) - cap) > 0
+        ]
+        if over and not self._exceeded:
+            self._exceeded = True
+            name, more = over[0]
+            self.warnings.append(
+                f"the budget of {capped(name, getattr(self.limits, name))} is exceeded by "
+                f"{capped(name, more)}: replies used more than their calls allow"
+            )
+        share, name, cap = max((getattr(spent, name) / cap, name, cap) for name, cap in self._caps)
+        reached = next((mark for mark in _WARNINGS if share >= mark), 0.0)
+        if reached > self._warned:
+            self._warned = reached
+            amounts = f"{bare(name, getattr(spent, name))} of {capped(name, cap)}"
+            self.warnings.append(f"{share:.0%} of the budget is spent: {amounts}")
+
+    def _admit(self) -> None:
+        """Let those who wait go on or fail, first come first served."""
+        while self._waiting:
+            bound, turn = self._waiting[0]
+            if not turn.done():
+                try:
+                    if not self._take(bound):
+                        return
+                except BudgetError as error:
+                    turn.set_exception(error)
+                else:
+                    turn.set_result(None)
+            self._waiting.popleft()
+
+    def _take(self, bound: Spent) -> bool:
+        """Reserve `bound` if there is room now.
+
+        Raises:
+            BudgetError: There never will be.
+        """
+        if self._caps:
+            if not self._fits(bound):
+                return False
+            self._reserved += bound
+        self._in_flight += 1
+        return True
+
+    def _fits(self, bound: Spent) -> bool:
+        """Return whether there is room for `bound` now; raise where there never will be."""
+        spent = self.spent + self._back if self._kept else self.spent
+        held = spent + self._reserved
+        for name, cap in self._caps:
+            most = getattr(bound, name)
+            if name == "seconds" and spent.seconds >= cap:
+                raise self._reached(name, most)
+            if getattr(spent, name) + most > cap:
+                raise self._reached(name, most)
+            if getattr(held, name) + most > cap:
+                return False
+        return True
+
+    def _reached(self, name: str, most: float) -> BudgetError:
+        """Return the error of a cap that leaves no room for a call that may take `most`."""
+        spent, back = getattr(self.spent, name), getattr(self._back, name)
+        kept = f", {bare(name, back)} are kept back to choose and test the winner" if back else ""
+        next_one = f", and the next call may take {bare(name, most)}" if most else ""
+        return BudgetError(
+            f"the budget is {capped(name, getattr(self.limits, name))}, but {bare(name, spent)} "
+            f"are spent{kept}{next_one}; resume the run with a larger budget, at least "
+            f"{capped(name, spent + back + most)}"
+        )
+
+
+class Budget(Ring):
+    """Sends a call only when its upper bound fits into the account.
+
+    The bound is one call and its `most_tokens`, and where tokens or dollars are capped, the most
+    that a reply of the model has used beyond those; as long as nothing is known of that, few
+    calls are sent at once. A failed call costs nothing, but one whose answer was lost, or that
+    was given up on its way, may have been billed and counts with its whole bound.
+
+    Args:
+        inner: What is asked.
+        account: Shared by all roles of a run.
+        price: What `inner` costs; necessary where dollars are capped.
+
+    Raises:
+        ConfigError: Dollars are capped and there is no price.
+    """
+
+    def __init__(self, inner: Model, account: Account, price: Price | None = None) -> None:
+        super().__init__(inner)
+        if account.limits.usd is not None and price is None:
+            raise ConfigError(
+                f"a budget in US dollars is kept with the price of {inner.identity}, but it is "
+                "not known; give its price per million input and output tokens "
+                "(0 and 0 for a free model), or cap calls or tokens instead"
+            )
+        self.account = account
+        self._price = price or Price(0.0, 0.0)
+        self._excess = Excess()
+
+    async def complete(self, call: Call) -> Reply:
+        """Reserve, ask, settle.
+
+        Raises:
+            BudgetError: The call does not fit; nothing was sent.
+        """
+        if not self.account.counts:
+            return await self._asked(call)
+        await self._excess.enter(self.account.room(self._bound(call)) / _CAUTION)
+        usage: Usage | None = None
+        try:
+            reply = await self._asked(call)
+            usage = reply.usage
+        finally:
+            if self._excess.leave(call, usage):
+                more = self._excess.asked + self._excess.made
+                self.account.warnings.append(
+                    f"{self.identity} uses more than its calls allow, such as hidden reasoning: "
+                    f"{more:,} tokens; the budget sets the most of that aside from now on"
+                )
+        return reply
+
+    async def _asked(self, call: Call) -> Reply:
+        """Reserve, ask, settle."""
+        most = self._excess.most_tokens(call)
+        bound = self._bound(call)
+        await self.account.reserve(bound)
+        real: Spent | None = bound
+        try:
+            reply = await self.inner.complete(call)
+            real = self._cost(reply.usage)
+        except LostReplyError:
+            raise
+        except LlmoptError:
+            real = None
+            raise
+        finally:
+            if real is bound:
+                used = Usage(1, *most, estimated=True)
+                self.account.lost[call.role] += used
+            self.account.settle(bound, real, call.role)
+        return reply
+
+    def _bound(self, call: Call) -> Spent:
+        """Return the most that `call` can cost."""
+        asked, made = self._excess.most_tokens(call)
+        return Spent(1, asked + made, self._price.of(asked, made))
+
+    def _cost(self, usage: Usage) -> Spent:
+        """Return what a call of this usage cost."""
+        usd = self._price.of(usage.input_tokens, usage.output_tokens)
+        return Spent(usage.calls, usage.tokens, usd)

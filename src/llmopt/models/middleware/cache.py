@@ -1,0 +1,183 @@
+"""The cache: a stored reply is free, and identical calls in flight are made once.
+
+It is two rings. `Cache` stands outside of all others and looks replies up; `Keep` stands inside
+of the limit and stores them, so that a call holds its slot until its reply is durable: whenever
+the process dies, no more calls than there are slots were paid and not stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from llmopt.core.model import noting
+from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.timeout import queueing
+
+if TYPE_CHECKING:
+    from llmopt.core.model import Model, Replies
+    from llmopt.core.values import Call, Reply
+
+
+class Cache(Ring):
+    """Answers from `replies` what is stored there, and asks for the rest once.
+
+    Some inner ring is a `Keep`, which stores what is answered. A call ends when nobody waits
+    for it any more, unless it is answered already: then its reply is still stored.
+
+    Attributes:
+        hits: Calls answered without asking the inner model.
+    """
+
+    def __init__(self, inner: Model, replies: Replies) -> None:
+        super().__init__(inner)
+        self.hits = 0
+        self._replies = replies
+        self._flights: dict[str, _Flight] = {}  # those that a new call may join
+        self._looked_up: dict[str, list[asyncio.Future[None]]] = {}  # and who waits for that
+        self._tasks: set[asyncio.Task[Reply]] = set()  # all, also those nobody waits for
+
+    async def complete(self, call: Call) -> Reply:
+        """Return the stored reply to an equal call, or that of a call in flight, or ask."""
+        key = call.key(self.identity)
+        with noting(key):
+            return await self._reply(key, call)
+
+    async def _reply(self, key: str, call: Call) -> Reply:
+        while key in self._looked_up:
+            await self._end_of_look(key)
+        flight = self._flights.get(key)
+        if flight is None:
+            stored = await self._look_up(key)
+            if stored is not None:
+                self.hits += 1
+                return stored
+            flight = self._start(key, call)
+        else:
+            self.hits += 1
+        try:
+            return await flight.reply()
+        except asyncio.CancelledError:
+            if flight.abandoned and self._flights.get(key) is flight:
+                del self._flights[key]  # a new equal call must not join one that is ending
+            raise
+
+    async def close(self) -> None:
+        """Wait until replies that came are stored, then close the inner model."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await super().close()
+
+    async def _look_up(self, key: str) -> Reply | None:
+        """Return the stored reply; equal calls wait meanwhile.
+
+        One that looked it up by itself might miss both a reply that is stored a moment later and
+        the flight that brought it, and pay a second time.
+        """
+        self._looked_up[key] = []
+        try:
+            return await self._replies.get(key)
+        finally:
+            for future in self._looked_up.pop(key):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _end_of_look(self, key: str) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._looked_up[key].append(future)
+        await future
+
+    def _start(self, key: str, call: Call) -> _Flight:
+        """Ask the inner model in a task of its own, which outlives whoever asked first."""
+        flight = _Flight(key)
+        flight.task = asyncio.get_running_loop().create_task(self._fetch(call, flight))
+        self._flights[key] = flight
+        self._tasks.add(flight.task)
+
+        def end(task: asyncio.Task[Reply]) -> None:
+            self._tasks.discard(task)
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            flight.land(task)
+
+        flight.task.add_done_callback(end)
+        return flight
+
+    async def _fetch(self, call: Call, flight: _Flight) -> Reply:
+        """Ask; inner rings know the flight."""
+        _flight.set(flight)
+        return await self.inner.complete(call)
+
+
+class Keep(Ring):
+    """Stores a reply before it is returned; errors are not stored.
+
+    Attributes:
+        storing: Replies that are on their way to the disk.
+    """
+
+    def __init__(self, inner: Model, replies: Replies) -> None:
+        super().__init__(inner)
+        self.storing = 0
+        self._replies = replies
+
+    async def complete(self, call: Call) -> Reply:
+        """Ask, and return the reply once it is durable."""
+        reply = await self.inner.complete(call)
+        flight = _flight.get()
+        if flight is not None:
+            flight.answered = True
+        self.storing += 1
+        try:
+            # The provider has answered in time, whatever the disk does now.
+            with queueing():
+                key = call.key(self.identity) if flight is None else flight.key
+                await self._replies.put(key, self.identity, call, reply)
+        finally:
+            self.storing -= 1
+        return reply
+
+
+class _Flight:
+    """A call on its way, and everybody who waits for it."""
+
+    task: asyncio.Task[Reply]
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.answered = False
+        self.abandoned = False
+        self._waiting: set[asyncio.Future[Reply]] = set()
+
+    async def reply(self) -> Reply:
+        """Wait for the reply; when the last one stops waiting, the call is given up."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._waiting.discard(future)
+            if future.done() and not future.cancelled():
+                future.exception()  # seen; else asyncio would log it as forgotten
+            if not self._waiting and not self.answered and not self.task.done():
+                self.abandoned = True
+                self.task.cancel()
+            raise
+
+    def land(self, task: asyncio.Task[Reply]) -> None:
+        """Hand the outcome of the call to everybody who waits."""
+        waiting = [future for future in self._waiting if not future.done()]
+        if task.cancelled():
+            for future in waiting:
+                future.cancel()
+        elif (error := task.exception()) is not None:
+            for future in waiting:
+                future.set_exception(error)
+        else:
+            reply = task.result()
+            for future in waiting:
+                future.set_result(reply)
+
+
+_flight: ContextVar[_Flight | None] = ContextVar("flight", default=None)

@@ -1,0 +1,91 @@
+"""How many tokens a call took: what a provider counted, as far as it can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from llmopt.core.values import Usage
+
+if TYPE_CHECKING:
+    from llmopt.core.values import Call
+
+_ASCII = 4  # ASCII characters per token: a rule of thumb for English
+# Bytes of UTF-8 per token in all other writing: 1.5 tokens for a Chinese character, which most
+# tokenizers do not exceed.
+_OTHER = 2
+MOST_TOKENS = 1_000_000_000
+"""Tokens of one call above which a count is taken for a fault: no context is so long."""
+
+
+def tokens_of(text: str) -> int:
+    """Return a guess of the tokens of a text; 0 for an empty one only."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    plain = size if text.isascii() else len(text.encode("ascii", "ignore"))
+    return -(-plain // _ASCII) + -(-(size - plain) // _OTHER)
+
+
+def estimate(call: Call, text: str) -> Usage:
+    """Return a guess of the tokens of `call` and the generated `text`, marked as one."""
+    asked = "".join(m.content for m in call.messages) + (call.prompt or "")
+    return Usage(1, tokens_of(asked), tokens_of(text), estimated=True)
+
+
+def read_usage(data: Any) -> Usage | None:
+    """Return the provider's count of tokens, or None where it gave none that can be believed.
+
+    A count is a whole number from 0 to `MOST_TOKENS`; true and false are none.
+    """
+    if not isinstance(data, dict):
+        return None
+    asked, made = _count(data.get("prompt_tokens")), data.get("completion_tokens")
+    # Raw completions that generate nothing may leave the second one out or null.
+    generated = 0 if made is None else _count(made)
+    if asked is None or generated is None:
+        return None
+    total = _count(data.get("total_tokens"))
+    if total is not None:
+        # Some hosts bill tokens of reasoning that only their total counts.
+        generated = max(generated, total - asked)
+    return Usage(calls=1, input_tokens=asked, output_tokens=generated)
+
+
+def counted(data: dict[str, Any], call: Call, text: str) -> Usage:
+    """Return the usage in the decoded answer to a call that generated `text`.
+
+    What is not counted is estimated, and so is 0 for a text that is not empty: some hosts write
+    0 where they do not count.
+    """
+    guess = estimate(call, text)
+    usage = read_usage(data.get("usage"))
+    if usage is None:
+        return guess
+    asked = usage.input_tokens or guess.input_tokens
+    made = usage.output_tokens or guess.output_tokens
+    same = (asked, made) == (usage.input_tokens, usage.output_tokens)
+    return usage if same else Usage(1, asked, made, estimated=True)
+
+
+def believable(usage: Usage, call: Call, text: str) -> Usage:
+    """Return the usage of a reply with estimates in place of counts that are none.
+
+    Any model may have given it, one of the user's too, and budgets and the store rely on it.
+    """
+    counts = (usage.calls, usage.input_tokens, usage.output_tokens)
+    if all(type(count) is int and 0 <= count <= MOST_TOKENS for count in counts):
+        return usage
+    guess = estimate(call, text)
+    calls, asked, made = (_count(count) for count in counts)
+    return replace(
+        guess,
+        calls=1 if calls is None else calls,
+        input_tokens=guess.input_tokens if asked is None else asked,
+        output_tokens=guess.output_tokens if made is None else made,
+    )
+
+
+def _count(value: Any) -> int | None:
+    """Return a count, or None where it is no whole number or an impossible one."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None

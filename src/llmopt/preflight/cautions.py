@@ -1,0 +1,140 @@
+"""What a careful person would say about data and texts before paying."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from statistics import median
+from typing import TYPE_CHECKING
+
+from llmopt.core.metaprompt import VARIABLES
+from llmopt.core.text import one_line
+from llmopt.statistics import items_needed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmopt.core.model import Model
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
+
+FEW = 20  # fewer validation items than this are too few to choose on
+GAIN = 0.05  # the gain that a test split should be able to see
+_MOST = 0.7  # a share of one answer above which always giving it looks good
+_BYTES = 4  # of a token, as a rule
+
+
+def cautions(problem: PromptProblem, scorer: Model, first: str) -> tuple[str, ...]:
+    """Return what a careful person would say about data and texts before paying.
+
+    Args:
+        problem: What is optimized.
+        scorer: The scorer LLM; only its traits are looked at.
+        first: The meta-prompt of step 1.
+    """
+    splits = problem.splits
+    found = [_on_validation(len(splits.validation)), _on_test(len(splits.test))]
+    items = (*splits.train, *splits.validation, *splits.test)
+    found += _on_targets(problem, scorer, [item.target for item in items])
+    answers: dict[str, set[str]] = {}
+    for item in items:
+        answers.setdefault(item.input, set()).add(item.target)
+    unclear = sum(len(targets) > 1 for targets in answers.values())
+    if unclear:
+        found.append(
+            f"{unclear} of {len(answers)} inputs have different answers in different rows; no "
+            "instruction can get all of them right."
+        )
+    found += _on_texts(problem, first)
+    if problem.judge is not None and problem.judge == problem.scorer:
+        found.append(
+            "The judge LLM is the scorer LLM, and models tend to prefer answers of their own; "
+            "llmopt judge-check says how far it agrees with people."
+        )
+    return tuple(text for text in found if text)
+
+
+def _on_validation(n: int) -> str:
+    if not n:
+        return (
+            "There is no validation split: the winner is chosen on the items it was found with, "
+            "so luck is chosen too."
+        )
+    if n < FEW:
+        return (
+            f"{n} validation items are too few to choose the winner on; take {FEW} at the very "
+            "least, better 100."
+        )
+    return ""
+
+
+def _on_test(n: int) -> str:
+    needed = items_needed(GAIN)
+    if not n:
+        return "There is no test split: no gain can be shown."
+    if n < needed:
+        return (
+            f"{n} test items are too few to be sure of a gain of {100 * GAIN:g} points; that takes "
+            f"about {needed} (80 % power, where start and winner disagree on a fifth of the items)."
+        )
+    return ""
+
+
+def _on_targets(problem: PromptProblem, scorer: Model, targets: Sequence[str]) -> list[str]:
+    found = []
+    answer, count = Counter(targets).most_common(1)[0]
+    share = count / len(targets)
+    if share >= _MOST and problem.metric.by_target and not problem.balanced:
+        percent = f"{100 * share:.0f} %"
+        found.append(
+            f"{percent} of the answers are {one_line(answer, 40)!r}: an instruction that always "
+            f"gets this answer scores {percent}; problem.balanced = true makes every class count "
+            "the same."
+        )
+    call = problem.call("", problem.splits.train[0], scorer)
+    again = problem.again(call, "")
+    most = again.max_tokens if again else call.max_tokens
+    usual = math.ceil(median(len(target.encode()) for target in targets) / _BYTES)
+    if usual > most:
+        limit = "The final answer with scorer.again has" if again else "scorer.max_tokens is"
+        found.append(
+            f"{limit} {most}{' tokens' if again else ''}, but a usual answer has about {usual} "
+            "tokens and would be cut off."
+        )
+    return found
+
+
+def _on_texts(problem: PromptProblem, first: str) -> list[str]:
+    """Point out braces that look like placeholders and are none, and starts that leak data."""
+    found = [
+        f"The starting instruction {one_line(text, 40)!r} {leaked}, which no proposal may; it is "
+        "kept as it is, and its train score may say little."
+        for text in problem.starts
+        if (leaked := problem.leaks.found(text))
+    ]
+    slots = set(re.findall(r"\{(\w+)\}", problem.prompt.text)) - {"instruction", "input"}
+    if slots:
+        found.append(
+            f"The prompt layout has {_braced(slots)}, which the scorer LLM will see as it stands; "
+            "only {instruction} and {input} are filled in."
+        )
+    slots = {slot for text in problem.starts for slot in re.findall(r"\{(\w+)\}", text)}
+    demanded = "".join(problem.invariants.placeholders)
+    slots = {slot for slot in slots if f"{{{slot}}}" not in demanded}
+    if slots:
+        found.append(
+            f"A starting instruction has {_braced(slots)}, which nothing fills in; a whole prompt "
+            "with placeholders belongs into problem.prompt_from."
+        )
+    slots = set(re.findall(r"(?<!\{)\{(\w+)\}(?!\})", first)) & VARIABLES.keys()
+    slots = {slot for slot in slots if f"{{{slot}}}" not in demanded}
+    if slots:
+        found.append(
+            f"The meta-prompt says {_braced(slots)} literally; a template's variables stand in "
+            "two pairs of braces."
+        )
+    return found
+
+
+def _braced(names: set[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names))

@@ -1,0 +1,296 @@
+"""What ``llmopt check`` finds out about a configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmopt.core.formatting import counted, limit
+from llmopt.errors import InputError, ModelError
+from llmopt.preflight.findings import (
+    Findings,
+    built,
+    known_of,
+    tried,
+)
+
+if TYPE_CHECKING:
+    from llmopt.config.settings import Settings
+    from llmopt.core.algorithm import Algorithm
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call, Role
+    from llmopt.preflight.estimate import Estimate, Known
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
+
+_CLASSES = 6  # classes up to which their shares are listed
+_FEW_STEPS = 2  # fewer are no search
+
+
+async def examined(settings: Settings, *, offline: bool, quiet: bool = False) -> Findings:
+    """Find out everything about a configuration.
+
+    Args:
+        settings: The configuration.
+        offline: Whether no call is made and nothing is fetched.
+        quiet: Whether nothing is shown while something takes long.
+
+    Raises:
+        InputError: Something cannot be used at all.
+    """
+    findings = Findings(quiet=quiet)
+    if settings.problem.function:
+        return await _examined_function(settings, findings, offline=offline)
+    from llmopt.core.store import check_name
+    from llmopt.engine.controls import SAMPLING, control_of, plain_controls
+    from llmopt.models.embeddings import embedder_named
+    from llmopt.preflight.cautions import cautions
+    from llmopt.preflight.dry_run import first_step
+    from llmopt.preflight.estimate import estimate
+
+    problem, options = settings.built_prompts(), settings.options()
+    algorithm: Algorithm = options["algorithm"]
+    run = settings.run
+    if run.name:
+        check_name(run.name)
+    models = {
+        role: built(table.named(), offline=offline, quiet=quiet)
+        for role, table in settings.models().items()
+    }
+    optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
+    try:
+        algorithm.check(problem, optimizer)
+        problem.check_scorer(scorer)
+        planned = algorithm.steps(problem, run.steps)
+        steps = f"{counted(planned, 'step')} of {algorithm.name}"
+        findings.passed("configuration", f"{steps}, seed {run.seed}")
+        if algorithm.embedder:
+            await embedder_named(algorithm.embedder).close()
+            findings.passed("embeddings", algorithm.embedder)
+        findings.passed("data", _data(problem))
+        findings.passed("metric", await _metric(problem, settings.problem.metric))
+        calls, _ = await first_step(problem, algorithm, optimizer, seed=run.seed, steps=planned)
+        first = calls[0] if calls else None
+        if first:
+            findings.passed("meta-prompt", _meta_prompt(problem, first))
+        ask = problem.call(problem.starts[0], problem.items("train")[0], scorer)
+        known: dict[Role, Known] = {}
+        asked: tuple[tuple[Role, Model, Call | None], ...] = (
+            ("optimizer", optimizer, first),
+            ("scorer", scorer, ask),
+        )
+        for role, model, call in asked:
+            known[role] = known_of(findings, role, model, settings)
+            if not offline and call:
+                known[role] = await tried(findings, role, model, call, known[role])
+        if judge:
+            known["judge"] = known_of(findings, "judge", judge, settings)
+            if not offline:
+                known["judge"] = await _judged(findings, problem, judge, known["judge"])
+        with findings.doing("estimating what a run will take"):
+            findings.estimate = await estimate(
+                problem,
+                algorithm,
+                optimizer,
+                scorer,
+                steps=planned,
+                patience=run.patience,
+                target=run.target,
+                validate_every=run.validate_every,
+                validation_patience=run.validation_patience,
+                seed=run.seed,
+                finalists=run.finalists,
+                plain=[text for _, text in plain_controls(problem, options["controls"])],
+                control=control_of(algorithm) if SAMPLING in options["controls"] else None,
+                known=known,
+            )
+        _add_budget(findings, problem, settings, planned)
+        findings.cautions += cautions(problem, scorer, first.text if first else "")
+    finally:
+        for model in models.values():
+            await model.close()
+    return findings
+
+
+async def _examined_function(settings: Settings, findings: Findings, *, offline: bool) -> Findings:
+    """Find out about the method, the function and the optimizer LLM, if the method has one.
+
+    The function is asked for the value of the first starting solution.
+
+    Args:
+        settings: The configuration.
+        findings: Takes what is found out.
+        offline: Whether no call is made to a model and nothing is fetched.
+
+    Raises:
+        InputError: Something cannot be used at all.
+    """
+    from llmopt.models.providers.null import AbsentModel
+    from llmopt.preflight.dry_run import first_step
+
+    run = settings.run
+    problem = settings.built_problem()
+    algorithm: Algorithm = settings.options()["algorithm"]
+    tables = settings.models()
+    named = tables.get("optimizer")
+    model = (
+        AbsentModel()
+        if named is None
+        else built(named.named(), offline=offline, quiet=findings.quiet)
+    )
+    try:
+        algorithm.check(problem, model)
+        planned = algorithm.steps(problem, run.steps)
+        findings.passed("configuration", f"{planned:,} steps of {algorithm.name}, seed {run.seed}")
+        starts = len(problem.starts)
+        found = await problem.measure(problem.starts[0], problem.items("train")[0], None)
+        if found.score is None:
+            findings.failed("function", found.reason or "no value", InputError.exit_code)
+        else:
+            findings.passed("function", f"the first start has {problem.show(found.score, 100)}")
+        calls, proposals = await first_step(problem, algorithm, model, seed=run.seed, steps=planned)
+        if calls and named is not None:
+            findings.passed("meta-prompt", f"step 1 sends {len(calls[0].text):,} characters")
+            known = known_of(findings, "optimizer", model, settings)
+            if not offline:
+                await tried(findings, "optimizer", model, calls[0], known)
+    finally:
+        await model.close()
+    findings.proposing = planned * len(calls)
+    findings.steps = (planned, planned)
+    findings.buys = (
+        f"{planned:,} steps of {proposals:,} proposals: at most "
+        f"{starts + planned * proposals:,} evaluations of the function and "
+        f"{findings.proposing:,} calls to the optimizer LLM, if every step is as the first"
+    )
+    return findings
+
+
+async def _judged(findings: Findings, problem: PromptProblem, model: Model, known: Known) -> Known:
+    """Let the judge LLM judge an expected answer, and return what is known of it then."""
+    from llmopt.core.values import Reply
+
+    metric, item = problem.metric, problem.items("train")[0]
+    call = metric.asked(item.target, item, model)[0]
+    known = await tried(findings, "judge", model, call, known, most=call.max_tokens)
+    answer = findings.models["judge"].get("answer")
+    if answer is None:
+        return known
+    finish = findings.models["judge"]["finish"]
+    score = metric.heard(item.target, item, Reply(answer, finish=finish))
+    if score is None:
+        why = (
+            "no verdict can be read from the judge LLM's answer; take a more capable model, or "
+            "raise judge.max_tokens if it was cut off"
+        )
+        findings.failed("its verdict", why, ModelError.exit_code)
+    else:
+        findings.passed("its verdict", f"the expected answer itself gets {score:g}")
+    return known
+
+
+def _unknown(made: Estimate, caps: dict[str, Any]) -> str:
+    """Return what is missing to know what a budget buys."""
+    most = [made.most(role) for role in made.known]
+    if "usd" in caps and any(cost.usd is None for cost in most):
+        return "the price of the model"
+    slow = "seconds" in caps and any(cost.seconds is None for cost in most)
+    return "asking the model how fast it is" if slow else ""
+
+
+def _data(problem: PromptProblem) -> str:
+    from llmopt.core.text import folded
+
+    splits = problem.splits
+    items = (*splits.train, *splits.validation, *splits.test)
+    twice = len(items) - len({folded(item.input) for item in items})
+    repeated = f", {counted(twice, 'repeated input')} kept on one side" if twice else ""
+    return (
+        f"{len(items):,} rows: {len(splits.train):,} train, {len(splits.validation):,} "
+        f"validation, {len(splits.test):,} test{repeated}; {_answers(problem)}"
+    )
+
+
+def _answers(problem: PromptProblem) -> str:
+    """Return the classes with their shares, or how many answers there are."""
+    from collections import Counter
+
+    from llmopt.core.text import one_line
+
+    splits = problem.splits
+    counts = Counter(i.target for i in (*splits.train, *splits.validation, *splits.test))
+    if len(counts) > _CLASSES:
+        return f"{len(counts):,} different answers"
+    shares = [
+        f"{one_line(c, 20)} {100 * n / counts.total():.0f} %" for c, n in counts.most_common()
+    ]
+    return ", ".join(shares)
+
+
+async def _metric(problem: PromptProblem, named: str) -> str:
+    """Return which metric it is, tried on a target, which is a right answer."""
+    from llmopt.problems.metrics.contract import Scored
+
+    item, metric = problem.items("train")[0], problem.metric
+    if metric.calls:
+        return f"{metric.name}; {metric.scale_in_words}"
+    name = metric.title.lower() if named == "auto" else named
+    chosen = ", which suits the answers" if named == "auto" else ""
+    weighted = "; every class counts the same" if problem.balanced else ""
+    if problem.asking.answer == "likelihood":
+        return f"{name}{chosen}; a score is the probability of the expected answer{weighted}"
+    scored = metric(item.target, item)
+    if not isinstance(scored, Scored):
+        scored = await scored
+    return f"{name}{chosen}; the expected answer itself scores {scored.score:g}{weighted}"
+
+
+def _meta_prompt(problem: PromptProblem, call: Call) -> str:
+    shown = sum(start in call.text for start in problem.starts)
+    kind = "chat" if call.prompt is None else "raw completion"
+    return (
+        f"step 1 sends {len(call.text):,} characters (about {len(call.text) // 4:,} tokens) as a "
+        f"{kind}, with {shown} of "
+        f"{counted(len(problem.starts), 'starting instruction')}"
+    )
+
+
+def _add_budget(
+    findings: Findings, problem: PromptProblem, settings: Settings, planned: int
+) -> None:
+    """Say what the budget buys, and warn where that is no search."""
+    from llmopt.models.middleware.budget import Limits
+
+    made = findings.estimate
+    assert made is not None  # noqa: S101 - made just before
+    each = max((phase.proposed for phase in made.high.steps), default=0)
+    what = f"of {counted(each, 'instruction')} on your {len(problem.items('train')):,} items"
+    caps = settings.budget.model_dump(exclude_none=True)
+    limits = Limits(**caps)
+    findings.steps = full, short = made.steps_within(limits)
+    words = " and ".join(limit(cap, value) for cap, value in caps.items())
+    one = len(caps) == 1 and (caps.get("usd") is not None or 1 in caps.values())
+    buy, are, do = ("buys", "is", "does") if one else ("buy", "are", "do")
+    unknown = _unknown(made, caps)
+    if not caps:
+        findings.buys = (
+            f"{counted(planned, 'step')} {what}; there is no budget that ends them early"
+        )
+    elif unknown:
+        findings.buys = f"What {words} {buy} is not known without {unknown}"
+    elif full == planned:
+        findings.buys = f"{words} {are} enough for all {counted(planned, 'step')} {what}"
+    elif short < 0:
+        findings.buys = (
+            f"{words} {do} not even pay for measuring and testing the starting instructions"
+        )
+    else:
+        least = max(0, full)
+        number = f"{least}" if least == short else f"{least} to {short}"
+        findings.buys = f"{words} {buy} {number} of {counted(planned, 'step')} {what}"
+        if least != short:
+            findings.buys += ", fewer the longer the answers are"
+    if min(full, planned) < min(_FEW_STEPS, planned):
+        sure = "buys" if short < _FEW_STEPS else "may buy"
+        findings.cautions.append(
+            f"The budget {sure} fewer than {_FEW_STEPS} steps, which is no search; raise it, or "
+            "lower algorithm.samples or the size of train."
+        )

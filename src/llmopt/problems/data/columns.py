@@ -1,0 +1,292 @@
+"""Rows of the user's data as items: which columns are the input, the answer, and the rest.
+
+Whatever cannot be used is refused with the place and the column, before anything is paid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llmopt.core.values import Item, canonical, digest
+from llmopt.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmopt.problems.data.files import Record
+
+CHAT = "messages"
+"""The column that fine-tuning files and chat logs keep a conversation in."""
+
+_MISSING = object()
+_PLAIN = (str, bool, int, float, Decimal, date, time)
+
+
+@dataclass(frozen=True)
+class RowColumns:
+    """Which columns of a row make an item.
+
+    A column of a nested object is named by its path with dots, such as ``inputs.question`` or
+    ``annotations.0.result``; a column whose own name has dots comes first.
+
+    Attributes:
+        input: What the scorer LLM is given. Several columns become one text, a labelled
+            paragraph each. A column of chat messages gives what came before the last turn of
+            the assistant, without system turns.
+        target: The expected answer: a plain value, or a list of answers of which each is right.
+            Where the input is a chat and there is no such column, the last turn of the
+            assistant.
+        id: The column that names rows; empty: names are made from the content.
+        weight: The column of weights, numbers greater than 0; empty: all rows count the same.
+        fields: Further columns that a prompt layout or a metric of the user's own uses.
+        optional: Further fields that are taken where rows have them.
+    """
+
+    input: str | Sequence[str] = "input"
+    target: str = "target"
+    id: str = ""
+    weight: str = ""
+    fields: Sequence[str] = ()
+    optional: Sequence[str] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns of the input."""
+        return (self.input,) if isinstance(self.input, str) else tuple(self.input)
+
+
+def items_of(records: Iterable[Record], source: str, columns: RowColumns) -> tuple[Item, ...]:
+    """Return rows as items.
+
+    An item's id is what its id column says; else the first 12 hex digits of its content's
+    digest, followed by ``-2``, ``-3`` … for further rows of the same content, so that it does
+    not depend on the order of the rows.
+
+    Args:
+        records: The rows.
+        source: What messages call all of them.
+        columns: Which of their columns are used.
+
+    Raises:
+        DataError: A row cannot be used; the message names its place and the column.
+    """
+    inputs = columns.inputs
+    if not inputs or len(set(inputs)) < len(inputs):
+        raise DataError(f"input columns are one or more, all different, but got {list(inputs)!r}")
+    if inputs == (columns.target,) != (CHAT,):
+        raise DataError(f"input and target are two columns, but both are {columns.target!r}")
+    seen: Counter[str] = Counter()
+    items: list[Item] = []
+    for number, record in enumerate(records):
+        item = _item(record, columns, first=number == 0)
+        seen[item.id] += 1
+        if columns.id and seen[item.id] > 1:
+            raise DataError(
+                f"{record.place}, column {columns.id!r}: an id is given once, but {item.id!r} "
+                "stands there again; leave problem.id out, or make the ids unique"
+            )
+        repeated = f"-{seen[item.id]}" if seen[item.id] > 1 else ""
+        items.append(_named(item, item.id + repeated))
+    if not items:
+        raise DataError(f"{source}: a data set has at least one row, but it has none")
+    return tuple(items)
+
+
+def text_of(record: Record, column: str) -> str:
+    """Return the value of a column as text.
+
+    Raises:
+        DataError: The column or the value is missing, or the value is blank or no plain value.
+    """
+    value = value_of(record.values, column)
+    if value is _MISSING:
+        _missing_column(record, column, first=False)
+    return _text(record, column, value)
+
+
+def value_of(values: Mapping[str, object], column: str) -> Any:
+    """Return what stands in a column, or at a path with dots; a marker where there is nothing."""
+    if column in values:
+        return values[column]
+    found: Any = values
+    for step in column.split("."):
+        if isinstance(found, Mapping) and step in found:
+            found = found[step]
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return _MISSING
+    return found
+
+
+def _item(record: Record, columns: RowColumns, *, first: bool) -> Item:
+    inputs = columns.inputs
+    if first or CHAT in record.values:
+        inputs = _or_chat(record, inputs)
+    for column in inputs:
+        if value_of(record.values, column) is _MISSING:
+            _missing_column(record, column, first=first)
+    spoken = _conversation(value_of(record.values, inputs[0])) if len(inputs) == 1 else None
+    target = value_of(record.values, columns.target)
+    if spoken is not None:
+        text, last = _parts_of(record, inputs[0], spoken)
+        if target is _MISSING or columns.target == inputs[0]:
+            target = last
+    else:
+        texts = [_text(record, column, value_of(record.values, column)) for column in inputs]
+        pairs = zip(inputs, texts, strict=True)
+        text = texts[0] if len(texts) == 1 else "\n\n".join(f"{c}: {t}" for c, t in pairs)
+    if target is _MISSING:
+        _missing_column(record, columns.target, first=first)
+    answers = _answers(record, columns.target, target)
+    kept = [*(inputs if len(inputs) > 1 else ()), *columns.fields]
+    fields = {c: _text(record, c, value_of(record.values, c), first=first) for c in kept}
+    for column in columns.optional:
+        value = value_of(record.values, column)
+        if value is not _MISSING and column not in fields:
+            fields[column] = _text(record, column, value)
+    # What only some files have is left out of the name, so that other names stay what they are.
+    more = [list(answers[1:]), fields] if len(answers) > 1 or fields else []
+    name = digest(canonical([text, answers[0], *more]))[:12]
+    return Item(
+        id=_text(record, columns.id, value_of(record.values, columns.id), first=first)
+        if columns.id
+        else name,
+        input=text,
+        target=answers[0],
+        weight=_weight(record, columns.weight, first=first) if columns.weight else 1.0,
+        accepted=answers[1:],
+        fields=tuple(fields.items()),
+    )
+
+
+def _named(item: Item, name: str) -> Item:
+    return Item(name, item.input, item.target, item.weight, item.accepted, item.fields)
+
+
+def _or_chat(record: Record, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the column of messages where the named one is missing and a row is a chat."""
+    nowhere = len(inputs) == 1 and value_of(record.values, inputs[0]) is _MISSING
+    return (CHAT,) if nowhere and _conversation(record.values.get(CHAT)) is not None else inputs
+
+
+def _conversation(value: object) -> list[Mapping[str, Any]] | None:
+    """Return a value as messages of a chat, or None if it is something else."""
+    if not isinstance(value, list) or not value:
+        return None
+    if all(isinstance(turn, Mapping) and {"role", "content"} <= set(turn) for turn in value):
+        return value
+    return None
+
+
+def _parts_of(
+    record: Record, column: str, spoken: Sequence[Mapping[str, Any]]
+) -> tuple[str, object]:
+    """Return what the scorer LLM is given of a chat, and the last turn of the assistant.
+
+    A system turn is the instruction, which is what is searched for. One turn of the user stays
+    as it is; of several, each line says whose it was.
+    """
+    turns = [turn for turn in spoken if turn["role"] not in ("system", "developer")]
+    last: object = _MISSING
+    if turns and turns[-1]["role"] == "assistant":
+        last = _said(record, column, turns.pop()["content"])
+    if not turns:
+        raise DataError(
+            f"{record.place}, column {column!r}: a chat has a turn of the user before the last "
+            "turn of the assistant, but this one has none; drop the row"
+        )
+    texts = [(str(turn["role"]), _said(record, column, turn["content"])) for turn in turns]
+    if len(texts) == 1:
+        return texts[0][1], last
+    return "\n".join(f"{role}: {text}" for role, text in texts), last
+
+
+def _said(record: Record, column: str, content: object) -> str:
+    """Return the text of a turn, which may be a list of parts."""
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        content = "\n".join(text for text in texts if isinstance(text, str))
+    return _text(record, column, content)
+
+
+def _answers(record: Record, column: str, value: object) -> tuple[str, ...]:
+    """Return the accepted answers, at least one, each once."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return (_text(record, column, value),)
+    if not value:
+        raise DataError(
+            f"{record.place}, column {column!r}: a list of accepted answers has at least one, "
+            "but it is empty; fill it or drop the row"
+        )
+    return tuple(dict.fromkeys(_text(record, column, one) for one in value))
+
+
+def _weight(record: Record, column: str, *, first: bool) -> float:
+    text = _text(record, column, value_of(record.values, column), first=first)
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise DataError(
+            f"{record.place}, column {column!r}: a weight is a number greater than 0, but got "
+            f"{text!r}; mend it or drop the row"
+        )
+    return weight
+
+
+def _missing_column(record: Record, column: str, *, first: bool) -> None:
+    columns = [str(name) for name in record.values]
+    # In the first row the name is probably wrong, later on the row is.
+    what = "the input and target columns are in the data" if first else "every row has the columns"
+    deeper = [
+        f"{name}.{key}"
+        for name, value in record.values.items()
+        if isinstance(value, Mapping)
+        for key in value
+    ]
+    below = f"; below them are {', '.join(map(repr, deeper))}" if deeper else ""
+    raise DataError(
+        f"{record.place}: {what}, but there is no {column!r}{nearest(column, columns + deeper)}; "
+        f"the columns are {', '.join(map(repr, columns)) or 'none'}{below}"
+    )
+
+
+def _text(record: Record, column: str, value: object, *, first: bool = False) -> str:
+    """Return a plain value as text."""
+    if value is _MISSING:
+        _missing_column(record, column, first=first)
+    place = f"{record.place}, column {column!r}"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or (isinstance(value, (float, Decimal)) and math.isnan(value)):
+        raise DataError(f"{place}: a value is given, but it is missing; fill it or drop the row")
+    if not isinstance(value, _PLAIN):
+        raise DataError(
+            f"{place}: a value is text, a number or a boolean, but got a {type(value).__name__}; "
+            "turn it into text"
+        )
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if not text.strip():
+        raise DataError(f"{place}: a value is not blank, but got {text!r}; fill it or drop the row")
+    if "\0" in text:
+        raise DataError(f"{place}: text has no NUL characters, but it has one; clean the data")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place}: text is valid Unicode, but character {error.start + 1} is half a "
+            "surrogate pair; clean the data"
+        ) from error
+    return text

@@ -1,0 +1,1 @@
+"""Points in the plane and beyond: linear regression and test functions."""

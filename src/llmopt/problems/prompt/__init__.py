@@ -1,0 +1,1 @@
+"""Instructions for a scorer LLM, scored on the user's data."""

@@ -1,0 +1,485 @@
+"""Prompt optimization: instructions for a scorer LLM on the user's own data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from llmopt.core.encoding import written
+from llmopt.core.problem import Description, Exemplar, Refusal
+from llmopt.core.text import one_line
+from llmopt.core.values import (
+    Call,
+    Item,
+    Outcome,
+    canonical,
+    digest,
+)
+from llmopt.errors import ConfigError
+from llmopt.problems.data.files import load
+from llmopt.problems.data.objects import Rows, from_rows
+from llmopt.problems.data.splits import (
+    Splits,
+    balance,
+    check_disjoint,
+    split,
+)
+from llmopt.problems.metrics.contract import Metric, Scored
+from llmopt.problems.metrics.rules import check_closed, owned
+from llmopt.problems.prompt.choices import chosen_metric
+from llmopt.problems.prompt.constraints import Invariants, Leaks
+from llmopt.problems.prompt.instructions import instruction_of
+from llmopt.problems.prompt.layout import Layout, layout, named_slots
+from llmopt.problems.prompt.proposal_filter import Filters
+from llmopt.problems.prompt.scorer_call import Asking
+from llmopt.problems.tasks import load_task
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from llmopt.core.model import Model
+    from llmopt.core.problem import SplitName
+    from llmopt.problems.prompt.layout import Position
+    from llmopt.problems.tasks import Paper
+
+
+@dataclass(frozen=True)
+class PromptProblem:
+    """Find the instruction with which a scorer LLM answers best.
+
+    Use :meth:`from_file`, :meth:`from_rows` or :meth:`from_splits`; they check the data.
+
+    Attributes:
+        splits: Train, validation and test items.
+        instructions: The starting instructions; the first is the one to beat.
+        task: What the task is, in a sentence or two; shown to the optimizer LLM.
+        metric: What an answer is worth, 0..1.
+        prompt: Where the instruction stands.
+        asking: How the scorer LLM is asked.
+        filters: Which proposals are refused.
+        invariants: What is demanded of every instruction, the starting ones included.
+        balanced: Whether scores are balanced accuracy: each class has the same weight.
+        scorer: The scorer LLM, by name or as an object; whoever runs the problem builds it.
+        judge: The judge LLM in the same way, for the metric ``judge`` alone.
+    """
+
+    splits: Splits
+    instructions: tuple[str, ...]
+    task: str
+    metric: Metric
+    prompt: Layout
+    asking: Asking = field(default_factory=Asking)
+    filters: Filters = field(default_factory=Filters)
+    invariants: Invariants = field(default_factory=Invariants)
+    balanced: bool = False
+    scorer: object = None
+    judge: object = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metric", owned(self.metric))  # a mere callable is one as well
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the column
+        target: str = "target",
+        id: str = "",  # noqa: A002 - likewise
+        weight: str = "",
+        fields: Sequence[str] = (),
+        encoding: str = "",
+        sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
+        split_seed: int = 0,
+        **options: object,
+    ) -> Self:
+        """Read a CSV, TSV, JSONL, JSON, Excel or Parquet file and split it.
+
+        Args:
+            path: The file.
+            input: Column or columns of the inputs; a column one level down is ``inputs.question``.
+            target: Column of the expected answers; lists of accepted answers are allowed.
+            id: Column of names of rows; empty: made from the content.
+            weight: Column of weights; empty: all rows count the same.
+            fields: Further columns that the metric gets with the item; what the prompt layout
+                names is taken anyhow.
+            encoding: Of a text file that is not UTF-8, such as ``cp1252``.
+            sizes: Train, validation and test as shares (together at most 1) or as counts.
+            split_seed: Seed of the split.
+            options: See :meth:`from_splits`.
+
+        Raises:
+            DataError: The file, a column, a row or a size cannot be used.
+            ConfigError: An option cannot be used.
+        """
+        optional = named_slots(str(options.get("prompt", "")))
+        items = load(
+            Path(path),
+            input=input,
+            target=target,
+            encoding=encoding,
+            id=id,
+            weight=weight,
+            fields=fields,
+            optional=optional,
+        )
+        return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Rows,
+        *,
+        input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the key
+        target: str = "target",
+        id: str = "",  # noqa: A002 - likewise
+        weight: str = "",
+        fields: Sequence[str] = (),
+        sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
+        split_seed: int = 0,
+        **options: object,
+    ) -> Self:
+        """Take Python data, see :func:`~llmopt.problems.data.objects.from_rows`.
+
+        For the rest as from_file.
+        """
+        optional = named_slots(str(options.get("prompt", "")))
+        items = from_rows(
+            rows,
+            input=input,
+            target=target,
+            id=id,
+            weight=weight,
+            fields=fields,
+            optional=optional,
+        )
+        return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_task(
+        cls,
+        name: str,
+        *,
+        data_dir: str | Path | None = None,
+        split: Paper = "",
+        sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
+        split_seed: int = 0,
+        **options: object,
+    ) -> Self:
+        """Take one of the papers' tasks; see :func:`~llmopt.problems.tasks.load_task`.
+
+        Args:
+            name: Such as ``gsm8k`` or ``bbh/object_counting``.
+            data_dir: The folder with the official files.
+            split: Whose split: "opro", "gpo", or "" for `sizes`.
+            sizes: As in :meth:`~llmopt.problems.tasks.Task.splits`.
+            split_seed: Seed of the split; 0 is the papers'.
+            options: See :meth:`from_splits`; what is not given is the task's own.
+
+        Raises:
+            DataError: A file is missing or malformed.
+            ConfigError: The task, the split or an option cannot be used.
+        """
+        task = load_task(name, data_dir)
+        splits = task.splits(split, sizes=sizes, seed=split_seed)
+        return cls.from_splits(splits, **{**task.options(split), **options})
+
+    @classmethod
+    def from_splits(
+        cls,
+        splits: Splits,
+        *,
+        instructions: object = ("Let's solve the problem.",),
+        task: str = "",
+        metric: str | Metric | Callable[[str, Item], Scored | Awaitable[Scored]] = "auto",
+        choices: Sequence[str] = (),
+        position: Position = "Q_begin",
+        qa_frame: bool | None = None,
+        prompt: str = "",
+        balanced: bool = False,
+        asking: Asking | None = None,
+        filters: Filters | None = None,
+        invariants: Invariants | None = None,
+        scorer: object = None,
+        judge: object = None,
+    ) -> Self:
+        """Build a problem from items that are already split.
+
+        Args:
+            splits: Train, validation and test; no input may stand in two of them. Candidates
+                may be measured on the first train items only, so a sorted file wants
+                :func:`~llmopt.problems.data.splits.mixed` first.
+            instructions: Starting instructions; the first is the one to beat. An empty text
+                is allowed. Each may be a DSPy signature or module as well.
+            task: What the task is; derived from the answers where it is empty.
+            metric: A name (exact, choice, number, boolean, contains, ``pattern:REGEX``,
+                ``package.module:function``), a :class:`~llmopt.problems.metrics.contract.Metric`, a
+                callable that gives a ``Scored``, or "auto" for what the targets suggest.
+            choices: The closed set of answers; empty: the targets that occur.
+            position: Where the instruction stands; not used with `prompt`.
+            qa_frame: See :func:`~llmopt.problems.prompt.layout.layout`.
+            prompt: A layout of the user's own with ``{instruction}`` and ``{input}``, or with
+                columns of the data in place of the latter.
+            balanced: Score balanced accuracy.
+            asking: How the scorer LLM is asked.
+            filters: Which proposals are refused.
+            invariants: What is demanded of every instruction.
+            scorer: The scorer LLM by name, or as a model.
+            judge: The judge LLM likewise; the metric "judge", or a
+                :class:`~llmopt.problems.metrics.judge.Judge`, needs one.
+
+        Raises:
+            DataError: A split shares an input with another, a target can never be right, or
+                all targets are equal.
+            ConfigError: An option cannot be used.
+        """
+        check_disjoint(splits)
+        items = (*splits.train, *splits.validation, *splits.test)
+        chosen = chosen_metric(metric, choices, items)
+        if asking and asking.answer == "likelihood":
+            check_closed(chosen)
+        if judge is not None and not chosen.calls:
+            raise ConfigError(
+                f"a judge LLM is asked by the metric 'judge' alone, but got one for {chosen!r}; "
+                "leave it out, or set metric = 'judge'"
+            )
+        _check_accepted(items, asking, balanced=balanced)
+        if balanced:
+            splits = Splits(*(balance(s) for s in (splits.train, splits.validation, splits.test)))
+        several = instructions if isinstance(instructions, list | tuple) else (instructions,)
+        starts = tuple(instruction_of(one) for one in several)
+        if not starts:
+            raise ConfigError("starting instructions are one or more, but got none")
+        problem = cls(
+            splits=splits,
+            instructions=tuple(dict.fromkeys(text.strip() for text in starts)),
+            task=task,
+            metric=chosen,
+            prompt=_own_layout(prompt, items) if prompt else layout(position, qa_frame=qa_frame),
+            asking=asking or Asking(),
+            filters=filters or Filters(),
+            invariants=invariants or Invariants(),
+            balanced=balanced,
+            scorer=scorer,
+            judge=judge,
+        )
+        problem._check_starts()
+        return problem if task else replace(problem, task=problem.guessed_task())
+
+    def guessed_task(self) -> str:
+        """Return a task line made from the metric where the user gave none."""
+        return self.metric.task
+
+    @property
+    def description(self) -> Description:
+        """How the problem presents itself to an optimizer LLM."""
+        return Description(
+            task=self.task,
+            where=self.prompt.where,
+            measure=self.metric.measure,
+            labels=self.metric.labels,
+            constraints=self.invariants.in_words,
+            longest=0 if self.invariants.max_words else self.filters.longest,
+            unit="share",
+        )
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """Everything that decides scores, by name; a judge LLM once it is handed in."""
+        judge = self.metric.judge
+        return {
+            "train": _data(self.splits.train),
+            "validation": _data(self.splits.validation),
+            "test": _data(self.splits.test),
+            "instructions": canonical(self.instructions),
+            "task": self.task,
+            "metric": written(self.metric),
+            "prompt": self.prompt.text,
+            "asking": written(self.asking),
+            **({} if self.asking.answer == "text" else {"answer": self.asking.answer}),
+            "filters": written(self.filters),
+            "invariants": written(self.invariants),
+            **({"judge": judge.identity} if judge else {}),
+        }
+
+    def judged_by(self) -> object:
+        """Return the judge LLM, by name or as a model; None where there is none."""
+        return self.judge
+
+    def calls_each(self) -> int:
+        """Return one or two calls to the scorer LLM, and those to a judge LLM."""
+        return 1 + self.asking.again + self.metric.calls
+
+    def bound(self, judge: Model) -> Self:
+        """Return the problem with the judge LLM that its metric asks."""
+        return replace(self, metric=self.metric.bound(judge))
+
+    def controls(self) -> dict[str, str]:
+        """Return instructions that nobody had to search for: none, and a well-known general one."""
+        return {"empty": "", "think": "Let's think step by step."}
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """The starting instructions as canonical texts."""
+        return self.instructions
+
+    def items(self, split: SplitName) -> tuple[Item, ...]:
+        """Return the items of a split."""
+        found: tuple[Item, ...] = getattr(self.splits, split)
+        return found
+
+    def parse(self, text: str) -> str | Refusal:
+        """Polish a proposed instruction as the paper's code does, or refuse it.
+
+        A starting instruction that is proposed again stays what it is (O4), whatever it holds.
+        """
+        if text.strip() and text.strip() in self.instructions:
+            return text.strip()
+        polished = self.filters.polished(text, self.invariants.placeholders)
+        if isinstance(polished, Refusal):
+            return polished
+        reason = self.invariants.broken(polished, self.metric.labels) or self.leaks.found(polished)
+        return Refusal(reason) if reason else polished
+
+    @cached_property
+    def leaks(self) -> Leaks:
+        """Finds training data in an instruction."""
+        return Leaks(self.splits.train, self.filters.copied_words)
+
+    def _check_starts(self) -> None:
+        """Refuse starting instructions that break what is demanded of all of them."""
+        for start in self.instructions:
+            broken = self.invariants.broken(start, self.metric.labels)
+            if broken:
+                raise ConfigError(
+                    "a starting instruction keeps every demand on instructions, but got "
+                    f"{one_line(start, 60)!r}, which is refused: {broken}; change it or the demand"
+                )
+
+    def exemplar(self, item: Item, placeholder: str) -> Exemplar:
+        """Return a training item with a placeholder where the instruction goes."""
+        return Exemplar(
+            item.input, self.prompt.fill(placeholder, item.input, item.fields), item.target
+        )
+
+    def show(self, score: float, buckets: int) -> str:
+        """Return a score on 0..buckets, rounded half to even as in the published code.
+
+        The product is rounded to 9 decimals first, so that 0.29 is 29 and 0.285 of 100 is
+        decided by its decimal value and not by its binary one.
+        """
+        return str(round(round(score * buckets, 9)))
+
+    def scale(self, buckets: int) -> str:
+        """Return the highest score shown."""
+        return str(buckets)
+
+    def aim(self, best: float, buckets: int) -> str:
+        """Return the score that a continued list asks for: halfway from the best to the top."""
+        return self.show(best + (1 - best) / 2, buckets)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return how answers are asked for and sampled as text, and how they are judged."""
+        spoken = self.asking.spoken(Call("scorer", prompt=""), self.metric)
+        assertion = self.metric.promptfoo()
+        return {
+            "kind": "prompt",
+            "again": self.asking.again,
+            "answer": self.asking.answer,
+            "max_tokens": spoken.max_tokens,
+            "stop": list(spoken.stop),
+            "metric": self.metric.title,
+            "assertion": None if assertion is None else asdict(assertion),
+        }
+
+    def call(self, text: str, item: Item, scorer: Model) -> Call:
+        """Return the scorer call for an instruction and an item."""
+        filled = self.prompt.fill(text, item.input, item.fields)
+        return self.asking.first(filled, scorer, self.metric, item)
+
+    def again(self, first: Call, answer: str) -> Call | None:
+        """Return the call that asks for the final answer, or None where one call is enough."""
+        return self.asking.second(first, answer, self.metric)
+
+    async def remarks(self, output: str, item: Item) -> str:
+        """Return what a judge LLM said of an output, which costs nothing once it was measured."""
+        return await self.metric.remarks(output, item)
+
+    def check_scorer(self, scorer: Model) -> None:
+        """Refuse a scorer LLM that cannot be asked as is wanted; see `Asking.check`."""
+        self.asking.check(scorer)
+
+    async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
+        """Ask the scorer LLM and judge its answer.
+
+        Where the answer is read from its likelihood, the score is the probability of the expected
+        answer among all possible ones.
+
+        Raises:
+            ModelError: The scorer LLM, or a judge LLM, could not answer.
+            ConfigError: No scorer LLM was given, or one that cannot be asked as is wanted, or
+                no judge LLM where one is asked.
+        """
+        if scorer is None:
+            raise ConfigError(
+                "prompts are measured by a scorer LLM, but got none; name one with scorer=…"
+            )
+        self.metric.ready()
+        self.check_scorer(scorer)
+        call = self.call(text, item, scorer)
+        reply = await scorer.complete(call)
+        if call.answers:
+            read = self.metric.closed(item).scored(reply)
+            return Outcome(item.id, read.score, read.answer, item.weight)
+        again = self.again(call, reply.text)
+        if again:
+            reply = await scorer.complete(again)
+        scored = await self._scored(reply.text, item)
+        return Outcome(item.id, scored.score, scored.answer, item.weight)
+
+    async def _scored(self, output: str, item: Item) -> Scored:
+        """Return what an output is worth: the best of what it is worth for each accepted answer."""
+        best: Scored | None = None
+        for one in self.metric.expected(item):
+            scored = self.metric(output, one)
+            if not isinstance(scored, Scored):
+                scored = await scored
+            best = scored if best is None or scored.score > best.score else best
+        assert best is not None  # noqa: S101 - an item has at least its target
+        return best
+
+
+def _check_accepted(items: Iterable[Item], asking: Asking | None, *, balanced: bool) -> None:
+    """Refuse lists of accepted answers and weights where they would be passed over.
+
+    Raises:
+        ConfigError: They would.
+    """
+    several = any(item.accepted for item in items)
+    if several and asking and asking.answer == "likelihood":
+        raise ConfigError(
+            "scorer.answer = 'likelihood' compares the one right answer with the others, but some "
+            "rows have several right ones; use scorer.answer = 'text'"
+        )
+    if balanced and (several or any(item.weight != 1 for item in items)):
+        raise ConfigError(
+            "a balanced score weighs the answers alike, but the data bring weights, or several "
+            "right answers for a row; set balanced = false, or leave problem.weight out"
+        )
+
+
+def _own_layout(text: str, items: Sequence[Item]) -> Layout:
+    """Return a layout of the user's own, whose slots may name columns that the items have."""
+    columns = tuple(name for name, _ in items[0].fields) if items else ()
+    return Layout(text, columns=columns)
+
+
+def _data(items: Sequence[Item]) -> str:
+    rows = [
+        [item.id, item.input, item.target, item.weight]
+        + ([item.accepted, item.fields] if item.accepted or item.fields else [])
+        for item in items
+    ]
+    return digest(canonical(rows))[:16]

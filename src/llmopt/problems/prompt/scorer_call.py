@@ -1,0 +1,117 @@
+"""How the scorer LLM is asked: once, or a second time for the final answer alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+from llmopt.core.model import text_call
+from llmopt.core.values import Message
+from llmopt.errors import ConfigError, UnknownNameError
+from llmopt.problems.answers.cleaning import before_next_question
+
+if TYPE_CHECKING:
+    from llmopt.core.model import Model
+    from llmopt.core.values import Call, Item
+    from llmopt.problems.metrics.contract import Metric
+
+Mode = Literal["auto", "chat", "completion"]
+Answer = Literal["text", "likelihood"]
+
+AGAIN_TOKENS = 50
+"""Longest answer of the second round, in tokens (OPRO, section 4)."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the scorer LLM is asked.
+
+    Attributes:
+        mode: As a chat of one user turn, as a raw completion, or as the model can.
+        temperature: 0 is greedy, as in the paper.
+        max_tokens: Of one answer; 0 takes what suits the metric: 1,024 for numbers (the answer
+            comes after the reasoning) and 256 otherwise.
+        stop: Texts that end an answer.
+        again: Whether the model is asked a second time, for the final answer alone: it sees the
+            first prompt, its first answer up to a following question, and a short cue. What is
+            scored is the second answer, of at most 50 tokens (OPRO, section 4). This doubles the
+            calls; it is the same for every model (GPO, G17).
+        answer: Whether the answer is read from the text that the model generates, or from how
+            likely it finds each of a closed set of answers. That takes one token, and a score is
+            the probability of the expected answer among them instead of 0 or 1; `temperature`
+            is 0 then, and `max_tokens` and `stop` do not matter.
+
+    Raises:
+        ConfigError: These do not go together.
+    """
+
+    mode: Mode = "auto"
+    temperature: float = 0.0
+    max_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    again: bool = False
+    # Not in the repr, which runs are compared by: those that began before it was there go on.
+    answer: Answer = field(default="text", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.answer not in get_args(Answer):
+            raise UnknownNameError("scorer.answer", self.answer, get_args(Answer))
+        if self.answer == "likelihood" and (self.again or self.temperature):
+            got = "scorer.again" if self.again else f"scorer.temperature = {self.temperature:g}"
+            raise ConfigError(
+                f"an answer that is read from its likelihood is asked for once, at temperature 0, "
+                f'but got {got}; leave it out, or set scorer.answer = "text"'
+            )
+
+    def check(self, scorer: Model) -> None:
+        """Refuse a scorer LLM that cannot be asked like this.
+
+        Raises:
+            ConfigError: It does not tell how likely answers are.
+        """
+        if self.answer == "likelihood" and not scorer.traits.likelihood:
+            raise ConfigError(
+                f'scorer.answer = "likelihood" needs a model that tells how likely an answer is: '
+                "one in this process, or an OpenAI-compatible endpoint with logprobs, but got "
+                f'{scorer.identity}; set scorer.answer = "text", or take another model'
+            )
+
+    def first(self, prompt: str, scorer: Model, metric: Metric, item: Item) -> Call:
+        """Return the call that asks with a prompt for the answer to an item."""
+        chat = scorer.traits.chat if self.mode == "auto" else self.mode == "chat"
+        asked = text_call("scorer", prompt, raw=not chat, temperature=self.temperature)
+        if self.answer == "text":
+            return self.spoken(asked, metric)
+        return replace(asked, max_tokens=1, answers=metric.closed(item).texts)
+
+    def spoken(self, call: Call, metric: Metric) -> Call:
+        """Return a call as it asks for a text, whether it asks for one or for likelihoods."""
+        most = self.max_tokens or metric.tokens
+        return replace(call, max_tokens=most, stop=self.stop, answers=())
+
+    def second(self, first: Call, answer: str, metric: Metric) -> Call | None:
+        """Return the call that asks for the final answer alone, or None where it is not wanted.
+
+        A chat gets its answer as a turn of the assistant and the cue as one of the user; where
+        the answer is blank, which providers refuse as a turn, the cue follows the prompt. A raw
+        completion continues the prompt, a blank, the answer and the cue.
+
+        Args:
+            first: The first call.
+            answer: What was answered.
+            metric: Decides in which form the answer is asked for.
+        """
+        if not self.again:
+            return None
+        form = metric.form
+        said = before_next_question(answer).strip()
+        if first.prompt is not None:
+            cue = f"Final answer ({form}):" if form else "Final answer:"
+            asked = f"{first.prompt.rstrip()} {said}".rstrip()
+            return replace(first, prompt=f"{asked}\n{cue}", max_tokens=AGAIN_TOKENS)
+        cue = f"Now give only your final answer{f': {form}' if form else ''}."
+        if said:
+            turns = (*first.messages, Message("assistant", said), Message("user", cue))
+        else:
+            turns = (Message("user", f"{first.messages[0].content}\n\n{cue}"),)
+        return replace(first, messages=turns, max_tokens=AGAIN_TOKENS)

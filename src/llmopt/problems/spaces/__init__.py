@@ -1,1 +1,0 @@
-"""Problems of points and tours: what OPRO calls mathematical optimization."""

@@ -1,0 +1,1 @@
+"""Tours: the traveling salesman problem, heuristics, and exact solutions."""

@@ -1,0 +1,112 @@
+"""Who pays in a sweep: a reply is bought once for all cells, and charged to each that uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmopt.core.values import digest
+from llmopt.engine.journal import UNSTORED
+from llmopt.models.middleware.cache import Cache, Keep
+from llmopt.models.middleware.concurrency import Gate, Rates
+from llmopt.models.middleware.rate_limit import Limit
+from llmopt.models.middleware.usage import Meter
+from llmopt.models.providers.local import LocalModel
+from llmopt.terminal.progress import Download
+
+if TYPE_CHECKING:
+    from llmopt.config.tables import ModelTable
+    from llmopt.core.model import Model, Replies
+    from llmopt.core.store import Store
+    from llmopt.core.values import Call, Reply, Role
+    from llmopt.models.registry import NamedModel
+    from llmopt.sweeps.grid import Cell
+
+
+def models_of(cell: Cell, pool: Pool) -> dict[Role, Model]:
+    """Return the models of a cell by role; one that plays two roles is one."""
+    most = cell.settings.run.concurrency
+    return {role: pool.model(table, most) for role, table in cell.settings.models().items()}
+
+
+class Pool:
+    """The models of a sweep, each built once; a reply is bought once for all cells."""
+
+    def __init__(self, replies: Replies, *, quiet: bool) -> None:
+        self._replies = replies
+        self._quiet = quiet
+        self._models: dict[NamedModel, Cache] = {}
+        self._gates: dict[str, Gate] = {}
+        self._meters: list[Meter] = []
+        self.local = False
+
+    @property
+    def bought(self) -> int:
+        """Calls that models have answered in this process."""
+        return sum(used.calls for meter in self._meters for used in meter.usage.values())
+
+    def model(self, table: ModelTable, most: int | None) -> Model:
+        """Return the model that a table names; `most` calls are in flight, from all cells."""
+        named = table.named()
+        if named not in self._models:
+            with Download(quiet=self._quiet) as download:
+                built = named.built(download)
+            self.local |= isinstance(built, LocalModel)
+            meter = Meter(built)
+            self._meters.append(meter)
+            rates = Rates(table.requests_per_minute, table.tokens_per_minute)
+            where = built.traits.endpoint or f"the model {named.name}"
+            gate = self._gates.setdefault(where, Gate(most or built.traits.slots, rates))
+            # No retry and no budget: those are the cells' own, and one layer of each is enough.
+            self._models[named] = Cache(Limit(Keep(meter, self._replies), gate), self._replies)
+        return self._models[named]
+
+    async def close(self) -> None:
+        """Close the models."""
+        for model in self._models.values():
+            await model.close()
+
+
+class Charged:
+    """A store in which a run finds only the replies that it was charged for itself.
+
+    Beside that it is the store it stands for. What another run has bought comes from the pool,
+    through the rings that charge it.
+    """
+
+    def __init__(self, store: Store, sweep: str) -> None:
+        self._store, self._sweep = store, sweep
+
+    def create(self, run: str, config: dict[str, Any]) -> None:
+        """Create a run that says whose cell it is: alone it would find other cells' replies."""
+        self._store.create(run, {**config, "cell": self._sweep})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def replies(self, run: str) -> Replies:
+        """Return the replies that the run was charged for."""
+        return _Own(self._store.replies(run), run)
+
+    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
+        """Store a record, unless it charges calls that an interruption cut off.
+
+        They are asked again; charged twice, the cell would have a smaller budget than the others.
+        """
+        if kind != UNSTORED:
+            self._store.append(run, kind, data)
+
+
+class _Own:
+    """The replies that one run was charged for."""
+
+    def __init__(self, replies: Replies, run: str) -> None:
+        self._replies, self._run = replies, run
+
+    async def get(self, key: str) -> Reply | None:
+        return await self._replies.get(self._salted(key))
+
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+        await self._replies.put(self._salted(key), model, call, reply)
+
+    def _salted(self, key: str) -> str:
+        return digest(f"{self._run} {key}")

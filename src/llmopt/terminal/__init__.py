@@ -1,0 +1,1 @@
+"""Runs, results and progress as lines of a terminal."""

@@ -1,0 +1,270 @@
+"""Results and trajectories as text for a terminal; model output is escaped."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from llmopt.core.formatting import (
+    clock,
+    counted,
+    p_equals,
+    p_value,
+    plural,
+)
+from llmopt.core.text import one_line
+from llmopt.evidence.scores import LEGEND, mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from llmopt.core.presentation import Presentation
+    from llmopt.core.trajectory import Trajectory
+    from llmopt.core.values import Usage
+    from llmopt.evidence.result import Line, Point, Result
+    from llmopt.evidence.scores import Score
+    from llmopt.models.middleware.traffic import Stretch
+    from llmopt.statistics import Difference
+
+# Control characters but tab and line feed, line separators, what reverses the direction of
+# writing, and halves of surrogate pairs.
+_COMMANDS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """Return `text` with characters that command a terminal, or deceive its reader, spelled out.
+
+    Line feeds and tabs stay, as do all letters and symbols. As JSON writes them, so that this
+    may be done to a JSON document, too.
+    """
+    return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def print_result(console: Console, result: Result) -> None:
+    """Print what a run found: the texts, the tables, the verdict, and what it cost."""
+    from rich.text import Text
+
+    def say(text: str, style: str = "") -> None:
+        # Sentences break between words on a terminal; a file keeps whole lines.
+        console.print(Text(visible(text), style=style), soft_wrap=not console.is_terminal)
+
+    def quote(text: str) -> None:
+        # Not wrapped by us, so that it can be copied as it is.
+        console.print(Text(visible(text) or "(empty)", style="bold"), soft_wrap=True)
+
+    same = result.best.text == result.start.text
+    lines = [line for line in result.lines if not (same and line.label == "best")]
+    for line in lines:
+        if line.label not in ("start", "best") and line.train is None:
+            continue  # a plain control says in its label what it is
+        still = same and line.label == "start"
+        say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
+        quote(line.text)
+    console.print()
+    console.print(_scores(lines, result.level, result.presentation))
+    if len(result.comparisons) > 1:
+        console.print()
+        console.print(_comparisons(result))
+    print_curve(console, result.curve, result.presentation)
+    console.print()
+    say(result.verdict, "bold")
+    for text in _evidence(result, same=same):
+        say(text)
+    for note in result.notes:
+        say(f"Note: {note}", "yellow")
+    console.print()
+    for text in _costs(result):
+        say(text)
+
+
+def _scores(lines: Sequence[Line], level: float, shown: Presentation) -> Table:
+    """Return the table of scores with their intervals; 80 columns are enough for it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [(line.train, line.validation, line.test) for line in lines]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(f"\n{100 * level:g} % intervals")
+    most = [max((s.planned for s in column if s), default=0) for column in zip(*rows, strict=True)]
+    for name, n in zip(("train", "validation", "held out (test)"), most, strict=True):
+        unit = "%, " if shown.shares and n else ""
+        table.add_column(f"{name}\n{unit}{counted(n, 'item')}" if n else f"{name}\n", no_wrap=True)
+    for line, row in zip(lines, rows, strict=True):
+        cells = (_scored(score, n, shown) for score, n in zip(row, most, strict=True))
+        table.add_row(Text(visible(line.label)), *map(Text, cells))
+    return table
+
+
+def _comparisons(result: Result) -> Table:
+    """Return the table of the winner against the start and the controls."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = result.presentation
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    names = (
+        "points" if shown.shares else "difference",
+        f"{100 * result.level:g} % interval",
+        "p",
+        "the winner is",
+    )
+    table.add_column("winner against")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for versus in result.comparisons:
+        found = versus.difference
+        ends = (found.interval.low, found.interval.high)
+        low, high = (shown.number(end, signed=True) for end in ends)
+        cells = (
+            shown.number(found.mean, signed=True),
+            f"[{low}, {high}]",
+            p_value(versus.corrected),
+            versus.word,
+        )
+        table.add_row(Text(visible(versus.against)), *map(Text, cells))
+    return table
+
+
+def _evidence(result: Result, *, same: bool) -> Iterator[str]:
+    """Yield what the verdict rests on: the tests, the choice, and how far train flattered."""
+    several = len(result.comparisons)
+    if result.test and not same:
+        yield _difference(result.test.difference, result, corrected=several > 1)
+    if several > 1:
+        yield (
+            f"In the table above, p-values are corrected for its {several} comparisons (Holm); "
+            "each interval stands for itself."
+        )
+    if same:
+        return
+    picked = f"The winner was picked from {counted(result.candidates, 'solution')}"
+    if result.finalists:
+        picked += f", {result.finalists} of them compared on validation"
+    optimism, shown = result.optimism, result.presentation
+    more = "more" if shown.higher_is_better else "less"
+    if optimism is None:
+        yield f"{picked}."
+    elif shown.facing(optimism) > 0:
+        yield (
+            f"{picked}. It scored {shown.points(abs(optimism), signed=False)} {more} on train than "
+            "on test: that much of its train score is luck, or fitted to those items."
+        )
+    else:
+        yield f"{picked}. It scored no {more} on train than on test."
+
+
+def _difference(difference: Difference, result: Result, *, corrected: bool) -> str:
+    shown, ends = result.presentation, (difference.interval.low, difference.interval.high)
+    low, high = (shown.number(end, signed=True) for end in ends)
+    alone = " before correction" if corrected else ""
+    return (
+        f"Difference on {difference.n} held-out items: {shown.points(difference.mean)}, "
+        f"{100 * result.level:g} % interval {low} to {high}, "
+        f"p {p_equals(difference.p_value)}{alone} ({difference.method}); "
+        f"{difference.wins} items won, {difference.losses} lost."
+    )
+
+
+def _costs(result: Result) -> Iterator[str]:
+    refused = sum(result.rejected.values())
+    yield (
+        f"{counted(result.steps, 'step')}, {counted(result.candidates, 'solution')} measured"
+        + (f", {counted(refused, 'proposal')} refused" if refused else "")
+        + f" ({result.stopped})."
+    )
+    for reason, count in result.rejected.items():
+        yield f"  {count} x {one_line(reason)}"
+    yield from paid(result.usage, result.stretch)
+    yield f"Time: {clock(result.seconds)}. Run: {result.run}"
+
+
+def paid(usage: Mapping[str, Usage], stretch: Stretch) -> Iterator[str]:
+    """Yield lines about what was used, by role, and what was not paid, asked again or lost."""
+    for role, used in usage.items():
+        about = "about " if used.estimated else ""
+        yield (
+            f"{role} LLM: {counted(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in, "
+            f"{about}{used.output_tokens:,} out."
+        )
+    if stretch.hits:
+        yield f"From the store, free: {counted(stretch.hits, 'reply', 'replies')}."
+    if stretch.retries:
+        yield f"Asked again after a fault: {counted(stretch.retries, 'call')}."
+    if stretch.lost:
+        yield (
+            f"Sent and never answered: {counted(stretch.lost, 'call')}, which may have been billed."
+        )
+
+
+def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentation) -> None:
+    """Print every candidate in the order in which it was tried.
+
+    Args:
+        console: Where to.
+        trajectory: What was tried.
+        shown: How the problem's scores are shown.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("step", "id", "score", "items", "text"):
+        table.add_column(name, no_wrap=name != "text")
+    for entry in trajectory:
+        evaluation = entry.evaluation
+        found = shown.facing(evaluation.score)
+        score = "-" if found is None else shown.amount(found)
+        table.add_row(
+            str(entry.candidate.step),
+            entry.candidate.id[:8],
+            score + mark(evaluation.measured, evaluation.planned),
+            f"{evaluation.measured}/{evaluation.planned}",
+            Text(
+                ("(unreadable answers) " if trajectory.unreadable(entry) else "")
+                + (one_line(entry.text, 2000) or "(empty)")
+            ),
+        )
+    console.print(table)
+    if any(entry.evaluation.partial for entry in trajectory):
+        console.print(Text(LEGEND, style="dim"), soft_wrap=not console.is_terminal)
+
+
+def print_curve(console: Console, curve: Sequence[Point], shown: Presentation) -> None:
+    """Print the overfitting curve, if there is one: a line for each point."""
+    from rich.table import Table
+
+    if not curve:
+        return
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for name in ("best of step", "id", "train", "validation"):
+        table.add_column(name, no_wrap=True)
+    for point in curve:
+        words = (_cell(point.train, shown), _cell(point.validation, shown))
+        table.add_row(str(point.step), point.candidate[:8], *words)
+    console.print()
+    console.print(table)
+
+
+def _cell(score: Score | None, shown: Presentation) -> str:
+    if score is None:
+        return "-"
+    if not shown.shares:
+        return f"{shown.amount(score.mean)}{score.mark}"
+    low, high = shown.number(score.interval.low), shown.number(score.interval.high)
+    apart = "\n" if score.mark else " "  # 80 columns are enough for two such cells
+    return f"{shown.amount(score.mean)} [{low}, {high}]{apart}n={score.items}"
+
+
+def _scored(score: Score | None, n: int, shown: Presentation) -> str:
+    """Return a score with its interval, and its number of items where it is not the usual one."""
+    if score is None:
+        return "-"
+    fewer = "" if score.n == n else f"\n{score.items} {plural(score.planned, 'item')}"
+    mean, low, high = map(shown.number, (score.mean, score.interval.low, score.interval.high))
+    alone = not shown.shares and low == high  # of one item nothing more is known
+    return f"{mean}{fewer}" if alone else f"{mean} [{low}, {high}]{fewer}"
