@@ -217,7 +217,12 @@ async def test_a_body_has_a_limit_also_when_it_is_unpacked(
 
 @pytest.mark.parametrize(
     ("encoding", "body"),
-    [("gzip", b"no gzip"), ("gzip", gzip.compress(b"{}" * 999)[:-9]), ("br", b"x"), ("zstd", b"")],
+    [
+        ("gzip", b"no gzip"),
+        ("gzip", gzip.compress(b"{}" * 999, mtime=0)[:-9]),
+        ("br", b"x"),
+        ("zstd", b""),
+    ],
 )
 async def test_what_cannot_be_unpacked_is_lost(
     encoding: str, body: bytes, server: Loopback, model: OpenAIModel
