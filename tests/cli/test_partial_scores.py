@@ -19,18 +19,14 @@ from llmopt.core.values import Outcome
 from llmopt.errors import TransientError
 from llmopt.evidence.comparison import compare, sentence
 from llmopt.evidence.scores import LEGEND, Score
-from llmopt.evidence.sweep_table import (
-    Done,
-    flat,
-    print_sweep,
-    summarized,
-)
+from llmopt.evidence.sweep_summary import Done, flat, summarized
 from llmopt.history.document import record
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.terminal.progress import View
 from llmopt.terminal.progress.evaluation_rate import Pace
 from llmopt.terminal.progress.panel import Panel
 from llmopt.terminal.result_table import print_result
+from llmopt.terminal.sweep_table import print_sweep
 from llmopt.testing import scripted
 from llmopt.web.pages.run_page import page
 from llmopt.web.pages.run_rows import Asked, Reading

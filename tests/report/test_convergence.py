@@ -24,10 +24,10 @@ from llmopt.evidence.convergence import (
     lines_of,
     notes,
     points_of,
-    print_convergence,
     spread,
 )
 from llmopt.integrations.csv_table import write_csv
+from llmopt.terminal.convergence_table import print_convergence
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:

@@ -12,12 +12,8 @@ from llmopt.core.presentation import ACCURACY
 from llmopt.core.store import RunInfo
 from llmopt.engine.header import RunHeader
 from llmopt.errors import ConfigError
-from llmopt.history.listing import (
-    Listed,
-    Wanted,
-    moment,
-    print_runs,
-)
+from llmopt.history.listing import Listed, Wanted, moment
+from llmopt.terminal.runs_table import print_runs
 
 CREATED = "2026-01-02T03:04:05.678+00:00"
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

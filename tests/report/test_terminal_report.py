@@ -14,11 +14,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from llmopt.core.presentation import ACCURACY, Presentation
+from llmopt.core.text import visible
 from llmopt.engine.progress import Amount, Progress
 from llmopt.terminal.progress import Doing, Download, View
 from llmopt.terminal.progress.evaluation_rate import Pace
 from llmopt.terminal.progress.panel import Panel, folded
-from llmopt.terminal.result_table import visible
 
 NASTY = "[red]x[/red] [/] \x1b[31mloud\x1b[0m \x07 \u202e"
 

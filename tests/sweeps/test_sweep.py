@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.errors import ConfigError, RefusedError, StoreError
-from llmopt.evidence.sweep_table import (
+from llmopt.evidence.sweep_summary import (
     Done,
     flat,
     notes,

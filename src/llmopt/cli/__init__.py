@@ -50,8 +50,8 @@ class _Group(click.Group):
             with _own_modules():
                 return super().invoke(ctx)
         except LlmoptError as error:
+            from llmopt.core.text import visible
             from llmopt.terminal.progress import say
-            from llmopt.terminal.result_table import visible
 
             say(f"Error: {visible(str(error))}")
             sys.exit(error.exit_code)

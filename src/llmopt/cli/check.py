@@ -60,7 +60,7 @@ def check(
 def _print(findings: Findings) -> None:
     from rich.text import Text
 
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import visible
 
     out = console()
     for what, fine, said in findings.checks:

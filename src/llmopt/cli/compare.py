@@ -96,7 +96,7 @@ def _say(out: Console, text: str, style: str = "", indent: int = 0) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import visible
 
     said = Text(visible(text), style=style)
     if out.is_terminal:
@@ -224,7 +224,7 @@ def _worded(wording: Sequence[Change]) -> Text:
     """Return a text with what went out and what came in marked, not by colour alone."""
     from rich.text import Text
 
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import visible
 
     marks = {"same": ("", "", ""), "out": ("[-", "-]", "red"), "in": ("{+", "+}", "green")}
     made = Text()

@@ -97,8 +97,7 @@ def _print(checked: Checked) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from llmopt.core.text import one_line
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import one_line, visible
 
     out, found = console(), checked.found
 

@@ -93,7 +93,7 @@ async def _probed(model: Model) -> tuple[Finding, ...]:
 
 
 def _show(identity: str, findings: tuple[Finding, ...]) -> None:
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import visible
 
     out = console()
     out.print(visible(identity), style="bold", markup=False)

@@ -142,7 +142,7 @@ def write(text: str, end: str = "\n") -> None:
         text: The text.
         end: What follows it where it is piped; a terminal always gets one line end.
     """
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import visible
 
     context = click.get_current_context(silent=True)
     out: Any = context.meta.get(_RESULTS, sys.stdout) if context else sys.stdout
@@ -158,7 +158,7 @@ def print_json(data: Any) -> None:
     """Print one strict JSON document on standard output."""
     import json
 
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import visible
 
     # Half a surrogate pair is no UTF-8, but has an escape in JSON, as have control characters.
     write(visible(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False)))

@@ -45,12 +45,8 @@ def runs(
 ) -> None:
     """List the runs in the store, newest first; or rename, tag, note or delete one."""
     from llmopt.errors import ConfigError
-    from llmopt.history.listing import (
-        Wanted,
-        listed,
-        moment,
-        print_runs,
-    )
+    from llmopt.history.listing import Wanted, listed, moment
+    from llmopt.terminal.runs_table import print_runs
 
     if context.invoked_subcommand:
         if status or algorithm or tags or since or find or as_json:

@@ -78,8 +78,8 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
 
 def _show_evaluation(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
     """Show what an evaluation found; the command itself prints its table again, for nothing."""
+    from llmopt.core.text import visible
     from llmopt.engine.journal import EVALUATION
-    from llmopt.terminal.result_table import visible
 
     found, config = None, store.config(run)
     for record in store.records(run):
@@ -104,8 +104,9 @@ def _show_run(
 ) -> None:
     from dataclasses import asdict
 
+    from llmopt.core.text import visible
     from llmopt.engine.header import RunHeader
-    from llmopt.terminal.result_table import print_curve, print_trajectory, visible
+    from llmopt.terminal.result_table import print_curve, print_trajectory
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
     shown = RunHeader.of(config).presentation

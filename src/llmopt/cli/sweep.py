@@ -59,11 +59,13 @@ def sweep(
 
     from llmopt.errors import InputError, LlmoptError
     from llmopt.evidence import convergence
-    from llmopt.evidence import sweep_table as sweeps
+    from llmopt.evidence import sweep_summary as sweeps
     from llmopt.integrations.csv_table import write_csv
     from llmopt.recipes import sweep_or_file
     from llmopt.sweeps.grid import read_sweep
     from llmopt.sweeps.runner import run_sweep
+    from llmopt.terminal.convergence_table import print_convergence
+    from llmopt.terminal.sweep_table import print_sweep
 
     here = _written(data_dir)
     made = read_sweep(sweep_or_file(config), (*here, *overrides), name)
@@ -92,9 +94,9 @@ def sweep(
         print_json(found.to_dict())
         return
     if found.lines:
-        convergence.print_convergence(console(), found.converged)
+        print_convergence(console(), found.converged)
     else:
-        sweeps.print_sweep(console(), found.rows, found.cells)
+        print_sweep(console(), found.rows, found.cells)
     _print_costs(found, store)
 
 
@@ -141,7 +143,7 @@ def _list(made: Sweep, store: str | None, *, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from llmopt.terminal.result_table import visible
+    from llmopt.core.text import visible
 
     out = console()
     shown = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")

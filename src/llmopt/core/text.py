@@ -68,3 +68,19 @@ def one_line(text: str, width: int = 100) -> str:
     """
     flat = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
     return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+# Control characters but tab and line feed, line separators, what reverses the direction of
+# writing, and halves of surrogate pairs.
+_COMMANDS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """Return `text` with characters that command a terminal, or deceive its reader, spelled out.
+
+    Line feeds and tabs stay, as do all letters and symbols. As JSON writes them, so that this
+    may be done to a JSON document, too.
+    """
+    return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

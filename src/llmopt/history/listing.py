@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.values import canonical
 from llmopt.engine.header import RunHeader
 from llmopt.errors import ConfigError
-from llmopt.evidence.scores import LEGEND, PARTIAL
-from llmopt.terminal.result_table import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from rich.console import Console
+    from collections.abc import Mapping
 
     from llmopt.core.store import RunInfo, Status, Store
 
@@ -134,34 +130,3 @@ def moment(text: str, now: datetime | None = None) -> datetime:
             f"a time is such as 2026-01-31, 2026-01-31T18:30, 7d or 36h, but got {text!r}"
         ) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def print_runs(console: Console, runs: Iterable[Listed]) -> None:
-    """Print a line about every run."""
-    from rich.table import Table
-    from rich.text import Text
-
-    rows = list(runs)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("run", "created (UTC)", "status", "method", "steps", "best on train"):
-        table.add_column(name)
-    labelled = any(row.info.tags or row.info.note for row in rows)
-    if labelled:
-        table.add_column("tags and note")
-    for row in rows:
-        info = row.info
-        best = "-" if row.best is None else row.header.presentation.amount(row.best)
-        best += PARTIAL if info.partial else ""
-        words = " ".join((*(f"#{tag}" for tag in info.tags), *info.note.split()))
-        table.add_row(
-            info.name,
-            info.created[:16].replace("T", " "),
-            info.status,
-            Text(visible(row.algorithm) or "-"),
-            str(row.steps),
-            best,
-            *((Text(visible(words)),) if labelled else ()),
-        )
-    console.print(table)
-    if any(row.info.partial for row in rows):
-        console.print(Text(LEGEND, style="dim"), soft_wrap=not console.is_terminal)

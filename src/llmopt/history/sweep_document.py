@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.presentation import ACCURACY
 from llmopt.engine.journal import steps
 from llmopt.evidence import convergence
-from llmopt.evidence import sweep_table as sweeps
+from llmopt.evidence import sweep_summary as sweeps
 from llmopt.evidence.convergence import Converged, Course, points_of
-from llmopt.evidence.sweep_table import CELL, Done
+from llmopt.evidence.sweep_summary import CELL, Done
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from llmopt.terminal.result_table import visible
+from llmopt.core.text import visible
 
 if TYPE_CHECKING:
     from llmopt.integrations.exported import Material

@@ -11,11 +11,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.text import visible
 from llmopt.errors import ConfigError
 from llmopt.integrations.frameworks import parted, raw, sampling
 from llmopt.models.providers.presets import PRESETS
 from llmopt.problems.metrics.contract import Assertion
-from llmopt.terminal.result_table import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from llmopt.core.problem import Controlled
 from llmopt.core.values import Evaluation, digest
 from llmopt.evidence.convergence import course_of
 from llmopt.evidence.differences import groups_of
-from llmopt.evidence.sweep_table import OUT_OF_BUDGET, Done
+from llmopt.evidence.sweep_summary import OUT_OF_BUDGET, Done
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.sweeps.shared_models import Charged, models_of
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from llmopt.evidence.sweep_table import Done
+    from llmopt.evidence.sweep_summary import Done
     from llmopt.sweeps.grid import Sweep
 
 _GRACE = 30.0  # seconds that a process has to end by itself

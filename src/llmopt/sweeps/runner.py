@@ -20,7 +20,7 @@ from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
 from llmopt.evidence.convergence import Converged, Line, lines_of
-from llmopt.evidence.sweep_table import (
+from llmopt.evidence.sweep_summary import (
     CELL,
     Done,
     Row,

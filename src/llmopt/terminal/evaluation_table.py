@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import clock, p_value
-from llmopt.core.text import one_line
-from llmopt.terminal.result_table import paid, visible
+from llmopt.core.text import one_line, visible
+from llmopt.terminal.result_table import paid
 
 if TYPE_CHECKING:
     from rich.console import Console

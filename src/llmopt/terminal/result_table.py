@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import (
@@ -12,7 +11,7 @@ from llmopt.core.formatting import (
     p_value,
     plural,
 )
-from llmopt.core.text import one_line
+from llmopt.core.text import one_line, visible
 from llmopt.evidence.scores import LEGEND, mark
 
 if TYPE_CHECKING:
@@ -28,21 +27,6 @@ if TYPE_CHECKING:
     from llmopt.evidence.scores import Score
     from llmopt.models.middleware.traffic import Stretch
     from llmopt.statistics import Difference
-
-# Control characters but tab and line feed, line separators, what reverses the direction of
-# writing, and halves of surrogate pairs.
-_COMMANDS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def visible(text: str) -> str:
-    """Return `text` with characters that command a terminal, or deceive its reader, spelled out.
-
-    Line feeds and tabs stay, as do all letters and symbols. As JSON writes them, so that this
-    may be done to a JSON document, too.
-    """
-    return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_result(console: Console, result: Result) -> None:

@@ -15,15 +15,17 @@ from llmopt.engine.identity import register
 from llmopt.engine.run import Run
 from llmopt.engine.session import Session
 from llmopt.engine.stop import Stop
-from llmopt.evidence.convergence import Converged, course_of, print_convergence
+from llmopt.evidence.convergence import Converged, course_of
 from llmopt.history.compare import compared_runs
 from llmopt.history.document import record
-from llmopt.history.listing import listed, print_runs
+from llmopt.history.listing import listed
 from llmopt.integrations.exported import export, standing
 from llmopt.integrations.spreadsheets import trajectory_rows
 from llmopt.store import open_store
+from llmopt.terminal.convergence_table import print_convergence
 from llmopt.terminal.progress import View
 from llmopt.terminal.result_table import print_result, print_trajectory
+from llmopt.terminal.runs_table import print_runs
 from llmopt.testing import scripted
 from llmopt.web.pages.run_page import page
 from llmopt.web.pages.run_rows import Asked, Reading

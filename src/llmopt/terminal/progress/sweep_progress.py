@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import clock, plural
+from llmopt.core.text import visible
 from llmopt.terminal.progress import View, say
-from llmopt.terminal.result_table import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from llmopt.engine.progress import Progress
-    from llmopt.evidence.sweep_table import Done
+    from llmopt.evidence.sweep_summary import Done
 
 
 class SweepView:

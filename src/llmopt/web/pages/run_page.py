@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from llmopt.terminal.result_table import visible
+from llmopt.core.text import visible
 from llmopt.web.pages.payload import chunks
 from llmopt.web.pages.summary import summary
 

@@ -12,19 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Self
 
-from llmopt.core.formatting import counted, p_value
+from llmopt.core.formatting import counted
 from llmopt.core.presentation import Presentation
 from llmopt.engine.header import of_older_cell
 from llmopt.evidence.convergence import Converged, Course
-from llmopt.evidence.scores import PARTIAL
-from llmopt.evidence.words import than, word_of
+from llmopt.evidence.words import word_of
 from llmopt.statistics import Difference, holm, paired_difference
-from llmopt.terminal.result_table import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.console import Console
 
 OUT_OF_BUDGET = "budget used"
 """Why a cell stopped that had used its budget."""
@@ -282,65 +279,6 @@ def _difference(first: Sequence[Done], second: Sequence[Done]) -> Difference | N
         LEVEL,
         clusters=[clusters[key] for key in pairs],
     )
-
-
-def print_sweep(console: Console, rows: Sequence[Row], cells: Sequence[Done]) -> None:
-    """Print the tables, and what they do and do not say."""
-    from rich.text import Text
-
-    tasks, shown = list(dict.fromkeys(row.task for row in rows)), cells[0].shown
-    for task in tasks:
-        some = [row for row in rows if row.task == task]
-        if len(tasks) > 1:
-            console.print(Text(f"\n{visible(task) or 'All tasks'}", "bold"))
-        console.print()
-        console.print(_printed(some, shown))
-        for row in some[1:]:
-            console.print(Text(f"  {visible(_sentence(row, some[0], shown))}"), soft_wrap=True)
-    console.print()
-    for note in notes(rows, cells):
-        console.print(Text(note, "dim"), soft_wrap=True)
-
-
-def _printed(rows: Sequence[Row], shown: Presentation) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("")
-    heads = ("test", "± sd", "difference", "p (Holm)", "won-lost", "rank", "start", "calls")
-    for head in heads:
-        table.add_column(head, no_wrap=True, justify="right")
-    for row in rows:
-        compared = row.difference is not None
-        table.add_row(
-            Text(visible(row.variant)),
-            shown.amount(shown.facing(row.mean)) + (PARTIAL if row.unmeasured else ""),
-            "-" if row.spread is None else shown.number(row.spread),
-            _interval(row.difference, shown),
-            "-" if row.adjusted is None else p_value(row.adjusted),
-            f"{row.won}-{row.lost}" if compared else "-",
-            f"{row.rank:.2f}",
-            shown.amount(shown.facing(row.start)),
-            f"{row.calls:,.0f}",
-        )
-    return table
-
-
-def _interval(difference: Difference | None, shown: Presentation) -> str:
-    if difference is None:
-        return "-"
-    found = (difference.mean, difference.interval.low, difference.interval.high)
-    mean, low, high = (shown.number(value, signed=True) for value in found)
-    return f"{mean} [{low}, {high}]"
-
-
-def _sentence(row: Row, first: Row, shown: Presentation) -> str:
-    if row.difference is None or row.adjusted is None:
-        return f"{row.variant}: no test item in common with {first.variant}."
-    points = f"{shown.points(row.difference.mean)}, p = {p_value(row.adjusted)}"
-    where = "" if row.words == "not distinguishable" else " in these runs"
-    return f"{row.variant}: {than(row.words)} {first.variant}{where} ({points})."
 
 
 def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
