@@ -31,7 +31,7 @@ async def driven(problem: llmopt.FunctionProblem) -> Result:
     async with llmopt.prepare(problem, optimizer="openai/x", steps=2, seed=1) as run:
         await run.step()
         score: float = run.trajectory.best(1)[0].score
-    return await llmopt.optimize_async(problem, steps=score > 1, step_deadline=900)
+    return await llmopt.optimize_async(problem, target=score, step_deadline=900)
 
 
 def measured(problem: llmopt.PromptProblem) -> Comparison:
