@@ -8,7 +8,7 @@ VENV := .venv
 EXTRAS := .venv-extras
 RUN := $(VENV)/bin/
 PIP := $(RUN)python -m pip --disable-pip-version-check --quiet
-TESTED := $(RUN)pytest -n $(WORKERS) --dist loadfile -m "not local_model"
+TESTED := $(RUN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not local_model"
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-extras check fix docs site clean

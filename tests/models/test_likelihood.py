@@ -172,9 +172,10 @@ def test_models_that_list_no_probabilities_say_so() -> None:
     assert OpenAIModel("gpt-4o", base_url="http://localhost:1/v1", key="k").traits.likelihood
 
 
-def test_providers_through_any_llm_do_not() -> None:
+def test_providers_through_any_llm_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("any_llm", reason="needs the extra anyllm: make test-extras")
-    assert not AnyLLMModel("openai", "gpt-4o").traits.likelihood
+    monkeypatch.setenv("MY_KEY", "a key")
+    assert not AnyLLMModel("openai", "gpt-4o", key_variable="MY_KEY").traits.likelihood
 
 
 def test_an_answer_is_recognised_with_a_small_or_a_capital_first_letter() -> None:
