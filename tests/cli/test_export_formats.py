@@ -25,7 +25,7 @@ from llmopt.cli import main
 from llmopt.config.reading import settings
 from llmopt.core.values import Item
 from llmopt.integrations.promptfoo import assertion, literal
-from llmopt.problems.data.files import load
+from llmopt.problems.data.columns import load
 from llmopt.problems.metrics.contract import Scored
 from llmopt.problems.metrics.rules import (
     Boolean,

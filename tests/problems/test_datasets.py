@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from llmopt.errors import DataError, MissingExtraError
-from llmopt.problems.data.files import load
+from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import from_rows
 
 if TYPE_CHECKING:

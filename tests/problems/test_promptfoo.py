@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.errors import DataError, MissingExtraError
-from llmopt.problems.data.files import load
+from llmopt.problems.data.columns import load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.engine.opening import opened
+from llmopt.engine.options import SessionOptions
+from llmopt.engine.roles import Models
+from llmopt.engine.session import Session
 from llmopt.errors import BudgetError, StoreError
-from llmopt.opening import opened
-from llmopt.options import SessionOptions
-from llmopt.roles import Models
-from llmopt.search.session import Session
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing.models import chat
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from llmopt.store.protocol import Store
+    from llmopt.core.store import Store
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_without_an_error_work_is_done_or_what_whoever_works_says(store: Store) 
 def test_time_is_counted_once(store: Store) -> None:
     """What was noted is in the store, and what was not is added to it."""
     store.create("tried", {})
-    store.add_seconds("tried", 100)
+    store.seconds("tried", 100)
     session = Session(store, "tried")
     with session.under_way():
         session.note_time()

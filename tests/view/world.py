@@ -14,7 +14,8 @@ from llmopt.core.values import Usage
 from llmopt.engine.header import RunHeader
 from llmopt.evidence.comparison import Differing
 from llmopt.evidence.scores import Score
-from llmopt.history.compare import Compared, RunComparison
+from llmopt.history.compare import RunComparison
+from llmopt.history.compared_run import Compared
 from llmopt.history.listing import Listed
 from llmopt.history.text_diff import Change
 from llmopt.models.providers.scripted import ScriptedModel

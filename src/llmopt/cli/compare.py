@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.evidence.scores import Score
-    from llmopt.history.compare import Compared, RunComparison
+    from llmopt.history.compare import RunComparison
+    from llmopt.history.compared_run import Compared
     from llmopt.history.text_diff import Change
 
 _ITEMS = 10  # items shown; all of them are in the JSON document

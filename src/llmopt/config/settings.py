@@ -26,7 +26,7 @@ from llmopt.config.tables import (
 from llmopt.errors import ConfigError
 from llmopt.models.middleware.budget import Limits, Price
 from llmopt.models.middleware.concurrency import Rates
-from llmopt.problems.data.files import load
+from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import hub_rows
 from llmopt.problems.data.splits import Splits, mixed
 from llmopt.problems.loading import problem_named

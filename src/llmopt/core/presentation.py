@@ -86,3 +86,11 @@ class Presentation:
 
 ACCURACY = Presentation("instruction", "accuracy", unit="share")
 """How the scores of instructions are shown."""
+
+
+def of_older_cell(data: Mapping[str, Any]) -> Presentation:
+    """Return how the scores of a sweep's cell are shown that does not say it."""
+    course = data.get("course")
+    if course is None:
+        return ACCURACY
+    return Presentation(higher_is_better=course.get("higher_is_better", True))

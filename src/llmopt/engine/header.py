@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmopt.core.encoding import named_in
-from llmopt.core.presentation import ACCURACY, Presentation
+from llmopt.core.presentation import Presentation
 from llmopt.core.problem import presented
 from llmopt.engine.journal import EVALUATION
 
@@ -79,14 +79,6 @@ def headed(problem: Problem, *, control: bool = False) -> dict[str, Any]:
         "task": problem.description.task,
         "control": control,
     }
-
-
-def of_older_cell(data: Mapping[str, Any]) -> Presentation:
-    """Return how the scores of a sweep's cell are shown that does not say it."""
-    course = data.get("course")
-    if course is None:
-        return ACCURACY
-    return Presentation(higher_is_better=course.get("higher_is_better", True))
 
 
 def _older(kind: Kind, identity: Mapping[str, str]) -> RunHeader:

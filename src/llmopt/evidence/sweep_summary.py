@@ -13,8 +13,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Self
 
 from llmopt.core.formatting import counted
-from llmopt.core.presentation import Presentation
-from llmopt.engine.header import of_older_cell
+from llmopt.core.presentation import Presentation, of_older_cell
 from llmopt.evidence.convergence import Converged, Course
 from llmopt.evidence.words import word_of
 from llmopt.statistics import Difference, holm, paired_difference

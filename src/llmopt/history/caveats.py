@@ -10,7 +10,7 @@ from llmopt.evidence.result import BUDGET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from llmopt.history.compare import Compared
+    from llmopt.history.compared_run import Compared
     from llmopt.history.run_history import Told
 
 _UNEQUAL = 1.25  # evaluations of one search over another's from which it is said

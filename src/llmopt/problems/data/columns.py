@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from llmopt.core.values import Item, canonical, digest
 from llmopt.errors import DataError, nearest
+from llmopt.problems.data.files import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmopt.problems.data.files import Record
+    from llmopt.problems.data.records import Record
 
 CHAT = "messages"
 """The column that fine-tuning files and chat logs keep a conversation in."""
@@ -290,3 +292,41 @@ def _text(record: Record, column: str, value: object, *, first: bool = False) ->
             "surrogate pair; clean the data"
         ) from error
     return text
+
+
+def load(
+    path: str | Path,
+    *,
+    input: str | Sequence[str],  # noqa: A002  # the public word for the column, here and in the configuration
+    target: str,
+    encoding: str = "",
+    **more: Any,
+) -> tuple[Item, ...]:
+    """Read a data file; its format follows from its suffix, and from what stands in it.
+
+    CSV and TSV have a header line; cells may be separated by semicolons, tabs or ``|`` as well,
+    and a first line ``sep=;`` is understood. JSON is an array of objects, or an object that holds
+    one array of objects (``examples`` and ``data`` are preferred over other keys). JSON Lines has
+    one object a line; either of the two may have the other's suffix. Excel needs the extra
+    ``xlsx``: the first sheet, its first row the header. Text is strict UTF-8, with or without byte
+    order mark, unless `encoding` says otherwise. Numbers become text as they are written in the
+    file, booleans become ``true`` and ``false``. Blank lines, and rows without any value, are
+    skipped. Parquet needs the extra ``parquet``. YAML is a promptfoo configuration, whose test
+    cases are rows (see :mod:`~llmopt.problems.data.promptfoo_tests`), and needs the extra
+    ``promptfoo``.
+
+    Args:
+        path: The file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.ndjson``, ``.parquet``,
+            ``.xlsx`` or ``.yaml``.
+        input: Column or columns with what the scorer LLM is given, see
+            :class:`~llmopt.problems.data.columns.RowColumns`.
+        target: Name of the column with the expected answer.
+        encoding: Of a text file that is not UTF-8, such as ``cp1252`` or ``utf-16``.
+        more: The other columns of :class:`~llmopt.problems.data.columns.RowColumns`.
+
+    Raises:
+        DataError: The file cannot be read or used; the message names file, place and column.
+        MissingExtraError: The format needs a library that is not installed.
+    """
+    columns = RowColumns(input, target, **more)
+    return items_of(records(path, encoding), str(Path(path).expanduser()), columns)

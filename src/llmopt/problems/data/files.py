@@ -12,81 +12,24 @@ import io
 import json
 import re
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
-from llmopt.errors import DataError, MissingExtraError, nearest
+from llmopt.errors import DataError, MissingExtraError
+from llmopt.problems.data.promptfoo_tests import is_promptfoo, read_yaml, test_cases
+from llmopt.problems.data.records import Record, _read_bytes, _unreadable, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from llmopt.core.values import Item
 
 _FIELD_LIMIT = 1 << 30  # characters of one CSV cell; the csv module's own limit is 131,072
 _DELIMITERS = (",", ";", "\t", "|")  # Excel writes semicolons where the comma is a decimal point
 _SPOKEN = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _LOOKED_AT = 50  # rows that decide what separates cells
 _SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row as it was read, with the place that messages name.
-
-    Attributes:
-        place: The file and the line, or the number of the row.
-        values: The columns; numbers of JSON are the text that they are written as.
-    """
-
-    place: str
-    values: Mapping[str, object]
-
-
-def load(
-    path: str | Path,
-    *,
-    input: str | Sequence[str],  # noqa: A002  # the public word for the column, here and in the configuration
-    target: str,
-    encoding: str = "",
-    **more: Any,
-) -> tuple[Item, ...]:
-    """Read a data file; its format follows from its suffix, and from what stands in it.
-
-    CSV and TSV have a header line; cells may be separated by semicolons, tabs or ``|`` as well,
-    and a first line ``sep=;`` is understood. JSON is an array of objects, or an object that holds
-    one array of objects (``examples`` and ``data`` are preferred over other keys). JSON Lines has
-    one object a line; either of the two may have the other's suffix. Excel needs the extra
-    ``xlsx``: the first sheet, its first row the header. Text is strict UTF-8, with or without byte
-    order mark, unless `encoding` says otherwise. Numbers become text as they are written in the
-    file, booleans become ``true`` and ``false``. Blank lines, and rows without any value, are
-    skipped. Parquet needs the extra ``parquet``. YAML is a promptfoo configuration, whose test
-    cases are rows (see :mod:`~llmopt.problems.data.promptfoo_tests`), and needs the extra
-    ``promptfoo``.
-
-    Args:
-        path: The file: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``, ``.ndjson``, ``.parquet``,
-            ``.xlsx`` or ``.yaml``.
-        input: Column or columns with what the scorer LLM is given, see
-            :class:`~llmopt.problems.data.columns.RowColumns`.
-        target: Name of the column with the expected answer.
-        encoding: Of a text file that is not UTF-8, such as ``cp1252`` or ``utf-16``.
-        more: The other columns of :class:`~llmopt.problems.data.columns.RowColumns`.
-
-    Raises:
-        DataError: The file cannot be read or used; the message names file, place and column.
-        MissingExtraError: The format needs a library that is not installed.
-    """
-    from llmopt.problems.data.columns import (  # it is made of this module's records
-        RowColumns,
-        items_of,
-    )
-
-    columns = RowColumns(input, target, **more)
-    return items_of(records(path, encoding), str(Path(path).expanduser()), columns)
 
 
 def records(path: str | Path, encoding: str = "") -> Iterator[Record]:
@@ -113,78 +56,6 @@ def records(path: str | Path, encoding: str = "") -> Iterator[Record]:
             "rename it or convert it"
         )
     return read(path, encoding)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        beside = []
-        with suppress(OSError):  # a folder that cannot be listed gives no hint
-            beside = [p.name for p in path.parent.iterdir()]
-        raise DataError(
-            f"a data file exists, but there is no {str(path)!r}{nearest(path.name, beside)}"
-        ) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    return DataError(f"a data file is readable, but {str(path)!r} is not: {error.strerror}")
-
-
-def read_text(path: Path, encoding: str = "") -> str:
-    """Return the file's text without byte order mark; line ends stay as they are.
-
-    Args:
-        path: The file.
-        encoding: What it is written in; empty: UTF-8.
-
-    Raises:
-        DataError: It cannot be read, is not in that encoding, has a NUL character or nothing
-            but blanks; or there is no such encoding.
-    """
-    raw = _read_bytes(path)
-    text = _decoded(path, raw, encoding) if encoding else _utf8(path, raw)
-    nul = text.find("\0")
-    if nul >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise DataError(f"{path}, line {line}: text has no NUL bytes, but it has one")
-    if not text.strip():
-        raise DataError(f"{path}: a data file has rows, but it is empty")
-    return text
-
-
-def _utf8(path: Path, raw: bytes) -> str:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(
-            f"{path}: text is UTF-8, but the file is UTF-16; save it as UTF-8, or set "
-            "problem.encoding = 'utf-16'"
-        )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}: text is UTF-8, but got the byte "
-            f"0x{error.object[error.start]:02x}; save the file as UTF-8, or name what it is "
-            "written in, such as problem.encoding = 'cp1252' (Excel in western Europe)"
-        ) from error
-
-
-def _decoded(path: Path, raw: bytes, encoding: str) -> str:
-    try:
-        return raw.decode(encoding).removeprefix("\ufeff")
-    except LookupError as error:
-        raise DataError(
-            f"problem.encoding is one that Python knows, but got {encoding!r}; use utf-8, utf-16 "
-            "or cp1252"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: text is {encoding}, but got bytes that are not: {error.reason}; name "
-            "another problem.encoding"
-        ) from error
 
 
 def _read_csv(path: Path, encoding: str) -> Iterator[Record]:
@@ -352,14 +223,12 @@ def _is_object(line: str) -> bool:
 
 
 def _from_json(path: Path, text: str) -> Iterator[Record]:
-    from llmopt.problems.data.promptfoo_tests import is_promptfoo, test_cases  # as in _read_yaml
-
     def locate(line: int, column: int) -> str:
         return f"{path}, line {line}, column {column}" if line else str(path)
 
     data = _decode(text, locate)
     if is_promptfoo(data):
-        yield from test_cases(data, path)
+        yield from test_cases(data, path, records)
         return
     if isinstance(data, dict):
         data = _only_array(path, data)
@@ -439,11 +308,7 @@ def _read_xlsx(path: Path, encoding: str) -> Iterator[Record]:
 
 def _read_yaml(path: Path, encoding: str) -> Iterator[Record]:
     del encoding  # YAML is Unicode
-    from llmopt.problems.data.promptfoo_tests import (
-        read_yaml,  # it reads its test cases with this module
-    )
-
-    return read_yaml(path)
+    return read_yaml(path, records)
 
 
 _READERS: Mapping[str, Callable[[Path, str], Iterator[Record]]] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError, MissingExtraError
 from llmopt.problems.data.columns import RowColumns, items_of
-from llmopt.problems.data.files import Record
+from llmopt.problems.data.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def from_rows(
 
     Text stays as it is; numbers, dates and times become what ``str`` makes of them, booleans
     become ``true`` and ``false``. A Hugging Face data set's class labels become their names. Ids
-    are those of :func:`~llmopt.problems.data.files.load`.
+    are those of :func:`~llmopt.problems.data.columns.load`.
 
     Args:
         rows: Mappings; or pairs of an input and a target; or a dataframe (pandas, polars); or

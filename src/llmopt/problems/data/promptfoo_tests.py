@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError, MissingExtraError
-from llmopt.problems.data.files import Record, read_text, records
+from llmopt.problems.data.records import Record, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TARGET = "target"
 """The column that an assertion's value goes to, unless a variable has that name."""
+
+Read = Callable[[Path], "Iterator[Record]"]
+"""Reads the rows of a file of data; handed in by the module that knows all formats."""
 
 _GIVES_TARGET = ("equals", "contains", "icontains")
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -36,7 +40,7 @@ def is_promptfoo(data: Any) -> bool:
     return isinstance(data, dict) and "tests" in data and bool({"prompts", "providers"} & set(data))
 
 
-def read_yaml(path: Path) -> Iterator[Record]:
+def read_yaml(path: Path, read: Read) -> Iterator[Record]:
     """Yield the test cases of a promptfoo configuration in YAML.
 
     Every scalar is the text that is written: ``yes`` and ``1.0`` stay what they are.
@@ -51,15 +55,16 @@ def read_yaml(path: Path) -> Iterator[Record]:
             f"{path}: a YAML file of data is a promptfoo configuration with prompts and tests, "
             "but this is none; convert it to CSV or JSON Lines"
         )
-    return test_cases(data, path)
+    return test_cases(data, path, read)
 
 
-def test_cases(data: dict[str, Any], path: Path) -> Iterator[Record]:
+def test_cases(data: dict[str, Any], path: Path, read: Read) -> Iterator[Record]:
     """Yield the test cases of a decoded configuration: their variables and their target.
 
     Args:
         data: The configuration.
         path: Its file, for messages, and because it may name further files.
+        read: Reads such a file.
 
     Raises:
         DataError: A test case cannot be used; the message names it and what it has.
@@ -67,7 +72,7 @@ def test_cases(data: dict[str, Any], path: Path) -> Iterator[Record]:
     default = data.get("defaultTest") or {}
     if not isinstance(default, dict):
         raise DataError(f"{path}: defaultTest is written in the file, but got {default!r}")
-    for place, test in _tests(data["tests"], path):
+    for place, test in _tests(data["tests"], path, read):
         made = {**default.get("vars", {}), **_table(place, test.get("vars") or {})}
         values = {name: _text(place, name, value) for name, value in made.items()}
         if TARGET not in values:
@@ -76,26 +81,26 @@ def test_cases(data: dict[str, Any], path: Path) -> Iterator[Record]:
         yield Record(place, values)
 
 
-def _tests(tests: Any, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _tests(tests: Any, path: Path, read: Read) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield place and data of every test case, from further files as well."""
     for number, test in enumerate(tests if isinstance(tests, list) else [tests], start=1):
         if isinstance(test, str):
-            yield from _file(path.parent / test.removeprefix(_FILE))
+            yield from _file(path.parent / test.removeprefix(_FILE), read)
         else:
             place = f"{path}, test {number}"
             yield place, _table(place, test)
 
 
-def _file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _file(path: Path, read: Read) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the test cases of a file: a table with a column ``__expected``, or a list."""
     if path.suffix in (".yaml", ".yml"):
-        yield from _tests(_yaml(path), path)
+        yield from _tests(_yaml(path), path, read)
         return
     if path.suffix not in (".csv", ".json", ".jsonl"):
         raise DataError(
             f"test cases are in .csv, .json, .jsonl or .yaml files, but got {str(path)!r}"
         )
-    for record in records(path):
+    for record in read(path):
         values = dict(record.values)
         if path.suffix != ".csv":
             yield record.place, values

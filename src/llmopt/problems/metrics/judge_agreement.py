@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.problems.data.files import Record
+    from llmopt.problems.data.records import Record
     from llmopt.problems.metrics.judge import Judge
 
 _PREFERENCES = ("loss", "tie", "win")

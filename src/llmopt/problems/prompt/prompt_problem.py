@@ -18,7 +18,7 @@ from llmopt.core.values import (
     digest,
 )
 from llmopt.errors import ConfigError
-from llmopt.problems.data.files import load
+from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import Rows, from_rows
 from llmopt.problems.data.splits import (
     Splits,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError
 from llmopt.problems.data.columns import text_of
-from llmopt.problems.data.files import Record, read_cells
+from llmopt.problems.data.files import read_cells
+from llmopt.problems.data.records import Record
 from llmopt.problems.tasks.lettered import question
 from llmopt.problems.tasks.task import Entry, File
 

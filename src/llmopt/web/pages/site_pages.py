@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.evidence.scores import Score
-    from llmopt.history.compare import Compared, RunComparison
+    from llmopt.history.compare import RunComparison
+    from llmopt.history.compared_run import Compared
     from llmopt.web.server.events import News
 
 _SHARED = ("preserve-state.js", "events.js")  # of every page that is live
