@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from llmopt.algorithms.protegi import protegi as protegi
     from llmopt.algorithms.protegi.pe2 import pe2 as pe2
     from llmopt.algorithms.sampling import sampling as sampling
+    from llmopt.api import evaluate as evaluate
+    from llmopt.api import evaluate_async as evaluate_async
     from llmopt.api import optimize as optimize
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from llmopt.core.values import Candidate as Candidate
     from llmopt.core.values import Evaluation as Evaluation
     from llmopt.core.values import Item as Item
-    from llmopt.engine.evaluate import evaluate as evaluate
-    from llmopt.engine.evaluate import evaluate_async as evaluate_async
     from llmopt.engine.run import Run as Run
     from llmopt.errors import LlmoptError as LlmoptError
     from llmopt.evidence.comparison import Comparison as Comparison
@@ -74,8 +74,8 @@ _PUBLIC = {
     "ape": "llmopt.algorithms.ape:ape",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
     "drpo": "llmopt.algorithms.drpo:drpo",
-    "evaluate": "llmopt.engine.evaluate:evaluate",
-    "evaluate_async": "llmopt.engine.evaluate:evaluate_async",
+    "evaluate": "llmopt.api:evaluate",
+    "evaluate_async": "llmopt.api:evaluate_async",
     "evollm": "llmopt.algorithms.evollm:evollm",
     "evoprompt_de": "llmopt.algorithms.evoprompt:evoprompt_de",
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from llmopt.algorithms import algorithm_named
 from llmopt.core.problem import (
@@ -14,30 +12,34 @@ from llmopt.core.problem import (
     judged,
     optimum_of,
 )
+from llmopt.engine.blocking import wait
 from llmopt.engine.controls import (
     SAMPLING,
     Sampled,
     control_of,
     plain_controls,
 )
+from llmopt.engine.display import NO_DISPLAY
+from llmopt.engine.evaluate import evaluated
 from llmopt.engine.identity import register
 from llmopt.engine.opening import opened
-from llmopt.engine.options import Options, takes
+from llmopt.engine.options import Options, like, takes
 from llmopt.engine.overfitting import check_validation
 from llmopt.engine.roles import Models
 from llmopt.engine.run import Run
 from llmopt.engine.stop import Stop
 from llmopt.evidence.verdict import Evidence
+from llmopt.terminal.progress.display import TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
+    from llmopt.engine.display import Display
+    from llmopt.evidence.comparison import Comparison
     from llmopt.evidence.result import Result
-
-T = TypeVar("T")
 
 
 @takes(Options)
@@ -62,7 +64,7 @@ def optimize(problem: Problem, **options: Any) -> Result:
 @takes(Options)
 async def optimize_async(problem: Problem, **options: Any) -> Result:
     """Do the same as :func:`optimize` in a running event loop."""
-    async with _opened(problem, Options(**options), view=True) as run:
+    async with _opened(problem, Options(**options), display=TERMINAL) as run:
         return await run.optimize()
 
 
@@ -80,12 +82,12 @@ def prepare(problem: Problem, **options: Any) -> AbstractAsyncContextManager[Run
     Raises:
         InputError: Something given cannot be used; nothing was paid.
     """
-    return _opened(problem, Options(**options), view=False)
+    return _opened(problem, Options(**options), display=NO_DISPLAY)
 
 
 @contextlib.asynccontextmanager
-async def _opened(problem: Problem, chosen: Options, *, view: bool) -> AsyncIterator[Run]:
-    """Open a run; see :func:`prepare` and, of `view`, :func:`~llmopt.engine.opening.opened`."""
+async def _opened(problem: Problem, chosen: Options, *, display: Display) -> AsyncIterator[Run]:
+    """Open a run; see :func:`prepare` and, of `display`, :func:`~llmopt.engine.opening.opened`."""
     algorithm = chosen.algorithm
     if isinstance(algorithm, str):
         algorithm = algorithm_named(algorithm)
@@ -101,6 +103,7 @@ async def _opened(problem: Problem, chosen: Options, *, view: bool) -> AsyncIter
         embedder=algorithm.embedder,
         seed=chosen.seed,
         record=chosen.record,
+        display=display,
     )
     check_scorer(problem, models.scorer)
     if control:
@@ -125,7 +128,7 @@ async def _opened(problem: Problem, chosen: Options, *, view: bool) -> AsyncIter
         name=chosen.name,
         base=algorithm.name,
         register=registered,
-        view=view,
+        display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
         yield Run(
@@ -145,31 +148,28 @@ async def _opened(problem: Problem, chosen: Options, *, view: bool) -> AsyncIter
         )
 
 
-def wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also where a loop runs already, as in a notebook."""
-    if not _in_a_loop():
-        return asyncio.run(work)
-    found: list[T] = []
-    failed: list[BaseException] = []
-
-    def thread() -> None:
-        try:
-            found.append(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller below
-            failed.append(error)
-
-    worker = threading.Thread(target=thread)
-    worker.start()
-    worker.join()
-    if failed:
-        raise failed[0]
-    return found[0]
+@like(evaluated)
+async def evaluate_async(
+    problem: Problem, instructions: Sequence[str], **options: Any
+) -> Comparison:
+    """Do the same as :func:`evaluate` in a running event loop."""
+    return await evaluated(problem, instructions, **{"display": TERMINAL, **options})
 
 
-def _in_a_loop() -> bool:
-    """Return whether an event loop runs in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+@like(evaluated)
+def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> Comparison:
+    """Score given instructions on the same items, and compare each with the first.
+
+    Args:
+        problem: Says what the items are and how an instruction is measured on one.
+        instructions: The texts, measured as they are; a text that comes again counts once.
+        options: See :func:`llmopt.engine.evaluate.evaluated`; progress is shown on a terminal or
+            in a notebook.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was paid.
+        BudgetError: A spending limit was reached; the same evaluation goes on with a larger one.
+        ModelError: A model could not answer; the same evaluation goes on when it does.
+        StepFailedError: More answers failed than the tolerance allows; likewise.
+    """
+    return wait(evaluate_async(problem, instructions, **options))

@@ -12,9 +12,10 @@ import pytest
 
 import llmopt
 from llmopt import open_store
-from llmopt.api import prepare, wait
+from llmopt.api import prepare
 from llmopt.core.model import Traits
 from llmopt.core.values import Call, Reply
+from llmopt.engine.blocking import wait
 from llmopt.errors import ConfigError, StoreError
 from llmopt.history.document import record
 from llmopt.models.providers.scripted import ScriptedModel

@@ -91,8 +91,8 @@ def evaluate(
 
     Done again, the same command goes on where it stopped, and pays nothing twice.
     """
+    from llmopt.api import evaluate as evaluated
     from llmopt.engine.evaluate import Plan
-    from llmopt.engine.evaluate import evaluate as evaluated
     from llmopt.store import open_store
     from llmopt.terminal.evaluation_table import print_comparison
 

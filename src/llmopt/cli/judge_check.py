@@ -62,6 +62,7 @@ def judge_check(
     from llmopt.models.middleware.budget import Price
     from llmopt.models.middleware.concurrency import Rates
     from llmopt.problems.metrics.judge_agreement import Columns, labelled
+    from llmopt.terminal.progress.display import TERMINAL
 
     data = tables(config) if config else {}
     where, folder = (str(config), config.parent) if config else ("judge-check", Path())
@@ -85,6 +86,7 @@ def judge_check(
             rates={"judge": Rates(table.requests_per_minute, table.tokens_per_minute)},
             progress=not quiet,
             source=words,
+            display=TERMINAL,
         )
     )
     if as_json:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmopt.api import wait
 from llmopt.core.problem import (
     check_scorer,
     judge_of,
@@ -24,11 +23,12 @@ from llmopt.core.values import (
     canonical,
     digest,
 )
+from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.header import HEADER, headed
 from llmopt.engine.journal import EVALUATION
 from llmopt.engine.monitor import Watch
 from llmopt.engine.opening import opened
-from llmopt.engine.options import SessionOptions, like
+from llmopt.engine.options import SessionOptions
 from llmopt.engine.progress import Progress
 from llmopt.engine.roles import Models
 from llmopt.engine.scoring import Scoring
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem, SplitName
     from llmopt.core.store import Store
     from llmopt.core.values import Call, Reply, Role
+    from llmopt.engine.display import Display
     from llmopt.engine.session import Session
     from llmopt.models.middleware.budget import Limits, Price
     from llmopt.models.middleware.concurrency import Rates
@@ -125,7 +126,7 @@ class Plan:
         ]
 
 
-async def evaluate_async(
+async def evaluated(
     problem: Problem,
     instructions: Sequence[str],
     *,
@@ -140,12 +141,13 @@ async def evaluate_async(
     tolerance: float = 0.02,
     progress: bool | Callable[[Progress], None] = True,
     source: Sequence[str] = (),
+    display: Display = NO_DISPLAY,
 ) -> Comparison:
-    """Do the same as :func:`evaluate` in a running event loop.
+    """Score given instructions on the same items, and compare each with the first.
 
     Args:
-        problem: See :func:`evaluate`.
-        instructions: See :func:`evaluate`.
+        problem: Says what the items are and how an instruction is measured on one.
+        instructions: The texts, measured as they are; a text that comes again counts once.
         part: The items: train, validation, test, or all three together.
         samples: Answers to each item; more than 1 need a temperature above 0. The item stays
             the unit of all figures.
@@ -158,6 +160,13 @@ async def evaluate_async(
         tolerance: Share of the answers that may stay unmeasured, 0..1; one always may.
         progress: Whether to show progress, or who is told of it.
         source: The words of the command that repeats it, which the journal keeps.
+        display: Where progress is shown.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was paid.
+        BudgetError: A spending limit was reached; the same evaluation goes on with a larger one.
+        ModelError: A model could not answer; the same evaluation goes on when it does.
+        StepFailedError: More answers failed than the tolerance allows; likewise.
     """
     plan = Plan(problem, tuple(instructions), part, samples)
     options = SessionOptions(
@@ -172,7 +181,9 @@ async def evaluate_async(
     asked = problem.scorer if scorer is None else scorer
     models = None
     if asked is not None:
-        models = Models(options, scorer=asked, judge=judge_of(problem), proposing=False)
+        models = Models(
+            options, scorer=asked, judge=judge_of(problem), proposing=False, display=display
+        )
         check_scorer(problem, models.scorer)
         # It is the same evaluation only with the same judge LLM.
         plan = replace(plan, problem=judged(problem, models.judge))
@@ -185,29 +196,12 @@ async def evaluate_async(
             register_evaluation, identity=identity, source=source, problem=plan.problem
         ),
         found=has_result,
+        display=display,
     ) as session:
         session.remember()
         plan = replace(plan, problem=judged(plan.problem, session.judge))
         priced = models is not None and _paid_roles(models) <= models.prices.keys()
         return await _Evaluating(plan, session, priced).done()
-
-
-@like(evaluate_async)
-def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> Comparison:
-    """Score given instructions on the same items, and compare each with the first.
-
-    Args:
-        problem: Says what the items are and how an instruction is measured on one.
-        instructions: The texts, measured as they are; a text that comes again counts once.
-        options: See :func:`evaluate_async`.
-
-    Raises:
-        InputError: Something given cannot be used; nothing was paid.
-        BudgetError: A spending limit was reached; the same evaluation goes on with a larger one.
-        ModelError: A model could not answer; the same evaluation goes on when it does.
-        StepFailedError: More answers failed than the tolerance allows; likewise.
-    """
-    return wait(evaluate_async(problem, instructions, **options))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from llmopt.core.values import (
     canonical,
     digest,
 )
+from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import has_result, name_of, register_evaluation
 from llmopt.engine.journal import EVALUATION
 from llmopt.engine.monitor import Watch
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.model import Model
     from llmopt.core.values import Item, Role, Usage
+    from llmopt.engine.display import Display
     from llmopt.engine.session import Session
     from llmopt.models.middleware.budget import Price
     from llmopt.models.middleware.concurrency import Rates
@@ -87,6 +89,7 @@ async def checked(
     rates: Mapping[Role, Rates] | None = None,
     progress: bool = True,
     source: Sequence[str] = (),
+    display: Display = NO_DISPLAY,
 ) -> Checked:
     """Let a judge LLM judge labelled answers, and compare.
 
@@ -99,6 +102,7 @@ async def checked(
         rates: Caps per minute by role.
         progress: Whether to show progress.
         source: The words of the command that repeats it, which the journal keeps.
+        display: Where progress is shown.
 
     Raises:
         InputError: Something given cannot be used; nothing was paid.
@@ -108,7 +112,7 @@ async def checked(
     options = SessionOptions(
         prices=prices or {}, rates=rates or {}, progress=progress, store=store, tolerance=1.0
     )
-    models = Models(options, judge=model, proposing=False)
+    models = Models(options, judge=model, proposing=False, display=display)
     assert models.judge is not None  # noqa: S101 - it was just named
     content = [[row.item.input, row.item.target, row.output, row.label] for row in rows]
     identity = {
@@ -122,6 +126,7 @@ async def checked(
         name=name_of("judge-check", identity),
         register=partial(register_evaluation, identity=identity, source=source),
         found=has_result,
+        display=display,
     ) as session:
         assert session.judge is not None  # noqa: S101 - as above
         session.remember()

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.journal import UNSTORED
 from llmopt.engine.progress import silent
 from llmopt.engine.session import Session
@@ -15,12 +16,12 @@ from llmopt.errors import StoreError
 from llmopt.models.middleware.in_flight import Ledger
 from llmopt.models.middleware.traffic import Traffic
 from llmopt.store import open_store
-from llmopt.terminal.progress import View
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from llmopt.core.store import Store
+    from llmopt.engine.display import Display
     from llmopt.engine.options import SessionOptions
     from llmopt.engine.roles import Models
 
@@ -42,7 +43,7 @@ async def opened(
     base: str = "run",
     register: Callable[[Store, str], None],
     found: Callable[[Store, str], bool] = nothing,
-    view: bool = True,
+    display: Display = NO_DISPLAY,
     step_deadline: float | None = None,
 ) -> AsyncIterator[Session]:
     """Open a session: a run that is this process's while the context lasts.
@@ -57,7 +58,7 @@ async def opened(
         base: See `name`.
         register: Writes the first record of a new run, or checks that a known run is this one.
         found: Whether the run is to be kept even if it has neither steps nor replies.
-        view: Whether progress is shown where nobody listens and the options do not say no.
+        display: Shows progress where nobody listens and the options do not say no.
         step_deadline: See :class:`~llmopt.engine.options.Options`.
 
     Raises:
@@ -68,8 +69,8 @@ async def opened(
     try:
         async with contextlib.AsyncExitStack() as stack:
             listen = options.progress if callable(options.progress) else silent
-            if view and options.progress is True:
-                listen = stack.enter_context(View())
+            if options.progress is True:
+                listen = stack.enter_context(display.progress())
             stack.enter_context(calm_collector())
             store = stack.enter_context(opened_store(options.store))
             name = name or store.new_name(base)

@@ -6,7 +6,7 @@ Everything that takes an option is made from it: the signatures of :func:`llmopt
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import (
@@ -348,13 +348,11 @@ def rows_in(table: str) -> Iterator[Row]:
     return (row for row in rows_of(Options) if row.about.table == table)
 
 
-def like(
-    awaited: Callable[P, Coroutine[Any, Any, R]],
-) -> Callable[[Callable[..., R]], Callable[P, R]]:
-    """Give a function that waits the arguments of the one that is awaited."""
+def like(other: Callable[P, object]) -> Callable[[Callable[..., R]], Callable[P, R]]:
+    """Give a function the arguments of another one."""
 
     def typed(function: Callable[..., R]) -> Callable[P, R]:
-        function.__signature__ = inspect.signature(awaited)  # type: ignore[attr-defined]
+        function.__signature__ = inspect.signature(other)  # type: ignore[attr-defined]
         return function
 
     return typed

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmopt.engine.display import NO_DISPLAY
 from llmopt.errors import ConfigError
 from llmopt.models.embeddings import embedder_named
 from llmopt.models.middleware.borrowed import Borrowed
@@ -22,7 +23,6 @@ from llmopt.models.prices import price_of
 from llmopt.models.providers.null import AbsentModel
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.models.registry import NamedModel
-from llmopt.terminal.progress import Download
 
 if TYPE_CHECKING:
     import contextlib
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.store import Store
     from llmopt.core.values import Role
+    from llmopt.engine.display import Display
     from llmopt.engine.options import SessionOptions
     from llmopt.models.middleware.traffic import Traffic
 
@@ -66,6 +67,7 @@ class Models:
         embedder: str = "",
         seed: int = 0,
         record: str | Path | None = None,
+        display: Display = NO_DISPLAY,
     ) -> None:
         if optimizer is None:
             optimizer = scorer
@@ -80,18 +82,18 @@ class Models:
         self._options = options
         self.seed, self._record = seed, record
         self._proposing = proposing
-        show = options.progress is not False
-        self.optimizer = _built(optimizer, show=show)
+        shown = display if options.progress is not False else NO_DISPLAY
+        self.optimizer = _built(optimizer, shown)
         if scorer is None:
             self.scorer = None
         else:
             same = scorer is optimizer or scorer == optimizer
-            self.scorer = self.optimizer if same else _built(scorer, show=show)
+            self.scorer = self.optimizer if same else _built(scorer, shown)
         self.judge: Model | None = None
         if judge is not None:
             known = ((optimizer, self.optimizer), (scorer, self.scorer))
             same_one = next((m for named, m in known if judge is named or judge == named), None)
-            self.judge = same_one or _built(judge, show=show)
+            self.judge = same_one or _built(judge, shown)
         self.embedder = embedder_named(embedder) if embedder else None
         if options.budget and options.budget.usd is not None:
             self._options = replace(options, prices=self._known_prices(options.prices))
@@ -226,13 +228,11 @@ def _place(model: Model) -> str:
     return model.traits.endpoint or f"model {id(model)}"
 
 
-def _built(model: str | NamedModel | Model, *, show: bool) -> Model:
+def _built(model: str | NamedModel | Model, display: Display) -> Model:
     """Return a model; one that the caller made stays open at the end of the run."""
     if isinstance(model, str):
         model = NamedModel(model)
     if isinstance(model, NamedModel):
-        if not show:
-            return model.built()
-        with Download() as download:
+        with display.download() as download:
             return model.built(download)
     return Borrowed(model)

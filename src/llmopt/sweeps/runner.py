@@ -109,7 +109,6 @@ async def run_sweep(
             name=sweep.name,
             register=partial(_register, sweep=sweep),
             found=lambda kept, _: bool(finished(kept, sweep)),
-            view=False,
         ) as session,
         contextlib.AsyncExitStack() as stack,
     ):
