@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.config.reading import read
 from llmopt.models.middleware.stack import wrap
-from llmopt.models.providers.local import LocalModel, Settings, free_cores
+from llmopt.models.providers.local import EngineSettings, LocalModel, free_cores
 from llmopt.models.providers.openai_wire import Dialect, request_of
 from llmopt.models.registry import model_named
 from llmopt.problems.prompt.scorer_call import Asking
@@ -170,7 +170,7 @@ async def main() -> None:
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=free_cores())
-    parser.add_argument("--spins", type=int, default=Settings().spins)
+    parser.add_argument("--spins", type=int, default=EngineSettings().spins)
     parser.add_argument("--busy", type=int, default=0)
     arguments = parser.parse_args()
     for name in arguments.model or ["local/smollm2-135m"]:
@@ -180,7 +180,7 @@ async def main() -> None:
             named._path,  # noqa: SLF001 - the same file with other settings
             name,
             threads=arguments.threads,
-            settings=Settings(spins=arguments.spins),
+            settings=EngineSettings(spins=arguments.spins),
         )
         with beside(arguments.busy):
             found = await measured(model, arguments.items, arguments.rounds)

@@ -14,10 +14,10 @@ import sys
 
 import llmopt
 from llmopt.algorithms.baselines.random_search import random_search
-from llmopt.problems.numeric.regression import Line, linear_regression
+from llmopt.problems.numeric.regression import LinearRegression, linear_regression
 
 problem = linear_regression(w=15, b=14, repetition=0)
-error = Line(w=15, b=14, repetition=0)
+error = LinearRegression(w=15, b=14, repetition=0)
 methods = {
     "language model": llmopt.opro(samples=4, max_tokens=24),
     "random search": random_search(samples=4),

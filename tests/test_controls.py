@@ -16,7 +16,7 @@ from llmopt.api import prepare
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.engine.controls import (
-    Within,
+    EvaluationCap,
     control_of,
     measured,
     plain_controls,
@@ -320,7 +320,7 @@ async def test_what_does_not_fit_stays_unmeasured() -> None:
     async def measure(jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
         return [Outcome(item.id, 1.0) for _, item in jobs]
 
-    rate = Within(Everything(), evaluations=8, candidates=2)
+    rate = EvaluationCap(Everything(), evaluations=8, candidates=2)
     (evaluation,) = await rate(scripted.context(), [Candidate("s")], items, measure)
     start = Trajectory().tell([Entry(Candidate("start"), evaluation)])
     found = await rate(scripted.context(start), new, items, measure)

@@ -18,7 +18,7 @@ from llmopt.config.reading import read
 from llmopt.engine.journal import steps
 from llmopt.errors import InputError, RefusedError
 from llmopt.models.middleware.base import Ring
-from llmopt.models.providers.local import LocalModel, Settings
+from llmopt.models.providers.local import EngineSettings, LocalModel
 from llmopt.models.weights.fetch import obtain
 from llmopt.recipes import recipe_or_file
 from llmopt.store import open_store
@@ -67,7 +67,7 @@ class Mortal(Ring):
 
 def exact(weights: Path) -> Mortal:
     """One slot and no prompt cache: the same call gets the same reply, bit for bit."""
-    shape: dict[str, Any] = {"slots": 1, "settings": Settings(reuse=False)}
+    shape: dict[str, Any] = {"slots": 1, "settings": EngineSettings(reuse=False)}
     return Mortal(LocalModel(weights, "smollm2-135m", **shape))
 
 

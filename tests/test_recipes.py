@@ -16,7 +16,7 @@ import pytest
 from llmopt.algorithms import ALGORITHMS
 from llmopt.api import optimize
 from llmopt.config.reading import read
-from llmopt.config.settings import Settings
+from llmopt.config.settings import Configuration
 from llmopt.config.tables import AlgorithmTable
 from llmopt.errors import ConfigError, MissingExtraError
 from llmopt.preflight.check import examined
@@ -59,7 +59,7 @@ def commented() -> list[tuple[str, str, str, bool]]:
 
 def table_of(name: str) -> Any:
     """Return the class of a table, also of one that may be left out."""
-    annotation: Any = Settings.model_fields[name].annotation
+    annotation: Any = Configuration.model_fields[name].annotation
     return annotation if hasattr(annotation, "model_fields") else annotation.__args__[0]
 
 

@@ -24,7 +24,7 @@ from llmopt.core.values import Item
 from llmopt.engine.journal import steps as told_steps
 from llmopt.errors import DataError
 from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.preflight.estimate import Known, estimate
+from llmopt.preflight.estimate import ModelFacts, estimate
 from llmopt.problems.data.splits import Splits
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
@@ -32,11 +32,11 @@ from llmopt.store import open_store
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
-    from llmopt.algorithms.abo.rounds import Round
+    from llmopt.algorithms.abo.rounds import AboRound
     from llmopt.core.values import Call, Role
     from llmopt.engine.run import Run
     from llmopt.evidence.result import Result
-    from llmopt.preflight.workload import Phase, Plan
+    from llmopt.preflight.workload import Phase, Workload
 
 ROOT = Path(__file__).parents[2]
 ROLES: tuple[Role, ...] = ("optimizer", "scorer")
@@ -126,7 +126,7 @@ def traced(steps: int, answer: str, left_out: int = 0) -> str:
 
 async def search(
     folder: Path, world: World, steps: int = 3, task: PromptProblem | None = None, **options: Any
-) -> tuple[Run, Result, tuple[Round, ...]]:
+) -> tuple[Run, Result, tuple[AboRound, ...]]:
     """Return the run, its result, and its history."""
     model = ScriptedModel(world, identity="scripted/world")
     method = abo(**{"demo_pool": 2, "candidates": 2, "batch": 10, **options})
@@ -147,7 +147,7 @@ async def search(
         return run, result, cast("Accepted", method.keep).rounds(run.trajectory)
 
 
-def scores(history: tuple[Round, ...]) -> list[list[float]]:
+def scores(history: tuple[AboRound, ...]) -> list[list[float]]:
     return [[entry.score for entry in found.tried] for found in history]
 
 
@@ -477,7 +477,7 @@ async def test_what_a_search_takes_lies_within_its_estimate(
         run.algorithm,
         run.session.optimizer,
         run.session.optimizer,
-        known={role: Known() for role in ROLES},
+        known={role: ModelFacts() for role in ROLES},
         steps=4,
     )
     made = {role: sum(call.role == role for call in world.calls) for role in ROLES}
@@ -488,7 +488,7 @@ async def test_what_a_search_takes_lies_within_its_estimate(
         assert low <= made[role] <= high, role
 
 
-def phases(plan: Plan) -> list[Phase]:
+def phases(plan: Workload) -> list[Phase]:
     return [plan.starts, *plan.steps, plan.final]
 
 

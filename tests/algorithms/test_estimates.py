@@ -16,7 +16,7 @@ from llmopt.api import prepare
 from llmopt.core.values import Call, Role, digest
 from llmopt.errors import ConfigError
 from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.preflight.estimate import Known, estimate
+from llmopt.preflight.estimate import ModelFacts, estimate
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ async def test_what_a_method_takes_lies_within_its_estimate(
     assert task
     task = replace(task, scorer=model)
     foretold = await estimate(
-        task, algorithm, model, model, known={role: Known() for role in ROLES}, steps=4
+        task, algorithm, model, model, known={role: ModelFacts() for role in ROLES}, steps=4
     )
     options: dict[str, Any] = {"store": tmp_path / "s.sqlite", "steps": 4, "controls": ()}
     async with prepare(task, algorithm=algorithm, optimizer=model, **options) as run:

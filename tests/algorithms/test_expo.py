@@ -17,7 +17,7 @@ from llmopt.core.model import Traits
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.preflight.estimate import Known, estimate
+from llmopt.preflight.estimate import ModelFacts, estimate
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
 
@@ -85,7 +85,7 @@ def test_other_wordings_are_paid_once(tmp_path: Path) -> None:
 
 async def test_an_estimate_counts_other_wordings_once(tmp_path: Path) -> None:
     method, model = expo(wordings=3, samples=2), scripted.model()
-    known: dict[Role, Known] = {"optimizer": Known(), "scorer": Known()}
+    known: dict[Role, ModelFacts] = {"optimizer": ModelFacts(), "scorer": ModelFacts()}
     found = await estimate(scripted.problem(), method, model, model, steps=4, known=known)
     assert found.most("optimizer").calls == len(ran(tmp_path, method))
 

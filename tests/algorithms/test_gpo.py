@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from llmopt.algorithms import algorithm_named
 from llmopt.algorithms.gpo import gpo
 from llmopt.algorithms.gpo.critique import (
+    CombinedReflection,
     Critique,
     Merged,
     Summary,
-    Together,
 )
 from llmopt.algorithms.gpo.momentum import Relevance
 from llmopt.api import prepare
@@ -91,7 +91,7 @@ def test_options_choose_parts() -> None:
     assert gpo(current="never_chosen").keep == NeverChosen()
     assert gpo(current="best").keep == Elitist()
     said = gpo(momentum="summary", reflection="summary", batch=4).reflect
-    assert said == Together((Exemplars(3, "constant"), Summary(), Critique(4, Merged())))
+    assert said == CombinedReflection((Exemplars(3, "constant"), Summary(), Critique(4, Merged())))
     made = gpo(control="none").propose
     assert isinstance(made, Generate)
     assert made.step_size is None

@@ -23,13 +23,13 @@ from llmopt.evidence.sweep_summary import Done, flat, summarized
 from llmopt.history.document import record
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.terminal.progress import View
-from llmopt.terminal.progress.evaluation_rate import Pace
+from llmopt.terminal.progress.evaluation_rate import EvaluationRate
 from llmopt.terminal.progress.panel import Panel
 from llmopt.terminal.result_table import print_result
 from llmopt.terminal.sweep_table import print_sweep
 from llmopt.testing import scripted
 from llmopt.web.pages.run_page import page
-from llmopt.web.pages.run_rows import Asked, Reading
+from llmopt.web.pages.run_rows import ListQuery, Reading
 
 if TYPE_CHECKING:
     from conftest import Shell
@@ -124,7 +124,7 @@ def test_progress_says_so_in_lines_and_in_a_panel_of_80_columns(
     assert "% (partial, 14 of 15 items): Answer" in capfd.readouterr().err
     console = Console(file=io.StringIO(), width=80)
     first, last = (
-        "\n".join(line.plain for line in Panel(progress, Pace(), 0.0, 0.0).lines(console))
+        "\n".join(line.plain for line in Panel(progress, EvaluationRate(), 0.0, 0.0).lines(console))
         for progress in (seen[0], replace(seen[-1], curve=[n / 99 for n in range(99)]))
     )
     assert "% (partial, 14 of 15 items)" in first
@@ -208,7 +208,7 @@ def test_the_page_says_of_how_many_items(shell: Shell, holed: Result) -> None:
 def test_the_list_in_a_browser_marks_both_scores(holed: Result) -> None:
     del holed
     with closing(open_store()) as store:
-        (row,) = Reading(store).rows(Asked()).shown
+        (row,) = Reading(store).rows(ListQuery()).shown
     assert row.start.endswith("% (partial)")
     assert row.best.endswith("% (partial)")
     assert row.measured == "held out"
@@ -308,7 +308,7 @@ def test_a_run_of_an_older_version_is_still_shown(shell: Shell, holed: Result) -
                 store.append("older", entry.kind, json.loads(text))
         assert '"planned"' not in text
         page(record(store, "older"))
-        assert {row.listed.info.name for row in Reading(store).rows(Asked()).shown} == {
+        assert {row.listed.info.name for row in Reading(store).rows(ListQuery()).shown} == {
             "holed",
             "older",
         }

@@ -14,13 +14,13 @@ from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.prompt.constraints import Invariants
 
 if TYPE_CHECKING:
-    from llmopt.config.settings import Settings
+    from llmopt.config.settings import Configuration
     from llmopt.core.algorithm import Algorithm
 
 MINIMAL: dict[str, Any] = {"problem": {"data": "data.csv"}, "scorer": {"model": "openai/x"}}
 
 
-def made(*overrides: str, **tables: Any) -> Settings:
+def made(*overrides: str, **tables: Any) -> Configuration:
     return settings({**MINIMAL, **tables}, "here", Path("/project"), overrides)
 
 

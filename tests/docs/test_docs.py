@@ -31,7 +31,7 @@ from option_tables import check, kind_of, written
 from llmopt.algorithms import ALGORITHMS, table
 from llmopt.cli import main
 from llmopt.config.reading import settings
-from llmopt.config.settings import Settings
+from llmopt.config.settings import Configuration
 from llmopt.config.tables import PriceTable
 from llmopt.core.metaprompt import (
     VARIABLES,
@@ -473,7 +473,7 @@ def rows_under(heading: str) -> dict[str, tuple[str, str]]:
 
 def tables() -> list[tuple[str, type[BaseModel]]]:
     found: list[tuple[str, type[BaseModel]]] = [("[scorer.price]", PriceTable)]
-    for name, field in Settings.model_fields.items():
+    for name, field in Configuration.model_fields.items():
         models = (field.annotation, *get_args(field.annotation))
         model = next(m for m in models if hasattr(m, "model_fields"))
         found.append((f"[{name}]", model))

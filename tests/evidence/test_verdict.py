@@ -17,7 +17,7 @@ from llmopt.core.values import (
 )
 from llmopt.errors import BudgetError
 from llmopt.evidence.scores import score_of
-from llmopt.evidence.verdict import Choice, Evidence, decide, final_calls
+from llmopt.evidence.verdict import Evidence, Selection, decide, final_calls
 from llmopt.problems.data.splits import Splits
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.statistics import holm
@@ -91,7 +91,7 @@ class Case:
             found.append(Outcome(item.id, score, None if score is None else said, item.weight))
         return found
 
-    async def choice(self) -> Choice:
+    async def choice(self) -> Selection:
         def announce(split: SplitName, jobs: int) -> None:
             self.announced.append((split, jobs))
 

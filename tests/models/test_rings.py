@@ -19,8 +19,8 @@ from llmopt.models.middleware.stack import (
     Account,
     Budget,
     Cache,
+    CacheWriter,
     Gate,
-    Keep,
     Ledger,
     Limit,
     Limits,
@@ -73,7 +73,7 @@ def counters() -> MappedCounters:
 
 def cached(inner: Model, kept: Kept) -> Cache:
     """Return the two rings of the cache."""
-    return Cache(Keep(inner, kept), kept)
+    return Cache(CacheWriter(inner, kept), kept)
 
 
 RINGS: dict[str, Ring] = {

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt.algorithms.gpo.critique import (
+    CombinedReflection,
     Critique,
     Merged,
     Summary,
-    Together,
 )
 from llmopt.algorithms.gpo.momentum import Importance, Recency, Relevance
 from llmopt.core.part import Feedback
@@ -19,7 +19,7 @@ from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
 from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.parts.reflect import Exemplars, Nothing
+from llmopt.parts.reflect import Exemplars, NoReflection
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
@@ -233,7 +233,9 @@ async def test_a_summary_that_was_tried_is_not_measured_again() -> None:
 
 
 async def test_reflections_together_say_everything() -> None:
-    both = Together((Nothing(), Exemplars(2, "constant"), Critique(), Critique(batch=24)))
+    both = CombinedReflection(
+        (NoReflection(), Exemplars(2, "constant"), Critique(), Critique(batch=24))
+    )
     found = await both(context(critic([])))
     assert len(found.exemplars) == 2
     assert found.text == "Fault of Worse.\n\nFault of Worse."
@@ -241,9 +243,9 @@ async def test_reflections_together_say_everything() -> None:
 
 
 async def test_an_embedding_model_is_named_and_asked() -> None:
-    part = Together((Nothing(), Critique(memory=Relevance(similarity="openai/e"))))
+    part = CombinedReflection((NoReflection(), Critique(memory=Relevance(similarity="openai/e"))))
     assert part.embedder() == "openai/e"
-    assert Together((Nothing(), Critique())).embedder() == ""
+    assert CombinedReflection((NoReflection(), Critique())).embedder() == ""
     embedder = ScriptedModel(lambda _: "[1]")
     assert (await part(context(critic([]), embedder=embedder))).text
     assert embedder.calls > 0

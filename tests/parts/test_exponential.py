@@ -12,9 +12,9 @@ import pytest
 
 from llmopt.algorithms.expo.exponential_weights import (
     REQUEST,
+    BanditHistory,
+    BanditRound,
     ExponentialWeights,
-    Round,
-    Told,
 )
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
@@ -160,8 +160,8 @@ def test_one_wording_asks_for_no_others() -> None:
     assert FIRST in calls[0].text
 
 
-def told(past: Trajectory, step: int) -> tuple[Round | None, ...]:
-    return tuple(past.running("rounds", Told).until(step))
+def told(past: Trajectory, step: int) -> tuple[BanditRound | None, ...]:
+    return tuple(past.running("rounds", BanditHistory).until(step))
 
 
 # -- rewards --------------------------------------------------------------------------------
@@ -172,10 +172,10 @@ def test_a_reward_is_the_mean_of_what_a_step_brought() -> None:
     past = past.tell([entry("a", 0.4, 1, "s"), entry("b", 0.8, 1, "s")])
     past = past.tell([]).tell([entry("c", None, 3, "a", "b")]).tell([entry("d", 0.1, 4)])
     assert told(past, 5) == (
-        Round((0.4 + 0.8) / 2, 0.2, 0.8, "s"),
-        Round(0.2, 0.2, 0.8),
+        BanditRound((0.4 + 0.8) / 2, 0.2, 0.8, "s"),
+        BanditRound(0.2, 0.2, 0.8),
         None,
-        Round(0.1, 0.1, 0.8),
+        BanditRound(0.1, 0.1, 0.8),
     )
     assert told(past, 3) == told(past, 5)[:2]
 
@@ -185,9 +185,9 @@ def test_without_any_score_there_is_no_reward() -> None:
 
 
 def test_rewards_are_seen_between_the_lowest_and_the_highest_so_far() -> None:
-    low_high = Round(0.0, -10.0, 10.0)
+    low_high = BanditRound(0.0, -10.0, 10.0)
     assert low_high.scaled(np.array([-10.0, 0.0, 10.0])).tolist() == [0.0, 0.5, 1.0]
-    assert Round(1.0, 1.0, 1.0).scaled(np.array([1.0])).tolist() == [0.5]
+    assert BanditRound(1.0, 1.0, 1.0).scaled(np.array([1.0])).tolist() == [0.5]
 
 
 # -- sequences ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithms.gpo.critique import Together
+from llmopt.algorithms.gpo.critique import CombinedReflection
 from llmopt.algorithms.protegi.gradients import Successors, TextualGradients
 from llmopt.core.algorithm import Algorithm
 from llmopt.core.model import Traits
@@ -252,7 +252,7 @@ async def test_a_proposal_that_knows_no_findings_is_told_all_of_them() -> None:
     method = Algorithm(
         name="plain",
         select=EachOfBest(1),
-        reflect=Together((Exemplars(2), TextualGradients(groups=2))),
+        reflect=CombinedReflection((Exemplars(2), TextualGradients(groups=2))),
         propose=Generate(samples=1, family="chat", wording="gpo", refine="generate"),
         rate=Everything(),
         keep=Elitist(),

@@ -10,7 +10,7 @@ from llmopt.core.part import Feedback
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.parts.reflect import Exemplars, Nothing
+from llmopt.parts.reflect import Exemplars, NoReflection
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
 
@@ -128,7 +128,7 @@ async def test_a_problem_without_targets_has_no_exemplars(rule: Choose) -> None:
 
 
 async def test_nothing_is_said_by_nothing() -> None:
-    assert await Nothing()(context()) == Feedback()
+    assert await NoReflection()(context()) == Feedback()
 
 
 def test_impossible_options_are_refused() -> None:

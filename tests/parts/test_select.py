@@ -12,7 +12,7 @@ from llmopt.core.part import Group
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
-from llmopt.parts.select import Best, EachOfBest, Lineages, Starts
+from llmopt.parts.select import Best, EachOfBest, Lineages, StartsOnly
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_every_survivor_has_a_group_of_its_own() -> None:
 
 
 def test_the_control_sees_the_starts_only() -> None:
-    assert texts(Starts(), trajectory(0.9)) == [["start"]]
+    assert texts(StartsOnly(), trajectory(0.9)) == [["start"]]
 
 
 def test_impossible_options_are_refused() -> None:

@@ -18,8 +18,8 @@ from llmopt.problems.metrics.rules import (
     Brackets,
     Choice,
     Exact,
+    LetteredOptions,
     Number,
-    Options,
     Words,
 )
 from llmopt.problems.prompt.prompt_problem import PromptProblem
@@ -165,7 +165,7 @@ async def test_the_second_answer_is_what_counts() -> None:
         (Choice(tuple(f"answer number {n}" for n in range(20))), ": one of the possible answers."),
         (Number(), ": a single number."),
         (Boolean(), ": a single word."),
-        (Options(), ": the letter of one option."),
+        (LetteredOptions(), ": the letter of one option."),
         (Words(), ": the words alone, separated by blanks."),
         (Brackets(), ": the closing brackets alone."),
         (Exact(), "."),

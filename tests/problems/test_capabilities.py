@@ -13,14 +13,14 @@ import pytest
 
 import llmopt
 from llmopt.core.problem import (
-    Controlled,
     Demanding,
-    Drawn,
+    ExplainsScores,
+    HasControls,
+    HasNeighbours,
+    HasOptimum,
     Judged,
-    Known,
-    Neighbourly,
-    Remarked,
-    Vectors,
+    Samplable,
+    VectorSpace,
     is_problem,
     optimum_of,
 )
@@ -63,7 +63,7 @@ def test_no_protocol_that_isinstance_is_asked_about_has_a_property() -> None:
 
 def test_a_property_would_be_found() -> None:
     @runtime_checkable
-    class Costly(Known, Protocol):
+    class Costly(HasOptimum, Protocol):
         plain: int
 
         @property
@@ -101,7 +101,16 @@ def counted() -> Counted:
 
 
 def test_asking_what_a_problem_can_do_computes_nothing(counted: Counted) -> None:
-    protocols = (Controlled, Known, Neighbourly, Drawn, Judged, Demanding, Remarked, Vectors)
+    protocols = (
+        HasControls,
+        HasOptimum,
+        HasNeighbours,
+        Samplable,
+        Judged,
+        Demanding,
+        ExplainsScores,
+        VectorSpace,
+    )
     assert [isinstance(counted, one) for one in protocols] == [True] * 4 + [False] * 4
     assert is_problem(counted)
     assert counted.computed == []

@@ -16,7 +16,7 @@ from llmopt.problems.metrics.rules import (
     Boolean,
     Choice,
     Exact,
-    Options,
+    LetteredOptions,
 )
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.scorer_call import Asking
@@ -68,13 +68,15 @@ def test_the_call_asks_for_one_token_and_names_the_answers() -> None:
 
 def test_lettered_options_are_asked_for_by_their_letters() -> None:
     item = Item("0", "Which?\n(A) a cat\n(B) a dog", "(B)")
-    found = Options().closed(item)
+    found = LetteredOptions().closed(item)
     assert (found.texts, found.right) == (("A", "B"), 1)
     assert Choice(("(A)", "(B)")).closed(item).texts == ("A", "B")
     named = Item("0", "Which?\n(A) a cat\n(B) a dog", "a dog")
-    assert Options().closed(named).right == 1
+    assert LetteredOptions().closed(named).right == 1
     broken = Item("0", "Which?\n(A) a cat\n(B) a dog", "a cow")
-    assert Options().closed(broken).right == 2, "a target that no option shows is one more answer"
+    assert LetteredOptions().closed(broken).right == 2, (
+        "a target that no option shows is one more answer"
+    )
 
 
 def test_booleans_are_their_pair_of_words() -> None:

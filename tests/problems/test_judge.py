@@ -29,7 +29,7 @@ from llmopt.errors import (
 from llmopt.models.middleware.budget import Limits, Price
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.preflight.cautions import cautions
-from llmopt.preflight.estimate import Known, estimate
+from llmopt.preflight.estimate import ModelFacts, estimate
 from llmopt.problems.metrics.judge import Judge, Question
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
@@ -504,7 +504,7 @@ async def test_what_a_judged_run_takes_lies_within_its_estimate(
         problem.scorer,
         problem.scorer,
         steps=2,
-        known={role: Known(Price(1, 1)) for role in roles},
+        known={role: ModelFacts(Price(1, 1)) for role in roles},
     )
     result = await llmopt.optimize_async(problem, **small(tmp_path, algorithm=algorithm))
     used = result.usage["judge"]

@@ -25,8 +25,8 @@ from llmopt.problems.metrics.rules import (
     Contains,
     Exact,
     Function,
+    LetteredOptions,
     Number,
-    Options,
     Pattern,
     Words,
     metric_named,
@@ -85,7 +85,7 @@ CASES = {
         Contains(), items("valid", "New York"), items(" "), (*ANNOUNCED, "I say {}, of course")
     ),
     "options": Case(
-        Options(),
+        LetteredOptions(),
         items("A", "a line", "C", shown=SHAPES),
         (*items("(D)", shown=SHAPES), *items("(A)", shown="no options")),
         ANNOUNCED,

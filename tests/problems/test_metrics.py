@@ -19,8 +19,8 @@ from llmopt.problems.metrics.rules import (
     Contains,
     Exact,
     Function,
+    LetteredOptions,
     Number,
-    Options,
     Pattern,
     Words,
     check_targets,
@@ -79,27 +79,27 @@ SHAPES = "What is it?\nOptions:\n(A) circle\n(B) line"
 
 def test_options_are_read_from_the_input_of_each_item() -> None:
     shape = Item("1", SHAPES, "(B)")
-    assert Options()("It is a line.", shape) == Scored(1, "(B) line")
-    assert Options()("B", Item("1", SHAPES, "line")) == Scored(1, "(B) line")
-    assert Options()("(A)", shape) == Scored(0, "(A) circle")
-    assert Options()("no idea", shape) == Scored(0, None)
+    assert LetteredOptions()("It is a line.", shape) == Scored(1, "(B) line")
+    assert LetteredOptions()("B", Item("1", SHAPES, "line")) == Scored(1, "(B) line")
+    assert LetteredOptions()("(A)", shape) == Scored(0, "(A) circle")
+    assert LetteredOptions()("no idea", shape) == Scored(0, None)
     asked = Item("2", "Is it?\nOptions:\n- Yes\n- No", "No")
-    assert Options()("**No**, because", asked) == Scored(1, "No")
+    assert LetteredOptions()("**No**, because", asked) == Scored(1, "No")
 
 
 def test_a_target_that_broken_options_do_not_show_is_right_as_a_text() -> None:
     """BIG-Bench Hard has three questions whose target no option shows."""
     torn = Item("1", "Find a movie:\nOptions:\n(A) Monsters\n(B) Inc", "Monsters, Inc")
-    assert Options()("Monsters, Inc", torn).score == 1
-    assert Options()("(A)", torn).score == 0
-    check_targets(Options(), [torn])
+    assert LetteredOptions()("Monsters, Inc", torn).score == 1
+    assert LetteredOptions()("(A)", torn).score == 0
+    check_targets(LetteredOptions(), [torn])
 
 
 def test_options_that_cannot_be_right_are_refused() -> None:
     for wrong in (Item("1", SHAPES, "(C)"), Item("1", "No options", "(A)")):
         with pytest.raises(DataError, match="options in the input for the metric options"):
-            check_targets(Options(), [wrong])
-    check_targets(Options(), [Item("1", SHAPES, "(B)"), Item("2", SHAPES, "Line")])
+            check_targets(LetteredOptions(), [wrong])
+    check_targets(LetteredOptions(), [Item("1", SHAPES, "(B)"), Item("2", SHAPES, "Line")])
 
 
 def test_the_repr_of_a_metric_is_its_configuration() -> None:
@@ -118,7 +118,7 @@ def test_the_repr_of_a_metric_is_its_configuration() -> None:
         ("number", Number()),
         ("boolean", Boolean()),
         ("contains", Contains()),
-        ("options", Options()),
+        ("options", LetteredOptions()),
         ("list", Words()),
         ("brackets", Brackets()),
         ("choice", Choice(("a", "b"))),

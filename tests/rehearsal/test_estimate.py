@@ -22,7 +22,7 @@ from llmopt.parts.racing import Racing
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import (
     Estimate,
-    Known,
+    ModelFacts,
     cost_of,
     estimate,
 )
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llmopt.evidence.result import Result
 
 ROLES: tuple[Role, ...] = ("optimizer", "scorer")
-KNOWN: dict[Role, Known] = {role: Known(Price(1, 2)) for role in ROLES}
+KNOWN: dict[Role, ModelFacts] = {role: ModelFacts(Price(1, 2)) for role in ROLES}
 
 
 def problem(sizes: tuple[int, int, int] = (12, 8, 20), *, repeat: int = 1, **more: Any) -> Any:
@@ -266,7 +266,9 @@ def test_a_budget_that_gives_no_result_is_told(tmp_path: Path, calls: int) -> No
 
 
 def test_dollars_and_seconds_limit_what_a_budget_buys() -> None:
-    known: dict[Role, Known] = {r: Known(Price(10, 10), slots=4, seconds=1.0) for r in ROLES}
+    known: dict[Role, ModelFacts] = {
+        r: ModelFacts(Price(10, 10), slots=4, seconds=1.0) for r in ROLES
+    }
     found = estimated(problem(), opro(samples=4), known=known)
     everything = Limits(usd=1000, seconds=1e6)
     assert found.steps_within(everything) == (3, 3)
@@ -290,7 +292,10 @@ def test_many_steps_are_estimated_by_the_last_that_are_gone_through(
 
 
 def test_an_unknown_price_is_unknown_and_never_zero() -> None:
-    known: dict[Role, Known] = {"optimizer": Known(None), "scorer": Known(Price(0, 0))}
+    known: dict[Role, ModelFacts] = {
+        "optimizer": ModelFacts(None),
+        "scorer": ModelFacts(Price(0, 0)),
+    }
     found = estimated(problem(), opro(), known=known)
     assert found.most("optimizer").usd is None
     assert found.most("scorer").usd == 0
@@ -305,7 +310,7 @@ def test_time_is_unknown_until_a_model_was_asked() -> None:
 
 def test_calls_side_by_side_save_time_only_where_the_model_is_elsewhere() -> None:
     work = Work(calls=100, size=1000, most=100)
-    far = Known(slots=10).probed(2.0, size=100, tokens=None, generated=1)
+    far = ModelFacts(slots=10).probed(2.0, size=100, tokens=None, generated=1)
     here = replace(far, alone=True)
     assert cost_of(work, far, full=True).seconds == 20
     assert cost_of(work, here, full=True).seconds == 200
@@ -314,19 +319,19 @@ def test_calls_side_by_side_save_time_only_where_the_model_is_elsewhere() -> Non
 
 def test_caps_per_minute_take_their_time() -> None:
     work = Work(calls=100, size=1000, most=100)
-    fast = Known(slots=100).probed(0.1, size=100, tokens=None, generated=1)
+    fast = ModelFacts(slots=100).probed(0.1, size=100, tokens=None, generated=1)
     assert cost_of(work, replace(fast, calls_a_minute=50), full=False).seconds == 120
     assert cost_of(work, replace(fast, tokens_a_minute=300), full=False).seconds == 60
 
 
 def test_longer_answers_take_longer() -> None:
-    slow = Known(slots=1).probed(2.0, size=100, tokens=25, generated=4)
+    slow = ModelFacts(slots=1).probed(2.0, size=100, tokens=25, generated=4)
     assert cost_of(Work(1, 100, 8), slow, full=True).seconds == 4
     assert cost_of(Work(1, 100, 2), slow, full=True).seconds == 2
 
 
 def test_what_the_provider_counted_only_widens_the_bounds() -> None:
-    usual = Known()
+    usual = ModelFacts()
     assert usual.probed(1, size=400, tokens=100, generated=1).dense == usual.dense
     assert usual.probed(1, size=100, tokens=90, generated=1).dense == 0.9
     assert usual.probed(1, size=100, tokens=5, generated=1).sparse == 0.05

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmopt.core.values import Call
-    from llmopt.evidence.result import Line, Result
+    from llmopt.evidence.result import Result, ResultRow
 
 NASTY = "[red]x[/red] \x1b[31mloud\x07 \u202e"
 
@@ -126,7 +126,7 @@ def test_fewer_measured_items_are_told_in_the_cell(result: Result) -> None:
     line = result.lines[1]
     assert line.test is not None
     fewer = replace(line, test=replace(line.test, n=119))
-    lines: tuple[Line, ...] = (result.lines[0], fewer, *result.lines[2:])
+    lines: tuple[ResultRow, ...] = (result.lines[0], fewer, *result.lines[2:])
     assert "119 of 120 items" in printed(replace(result, lines=lines))
 
 

@@ -17,7 +17,7 @@ from llmopt.core.presentation import ACCURACY, Presentation
 from llmopt.core.text import visible
 from llmopt.engine.progress import Amount, Progress
 from llmopt.terminal.progress import Doing, Download, View
-from llmopt.terminal.progress.evaluation_rate import Pace
+from llmopt.terminal.progress.evaluation_rate import EvaluationRate
 from llmopt.terminal.progress.panel import Panel, folded
 
 NASTY = "[red]x[/red] [/] \x1b[31mloud\x1b[0m \x07 \u202e"
@@ -104,7 +104,7 @@ def state(**changes: Any) -> Progress:
 
 def drawn(progress: Progress, width: int = 80) -> list[str]:
     console = Console(file=io.StringIO(), force_terminal=True, width=width)
-    panel = Panel(progress, Pace(), now=10.0, later=0.0)
+    panel = Panel(progress, EvaluationRate(), now=10.0, later=0.0)
     return [line.plain for line in panel.lines(console)]
 
 
@@ -143,7 +143,7 @@ def test_an_evaluation_has_neither_steps_nor_a_best() -> None:
 
 def test_a_cap_that_is_nearly_reached_is_coloured() -> None:
     console = terminal()
-    panel = Panel(state(), Pace(), now=0.0, later=0.0)
+    panel = Panel(state(), EvaluationRate(), now=0.0, later=0.0)
     console.print(panel.lines(console)[3])
     assert "\x1b[33m$412.30" in written(console)  # 82 %
 
@@ -164,7 +164,9 @@ def test_a_text_is_folded_between_words_where_it_has_some() -> None:
 
 def test_time_goes_on_between_two_tellings() -> None:
     console = terminal()
-    panel = Panel(state(budget=(Amount("seconds", 60, None),)), Pace(), now=0.0, later=30.0)
+    panel = Panel(
+        state(budget=(Amount("seconds", 60, None),)), EvaluationRate(), now=0.0, later=30.0
+    )
     assert panel.lines(console)[3].plain == "  spent   1:30"
 
 
@@ -243,7 +245,7 @@ def test_steps_that_take_no_time_have_no_line_each(capsys: pytest.CaptureFixture
 
 def test_a_pace_is_told_once_it_is_known() -> None:
     """Ten a second, with a hundred to go."""
-    seen = Pace()
+    seen = EvaluationRate()
     progress = Progress("mine", phase="scoring", planned=100, ahead=20)
     assert seen.words(progress, 0.0) == ("", "")
     for second in range(5):

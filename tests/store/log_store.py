@@ -24,7 +24,7 @@ from llmopt.core.store import (
     STATUS,
     STEP,
     Freed,
-    Record,
+    JournalRecord,
     RunInfo,
     Store,
     check_name,
@@ -51,7 +51,7 @@ class Kept:
     """What the log says of a run."""
 
     created: str
-    journal: list[Record] = field(default_factory=list)
+    journal: list[JournalRecord] = field(default_factory=list)
     seconds: float = 0.0
     counters: list[int] = field(default_factory=lambda: [0] * COUNTERS)
 
@@ -78,7 +78,7 @@ class Told:
 
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
         journal = self.runs[run].journal
-        journal.append(Record(len(journal), kind, data))
+        journal.append(JournalRecord(len(journal), kind, data))
 
     def put(self, run: str, key: str, **exchange: Any) -> None:
         if key not in self.replies:
@@ -148,7 +148,7 @@ class LogStore(Store):
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
         self._do("append", run, kind=kind, data=data)
 
-    def records(self, run: str) -> Iterator[Record]:
+    def records(self, run: str) -> Iterator[JournalRecord]:
         return iter(tuple(self._kept(run).journal))
 
     def replies(self, run: str) -> LogReplies:

@@ -14,7 +14,7 @@ from llmopt.core.part import Group
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Everything
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
@@ -138,7 +138,10 @@ async def test_a_method_that_edits_the_drawn_one_conforms(
     [
         ({"propose": SurvivorEdited()}, "as its last parent"),
         ({"propose": SurvivorEditedUnsaid()}, "and not the first survivor"),
-        ({"propose": SurvivorEditedUnsaid(), "reflect": Nothing()}, "and not the first survivor"),
+        (
+            {"propose": SurvivorEditedUnsaid(), "reflect": NoReflection()},
+            "and not the first survivor",
+        ),
         ({"reflect": SurvivorReflected()}, "and not the first survivor"),
     ],
     ids=["edited", "edited unsaid", "edited unsaid and alone", "reflected"],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from llmopt.web.pages.run_rows import Asked
+    from llmopt.web.pages.run_rows import ListQuery
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 EVERY = ("/", "/run/first", "/run/line", "/compare?run=first&run=second", "/run/frist")
@@ -54,7 +54,7 @@ class Hostile(Shelf):
     def names(self) -> list[str]:
         return ["a", "b", hostile()["run"]]
 
-    def listing(self, asked: Asked) -> str:
+    def listing(self, asked: ListQuery) -> str:
         return pages.listing(hostile_rows(HOSTILE), asked)
 
     def run(self, _: str) -> str:

@@ -14,7 +14,7 @@ from world import Slow, fill, until
 from llmopt.core.store import LABEL
 from llmopt.errors import StoreError
 from llmopt.store import open_store
-from llmopt.web.server.events import Looks, News, Watch
+from llmopt.web.server.events import Looks, News, StoreWatcher
 from llmopt.web.server.page_cache import Shelf
 from llmopt.web.server.routes import Site
 
@@ -55,7 +55,7 @@ async def told(answer: ClientResponse) -> dict[str, Any]:
 
 async def test_how_a_run_stands_comes_first_and_then_what_changes() -> None:
     look = Counted("a", "b")
-    watch = Watch(look, pause=0)
+    watch = StoreWatcher(look, pause=0)
     async with watch.told("a") as waiting:
         assert await waiting.get() == {"a": news("a")}
         look.found["b"] = news("b", 1)
@@ -67,7 +67,7 @@ async def test_how_a_run_stands_comes_first_and_then_what_changes() -> None:
 
 async def test_who_waits_for_all_hears_of_all() -> None:
     look = Counted("a", "b")
-    async with Watch(look, pause=0).told(None) as waiting:
+    async with StoreWatcher(look, pause=0).told(None) as waiting:
         assert set(await waiting.get()) == {"a", "b"}
         look.found["c"] = news("c")
         assert set(await waiting.get()) == {"c"}
@@ -75,7 +75,7 @@ async def test_who_waits_for_all_hears_of_all() -> None:
 
 async def test_all_who_wait_share_one_look_and_nobody_looks_for_nobody() -> None:
     look = Counted("a")
-    watch = Watch(look, pause=3600)
+    watch = StoreWatcher(look, pause=3600)
     async with watch.told(None) as one:
         await one.get()
         async with watch.told("a") as two, watch.told(None) as three:
@@ -87,7 +87,7 @@ async def test_all_who_wait_share_one_look_and_nobody_looks_for_nobody() -> None
 
 async def test_who_reads_slowly_gets_the_latest_alone() -> None:
     look = Counted("a")
-    watch = Watch(look, pause=0)
+    watch = StoreWatcher(look, pause=0)
     async with watch.told("a") as slow, watch.told("a") as quick:
         for calls in range(1, 5):
             look.found["a"] = news("a", calls)
@@ -99,7 +99,7 @@ async def test_who_reads_slowly_gets_the_latest_alone() -> None:
 async def test_a_store_that_is_busy_for_a_moment_ends_nothing() -> None:
     look = Counted("a")
     look.fails = True
-    async with Watch(look, pause=0).told("a") as waiting:
+    async with StoreWatcher(look, pause=0).told("a") as waiting:
         await until(lambda: look.looks >= 3)
         look.fails = False
         assert await waiting.get() == {"a": news("a")}

@@ -17,7 +17,7 @@ from yarl import URL
 
 from llmopt.store import open_store
 from llmopt.web.pages import site_pages as pages
-from llmopt.web.pages.run_rows import Asked
+from llmopt.web.pages.run_rows import ListQuery
 from llmopt.web.server.access import HEADERS, Door
 from llmopt.web.server.page_cache import Shelf
 from llmopt.web.server.routes import Site
@@ -250,15 +250,15 @@ async def test_a_row_says_what_a_run_has_found_and_spent(client: Client) -> None
 
 
 def test_what_is_asked_without_a_meaning_has_no_effect() -> None:
-    assert Asked.of({"status": "?", "order": "?", "most": "-5", "find": "  "}) == Asked()
-    assert Asked.of({"most": "9" * 5000}) == Asked()
-    assert Asked.of({"most": "120"}).most == 120
+    assert ListQuery.of({"status": "?", "order": "?", "most": "-5", "find": "  "}) == ListQuery()
+    assert ListQuery.of({"most": "9" * 5000}) == ListQuery()
+    assert ListQuery.of({"most": "120"}).most == 120
 
 
 def every_page(said: str) -> tuple[Parsed, ...]:
     """Return a page of every kind with a text in every place that a text can come to."""
     return (
-        Parsed(pages.listing(hostile_rows(said), Asked.of({"find": said, "tag": said}))),
+        Parsed(pages.listing(hostile_rows(said), ListQuery.of({"find": said, "tag": said}))),
         Parsed(pages.comparison(hostile_comparison(said))),
         Parsed(pages.message("No", (said,), said)),
         Parsed(pages.run_page(hostile(said), None)),
@@ -280,7 +280,7 @@ def test_no_text_becomes_more_than_text(text: str, plain_pages: tuple[Parsed, ..
 
 def test_hostile_texts_are_escaped_everywhere() -> None:
     for made in (
-        pages.listing(hostile_rows(HOSTILE), Asked.of({"find": HOSTILE, "algorithm": HOSTILE})),
+        pages.listing(hostile_rows(HOSTILE), ListQuery.of({"find": HOSTILE, "algorithm": HOSTILE})),
         pages.comparison(hostile_comparison(HOSTILE)),
         pages.message("No", (HOSTILE,), HOSTILE),
         pages.run_page(hostile(), None),

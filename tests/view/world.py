@@ -22,7 +22,7 @@ from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.numeric.regression import linear_regression
 from llmopt.statistics import Difference, Interval
 from llmopt.testing import scripted
-from llmopt.web.pages.run_rows import Row, Rows
+from llmopt.web.pages.run_rows import ListedRun, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class Slow:
 def hostile_rows(text: str) -> Rows:
     """Return a list with a text in every place that a text can come to, a name included."""
     info = RunInfo(text, "2026-01-01T00:00:00.000+00:00", "done", 3, 0.5, (text,), text)
-    row = Row(
+    row = ListedRun(
         Listed(info, RunHeader("run", text, ACCURACY, text, control=False)),
         "run",
         start="1",

@@ -33,7 +33,7 @@ from llmopt.algorithms.sampling import sampling
 from llmopt.core.algorithm import Algorithm
 from llmopt.core.imports import imported
 from llmopt.core.model import Family
-from llmopt.core.part import Particular
+from llmopt.core.part import SupportsProblem
 from llmopt.errors import ConfigError, UnknownNameError, nearest
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _needs(algorithm: Algorithm) -> list[str]:
     if algorithm.embedder:
         found.append(f"the embedding model {algorithm.embedder}")
     parts = algorithm.parts
-    if not any(isinstance(part, Particular) for part in parts.values()):
+    if not any(isinstance(part, SupportsProblem) for part in parts.values()):
         found.append("any problem")
     for kind, part in parts.items():
         for method in ("check", "fits") if algorithm.needs_model else ("fits",):

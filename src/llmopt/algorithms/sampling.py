@@ -14,7 +14,7 @@ from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.schedule import Constant
-from llmopt.parts.select import Starts
+from llmopt.parts.select import StartsOnly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ def sampling(
     """
     return Algorithm(
         name="sampling",
-        select=Starts(),
+        select=StartsOnly(),
         reflect=Exemplars(exemplars),
         propose=Generate(
             samples=samples,

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.config.settings import Settings
+    from llmopt.config.settings import Configuration
 
 
-def configured(config: str, data_dir: str | None, overrides: Sequence[str]) -> tuple[Settings, str]:
+def configured(
+    config: str, data_dir: str | None, overrides: Sequence[str]
+) -> tuple[Configuration, str]:
     """Return the configuration that a user named, and a word to name runs of it by.
 
     Args:
@@ -53,7 +55,7 @@ def _is_task(config: str) -> bool:
     return config.partition("/")[0].casefold() in families or bool(nearest(config, TASKS))
 
 
-def _of_task(config: str, data_dir: str | None, overrides: Sequence[str]) -> Settings:
+def _of_task(config: str, data_dir: str | None, overrides: Sequence[str]) -> Configuration:
     """Return a task's configuration: the split of its paper unless sizes are given."""
     from llmopt.config.reading import settings
     from llmopt.errors import ConfigError

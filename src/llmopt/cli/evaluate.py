@@ -15,7 +15,7 @@ from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, r
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from llmopt.config.settings import Settings
+    from llmopt.config.settings import Configuration
     from llmopt.core.store import Store
     from llmopt.core.values import Item
     from llmopt.problems.prompt.prompt_problem import PromptProblem
@@ -92,7 +92,7 @@ def evaluate(
     Done again, the same command goes on where it stopped, and pays nothing twice.
     """
     from llmopt.api import evaluate as evaluated
-    from llmopt.engine.evaluate import Plan
+    from llmopt.engine.evaluate import EvaluationPlan
     from llmopt.store import open_store
     from llmopt.terminal.evaluation_table import print_comparison
 
@@ -100,7 +100,7 @@ def evaluate(
     with closing(open_store(store)) as kept:
         settings = _settings(asked, kept, overrides)
         problem = _problem(asked, settings, kept)
-        plan = Plan(problem, tuple(_texts(asked, problem, kept)), part, samples)
+        plan = EvaluationPlan(problem, tuple(_texts(asked, problem, kept)), part, samples)
         notes = tuple(_cautions(asked.runs, plan.items, kept))
     options = settings.options()
     context = click.get_current_context()
@@ -156,7 +156,7 @@ def _asked(given: dict[str, Any]) -> _Asked:
     return asked
 
 
-def _settings(asked: _Asked, store: Store, overrides: Sequence[str]) -> Settings:
+def _settings(asked: _Asked, store: Store, overrides: Sequence[str]) -> Configuration:
     """Return the configuration that the options describe."""
     from llmopt.config.reading import settings
     from llmopt.errors import ConfigError
@@ -213,7 +213,7 @@ def _base(asked: _Asked, store: Store) -> dict[str, Any]:
     return made
 
 
-def _problem(asked: _Asked, settings: Settings, store: Store) -> PromptProblem:
+def _problem(asked: _Asked, settings: Configuration, store: Store) -> PromptProblem:
     """Build the problem; on other data than a run's own it keeps the run's prompt layout."""
     from llmopt.problems.prompt.layout import Layout
 
@@ -264,7 +264,7 @@ def _cautions(runs: Sequence[str], items: Sequence[Item], store: Store) -> Itera
 
 @contextmanager
 def _resumable(
-    words: tuple[str, ...], store: str | None, overrides: tuple[str, ...], settings: Settings
+    words: tuple[str, ...], store: str | None, overrides: tuple[str, ...], settings: Configuration
 ) -> Iterator[None]:
     """Say how to go on where an evaluation is stopped."""
     from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError

@@ -13,11 +13,11 @@ from llmopt.cli.options import INTERRUPTED, command_line, console, print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmopt.config.settings import Settings
+    from llmopt.config.settings import Configuration
 
 
 def execute(
-    settings: Settings,
+    settings: Configuration,
     *,
     store: str | None,
     name: str,

@@ -11,7 +11,7 @@ from llmopt.cli.options import console, doing, json_option, print_json, silenced
 
 if TYPE_CHECKING:
     from llmopt.core.model import Model
-    from llmopt.models.probe import Finding
+    from llmopt.models.probe import Probe
 
 
 @click.group(invoke_without_command=True)
@@ -81,7 +81,7 @@ def test(
         context.exit(1)
 
 
-async def _probed(model: Model) -> tuple[Finding, ...]:
+async def _probed(model: Model) -> tuple[Probe, ...]:
     """Return what was found, and close the model in the loop that it was used in."""
     from llmopt.models.probe import probe
 
@@ -92,7 +92,7 @@ async def _probed(model: Model) -> tuple[Finding, ...]:
         await model.close()
 
 
-def _show(identity: str, findings: tuple[Finding, ...]) -> None:
+def _show(identity: str, findings: tuple[Probe, ...]) -> None:
     from llmopt.core.text import visible
 
     out = console()

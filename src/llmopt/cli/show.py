@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.trajectory import Trajectory
     from llmopt.engine.journal import Step
-    from llmopt.evidence.result import Point
+    from llmopt.evidence.result import OverfittingPoint
 
 
 @click.command()
@@ -97,7 +97,7 @@ def _show_run(
     store: Store,
     run: str,
     told: list[Step],
-    curve: tuple[Point, ...],
+    curve: tuple[OverfittingPoint, ...],
     *,
     as_json: bool,
     where: str | None,

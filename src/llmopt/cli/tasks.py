@@ -11,7 +11,7 @@ from llmopt.cli.options import console, json_option, print_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmopt.problems.tasks import Entry
+    from llmopt.problems.tasks import TaskInfo
 
 
 @click.command()
@@ -51,7 +51,7 @@ def tasks(*, data_dir: str | None, as_json: bool) -> None:
     out.print(f"\n{len(rows)} tasks: {columns}{count}", markup=False, soft_wrap=True)
 
 
-def _items(entry: Entry, folder: Path | None) -> int | None:
+def _items(entry: TaskInfo, folder: Path | None) -> int | None:
     """Return the number of items, or None where the files are not there."""
     from llmopt.problems.tasks import load_task
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from llmopt.config.settings import Settings
+from llmopt.config.settings import Configuration
 from llmopt.config.tables import JudgeTable, Table, why
 from llmopt.errors import ConfigError, nearest
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=BaseModel)
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> Settings:
+def read(path: Path, overrides: Sequence[str] = ()) -> Configuration:
     """Read a configuration file.
 
     Args:
@@ -57,7 +57,7 @@ def tables(path: Path) -> dict[str, Any]:
 
 def settings(
     data: dict[str, Any], where: str, folder: Path, overrides: Sequence[str] = ()
-) -> Settings:
+) -> Configuration:
     """Validate plain data as a configuration; relative paths start at `folder`.
 
     Raises:
@@ -66,7 +66,7 @@ def settings(
     made = absolute(data, folder)
     for override in overrides:
         put(made, override)
-    checked = _validated(Settings, made, where)
+    checked = _validated(Configuration, made, where)
     if checked.scorer is None and not checked.problem.function:
         raise ConfigError(
             f"{where}: the table 'scorer' is missing; its model follows the instructions"
@@ -169,7 +169,7 @@ def _complaint(detail: dict[str, Any]) -> str:
 
 def _keys(path: list[str]) -> list[str]:
     """Return the known keys of a table of the configuration."""
-    model: Any = Settings
+    model: Any = Configuration
     for part in path:
         annotation = model.model_fields[part].annotation
         # A table that may be left out is annotated as "table or None".

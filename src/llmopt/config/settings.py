@@ -1,6 +1,6 @@
 """The tables of a configuration, checked by pydantic, and what they build.
 
-:class:`Settings` is also what the journal keeps of a run, with absolute paths, so that
+:class:`Configuration` is also what the journal keeps of a run, with absolute paths, so that
 ``llmopt resume`` can build the same run again.
 """
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=BaseModel)
 
 
-class Settings(Table):
+class Configuration(Table):
     """A whole configuration."""
 
     problem: ProblemTable

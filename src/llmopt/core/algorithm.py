@@ -23,15 +23,15 @@ from llmopt.core.part import (
     Embedding,
     Feedback,
     Keep,
-    Pace,
-    Particular,
+    NoModel,
     Propose,
     Proposed,
     Rate,
     Reflect,
     Select,
     StepContext,
-    Unaided,
+    StepPlan,
+    SupportsProblem,
     all_of,
 )
 from llmopt.core.problem import Refusal
@@ -100,7 +100,7 @@ class Algorithm:
     propose: Propose
     rate: Rate
     keep: Keep
-    pace: Pace | None = None
+    pace: StepPlan | None = None
     version: int = 1
     made: Made | None = field(default=None, repr=False, compare=False)
 
@@ -136,7 +136,7 @@ class Algorithm:
     @property
     def needs_model(self) -> bool:
         """Whether there must be an optimizer LLM; if not, none is built and none is asked."""
-        return not (isinstance(self.propose, Unaided) and self.propose.unaided())
+        return not (isinstance(self.propose, NoModel) and self.propose.unaided())
 
     def check(self, problem: Problem, model: Model) -> None:
         """Refuse what the parts cannot work with, before anything is paid.
@@ -149,7 +149,7 @@ class Algorithm:
             ConfigError: The problem or the model does not fit, and what to choose instead.
         """
         for part in (self.keep, self.select, self.reflect, self.propose, self.rate):
-            if isinstance(part, Particular):
+            if isinstance(part, SupportsProblem):
                 try:
                     part.fits(problem)
                 except ConfigError as error:

@@ -201,7 +201,7 @@ class Propose(Protocol):
 
 
 @runtime_checkable
-class Particular(Protocol):
+class SupportsProblem(Protocol):
     """A part that is not for every problem: it needs numbers, or tours, or items."""
 
     def fits(self, problem: Problem) -> None:
@@ -214,7 +214,7 @@ class Particular(Protocol):
 
 
 @runtime_checkable
-class Unaided(Protocol):
+class NoModel(Protocol):
     """A `propose` part that asks no language model, if `unaided` says so."""
 
     def unaided(self) -> bool:
@@ -231,7 +231,7 @@ class Embedding(Protocol):
         ...
 
 
-class Pace(Protocol):
+class StepPlan(Protocol):
     """How long a search goes on, as far as the method says so."""
 
     def __call__(self, problem: Problem) -> int:
@@ -240,7 +240,7 @@ class Pace(Protocol):
 
 
 @dataclass(frozen=True)
-class Most:
+class CallBound:
     """The most that a part asks and proposes for a group of parents.
 
     Attributes:
@@ -257,8 +257,8 @@ class Most:
     proposed: int = 0
     measured: int = 0
 
-    def __mul__(self, times: int) -> Most:
-        return Most(
+    def __mul__(self, times: int) -> CallBound:
+        return CallBound(
             self.optimizer * times,
             self.scorer * times,
             self.repeated * times,
@@ -266,8 +266,8 @@ class Most:
             self.measured * times,
         )
 
-    def __add__(self, other: Most) -> Most:
-        return Most(
+    def __add__(self, other: CallBound) -> CallBound:
+        return CallBound(
             self.optimizer + other.optimizer,
             self.scorer + other.scorer,
             self.repeated + other.repeated,
@@ -280,7 +280,7 @@ class Most:
 class Bounded(Protocol):
     """A part whose calls depend on what is replied, so that made-up replies show too few."""
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the most for a group of parents, beside what any reply leads to."""
         ...
 

@@ -158,7 +158,7 @@ _METHODS = tuple(name for name, member in vars(Problem).items() if inspect.isfun
 
 
 @runtime_checkable
-class Controlled(Protocol):
+class HasControls(Protocol):
     """A problem that has plain controls: solutions that nobody had to search for."""
 
     def controls(self) -> Mapping[str, str]:
@@ -197,7 +197,7 @@ class Judged(Protocol):
 
 
 @runtime_checkable
-class Remarked(Protocol):
+class ExplainsScores(Protocol):
     """A problem in which somebody may say why an answer is worth what it is."""
 
     async def remarks(self, output: str, item: Item) -> str:
@@ -206,7 +206,7 @@ class Remarked(Protocol):
 
 
 @runtime_checkable
-class Drawn(Protocol):
+class Samplable(Protocol):
     """A problem of which random solutions can be drawn."""
 
     def draw(self, rng: np.random.RandomState) -> str:
@@ -215,7 +215,7 @@ class Drawn(Protocol):
 
 
 @runtime_checkable
-class Vectors(Drawn, Protocol):
+class VectorSpace(Samplable, Protocol):
     """A problem whose solutions are points with as many coordinates as there are bounds."""
 
     def bounds(self) -> tuple[tuple[float, float], ...]:
@@ -236,7 +236,7 @@ class Vectors(Drawn, Protocol):
 
 
 @runtime_checkable
-class Neighbourly(Drawn, Protocol):
+class HasNeighbours(Samplable, Protocol):
     """A problem whose solutions have neighbours, such as tours."""
 
     def neighbours(self, text: str) -> Iterator[str]:
@@ -245,7 +245,7 @@ class Neighbourly(Drawn, Protocol):
 
 
 @runtime_checkable
-class Known(Protocol):
+class HasOptimum(Protocol):
     """A problem whose best score may be known."""
 
     def optimum(self) -> float | None:
@@ -279,7 +279,7 @@ class Recorded(Protocol):
 
 def optimum_of(problem: Problem) -> float | None:
     """Return the best score that a problem can give, where that is known."""
-    return problem.optimum() if isinstance(problem, Known) else None
+    return problem.optimum() if isinstance(problem, HasOptimum) else None
 
 
 def check_scorer(problem: Problem, scorer: Model | None) -> None:

@@ -51,7 +51,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """One entry of a run's journal.
 
     Attributes:
@@ -144,7 +144,7 @@ class Store(Protocol):
         """Write the next record of the run's journal; durable when it returns."""
         ...
 
-    def records(self, run: str) -> Iterator[Record]:
+    def records(self, run: str) -> Iterator[JournalRecord]:
         """Yield the run's journal in order, a few records in memory at a time."""
         ...
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from llmopt.algorithms.sampling import sampling
-from llmopt.core.problem import Controlled
+from llmopt.core.problem import HasControls
 from llmopt.core.store import LONGEST_NAME
 from llmopt.core.values import Evaluation
 from llmopt.engine.identity import register
@@ -55,7 +55,7 @@ def plain_controls(problem: Problem, names: Sequence[str]) -> tuple[tuple[str, s
     Raises:
         ConfigError: No problem has a control of that name.
     """
-    own = problem.controls() if isinstance(problem, Controlled) else {}
+    own = problem.controls() if isinstance(problem, HasControls) else {}
     known = sorted({*get_args(Control), *own})
     for name in names:
         if name not in known:
@@ -89,7 +89,7 @@ def control_of(algorithm: Algorithm) -> Algorithm | None:
 
 
 @dataclass(frozen=True)
-class Within:
+class EvaluationCap:
     """Measures as another rate does, and no more than a finished search has measured.
 
     What does not fit stays unmeasured. The starting solutions are measured in any case.
@@ -99,6 +99,8 @@ class Within:
         evaluations: What the finished search has measured after its starts, in all.
         candidates: How many candidates that was.
     """
+
+    stored_name: ClassVar[str] = "Within"
 
     rate: Rate
     evaluations: int
@@ -160,7 +162,7 @@ class Sampled:
         elif not evaluations:
             why = "the search measured nothing new, so there is nothing to hold it to"
         else:
-            within = Within(self.algorithm.rate, evaluations, candidates)
+            within = EvaluationCap(self.algorithm.rate, evaluations, candidates)
             with self._opened(run, within) as control:
                 try:
                     await control.optimize()
@@ -171,7 +173,7 @@ class Sampled:
         return replace(result, notes=(*result.notes, without(["best of N, no scores"], why)))
 
     @contextlib.contextmanager
-    def _opened(self, run: Run, within: Within) -> Iterator[Run]:
+    def _opened(self, run: Run, within: EvaluationCap) -> Iterator[Run]:
         """Open the control's run, which is claimed meanwhile; one without a step is removed.
 
         It ends when as much was measured as in the search that it is held to. What a spending

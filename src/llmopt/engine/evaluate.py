@@ -26,7 +26,7 @@ from llmopt.core.values import (
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.header import HEADER, headed
 from llmopt.engine.journal import EVALUATION
-from llmopt.engine.monitor import Watch
+from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
 from llmopt.engine.progress import Progress
@@ -57,7 +57,7 @@ PARTS = (*_SPLITS, "all")
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What an evaluation measures.
 
     Attributes:
@@ -168,7 +168,7 @@ async def evaluated(
         ModelError: A model could not answer; the same evaluation goes on when it does.
         StepFailedError: More answers failed than the tolerance allows; likewise.
     """
-    plan = Plan(problem, tuple(instructions), part, samples)
+    plan = EvaluationPlan(problem, tuple(instructions), part, samples)
     options = SessionOptions(
         budget=budget,
         prices=prices or {},
@@ -208,7 +208,7 @@ async def evaluated(
 class _Evaluating:
     """An evaluation whose models and place in the store are ready."""
 
-    plan: Plan
+    plan: EvaluationPlan
     session: Session
     priced: bool
 
@@ -225,7 +225,7 @@ class _Evaluating:
         session, jobs = self.session, self.plan.jobs()
         warnings = session.traffic.warnings
         state = Progress(session.name, phase="evaluating", warnings=warnings)
-        watch = Watch(state, session.traffic, session.listen)
+        watch = Monitor(state, session.traffic, session.listen)
         scoring = Scoring(
             _Draws(self.plan.problem),
             session.scorer,
@@ -341,7 +341,7 @@ def has_result(store: Store, name: str) -> bool:
     return any(record.kind == EVALUATION for record in store.records(name))
 
 
-def _notes(plan: Plan, found: Sequence[Outcome]) -> Iterator[str]:
+def _notes(plan: EvaluationPlan, found: Sequence[Outcome]) -> Iterator[str]:
     """Say what was given twice, and how many answers are missing and why the first of them is."""
     again = len(plan.given) - len(plan.texts)
     if again:

@@ -18,7 +18,7 @@ from llmopt.core.values import (
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import has_result, name_of, register_evaluation
 from llmopt.engine.journal import EVALUATION
-from llmopt.engine.monitor import Watch
+from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
 from llmopt.engine.progress import Progress
@@ -151,7 +151,7 @@ class _Asking:
 async def _done(asking: _Asking, rows: Sequence[Labelled], session: Session) -> Checked:
     """Ask, compare, and journal what was found and how it ended."""
     state = Progress(session.name, phase="judging")
-    watch = Watch(state, session.traffic, session.listen)
+    watch = Monitor(state, session.traffic, session.listen)
     scoring = Scoring(asking, None, session.slots, session.tolerance, watch.observed)
     with session.under_way():
         async with watch.stalls():

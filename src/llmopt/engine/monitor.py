@@ -29,7 +29,7 @@ _log.addHandler(logging.NullHandler())  # who wants the messages configures logg
 _OFTEN = 0.02  # seconds; faster than anybody reads
 
 
-class Watch:
+class Monitor:
     """Keeps the progress of a run true.
 
     Args:

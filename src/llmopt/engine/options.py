@@ -99,7 +99,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Row:
+class OptionRow:
     """One row of the table of options.
 
     Attributes:
@@ -122,12 +122,12 @@ def _described(cls: type[R]) -> type[R]:
     return cls
 
 
-def rows_of(options: Any) -> tuple[Row, ...]:
+def rows_of(options: Any) -> tuple[OptionRow, ...]:
     """Return the rows of a class of options: its own first, then those that it inherits."""
     hints = get_type_hints(options, include_extras=True)
     own = inspect.get_annotations(options)
     return tuple(
-        Row(
+        OptionRow(
             one.name,
             get_args(hints[one.name])[0],
             one.default_factory() if callable(one.default_factory) else one.default,
@@ -343,7 +343,7 @@ class Options(SessionOptions):
             )
 
 
-def rows_in(table: str) -> Iterator[Row]:
+def rows_in(table: str) -> Iterator[OptionRow]:
     """Yield the options of a run that are keys of a table of the configuration."""
     return (row for row in rows_of(Options) if row.about.table == table)
 

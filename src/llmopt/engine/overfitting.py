@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.trajectory import rank
 from llmopt.errors import ConfigError
-from llmopt.evidence.result import Point
+from llmopt.evidence.result import OverfittingPoint
 from llmopt.evidence.scores import LEVEL, score_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Curve:
         found = (validation.evaluation.score for _, validation in self._found)
         return [-math.inf if score is None else score for score in found]
 
-    def points(self, shown: Presentation, *, level: float = LEVEL) -> tuple[Point, ...]:
+    def points(self, shown: Presentation, *, level: float = LEVEL) -> tuple[OverfittingPoint, ...]:
         """Return the points in order.
 
         Args:
@@ -97,7 +97,9 @@ class Curve:
             return score_of(evaluation, shown, level=level)
 
         return tuple(
-            Point(point.step, point.candidate, score(entry.evaluation), score(point.evaluation))
+            OverfittingPoint(
+                point.step, point.candidate, score(entry.evaluation), score(point.evaluation)
+            )
             for entry, point in self._found
         )
 

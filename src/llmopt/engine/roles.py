@@ -17,7 +17,7 @@ from llmopt.models.middleware.budget import (
     Spent,
 )
 from llmopt.models.middleware.concurrency import Gate, Rates
-from llmopt.models.middleware.recorder import Record, Recording
+from llmopt.models.middleware.recorder import Recorder, Recording
 from llmopt.models.middleware.stack import wrap
 from llmopt.models.prices import price_of
 from llmopt.models.providers.null import AbsentModel
@@ -179,7 +179,7 @@ class Models:
             if isinstance(model, OpenAIModel):
                 traffic.warnings += model.notes
                 model.notes = traffic.warnings  # so that progress shows what it finds out
-            return made if recording is None else Record(made, recording)
+            return made if recording is None else Recorder(made, recording)
 
         gates = self._gates()
         made: dict[Role, Model] = {}

@@ -27,7 +27,7 @@ from llmopt.engine.journal import (
     Validation,
     steps,
 )
-from llmopt.engine.monitor import Watch
+from llmopt.engine.monitor import Monitor
 from llmopt.engine.overfitting import Curve
 from llmopt.engine.progress import Progress, silent
 from llmopt.engine.scoring import Scoring
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Item, Rejected
     from llmopt.engine.session import Session
-    from llmopt.evidence.verdict import Choice
+    from llmopt.evidence.verdict import Selection
 
 
 def _never(trajectory: Trajectory) -> str:
@@ -94,14 +94,14 @@ class Run:
         self.rejected: Counter[str] = Counter()
         self.curve = Curve(validate_every)
         self.evidence = evidence or Evidence()
-        self.choice: Choice | None = None  # of the last decision
+        self.choice: Selection | None = None  # of the last decision
         self._further, self._over, self._whole = further, over, whole
         traffic = session.traffic
         self._shown = presented(problem)
         progress = Progress(
             self.name, presentation=self._shown, steps=self.stop.steps, warnings=traffic.warnings
         )
-        self._watch = Watch(progress, traffic, silent)
+        self._watch = Monitor(progress, traffic, silent)
         self._scoring = Scoring(
             problem, session.scorer, session.slots, session.tolerance, self._watch.observed
         )
@@ -373,7 +373,7 @@ class Run:
         if best:
             self._watch.stepped(told, best[0], self._shown.facing(best[0].score))
 
-    def _test_told(self, choice: Choice) -> None:
+    def _test_told(self, choice: Selection) -> None:
         """Journal the held-out answers behind a choice, so that runs can be compared."""
         if choice.answers:
             items = self.problem.items("test")

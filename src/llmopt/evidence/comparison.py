@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoredInstruction:
     """One instruction, measured and compared with the first one.
 
     Attributes:
@@ -109,7 +109,7 @@ class Comparison:
     items: int
     samples: int
     shown: Presentation
-    rows: tuple[Row, ...]
+    rows: tuple[ScoredInstruction, ...]
     differing: tuple[Differing, ...]
     verdict: str
     notes: tuple[str, ...]
@@ -129,7 +129,7 @@ def compare(
     *,
     groups: Mapping[str, str],
     shown: Presentation,
-) -> tuple[Row, ...]:
+) -> tuple[ScoredInstruction, ...]:
     """Score each instruction, and compare each with the first.
 
     Args:
@@ -139,12 +139,12 @@ def compare(
         groups: Which group each item belongs to, by its id; see :func:`difference_of`.
         shown: How the problem's scores are shown.
     """
-    rows: list[Row] = []
+    rows: list[ScoredInstruction] = []
     first: Evaluation | None = None
     for text, outcomes in found.items():
         items = _by_item(outcomes, samples)
         rows.append(
-            Row(
+            ScoredInstruction(
                 text=text,
                 score=score_of(items, shown, groups=groups),
                 measured=sum(outcome.score is not None for outcome in outcomes),
@@ -159,7 +159,7 @@ def compare(
 
 
 def differing(
-    rows: Sequence[Row], items: Sequence[Item], samples: int, shown: Presentation
+    rows: Sequence[ScoredInstruction], items: Sequence[Item], samples: int, shown: Presentation
 ) -> tuple[Differing, ...]:
     """Return the items on which some row scored otherwise than the first, in item order."""
     columns = [_by_item(row.outcomes, samples).outcomes for row in rows]
@@ -180,7 +180,7 @@ def differing(
     return tuple(found)
 
 
-def sentence(rows: Sequence[Row], part: str, shown: Presentation) -> str:
+def sentence(rows: Sequence[ScoredInstruction], part: str, shown: Presentation) -> str:
     """Return in words what the rows say, each against the first."""
     where = "items" if part == "all" else f"{part} items"
     if len(rows) == 1:
@@ -221,7 +221,7 @@ def _by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:
     return Evaluation(tuple(found), len(found))
 
 
-def _corrected(rows: Sequence[Row]) -> tuple[Row, ...]:
+def _corrected(rows: Sequence[ScoredInstruction]) -> tuple[ScoredInstruction, ...]:
     """Correct the p-values where more than one row is compared with the first."""
     values = [row.difference.p_value for row in rows if row.difference is not None]
     if len(values) < 2:  # noqa: PLR2004 - one comparison needs no correction

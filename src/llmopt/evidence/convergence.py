@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.presentation import Presentation
-from llmopt.core.problem import Known
+from llmopt.core.problem import HasOptimum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def course_of(problem: Problem, trajectory: Trajectory) -> Course:
         steps=max(0, trajectory.steps - 1),
         tried=len(trajectory),
         starts=starts,
-        optimum=problem.optimum() if isinstance(problem, Known) else None,
+        optimum=problem.optimum() if isinstance(problem, HasOptimum) else None,
     )
 
 
@@ -145,7 +145,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Line:
+class VariantCurve:
     """A variant on a task.
 
     Attributes:
@@ -179,7 +179,7 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def lines_of(cells: Sequence[Converged]) -> tuple[Line, ...]:
+def lines_of(cells: Sequence[Converged]) -> tuple[VariantCurve, ...]:
     """Return a line for each task and variant, in the order of the cells.
 
     Args:
@@ -200,14 +200,14 @@ def lines_of(cells: Sequence[Converged]) -> tuple[Line, ...]:
     )
 
 
-def _line(cells: Sequence[Converged], level: dict[tuple[str, str], int]) -> Line:
+def _line(cells: Sequence[Converged], level: dict[tuple[str, str], int]) -> VariantCurve:
     courses = [cell.course for cell in cells]
     known = all(course.optimum is not None for course in courses)
     solved = [step for course in courses if (step := course.solved) is not None]
     levels = [c.course.gap_after(level[c.task, c.seed]) for c in cells if (c.task, c.seed) in level]
     tried = spread([course.tried - course.starts for course in courses])
     assert tried is not None  # noqa: S101 - a group has a cell
-    return Line(
+    return VariantCurve(
         task=cells[0].task,
         variant=cells[0].variant,
         cells=len(cells),
@@ -221,7 +221,7 @@ def _line(cells: Sequence[Converged], level: dict[tuple[str, str], int]) -> Line
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """The best so far of a variant on a task after a step, over the repetitions.
 
     Attributes:
@@ -237,7 +237,7 @@ class Point:
     best: Spread
 
 
-def points_of(cells: Sequence[Converged]) -> tuple[Point, ...]:
+def points_of(cells: Sequence[Converged]) -> tuple[CurvePoint, ...]:
     """Return the convergence of each task and variant at 0, 1, 2, 5, 10, … steps and the last."""
     groups: dict[tuple[str, str], list[Course]] = defaultdict(list)
     for cell in cells:
@@ -250,11 +250,11 @@ def points_of(cells: Sequence[Converged]) -> tuple[Point, ...]:
         for step in sorted({*(s for s in _STEPS if s < last[task]), last[task]}):
             best = spread([b for course in courses if (b := course.best_at(step)) is not None])
             if best:
-                found.append(Point(task, variant, step, best))
+                found.append(CurvePoint(task, variant, step, best))
     return tuple(found)
 
 
-def notes(lines: Sequence[Line]) -> list[str]:
+def notes(lines: Sequence[VariantCurve]) -> list[str]:
     """Return how the table is read."""
     columns = (
         "steps: to the optimum, mean ± sd over the searches that found it (how many in brackets); "
@@ -277,7 +277,7 @@ def notes(lines: Sequence[Line]) -> list[str]:
     return found
 
 
-def flat(line: Line) -> dict[str, Any]:
+def flat(line: VariantCurve) -> dict[str, Any]:
     """Return a line as a flat mapping of plain values."""
     found: dict[str, Any] = {}
     for key, value in asdict(line).items():

@@ -20,7 +20,7 @@ BUDGET = "out of budget: "
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultRow:
     """One solution in the final table, with its score on each split where it was measured.
 
     Scores are in the problem's own direction.
@@ -50,7 +50,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Point:
+class OverfittingPoint:
     """A point of the overfitting curve; scores are in the problem's own direction.
 
     Attributes:
@@ -100,7 +100,7 @@ class Result:
     algorithm: str
     best: Candidate
     start: Candidate
-    lines: tuple[Line, ...]
+    lines: tuple[ResultRow, ...]
     test: Held | None
     verdict: str
     notes: tuple[str, ...]
@@ -111,7 +111,7 @@ class Result:
     usage: dict[str, Usage]
     seconds: float
     stretch: Stretch
-    curve: tuple[Point, ...] = ()
+    curve: tuple[OverfittingPoint, ...] = ()
     comparisons: tuple[Versus, ...] = ()
     level: float = LEVEL
     finalists: int = 0

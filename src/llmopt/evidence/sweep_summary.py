@@ -99,7 +99,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantScore:
     """A variant on a task, or on all of them.
 
     Attributes:
@@ -169,7 +169,7 @@ def courses_of(cells: Sequence[Done]) -> tuple[Converged, ...]:
     )
 
 
-def summarized(cells: Sequence[Done]) -> tuple[Row, ...]:
+def summarized(cells: Sequence[Done]) -> tuple[VariantScore, ...]:
     """Return the rows of all tasks together and, where there are several, of each task.
 
     Args:
@@ -183,7 +183,7 @@ def summarized(cells: Sequence[Done]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _table(cells: Sequence[Done], task: str) -> list[Row]:
+def _table(cells: Sequence[Done], task: str) -> list[VariantScore]:
     """Return a row for each variant, with p-values corrected for their number."""
     variants = list(dict.fromkeys(cell.variant for cell in cells))
     of = {name: [cell for cell in cells if cell.variant == name] for name in variants}
@@ -207,14 +207,14 @@ def _row(
     ranks: Sequence[float],
     *,
     compared: bool,
-) -> Row:
+) -> VariantScore:
     by_seed: dict[str, list[float]] = defaultdict(list)
     for cell in cells:
         by_seed[cell.seed].append(cell.score)
     seeds = [fmean(scores) for scores in by_seed.values()]
     theirs = {(cell.task, cell.seed): cell.score for cell in first}
     gains = [cell.score - theirs[cell.task, cell.seed] for cell in cells]
-    return Row(
+    return VariantScore(
         task=task,
         variant=variant,
         cells=len(cells),
@@ -280,7 +280,7 @@ def _difference(first: Sequence[Done], second: Sequence[Done]) -> Difference | N
     )
 
 
-def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
+def notes(rows: Sequence[VariantScore], cells: Sequence[Done]) -> list[str]:
     """Return what a careful reader of the table should know."""
     seeds = len({cell.seed for cell in cells})
     compared = [row for row in rows if row.difference is not None]
@@ -325,7 +325,7 @@ def notes(rows: Sequence[Row], cells: Sequence[Done]) -> list[str]:
     return found
 
 
-def flat(row: Row) -> dict[str, Any]:
+def flat(row: VariantScore) -> dict[str, Any]:
     """Return a row as a flat mapping of plain values; the task ``all`` is the tasks together."""
     line = asdict(row) | {"task": row.task or "all", "words": row.words}
     tested = line.pop("difference")

@@ -32,7 +32,7 @@ from llmopt.evidence.finalists import (
     standing,
     unmeasured,
 )
-from llmopt.evidence.result import Held, Line
+from llmopt.evidence.result import Held, ResultRow
 from llmopt.evidence.scores import LEVEL, score_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """The winner with everything measured on the way to it.
 
     Attributes:
@@ -77,7 +77,7 @@ class Choice:
 
     best: Entry
     start: Entry
-    lines: tuple[Line, ...]
+    lines: tuple[ResultRow, ...]
     winner: Evaluation | None
     others: tuple[tuple[str, Evaluation], ...]
     test: Held | None
@@ -124,7 +124,7 @@ async def decide(
     finalists: int,
     *,
     evidence: Evidence | None = None,
-) -> Choice:
+) -> Selection:
     """Choose the winner and test it once against the start and the controls.
 
     When a spending limit is reached in the controls, those that are missing are named in the
@@ -151,11 +151,11 @@ async def decide(
     tested = await _measure(problem, "test", finals, measure, announce)
     found, missing = await _controls(problem, evidence, tested, measure, announce)
 
-    def line(label: str, entry: Entry) -> Line:
+    def line(label: str, entry: Entry) -> ResultRow:
         key = entry.candidate.id
         splits = (entry.evaluation, held.get(key), tested.get(key))
         scores = (score_of(e, shown, level=level, groups=groups) for e in splits)
-        return Line(label, entry.text, *scores)
+        return ResultRow(label, entry.text, *scores)
 
     lines = [line(START, start), line("best", best)]
     lines += [line(label, entry) for label, entry in found]
@@ -171,7 +171,7 @@ async def decide(
         *missing,
     ]
     test = _held(tested, (start, best), shown, level, groups)
-    return Choice(
+    return Selection(
         best,
         start,
         tuple(lines),

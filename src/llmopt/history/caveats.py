@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llmopt.history.compared_run import Compared
-    from llmopt.history.run_history import Told
+    from llmopt.history.run_history import RunHistory
 
 _UNEQUAL = 1.25  # evaluations of one search over another's from which it is said
 
@@ -33,7 +33,7 @@ _MEANING = {
 }
 
 
-def caveats(told: Sequence[Told], rows: Sequence[Compared]) -> Iterator[str]:
+def caveats(told: Sequence[RunHistory], rows: Sequence[Compared]) -> Iterator[str]:
     """Yield what a careful reader should know, each run against the first.
 
     Args:
@@ -70,7 +70,7 @@ def caveats(told: Sequence[Told], rows: Sequence[Compared]) -> Iterator[str]:
     yield from _effort(rows)
 
 
-def _held_out(first: Told, other: Told, number: int, row: Compared) -> Iterator[str]:
+def _held_out(first: RunHistory, other: RunHistory, number: int, row: Compared) -> Iterator[str]:
     """Say where held-out items differ, are missing, or were seen in the other's search."""
     for at, one in ((1, first), (number, other)):
         if one.result and one.result["test"] and one.tested is None:
@@ -99,7 +99,7 @@ def _held_out(first: Told, other: Told, number: int, row: Compared) -> Iterator[
             )
 
 
-def _searched(told: Told) -> set[str]:
+def _searched(told: RunHistory) -> set[str]:
     """Return the ids of the items that candidates were measured on."""
     return {o.item for step in told.steps for e in step.entries for o in e.evaluation.outcomes}
 

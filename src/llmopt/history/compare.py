@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.core.store import RunInfo, Store
-    from llmopt.history.run_history import Told
+    from llmopt.history.run_history import RunHistory
 
 _TWO = 2  # runs are compared from here on
 
@@ -104,7 +104,7 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
     )
 
 
-def _common(told: Sequence[Told]) -> Presentation:
+def _common(told: Sequence[RunHistory]) -> Presentation:
     """Return how the scores of all runs are shown: in one direction and unit."""
     every = [one.header.presentation for one in told]
     if len({shown.higher_is_better for shown in every}) > 1:
@@ -116,7 +116,7 @@ def _common(told: Sequence[Told]) -> Presentation:
     return next((shown for shown in every if not shown.shares), every[0])
 
 
-def _row(store: Store, told: Told, info: RunInfo, shown: Presentation) -> Compared:
+def _row(store: Store, told: RunHistory, info: RunInfo, shown: Presentation) -> Compared:
     """Return what a run says of itself."""
     trajectory, curve, partial = Trajectory(), [], 0
     for step in told.steps:
@@ -168,7 +168,7 @@ def _score(plain: dict[str, Any] | None) -> Score | None:
     return None if plain is None else Score.plain(plain)
 
 
-def _paired(first: Told, other: Told) -> tuple[Evaluation, Evaluation] | None:
+def _paired(first: RunHistory, other: RunHistory) -> tuple[Evaluation, Evaluation] | None:
     """Return what both winners got on the items that were measured for both, in one order.
 
     None where one of the two has kept no answers.
@@ -192,7 +192,7 @@ def _corrected(rows: Sequence[Compared]) -> tuple[Compared, ...]:
     return tuple(replace(r, corrected=next(adjusted)) if r.difference else r for r in rows)
 
 
-def _changed(told: Sequence[Told], shown: Presentation) -> tuple[Differing, ...]:
+def _changed(told: Sequence[RunHistory], shown: Presentation) -> tuple[Differing, ...]:
     """Return the first run's items on which the winners of others scored otherwise."""
     columns = [one.answers for one in told]
     found = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llmopt.problems.numeric.points import Space
-from llmopt.problems.numeric.regression import Line
+from llmopt.problems.numeric.regression import LinearRegression
 from llmopt.problems.numeric.test_functions import Moved, Rosenbrock
 from llmopt.problems.tours.tour_problem import Instance
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CELLS = 48  # of the plane in each direction
 _MARGIN = 0.12  # of the plane around the points, as a share of their extent
-_FUNCTIONS = {kind.__name__: kind for kind in (Line, Moved, Rosenbrock)}
+_FUNCTIONS = {kind.__name__: kind for kind in (LinearRegression, Moved, Rosenbrock)}
 
 
 def figure_of(

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from llmopt.core.presentation import Presentation
     from llmopt.core.store import Store
     from llmopt.core.values import Evaluation, Outcome
-    from llmopt.history.run_history import Told
+    from llmopt.history.run_history import RunHistory
 
 
-def items_of(store: Store, journal: Told, *, winner: str) -> tuple[dict[str, Any], list[str]]:
+def items_of(store: Store, journal: RunHistory, *, winner: str) -> tuple[dict[str, Any], list[str]]:
     """Return the items by split, and what is missing in them, in sentences.
 
     A split, ``test`` or ``train``, is ``{"both_right", "both_wrong", "fixed", "broken",

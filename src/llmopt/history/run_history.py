@@ -27,7 +27,7 @@ _NOT_RUNS = {"evaluation": ("an evaluation", "llmopt show"), "sweep": ("a sweep"
 
 
 @dataclass(frozen=True)
-class Told:
+class RunHistory:
     """What the journal of a run says.
 
     Attributes:
@@ -86,7 +86,7 @@ class Told:
         return {self.items[o.item]: o for o in found if o.item in self.items}
 
 
-def told(store: Store, run: str) -> Told:
+def told(store: Store, run: str) -> RunHistory:
     """Read the journal of a run, as far as it has come.
 
     Raises:
@@ -102,10 +102,10 @@ def told(store: Store, run: str) -> Told:
             problem = ProblemRecord.unpacked(record.data)
         elif record.kind == "result":
             result = record.data
-    return Told(run, store.config(run), found, tuple(validations), problem, tested, result)
+    return RunHistory(run, store.config(run), found, tuple(validations), problem, tested, result)
 
 
-def told_run(store: Store, run: str) -> Told:
+def told_run(store: Store, run: str) -> RunHistory:
     """Read the journal of a run that is compared with others.
 
     Raises:

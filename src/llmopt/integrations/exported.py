@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         Reply,
     )
     from llmopt.engine.journal import ProblemRecord
-    from llmopt.history.run_history import Told
+    from llmopt.history.run_history import RunHistory
 
 
 SCHEMA = 1
@@ -55,7 +55,7 @@ class Standing:
     start: Entry
     ranked: tuple[Entry, ...]
     result: dict[str, Any] | None
-    journal: Told
+    journal: RunHistory
 
     @property
     def prompts(self) -> ProblemRecord | None:
@@ -245,7 +245,9 @@ def _example(store: Store, found: Standing, entry: Entry, text: str | None) -> E
     return None
 
 
-def _asked(journal: Told, problem: ProblemRecord, entry: Entry) -> Iterator[tuple[Item, Outcome]]:
+def _asked(
+    journal: RunHistory, problem: ProblemRecord, entry: Entry
+) -> Iterator[tuple[Item, Outcome]]:
     """Yield what a solution got on its items, test items first: they prove how it was asked."""
     tested = journal.tested.answers if journal.tested else ()
     evaluations: dict[SplitName, Evaluation | None] = {

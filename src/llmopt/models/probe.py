@@ -22,7 +22,7 @@ _ONE_REPLY = "not asked, because models of this kind give one plain reply to a c
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Probe:
     """Whether something works.
 
     Attributes:
@@ -36,7 +36,7 @@ class Finding:
     said: str
 
 
-async def probe(model: Model) -> tuple[Finding, ...]:
+async def probe(model: Model) -> tuple[Probe, ...]:
     """Ask a model for one thing after the other, each once: four calls at most.
 
     Raises:
@@ -49,12 +49,12 @@ async def probe(model: Model) -> tuple[Finding, ...]:
         raw, said_to_raw = await _asked(model, _RAW)
     reply = chat or raw
     findings = [
-        Finding("chat", chat is not None, said_to_chat),
-        Finding("raw completion", raw is not None, said_to_raw),
+        Probe("chat", chat is not None, said_to_chat),
+        Probe("raw completion", raw is not None, said_to_raw),
     ]
     if reply is None:
         nothing = "not asked, because nothing else works"
-        return (*findings, *(Finding(what, works=False, said=nothing) for what in _MORE))
+        return (*findings, *(Probe(what, works=False, said=nothing) for what in _MORE))
     many = await _many(model, _CHAT if chat else _RAW)
     logprobs = await _logprobs(model, _CHAT if chat else _RAW)
     return (*findings, many, logprobs, _usage(reply))
@@ -80,34 +80,34 @@ async def _choice(model: OpenAIModel, call: Call, **fields: Any) -> tuple[list[A
     return (choices, "") if isinstance(choices, list) else ([], "the answer has no choices")
 
 
-async def _many(model: Model, call: Call) -> Finding:
+async def _many(model: Model, call: Call) -> Probe:
     """Return whether two answers come for one request."""
     if not isinstance(model, OpenAIModel):
-        return Finding("n", works=False, said=_ONE_REPLY)
+        return Probe("n", works=False, said=_ONE_REPLY)
     if not model.dialect.many:
         said = "not asked, because this provider gives one answer to a request"
-        return Finding("n", works=False, said=said)
+        return Probe("n", works=False, said=said)
     choices, said = await _choice(model, call, n=2)
     works = len(choices) == 2  # noqa: PLR2004 - the number asked for in the line above
-    return Finding("n", works, said or f"asked for 2 answers, got {len(choices)}")
+    return Probe("n", works, said or f"asked for 2 answers, got {len(choices)}")
 
 
-async def _logprobs(model: Model, call: Call) -> Finding:
+async def _logprobs(model: Model, call: Call) -> Probe:
     """Return whether probabilities of tokens come with an answer."""
     if not isinstance(model, OpenAIModel):
-        return Finding("logprobs", works=False, said=_ONE_REPLY)
+        return Probe("logprobs", works=False, said=_ONE_REPLY)
     fields: dict[str, Any] = {"logprobs": True} if call.prompt is None else {"logprobs": 1}
     choices, said = await _choice(model, call, **fields)
     works = bool(choices and isinstance(choices[0], dict) and choices[0].get("logprobs"))
     there = "the answer has them" if works else "the answer has none"
-    return Finding("logprobs", works, said or there)
+    return Probe("logprobs", works, said or there)
 
 
-def _usage(reply: Reply) -> Finding:
+def _usage(reply: Reply) -> Probe:
     """Return whether the provider counts tokens."""
     usage = reply.usage
     if usage.estimated:
         said = "the answer counts no tokens, so that they are estimated"
-        return Finding("usage", works=False, said=said)
+        return Probe("usage", works=False, said=said)
     said = f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
-    return Finding("usage", works=True, said=said)
+    return Probe("usage", works=True, said=said)

@@ -1,10 +1,10 @@
 """New solutions without a language model: drawn at random, or by a step from a known one.
 
 These are `propose` parts for problems that say how to draw a solution
-(:class:`~llmopt.core.problem.Drawn`), a point (:class:`~llmopt.core.problem.Vectors`) or the
-neighbours of one (:class:`~llmopt.core.problem.Neighbourly`). Each is a function of the trajectory
-and the seed: what has to be known of the past, such as a step size, is found again in the
-trajectory.
+(:class:`~llmopt.core.problem.Samplable`), a point (:class:`~llmopt.core.problem.VectorSpace`) or
+the neighbours of one (:class:`~llmopt.core.problem.HasNeighbours`). Each is a function of the
+trajectory and the seed: what has to be known of the past, such as a step size, is found again in
+the trajectory.
 
 What was tried before costs nothing to know and is worth nothing to try again, so a draw that
 repeats is drawn again, and steps grow a little with each repetition: on a grid, a short step
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmopt.core.part import Proposed
-from llmopt.core.problem import Drawn, Neighbourly, Vectors
+from llmopt.core.problem import HasNeighbours, Samplable, VectorSpace
 from llmopt.core.trajectory import rank
 from llmopt.core.values import Candidate
 from llmopt.errors import ConfigError
@@ -73,7 +73,7 @@ class Uniform(_Alone):
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return new solutions as far as they are found in 100 draws each."""
         problem, rng = ctx.problem, ctx.rng("uniform")
-        assert isinstance(problem, Drawn)  # noqa: S101 - checked by fits
+        assert isinstance(problem, Samplable)  # noqa: S101 - checked by fits
         fresh = Fresh(ctx.trajectory)
         return tuple(
             Proposed(text, text, "", ())
@@ -214,7 +214,7 @@ class Neighbours(_Alone):
 
     def fits(self, problem: Problem) -> None:
         """Refuse a problem whose solutions have no neighbours."""
-        if not isinstance(problem, Neighbourly):
+        if not isinstance(problem, HasNeighbours):
             raise ConfigError(
                 f"it needs a problem with neighbours, such as tours, but got {_kind(problem)}; "
                 "take hill-climbing or random-search"
@@ -223,7 +223,7 @@ class Neighbours(_Alone):
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return untried neighbours, or one random solution."""
         problem, trajectory = ctx.problem, ctx.trajectory
-        assert isinstance(problem, Neighbourly)  # noqa: S101 - checked by fits
+        assert isinstance(problem, HasNeighbours)  # noqa: S101 - checked by fits
         rng = ctx.rng("neighbours")
         current = max(_descent(trajectory), key=lambda entry: entry.score, default=None)
         while current is not None:
@@ -274,7 +274,7 @@ class Around:
     """
 
     def __init__(self, ctx: StepContext, purpose: str) -> None:
-        assert isinstance(ctx.problem, Vectors)  # noqa: S101 - checked by fits
+        assert isinstance(ctx.problem, VectorSpace)  # noqa: S101 - checked by fits
         self._problem, self._rng = ctx.problem, ctx.rng(purpose)
         bounds = np.array(ctx.problem.bounds(), dtype=np.float64)
         self.low, self.ranges = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
@@ -310,7 +310,7 @@ def needs_draws(problem: Problem) -> None:
     Raises:
         ConfigError: It is one.
     """
-    if not isinstance(problem, Drawn):
+    if not isinstance(problem, Samplable):
         raise ConfigError(
             "it needs a problem of which random solutions can be drawn, such as numbers or tours, "
             f"but got {_kind(problem)}; take opro or another method with an optimizer LLM"
@@ -323,10 +323,10 @@ def needs_points(problem: Problem) -> None:
     Raises:
         ConfigError: It is one.
     """
-    if not isinstance(problem, Vectors):
+    if not isinstance(problem, VectorSpace):
         raise ConfigError(
             f"it needs a problem whose solutions are numbers, but got {_kind(problem)}; take "
-            + ("two-opt or random-search" if isinstance(problem, Drawn) else "opro")
+            + ("two-opt or random-search" if isinstance(problem, Samplable) else "opro")
         )
 
 

@@ -12,7 +12,7 @@ from llmopt.core.metaprompt import (
     Shown,
 )
 from llmopt.core.model import Family
-from llmopt.core.part import Most, Proposed, all_of
+from llmopt.core.part import CallBound, Proposed, all_of
 from llmopt.core.problem import Refusal
 from llmopt.core.text import word_distance
 from llmopt.errors import ConfigError
@@ -125,10 +125,10 @@ class Generate:
                 f"{model.identity}; choose the family 'continuation'"
             )
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the calls that are made because a first reply changed too much."""
         again = self.step_size is not None and self.step_size.above == "again"
-        return Most(optimizer=self.samples if again else 0)
+        return CallBound(optimizer=self.samples if again else 0)
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Ask for `samples` solutions."""

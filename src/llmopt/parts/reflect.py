@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from llmopt.core.part import Feedback
 from llmopt.core.trajectory import missed
@@ -20,8 +20,10 @@ Choose = Literal["random", "constant", "accumulative_most_frequent", "current_mo
 
 
 @dataclass(frozen=True)
-class Nothing:
+class NoReflection:
     """Say nothing."""
+
+    stored_name: ClassVar[str] = "Nothing"
 
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return empty feedback."""

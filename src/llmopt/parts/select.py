@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from llmopt.core.part import Group
 from llmopt.errors import ConfigError
@@ -83,8 +83,10 @@ class EachOfBest:
 
 
 @dataclass(frozen=True)
-class Starts:
+class StartsOnly:
     """The starting solutions and nothing else: what a control without trajectory shows."""
+
+    stored_name: ClassVar[str] = "Starts"
 
     async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
         """Return one group, in the order of the starts."""

@@ -14,18 +14,18 @@ from llmopt.preflight.findings import (
 )
 
 if TYPE_CHECKING:
-    from llmopt.config.settings import Settings
+    from llmopt.config.settings import Configuration
     from llmopt.core.algorithm import Algorithm
     from llmopt.core.model import Model
     from llmopt.core.values import Call, Role
-    from llmopt.preflight.estimate import Estimate, Known
+    from llmopt.preflight.estimate import Estimate, ModelFacts
     from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 _CLASSES = 6  # classes up to which their shares are listed
 _FEW_STEPS = 2  # fewer are no search
 
 
-async def examined(settings: Settings, *, offline: bool, quiet: bool = False) -> Findings:
+async def examined(settings: Configuration, *, offline: bool, quiet: bool = False) -> Findings:
     """Find out everything about a configuration.
 
     Args:
@@ -72,7 +72,7 @@ async def examined(settings: Settings, *, offline: bool, quiet: bool = False) ->
         if first:
             findings.passed("meta-prompt", _meta_prompt(problem, first))
         ask = problem.call(problem.starts[0], problem.items("train")[0], scorer)
-        known: dict[Role, Known] = {}
+        known: dict[Role, ModelFacts] = {}
         asked: tuple[tuple[Role, Model, Call | None], ...] = (
             ("optimizer", optimizer, first),
             ("scorer", scorer, ask),
@@ -110,7 +110,9 @@ async def examined(settings: Settings, *, offline: bool, quiet: bool = False) ->
     return findings
 
 
-async def _examined_function(settings: Settings, findings: Findings, *, offline: bool) -> Findings:
+async def _examined_function(
+    settings: Configuration, findings: Findings, *, offline: bool
+) -> Findings:
     """Find out about the method, the function and the optimizer LLM, if the method has one.
 
     The function is asked for the value of the first starting solution.
@@ -164,7 +166,9 @@ async def _examined_function(settings: Settings, findings: Findings, *, offline:
     return findings
 
 
-async def _judged(findings: Findings, problem: PromptProblem, model: Model, known: Known) -> Known:
+async def _judged(
+    findings: Findings, problem: PromptProblem, model: Model, known: ModelFacts
+) -> ModelFacts:
     """Let the judge LLM judge an expected answer, and return what is known of it then."""
     from llmopt.core.values import Reply
 
@@ -254,7 +258,7 @@ def _meta_prompt(problem: PromptProblem, call: Call) -> str:
 
 
 def _add_budget(
-    findings: Findings, problem: PromptProblem, settings: Settings, planned: int
+    findings: Findings, problem: PromptProblem, settings: Configuration, planned: int
 ) -> None:
     """Say what the budget buys, and warn where that is no search."""
     from llmopt.models.middleware.budget import Limits

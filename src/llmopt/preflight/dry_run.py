@@ -22,9 +22,9 @@ from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.preflight.workload import (
     Judging,
     Phase,
-    Plan,
     Sizes,
     Work,
+    Workload,
     bytes_of,
     more,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.algorithm import Algorithm
     from llmopt.core.model import Model
-    from llmopt.core.part import Most
+    from llmopt.core.part import CallBound
     from llmopt.core.problem import Problem
     from llmopt.core.values import Call
     from llmopt.problems.prompt.prompt_problem import PromptProblem
@@ -58,7 +58,7 @@ async def rehearse(
     validate_every: int = 0,
     plain: Sequence[str] = (),
     new: bool,
-) -> Plan:
+) -> Workload:
     """Go through a run.
 
     Args:
@@ -144,7 +144,7 @@ class _Rehearsal:
         longest = max(problem.filters.max_length * width, *map(bytes_of, problem.starts), 1)
         self._length = math.ceil(longest)
 
-    async def plan(self, done: int, steps: int, finalists: int, every: int) -> Plan:
+    async def plan(self, done: int, steps: int, finalists: int, every: int) -> Workload:
         """Return the parts of a run that does `done` of `steps` planned steps."""
         starts = self._problem.starts
         work = await self._starts(steps)
@@ -160,7 +160,7 @@ class _Rehearsal:
         phases += [like[n % len(like)] for n in range(done - len(phases))]
         checked = self._checked(every)
         final = self._final(finalists)
-        return Plan(Phase(scorer=work), tuple(phases), Phase(scorer=checked + final))
+        return Workload(Phase(scorer=work), tuple(phases), Phase(scorer=checked + final))
 
     async def _starts(self, steps: int) -> Work:
         """Let the algorithm measure the starting solutions."""
@@ -234,7 +234,7 @@ class _Rehearsal:
         made = [Candidate(f"{step} {n} ".ljust(self._length, "x"), step) for n in range(proposed)]
         return Phase(work, aside + await self._scored(ctx, made), proposed)
 
-    def _with(self, work: Work, aside: Work, most: Most) -> tuple[Work, Work]:
+    def _with(self, work: Work, aside: Work, most: CallBound) -> tuple[Work, Work]:
         """Add calls that depend on replies; each is as long as the longest, and a solution."""
         size = self._length + max((bytes_of(call.text) for call in self._calls), default=0)
         tokens = max((call.max_tokens for call in self._calls), default=0)

@@ -17,7 +17,7 @@ from llmopt.engine.overfitting import check_validation
 from llmopt.evidence.verdict import final_calls
 from llmopt.models.middleware.budget import MEASURING
 from llmopt.preflight.dry_run import rehearse
-from llmopt.preflight.workload import Phase, Plan, Work
+from llmopt.preflight.workload import Phase, Work, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _OVERHEAD = 40  # tokens that a chat template adds to a call at most, as a rule
 
 
 @dataclass(frozen=True)
-class Known:
+class ModelFacts:
     """What is known of a role's model.
 
     Attributes:
@@ -59,7 +59,7 @@ class Known:
     sparse: float = 1 / 5
     dense: float = 1 / 3
 
-    def probed(self, seconds: float, size: int, tokens: int | None, generated: int) -> Known:
+    def probed(self, seconds: float, size: int, tokens: int | None, generated: int) -> ModelFacts:
         """Return the same with what one call showed.
 
         Args:
@@ -114,9 +114,9 @@ class Estimate:
         finals: Calls that a budget keeps back for the end.
     """
 
-    low: Plan
-    high: Plan
-    known: Mapping[Role, Known]
+    low: Workload
+    high: Workload
+    known: Mapping[Role, ModelFacts]
     finals: int
 
     def least(self, role: Role) -> Cost:
@@ -177,7 +177,7 @@ async def estimate(
     finalists: int = 10,
     plain: Sequence[str] = (),
     control: Algorithm | None = None,
-    known: Mapping[Role, Known],
+    known: Mapping[Role, ModelFacts],
 ) -> Estimate:
     """Rehearse a run and return what it takes at least and at most.
 
@@ -243,7 +243,7 @@ async def estimate(
     return Estimate(low, high, known, finals)
 
 
-def _held_to(search: Plan, control: Plan) -> Phase:
+def _held_to(search: Workload, control: Workload) -> Phase:
     """Return what all controls take: one measures as much as the search, in twice its steps."""
     asked = sum((phase.optimizer for phase in control.steps), Work())
     phases = (search.controls, *search.steps, control.final)
@@ -254,7 +254,7 @@ def _held_to(search: Plan, control: Plan) -> Phase:
     )
 
 
-def cost_of(work: Work, known: Known, *, full: bool) -> Cost:
+def cost_of(work: Work, known: ModelFacts, *, full: bool) -> Cost:
     """Return what work takes.
 
     Args:
@@ -276,7 +276,7 @@ def cost_of(work: Work, known: Known, *, full: bool) -> Cost:
     return Cost(work.calls, asked, made, usd, seconds)
 
 
-def _seconds(work: Work, known: Known, *, full: bool) -> float | None:
+def _seconds(work: Work, known: ModelFacts, *, full: bool) -> float | None:
     """Return the time of calls made at once; a longer answer takes longer in proportion."""
     if not work.calls:
         return 0.0
@@ -288,7 +288,7 @@ def _seconds(work: Work, known: Known, *, full: bool) -> float | None:
     return known.seconds * rounds * max(1.0, work.most / work.calls / known.generated)
 
 
-def _total(plan: Plan, role: Role, known: Known, *, full: bool) -> Cost:
+def _total(plan: Workload, role: Role, known: ModelFacts, *, full: bool) -> Cost:
     phases = (plan.starts, *plan.steps, plan.final, plan.controls)
     return sum((cost_of(phase.of(role), known, full=full) for phase in phases), Cost())
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from llmopt.config.settings import Settings
+    from llmopt.config.settings import Configuration
     from llmopt.core.model import Model
     from llmopt.core.values import Call, Role
     from llmopt.models.middleware.budget import Price
     from llmopt.models.registry import NamedModel
-    from llmopt.preflight.estimate import Cost, Estimate, Known
+    from llmopt.preflight.estimate import Cost, Estimate, ModelFacts
     from llmopt.terminal.progress import Doing
 
 _SHORT = 16  # tokens that a model may answer when it is only tried
@@ -108,11 +108,11 @@ def built(named: NamedModel, *, offline: bool, quiet: bool) -> Model:
         return named.built(download)
 
 
-def known_of(findings: Findings, role: Role, model: Model, settings: Settings) -> Known:
+def known_of(findings: Findings, role: Role, model: Model, settings: Configuration) -> ModelFacts:
     """Return what is known of a role's model before it is asked."""
     from llmopt.models.middleware.budget import Price as Dollars
     from llmopt.models.prices import price_of
-    from llmopt.preflight.estimate import Known
+    from llmopt.preflight.estimate import ModelFacts
 
     table = settings.models()[role]
     price = Dollars(table.price.input, table.price.output) if table.price else price_of(model)
@@ -126,7 +126,7 @@ def known_of(findings: Findings, role: Role, model: Model, settings: Settings) -
             ", or try pip install 'llmopt[prices]' for list prices"
         )
         findings.failed("its price", why, InputError.exit_code)
-    return Known(
+    return ModelFacts(
         price=price,
         slots=settings.run.concurrency or model.traits.slots,
         alone=model.traits.deadline is None,
@@ -136,8 +136,14 @@ def known_of(findings: Findings, role: Role, model: Model, settings: Settings) -
 
 
 async def tried(
-    findings: Findings, role: Role, model: Model, call: Call, known: Known, *, most: int = _SHORT
-) -> Known:
+    findings: Findings,
+    role: Role,
+    model: Model,
+    call: Call,
+    known: ModelFacts,
+    *,
+    most: int = _SHORT,
+) -> ModelFacts:
     """Ask a role's model once, for so many tokens at most, and return what is known of it then."""
     from llmopt.core.text import one_line
     from llmopt.models.providers.openai import OpenAIModel

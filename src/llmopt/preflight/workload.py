@@ -62,7 +62,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Workload:
     """A run in its parts.
 
     Attributes:
@@ -128,13 +128,13 @@ class Judging:
         # Equal questions with different targets are one call to the scorer LLM, but not here.
         self._splits = [list({(i.input, i.target): i for i in items}.values()) for items in splits]
 
-    def least(self, plan: Plan) -> Plan:
+    def least(self, plan: Workload) -> Workload:
         """Add the work where all instructions get the same short answer to an item."""
         train, *others = (sum(map(self._on, items), Work()) for items in self._splits)
         final = replace(plan.final, judge=sum(others, Work()))
         return replace(plan, starts=replace(plan.starts, judge=train), final=final)
 
-    def most(self, plan: Plan) -> Plan:
+    def most(self, plan: Workload) -> Workload:
         """Add the work where no two answers are equal, and all are as long as they may be."""
         known = [items for items in self._splits if items]
         share = max(len(items) / len({item.input for item in items}) for items in known)
@@ -148,7 +148,7 @@ class Judging:
             return replace(phase, judge=work)
 
         starts, final, controls = map(judged, (plan.starts, plan.final, plan.controls))
-        return Plan(starts, tuple(map(judged, plan.steps)), final, controls)
+        return Workload(starts, tuple(map(judged, plan.steps)), final, controls)
 
     def _on(self, item: Item) -> Work:
         """Return the work of judging an empty answer."""

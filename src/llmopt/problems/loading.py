@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
     from llmopt.core.problem import Problem
 
+_FORMER = {
+    "llmopt.problems.spaces.landscapes": "llmopt.problems.numeric.test_functions",
+    "llmopt.problems.spaces.regression": "llmopt.problems.numeric.regression",
+    "llmopt.problems.spaces.tsp": "llmopt.problems.tours.tour_problem",
+}
+"""Modules that configurations of stored runs name by where they once were."""
+
 _NEEDED = ("describe", "seeds")  # what a plain function cannot do without
 _BY_NAME = {"parser", "shown"}  # what is a function itself, and so is named
 
@@ -30,7 +37,8 @@ def problem_named(name: str, arguments: Mapping[str, Any]) -> Problem:
     Raises:
         ConfigError: There is no such function, or it does not take these arguments.
     """
-    found = imported(name, "a problem")
+    module, colon, attribute = name.partition(":")
+    found = imported(f"{_FORMER.get(module, module)}{colon}{attribute}", "a problem")
     if is_problem(found):
         if arguments:
             raise ConfigError(f"{name} is a problem already and takes no arguments; leave them out")

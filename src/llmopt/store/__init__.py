@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from llmopt.core.store import (
-    Record,
+    JournalRecord,
     RunInfo,
     Status,
     Store,
@@ -14,7 +14,15 @@ from llmopt.core.store import (
 )
 from llmopt.errors import StoreError
 
-__all__ = ["Record", "RunInfo", "Status", "Store", "check_name", "default_path", "open_store"]
+__all__ = [
+    "JournalRecord",
+    "RunInfo",
+    "Status",
+    "Store",
+    "check_name",
+    "default_path",
+    "open_store",
+]
 
 _FILE = "llmopt.sqlite"
 

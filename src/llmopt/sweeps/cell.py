@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from llmopt.api import prepare
-from llmopt.core.problem import Controlled
+from llmopt.core.problem import HasControls
 from llmopt.core.values import Evaluation, digest
 from llmopt.evidence.convergence import course_of
 from llmopt.evidence.differences import groups_of
@@ -99,7 +99,7 @@ def _shared(problem: Problem) -> dict[str, str]:
 async def _controls(problem: Problem) -> tuple[tuple[str, float], ...]:
     """Measure the plain controls of a problem that asks no scorer LLM."""
     found = []
-    if isinstance(problem, Controlled):
+    if isinstance(problem, HasControls):
         for name, text in problem.controls().items():
             outcomes = [await problem.measure(text, i, None) for i in problem.items("train")]
             score = Evaluation(tuple(outcomes), len(outcomes)).score

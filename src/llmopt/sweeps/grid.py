@@ -22,7 +22,7 @@ from llmopt.sweeps.naming import cell_name, in_words, short, slug
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from llmopt.config.settings import Settings
+    from llmopt.config.settings import Configuration
 
 TASKS = (
     "problem.benchmark",
@@ -71,7 +71,7 @@ class Cell:
     variant: str
     task: str
     seed: str
-    settings: Settings
+    settings: Configuration
 
     @property
     def label(self) -> str:
@@ -341,7 +341,7 @@ class _Grid:
         return Cell(name, variant or made.algorithm.name, task, seed, _drawing_anew(made, chosen))
 
 
-def _drawing_anew(made: Settings, chosen: Mapping[str, Any]) -> Settings:
+def _drawing_anew(made: Configuration, chosen: Mapping[str, Any]) -> Configuration:
     """Return settings with another seed for each repetition of a problem's data.
 
     Else random search, which does not look at them, would try the same in every repetition.

@@ -19,11 +19,11 @@ from llmopt.core.problem import check_scorer
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
-from llmopt.evidence.convergence import Converged, Line, lines_of
+from llmopt.evidence.convergence import Converged, VariantCurve, lines_of
 from llmopt.evidence.sweep_summary import (
     CELL,
     Done,
-    Row,
+    VariantScore,
     courses_of,
     summarized,
 )
@@ -58,8 +58,8 @@ class Swept:
 
     sweep: str
     cells: tuple[Done, ...]
-    rows: tuple[Row, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[VariantScore, ...]
+    lines: tuple[VariantCurve, ...]
     bought: int
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import digest
 from llmopt.engine.journal import UNSTORED
-from llmopt.models.middleware.cache import Cache, Keep
+from llmopt.models.middleware.cache import Cache, CacheWriter
 from llmopt.models.middleware.concurrency import Gate, Rates
 from llmopt.models.middleware.rate_limit import Limit
 from llmopt.models.middleware.usage import Meter
@@ -57,7 +57,9 @@ class Pool:
             where = built.traits.endpoint or f"the model {named.name}"
             gate = self._gates.setdefault(where, Gate(most or built.traits.slots, rates))
             # No retry and no budget: those are the cells' own, and one layer of each is enough.
-            self._models[named] = Cache(Limit(Keep(meter, self._replies), gate), self._replies)
+            self._models[named] = Cache(
+                Limit(CacheWriter(meter, self._replies), gate), self._replies
+            )
         return self._models[named]
 
     async def close(self) -> None:

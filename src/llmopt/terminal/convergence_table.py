@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
 
-from llmopt.evidence.convergence import Converged, Line, Point, Spread, lines_of, notes, points_of
+from llmopt.evidence.convergence import (
+    Converged,
+    CurvePoint,
+    Spread,
+    VariantCurve,
+    lines_of,
+    notes,
+    points_of,
+)
 
 _FAR = 100.0  # share of the optimum, from which on a gap has two digits that mean something
 
@@ -43,7 +51,7 @@ def print_convergence(console: Console, cells: Sequence[Converged]) -> None:
         console.print(Text(note, "dim"), soft_wrap=True)
 
 
-def _summary(lines: Sequence[Line], shown: Mapping[str, Presentation]) -> Any:
+def _summary(lines: Sequence[VariantCurve], shown: Mapping[str, Presentation]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -66,7 +74,7 @@ def _summary(lines: Sequence[Line], shown: Mapping[str, Presentation]) -> Any:
     return table
 
 
-def _by_step(points: Sequence[Point], shown: Presentation) -> Any:
+def _by_step(points: Sequence[CurvePoint], shown: Presentation) -> Any:
     """Return the table of one task: a line for each step, a column for each variant."""
     from rich.table import Table
     from rich.text import Text
@@ -96,7 +104,7 @@ def _value(best: Spread, shown: Presentation) -> str:
     return f"{shown.facing(best.mean):.4g}{more}"
 
 
-def _solved(line: Line) -> str:
+def _solved(line: VariantCurve) -> str:
     if line.solved is None:
         return "-"
     return f"{'N/A' if line.steps is None else _digits(line.steps, 1)} ({line.solved})"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from llmopt.core.presentation import Presentation
-    from llmopt.evidence.comparison import Comparison, Differing, Row
+    from llmopt.evidence.comparison import Comparison, Differing, ScoredInstruction
 
 _DIFFERING = 10  # items shown; all of them are in the JSON document
 _COLUMNS = 6  # instructions whose answers find room beside each other
@@ -70,7 +70,7 @@ def _table(found: Comparison) -> Table:
     return table
 
 
-def _cells(row: Row, shown: Presentation) -> tuple[str, ...]:
+def _cells(row: ScoredInstruction, shown: Presentation) -> tuple[str, ...]:
     measured = f"{row.measured:,}/{row.planned:,}"
     if row.score is None:
         cells: tuple[str, ...] = ("-", "-", measured)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llmopt.core.presentation import Presentation
     from llmopt.core.trajectory import Trajectory
     from llmopt.core.values import Usage
-    from llmopt.evidence.result import Line, Point, Result
+    from llmopt.evidence.result import OverfittingPoint, Result, ResultRow
     from llmopt.evidence.scores import Score
     from llmopt.models.middleware.traffic import Stretch
     from llmopt.statistics import Difference
@@ -66,7 +66,7 @@ def print_result(console: Console, result: Result) -> None:
         say(text)
 
 
-def _scores(lines: Sequence[Line], level: float, shown: Presentation) -> Table:
+def _scores(lines: Sequence[ResultRow], level: float, shown: Presentation) -> Table:
     """Return the table of scores with their intervals; 80 columns are enough for it."""
     from rich.table import Table
     from rich.text import Text
@@ -218,7 +218,7 @@ def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentati
         console.print(Text(LEGEND, style="dim"), soft_wrap=not console.is_terminal)
 
 
-def print_curve(console: Console, curve: Sequence[Point], shown: Presentation) -> None:
+def print_curve(console: Console, curve: Sequence[OverfittingPoint], shown: Presentation) -> None:
     """Print the overfitting curve, if there is one: a line for each point."""
     from rich.table import Table
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.statistics import Difference
-from llmopt.evidence.sweep_summary import Done, Row, notes
+from llmopt.evidence.sweep_summary import Done, VariantScore, notes
 
 
-def print_sweep(console: Console, rows: Sequence[Row], cells: Sequence[Done]) -> None:
+def print_sweep(console: Console, rows: Sequence[VariantScore], cells: Sequence[Done]) -> None:
     """Print the tables, and what they do and do not say."""
     from rich.text import Text
 
@@ -37,7 +37,7 @@ def print_sweep(console: Console, rows: Sequence[Row], cells: Sequence[Done]) ->
         console.print(Text(note, "dim"), soft_wrap=True)
 
 
-def _printed(rows: Sequence[Row], shown: Presentation) -> Any:
+def _printed(rows: Sequence[VariantScore], shown: Presentation) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -70,7 +70,7 @@ def _interval(difference: Difference | None, shown: Presentation) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def _sentence(row: Row, first: Row, shown: Presentation) -> str:
+def _sentence(row: VariantScore, first: VariantScore, shown: Presentation) -> str:
     if row.difference is None or row.adjusted is None:
         return f"{row.variant}: no test item in common with {first.variant}."
     points = f"{shown.points(row.difference.mean)}, p = {p_value(row.adjusted)}"

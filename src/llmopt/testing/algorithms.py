@@ -24,7 +24,7 @@ import numpy as np
 
 from llmopt.api import prepare
 from llmopt.core.part import Group
-from llmopt.core.problem import Drawn
+from llmopt.core.problem import Samplable
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import (
     Candidate,
@@ -232,7 +232,7 @@ async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path
 
     store = folder / "nonsense.sqlite"
     result = await _run(algorithm, problem, store, ScriptedModel(nonsense), **_ALONE)
-    if not isinstance(problem, Drawn):
+    if not isinstance(problem, Samplable):
         _demand(result.best.step == 0, "a starting solution wins")
     _demand(sum(result.rejected.values()) > 0, "every refused text is counted with a reason")
 

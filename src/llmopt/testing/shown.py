@@ -28,7 +28,7 @@ from llmopt.terminal.result_table import print_result, print_trajectory
 from llmopt.terminal.runs_table import print_runs
 from llmopt.testing import scripted
 from llmopt.web.pages.run_page import page
-from llmopt.web.pages.run_rows import Asked, Reading
+from llmopt.web.pages.run_rows import ListQuery, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +120,7 @@ def _stored(store: Store, run: Run) -> Iterator[Said]:
     compared = compared_runs(store, _RUNS)
     trained = [row.train.mean for row in compared.runs if row.train]
     yield Said("llmopt compare", "", (*trained, *compared.runs[0].curve))
-    row = Reading(store).rows(Asked()).shown[0]
+    row = Reading(store).rows(ListQuery()).shown[0]
     held = run.choice.winner if run.choice else None
     yield Said("llmopt view", f"{row.start} {row.best}", score=held.score if held else None)
     found = standing(store, run.name)

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmopt
-from llmopt.core.problem import Known, Refusal, Vectors
+from llmopt.core.problem import HasOptimum, Refusal, VectorSpace
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError
 from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.problems.numeric.regression import SETTINGS, Line, linear_regression
+from llmopt.problems.numeric.regression import SETTINGS, LinearRegression, linear_regression
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def value(problem: Any, text: str) -> float:
 def test_the_data_are_the_recipes_number_for_number(pair: tuple[int, int], rep: int) -> None:
     x, y, starts = recipe(*pair, rep)
     problem = linear_regression(*pair, rep)
-    line = Line(*pair, rep)
+    line = LinearRegression(*pair, rep)
     assert line.x.tolist() == x.tolist()
     assert line.y.tolist() == y.tolist()
     assert [problem.decode(start) for start in problem.starts] == starts
@@ -78,7 +78,7 @@ def test_the_callers_generator_is_left_alone() -> None:
 @pytest.mark.parametrize(("pair", "rep"), PAPER)
 def test_the_truth_is_the_best_whole_pair_in_every_setting(pair: tuple[int, int], rep: int) -> None:
     problem = linear_regression(*pair, rep)
-    assert Line(*pair, rep).best() == pair
+    assert LinearRegression(*pair, rep).best() == pair
     assert problem.optimum() == -value(problem, problem.encode(pair))
 
 
@@ -89,7 +89,7 @@ def test_the_truth_is_the_best_whole_pair_in_every_setting(pair: tuple[int, int]
 def test_no_whole_pair_is_better_than_the_optimum(
     w: float, b: float, rep: int, further: int, up: int
 ) -> None:
-    line = Line(w, b, rep)
+    line = LinearRegression(w, b, rep)
     other = (round(w) + further, round(b) + up)
     assert line(line.best()) <= line(other)
 
@@ -167,8 +167,8 @@ def test_values_are_rounded_in_one_place() -> None:
 
 
 def test_it_is_a_space_of_points_with_a_known_optimum() -> None:
-    assert isinstance(PROBLEM, Vectors)
-    assert isinstance(PROBLEM, Known)
+    assert isinstance(PROBLEM, VectorSpace)
+    assert isinstance(PROBLEM, HasOptimum)
     assert (PROBLEM.bounds(), PROBLEM.spacing()) == (((-50, 50), (-50, 50)), 1.0)
     rng = np.random.RandomState(0)
     drawn = np.array([PROBLEM.decode(PROBLEM.draw(rng)) for _ in range(20_000)])

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import llmopt
 from llmopt.core.problem import (
-    Controlled,
-    Known,
-    Neighbourly,
+    HasControls,
+    HasNeighbours,
+    HasOptimum,
     Refusal,
 )
 from llmopt.core.values import Item
@@ -140,9 +140,9 @@ def test_every_tour_is_drawn_equally_often() -> None:
 
 
 def test_it_knows_neighbours_controls_and_the_optimum() -> None:
-    assert isinstance(SIX, Neighbourly)
-    assert isinstance(SIX, Controlled)
-    assert isinstance(SIX, Known)
+    assert isinstance(SIX, HasNeighbours)
+    assert isinstance(SIX, HasControls)
+    assert isinstance(SIX, HasOptimum)
     optimum = SIX.optimum()
     assert optimum is not None
     every = [

@@ -20,9 +20,9 @@ from llmopt.algorithms.abo.traces import (
     voted,
 )
 from llmopt.core.part import (
+    CallBound,
     Feedback,
     Finding,
-    Most,
     all_of,
 )
 from llmopt.core.recording import Overheard
@@ -75,10 +75,10 @@ class Diagnose:
             if number < 1:
                 raise ConfigError(f"{what} are 1 or more, but got {number}")
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the most calls of a step."""
         asked = ATTEMPTS * self.diagnosed
-        return Most(optimizer=asked, scorer=self.batch, repeated=asked)
+        return CallBound(optimizer=asked, scorer=self.batch, repeated=asked)
 
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the diagnosis, or nothing where there are no steps yet."""

@@ -21,7 +21,7 @@ from llmopt.algorithms.abo.traces import (
     read_steps,
     steps_of,
 )
-from llmopt.core.part import Most, Proposed, all_of
+from llmopt.core.part import CallBound, Proposed, all_of
 from llmopt.core.problem import Refusal
 from llmopt.errors import ConfigError
 
@@ -125,11 +125,11 @@ class Behave:
                 "'target'"
             )
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the most calls of a step."""
         asked = ATTEMPTS * self.samples
         shown = self.samples * self.demonstrate.retries if self.demonstrate else 0
-        return Most(optimizer=asked + shown, repeated=SHOWN * asked, proposed=self.samples)
+        return CallBound(optimizer=asked + shown, repeated=SHOWN * asked, proposed=self.samples)
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return one state with the first steps, or one for each rewriting."""

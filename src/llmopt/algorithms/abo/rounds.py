@@ -134,7 +134,7 @@ class OnDev:
 
 
 @dataclass(frozen=True)
-class Round:
+class AboRound:
     """What one step of the search came to.
 
     Attributes:
@@ -177,7 +177,7 @@ class Accepted:
         current = self._history(ctx.trajectory).now()
         return (current,) if current else ctx.trajectory.best(1)
 
-    def rounds(self, trajectory: Trajectory) -> tuple[Round, ...]:
+    def rounds(self, trajectory: Trajectory) -> tuple[AboRound, ...]:
         """Return the history: every step of the search that measured a state, in order."""
         return self._history(trajectory).rounds()
 
@@ -203,7 +203,7 @@ class _History:
 
     def __init__(self, takes: Callable[[Entry, Entry], bool]) -> None:
         self._takes = takes
-        self._closed: list[Round] = []
+        self._closed: list[AboRound] = []
         self._current: Entry | None = None
         self._tried: list[Entry] = []
 
@@ -222,16 +222,16 @@ class _History:
         last = self._last() if self._tried else None
         return last.best if last and last.accepted else self._current
 
-    def rounds(self) -> tuple[Round, ...]:
+    def rounds(self) -> tuple[AboRound, ...]:
         """Return all rounds."""
         return (*self._closed, *((self._last(),) if self._tried else ()))
 
-    def _last(self) -> Round:
+    def _last(self) -> AboRound:
         current, tried = self._current, tuple(self._tried)
         best = max(tried, key=rank)  # the first of equals
         taken = current is None or self._takes(best, current)
         blamed = _blamed(state(current), tried) if current else None
-        return Round(tried[0].candidate.step, tried, best, taken, blamed)
+        return AboRound(tried[0].candidate.step, tried, best, taken, blamed)
 
 
 class Tried:

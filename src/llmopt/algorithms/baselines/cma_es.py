@@ -11,7 +11,7 @@ from llmopt.algorithms.baselines.covariance import CovarianceMatrix
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.rate import Everything
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.parts.select import Best
 
 
@@ -29,7 +29,7 @@ def cma_es(*, samples: int = 8, sigma: float = 0.3) -> Algorithm:
     return Algorithm(
         name="cma-es",
         select=Best(0),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=CovarianceMatrix(samples, sigma),
         rate=Everything(),
         keep=Elitist(),

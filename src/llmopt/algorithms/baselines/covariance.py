@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llmopt.core.part import Proposed, generator
-from llmopt.core.problem import Refusal, Vectors
+from llmopt.core.problem import Refusal, VectorSpace
 from llmopt.core.values import Candidate, canonical
 from llmopt.errors import ConfigError, MissingExtraError
 from llmopt.parts.perturb import check_sigma, needs_points
@@ -72,7 +72,7 @@ class CovarianceMatrix:
             MissingExtraError: The library is not installed.
         """
         needs_points(problem)
-        if isinstance(problem, Vectors) and len(problem.bounds()) < _LEAST:
+        if isinstance(problem, VectorSpace) and len(problem.bounds()) < _LEAST:
             raise ConfigError(
                 "it needs 2 dimensions or more, but got 1; take one-plus-one-es for one"
             )
@@ -82,7 +82,7 @@ class CovarianceMatrix:
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return the new solutions of the next generation that has some."""
         problem, trajectory = ctx.problem, ctx.trajectory
-        assert isinstance(problem, Vectors)  # noqa: S101 - checked by fits
+        assert isinstance(problem, VectorSpace)  # noqa: S101 - checked by fits
 
         def worth(text: str) -> float | None:
             candidate = Candidate(text)
@@ -112,7 +112,7 @@ class _Replay:
 
     def __init__(
         self,
-        problem: Vectors,
+        problem: VectorSpace,
         begin: str,
         samples: int,
         sigma: float,

@@ -10,7 +10,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.perturb import Gaussian
 from llmopt.parts.rate import Everything
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.parts.select import Best
 
 
@@ -28,7 +28,7 @@ def hill_climbing(*, samples: int = 8, sigma: float = 0.1) -> Algorithm:
     return Algorithm(
         name="hill-climbing",
         select=Best(1),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=Gaussian(samples, sigma),
         rate=Everything(),
         keep=Elitist(),

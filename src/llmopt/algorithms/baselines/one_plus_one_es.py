@@ -12,7 +12,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.perturb import OneFifth
 from llmopt.parts.rate import Everything
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.parts.select import Best
 
 
@@ -29,7 +29,7 @@ def one_plus_one_es(*, sigma: float = 0.2) -> Algorithm:
     return Algorithm(
         name="one-plus-one-es",
         select=Best(1),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=OneFifth(sigma),
         rate=Everything(),
         keep=Elitist(),

@@ -9,7 +9,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.perturb import Uniform
 from llmopt.parts.rate import Everything
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.parts.select import Best
 
 
@@ -26,7 +26,7 @@ def random_search(*, samples: int = 8) -> Algorithm:
     return Algorithm(
         name="random-search",
         select=Best(0),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=Uniform(samples),
         rate=Everything(),
         keep=Elitist(),

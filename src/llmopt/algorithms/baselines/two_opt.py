@@ -11,7 +11,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.perturb import Neighbours
 from llmopt.parts.rate import Everything
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.parts.select import Best
 
 
@@ -28,7 +28,7 @@ def two_opt(*, samples: int = 8) -> Algorithm:
     return Algorithm(
         name="two-opt",
         select=Best(0),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=Neighbours(samples),
         rate=Everything(),
         keep=Elitist(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.metaprompt import filled
 from llmopt.core.part import Feedback, all_of
-from llmopt.core.problem import Remarked
+from llmopt.core.problem import ExplainsScores
 from llmopt.core.recording import Overheard
 from llmopt.errors import ConfigError
 
@@ -67,7 +67,7 @@ class Rewards:
         problem, overheard = ctx.problem, Overheard(scorer)
         await problem.measure(state.text, item, overheard)
         answer = overheard.replies[-1] if overheard.replies else ""
-        remarks = await problem.remarks(answer, item) if isinstance(problem, Remarked) else ""
+        remarks = await problem.remarks(answer, item) if isinstance(problem, ExplainsScores) else ""
         return {
             "question": problem.exemplar(item, "").question,
             "answer": answer.strip(),

@@ -17,7 +17,7 @@ from llmopt.algorithms.evollm.recombination import Generations, NextMean
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.rate import Everything
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.parts.schedule import Constant
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def evollm(
     return Algorithm(
         name="evollm",
         select=Generations(generations, members),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=NextMean(
             population=population,
             sigma=sigma,

@@ -20,7 +20,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
-from llmopt.parts.reflect import Nothing
+from llmopt.parts.reflect import NoReflection
 from llmopt.parts.schedule import Constant
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def evoprompt_ga(
     return Algorithm(
         name="evoprompt-ga",
         select=Roulette(population),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=Generate(
             1,
             family,
@@ -102,7 +102,7 @@ def evoprompt_de(
     return Algorithm(
         name="evoprompt-de",
         select=DifferenceGroups(population),
-        reflect=Nothing(),
+        reflect=NoReflection(),
         propose=Generate(
             1,
             family,

@@ -171,7 +171,7 @@ class ExponentialWeights:
 
     async def _shown(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Draw the past solutions to show: those selected, or the best with random others."""
-        told = ctx.trajectory.running("rounds", Told)
+        told = ctx.trajectory.running("rounds", BanditHistory)
         size = len(ctx.shown)
         if self.sequences == 1 or size < 2 or len(told.scored) <= size:  # noqa: PLR2004 - one is best
             return ctx.shown
@@ -229,7 +229,7 @@ class ExponentialWeights:
 
 
 @dataclass(frozen=True)
-class Round:
+class BanditRound:
     """What a step brought.
 
     Attributes:
@@ -252,7 +252,7 @@ class Round:
         return scaled
 
 
-class Told:
+class BanditHistory:
     """What each step brought, entry by entry.
 
     Attributes:
@@ -263,7 +263,7 @@ class Told:
     def __init__(self) -> None:
         self.scored: list[Entry] = []
         self.cuts = 0
-        self._rounds: list[Round | None] = []
+        self._rounds: list[BanditRound | None] = []
         self._low, self._high = math.inf, -math.inf
         self._step = 0
         self._scores: list[float] = []
@@ -287,16 +287,18 @@ class Told:
         self._low, self._high = min(self._low, entry.score), max(self._high, entry.score)
         if step:
             reward = sum(self._scores) / len(self._scores)
-            self._rounds[step - 1] = Round(reward, self._low, self._high, self._shown)
+            self._rounds[step - 1] = BanditRound(reward, self._low, self._high, self._shown)
 
-    def until(self, step: int) -> list[Round | None]:
+    def until(self, step: int) -> list[BanditRound | None]:
         """Return what each step before `step` brought; None where nothing could be measured."""
-        nothing = Round(self._low, self._low, self._high) if math.isfinite(self._low) else None
+        nothing = (
+            BanditRound(self._low, self._low, self._high) if math.isfinite(self._low) else None
+        )
         self._rounds += [nothing] * (step - 1 - len(self._rounds))
         return self._rounds[: step - 1]
 
 
-class _Pulled(Told):
+class _Pulled(BanditHistory):
     """What the bandit over wordings has learnt.
 
     Attributes:
@@ -314,7 +316,7 @@ class _Pulled(Told):
         self.total, self.pulls, self.rewards = (np.zeros(self._arms) for _ in range(3))
         self._known = (0, self.cuts)
 
-    def untold(self, step: int) -> list[tuple[int, Round | None]]:
+    def untold(self, step: int) -> list[tuple[int, BanditRound | None]]:
         """Return the rounds before `step` that were not learnt from, with their numbers."""
         done, cuts = self._known
         if cuts != self.cuts or done > step - 1:

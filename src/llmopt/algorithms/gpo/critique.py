@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from llmopt.algorithms.gpo.momentum import Past
 from llmopt.core.metaprompt import Shown, filled, marked_call
 from llmopt.core.part import (
     Bounded,
+    CallBound,
     Embedding,
     Feedback,
-    Most,
-    Particular,
+    SupportsProblem,
     all_of,
     generator,
 )
@@ -43,19 +43,21 @@ _BUCKETS = 100
 
 
 @dataclass(frozen=True)
-class Together:
+class CombinedReflection:
     """Several reflections at once: the exemplars and summary of the first that has some, all texts.
 
     Attributes:
         parts: The reflections.
     """
 
+    stored_name: ClassVar[str] = "Together"
+
     parts: tuple[Reflect, ...]
 
     def fits(self, problem: Problem) -> None:
         """Refuse a problem that one of the parts can do nothing with."""
         for part in self.parts:
-            if isinstance(part, Particular):
+            if isinstance(part, SupportsProblem):
                 part.fits(problem)
 
     def embedder(self) -> str:
@@ -63,9 +65,9 @@ class Together:
         names = (part.embedder() for part in self.parts if isinstance(part, Embedding))
         return next(filter(None, names), "")
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the most calls of a step that depend on what is replied."""
-        return sum((part.most() for part in self.parts if isinstance(part, Bounded)), Most())
+        return sum((part.most() for part in self.parts if isinstance(part, Bounded)), CallBound())
 
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return what all say."""
@@ -114,9 +116,9 @@ class Critique:
         """Return the name of the embedding model that the memory wants, or nothing."""
         return self.memory.embedder() if isinstance(self.memory, Embedding) else ""
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the calls of a step beside the critique: one that merges it with earlier ones."""
-        return Most(optimizer=int(isinstance(self.memory, Merged)))
+        return CallBound(optimizer=int(isinstance(self.memory, Merged)))
 
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the critique of the current solution, with earlier ones as the memory says."""
@@ -201,9 +203,9 @@ class Summary:
     def __post_init__(self) -> None:
         _check_tokens(self.max_tokens)
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the calls of a step: one summary is asked for, and measured."""
-        return Most(optimizer=1, measured=1)
+        return CallBound(optimizer=1, measured=1)
 
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the summary; the current solution itself where there is nothing before it."""
@@ -282,7 +284,7 @@ def reflected(
     if reflection != "none":
         memory = Merged() if reflection == "summary" else past.named(reflection)
         parts.append(Critique(batch, memory))
-    return Together(tuple(parts)) if len(parts) > 1 else parts[0]
+    return CombinedReflection(tuple(parts)) if len(parts) > 1 else parts[0]
 
 
 class _Summed:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithms.gpo.critique import Summary, Together
+from llmopt.algorithms.gpo.critique import CombinedReflection, Summary
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import LatestBest
 from llmopt.parts.propose import AnyFamily, Generate
@@ -63,7 +63,7 @@ def sgdm(
     return Algorithm(
         name="sgdm",
         select=Lineages(1),
-        reflect=Together((Exemplars(exemplars, "constant"), Summary(max_tokens))),
+        reflect=CombinedReflection((Exemplars(exemplars, "constant"), Summary(max_tokens))),
         propose=Generate(
             samples=samples,
             family=family,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.metaprompt import filled, marked_call
 from llmopt.core.part import (
+    CallBound,
     Feedback,
     Finding,
-    Most,
     Proposed,
     all_of,
 )
@@ -203,7 +203,7 @@ class Successors:
         if self.paraphrase:
             self.paraphrase.check(model)
 
-    def most(self) -> Most:
+    def most(self) -> CallBound:
         """Return the calls that are made because a first edit changed too much."""
         return self.edit.most() * self.at_most
 

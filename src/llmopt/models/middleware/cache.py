@@ -1,8 +1,8 @@
 """The cache: a stored reply is free, and identical calls in flight are made once.
 
-It is two rings. `Cache` stands outside of all others and looks replies up; `Keep` stands inside
-of the limit and stores them, so that a call holds its slot until its reply is durable: whenever
-the process dies, no more calls than there are slots were paid and not stored.
+It is two rings. `Cache` stands outside of all others and looks replies up; `CacheWriter` stands
+inside of the limit and stores them, so that a call holds its slot until its reply is durable:
+whenever the process dies, no more calls than there are slots were paid and not stored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Cache(Ring):
     """Answers from `replies` what is stored there, and asks for the rest once.
 
-    Some inner ring is a `Keep`, which stores what is answered. A call ends when nobody waits
+    Some inner ring is a `CacheWriter`, which stores what is answered. A call ends when nobody waits
     for it any more, unless it is answered already: then its reply is still stored.
 
     Attributes:
@@ -110,7 +110,7 @@ class Cache(Ring):
         return await self.inner.complete(call)
 
 
-class Keep(Ring):
+class CacheWriter(Ring):
     """Stores a reply before it is returned; errors are not stored.
 
     Attributes:

@@ -59,7 +59,7 @@ class Recording:
         self._file.write(json.dumps(data) + "\n")
 
 
-class Record(Ring):
+class Recorder(Ring):
     """Notes every exchange, also those that the store answers."""
 
     def __init__(self, inner: Model, recording: Recording) -> None:

@@ -13,7 +13,7 @@ from llmopt.models.middleware.budget import (
     Price,
     Spent,
 )
-from llmopt.models.middleware.cache import Cache, Keep
+from llmopt.models.middleware.cache import Cache, CacheWriter
 from llmopt.models.middleware.concurrency import Gate, Rates
 from llmopt.models.middleware.in_flight import Booked, Ledger
 from llmopt.models.middleware.rate_limit import Limit
@@ -28,8 +28,8 @@ __all__ = [
     "Account",
     "Budget",
     "Cache",
+    "CacheWriter",
     "Gate",
-    "Keep",
     "Ledger",
     "Limit",
     "Limits",
@@ -60,7 +60,7 @@ class Onion:
     cache: Cache | None
     retry: Retry
     limit: Limit
-    keep: Keep | None
+    keep: CacheWriter | None
     meter: Meter
 
     @property
@@ -118,7 +118,7 @@ def wrap(
     """
     meter = Meter(provider)
     inner: Model = meter if account is None else Budget(meter, account, price)
-    keep = None if replies is None else Keep(inner, replies)
+    keep = None if replies is None else CacheWriter(inner, replies)
     sent: Model = keep or inner
     booked = sent if ledger is None else Booked(sent, ledger)
     limit = Limit(booked, gate or Gate(provider.traits.slots))

@@ -43,7 +43,7 @@ _clean = Redactor()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class EngineSettings:
     """How llama.cpp runs; measured choices, in one place.
 
     Attributes:
@@ -103,10 +103,10 @@ class LocalModel:
         family: Family = "continuation",
         chat: bool = True,
         stop: tuple[str, ...] = (),
-        settings: Settings | None = None,
+        settings: EngineSettings | None = None,
     ) -> None:
         self._path = Path(path)
-        self._shape = _Shape(threads or free_cores(), slots, context, settings or Settings())
+        self._shape = _Shape(threads or free_cores(), slots, context, settings or EngineSettings())
         self.identity = f"local/{name}@{fingerprint(self._path)}"
         self.traits = Traits(
             chat=chat,
@@ -208,7 +208,7 @@ class _Shape:
     threads: int
     slots: int
     context: int
-    settings: Settings
+    settings: EngineSettings
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ _BULLET = re.compile(r"[ \t]*[-*\u2022][ \t]*(\S.*?)[ \t]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class AnswerOption:
     """One possible answer.
 
     Attributes:
@@ -39,7 +39,7 @@ class Option:
 
 
 @lru_cache(maxsize=256)
-def parsed(choices: tuple[str, ...]) -> tuple[Option, ...]:
+def parsed(choices: tuple[str, ...]) -> tuple[AnswerOption, ...]:
     """Return the choices taken apart: ``A``, ``(A)``, ``(A) text``, ``A) text`` or ``text``.
 
     A letter before a text counts only where it is the letter of its position.
@@ -49,15 +49,15 @@ def parsed(choices: tuple[str, ...]) -> tuple[Option, ...]:
         marked, alone = _LETTERED.fullmatch(choice), LETTER.fullmatch(choice)
         letter = (marked[1] or marked[2] or marked[3]).upper() if marked else ""
         if alone:
-            options.append(Option(choice, alone[1].upper(), ""))
+            options.append(AnswerOption(choice, alone[1].upper(), ""))
         elif marked and ord(letter) == ord("A") + position:
-            options.append(Option(choice, letter, normalize(clean(marked[4]))))
+            options.append(AnswerOption(choice, letter, normalize(clean(marked[4]))))
         else:
-            options.append(Option(choice, "", normalize(clean(choice))))
+            options.append(AnswerOption(choice, "", normalize(clean(choice))))
     return tuple(options)
 
 
-def same_option(option: Option, target: str) -> bool:
+def same_option(option: AnswerOption, target: str) -> bool:
     """Say whether a target such as ``(B) text`` has the option's text and not another letter."""
     marked = _LETTERED.fullmatch(target)
     if not (marked and option.label):

@@ -23,7 +23,7 @@ from llmopt.problems.data.files import records
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmopt.problems.data.records import Record
+    from llmopt.problems.data.records import DataRecord
 
 CHAT = "messages"
 """The column that fine-tuning files and chat logs keep a conversation in."""
@@ -65,7 +65,7 @@ class RowColumns:
         return (self.input,) if isinstance(self.input, str) else tuple(self.input)
 
 
-def items_of(records: Iterable[Record], source: str, columns: RowColumns) -> tuple[Item, ...]:
+def items_of(records: Iterable[DataRecord], source: str, columns: RowColumns) -> tuple[Item, ...]:
     """Return rows as items.
 
     An item's id is what its id column says; else the first 12 hex digits of its content's
@@ -102,7 +102,7 @@ def items_of(records: Iterable[Record], source: str, columns: RowColumns) -> tup
     return tuple(items)
 
 
-def text_of(record: Record, column: str) -> str:
+def text_of(record: DataRecord, column: str) -> str:
     """Return the value of a column as text.
 
     Raises:
@@ -129,7 +129,7 @@ def value_of(values: Mapping[str, object], column: str) -> Any:
     return found
 
 
-def _item(record: Record, columns: RowColumns, *, first: bool) -> Item:
+def _item(record: DataRecord, columns: RowColumns, *, first: bool) -> Item:
     inputs = columns.inputs
     if first or CHAT in record.values:
         inputs = _or_chat(record, inputs)
@@ -174,7 +174,7 @@ def _named(item: Item, name: str) -> Item:
     return Item(name, item.input, item.target, item.weight, item.accepted, item.fields)
 
 
-def _or_chat(record: Record, inputs: tuple[str, ...]) -> tuple[str, ...]:
+def _or_chat(record: DataRecord, inputs: tuple[str, ...]) -> tuple[str, ...]:
     """Return the column of messages where the named one is missing and a row is a chat."""
     nowhere = len(inputs) == 1 and value_of(record.values, inputs[0]) is _MISSING
     return (CHAT,) if nowhere and _conversation(record.values.get(CHAT)) is not None else inputs
@@ -190,7 +190,7 @@ def _conversation(value: object) -> list[Mapping[str, Any]] | None:
 
 
 def _parts_of(
-    record: Record, column: str, spoken: Sequence[Mapping[str, Any]]
+    record: DataRecord, column: str, spoken: Sequence[Mapping[str, Any]]
 ) -> tuple[str, object]:
     """Return what the scorer LLM is given of a chat, and the last turn of the assistant.
 
@@ -212,7 +212,7 @@ def _parts_of(
     return "\n".join(f"{role}: {text}" for role, text in texts), last
 
 
-def _said(record: Record, column: str, content: object) -> str:
+def _said(record: DataRecord, column: str, content: object) -> str:
     """Return the text of a turn, which may be a list of parts."""
     if isinstance(content, list):
         texts = [part.get("text") for part in content if isinstance(part, Mapping)]
@@ -220,7 +220,7 @@ def _said(record: Record, column: str, content: object) -> str:
     return _text(record, column, content)
 
 
-def _answers(record: Record, column: str, value: object) -> tuple[str, ...]:
+def _answers(record: DataRecord, column: str, value: object) -> tuple[str, ...]:
     """Return the accepted answers, at least one, each once."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -234,7 +234,7 @@ def _answers(record: Record, column: str, value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_text(record, column, one) for one in value))
 
 
-def _weight(record: Record, column: str, *, first: bool) -> float:
+def _weight(record: DataRecord, column: str, *, first: bool) -> float:
     text = _text(record, column, value_of(record.values, column), first=first)
     try:
         weight = float(text)
@@ -248,7 +248,7 @@ def _weight(record: Record, column: str, *, first: bool) -> float:
     return weight
 
 
-def _missing_column(record: Record, column: str, *, first: bool) -> None:
+def _missing_column(record: DataRecord, column: str, *, first: bool) -> None:
     columns = [str(name) for name in record.values]
     # In the first row the name is probably wrong, later on the row is.
     what = "the input and target columns are in the data" if first else "every row has the columns"
@@ -265,7 +265,7 @@ def _missing_column(record: Record, column: str, *, first: bool) -> None:
     )
 
 
-def _text(record: Record, column: str, value: object, *, first: bool = False) -> str:
+def _text(record: DataRecord, column: str, value: object, *, first: bool = False) -> str:
     """Return a plain value as text."""
     if value is _MISSING:
         _missing_column(record, column, first=first)

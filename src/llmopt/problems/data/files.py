@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 
 from llmopt.errors import DataError, MissingExtraError
 from llmopt.problems.data.promptfoo_tests import is_promptfoo, read_yaml, test_cases
-from llmopt.problems.data.records import Record, _read_bytes, _unreadable, read_text
+from llmopt.problems.data.records import DataRecord, _read_bytes, _unreadable, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ _LOOKED_AT = 50  # rows that decide what separates cells
 _SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
-def records(path: str | Path, encoding: str = "") -> Iterator[Record]:
+def records(path: str | Path, encoding: str = "") -> Iterator[DataRecord]:
     """Yield the rows of a data file with all their columns.
 
     Args:
@@ -58,15 +58,15 @@ def records(path: str | Path, encoding: str = "") -> Iterator[Record]:
     return read(path, encoding)
 
 
-def _read_csv(path: Path, encoding: str) -> Iterator[Record]:
+def _read_csv(path: Path, encoding: str) -> Iterator[DataRecord]:
     return _delimited(path, "", encoding)
 
 
-def _read_tsv(path: Path, encoding: str) -> Iterator[Record]:
+def _read_tsv(path: Path, encoding: str) -> Iterator[DataRecord]:
     return _delimited(path, "\t", encoding)
 
 
-def _delimited(path: Path, delimiter: str, encoding: str) -> Iterator[Record]:
+def _delimited(path: Path, delimiter: str, encoding: str) -> Iterator[DataRecord]:
     """Yield the rows below the header; a place is the line on which its row begins."""
     rows = read_cells(path, delimiter, encoding)
     line, header = next(rows)
@@ -79,7 +79,7 @@ def _delimited(path: Path, delimiter: str, encoding: str) -> Iterator[Record]:
                 f"{place}: a row has {len(header)} cells like the header, but this one has "
                 f"{len(row)}; quote cells that hold the separator, quotes or line ends"
             )
-        yield Record(place, dict(zip(header, row, strict=True)))
+        yield DataRecord(place, dict(zip(header, row, strict=True)))
 
 
 def read_cells(path: Path, delimiter: str, encoding: str = "") -> Iterator[tuple[int, list[str]]]:
@@ -174,7 +174,7 @@ def _decode(text: str, locate: Callable[[int, int], str]) -> Any:
         ) from error
 
 
-def read_jsonl(path: Path, encoding: str = "") -> Iterator[Record]:
+def read_jsonl(path: Path, encoding: str = "") -> Iterator[DataRecord]:
     """Yield the objects of a file with one on each line; blank lines are skipped.
 
     A file that is one array is read as such, whatever its suffix says.
@@ -192,7 +192,7 @@ def read_jsonl(path: Path, encoding: str = "") -> Iterator[Record]:
             continue
         place = f"{path}, line {number}"
         row = _decode(line, _in_line(place))
-        yield Record(place, _object(place, row))
+        yield DataRecord(place, _object(place, row))
 
 
 def _in_line(place: str) -> Callable[[int, int], str]:
@@ -200,7 +200,7 @@ def _in_line(place: str) -> Callable[[int, int], str]:
     return lambda _, column: f"{place}, column {column}" if column else place
 
 
-def read_json(path: Path, encoding: str = "") -> Iterator[Record]:
+def read_json(path: Path, encoding: str = "") -> Iterator[DataRecord]:
     """Yield the objects of a JSON array, which may be held by an object (see :func:`load`).
 
     A file with one object on each line is read as JSON Lines, whatever its suffix says.
@@ -222,7 +222,7 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _from_json(path: Path, text: str) -> Iterator[Record]:
+def _from_json(path: Path, text: str) -> Iterator[DataRecord]:
     def locate(line: int, column: int) -> str:
         return f"{path}, line {line}, column {column}" if line else str(path)
 
@@ -236,7 +236,7 @@ def _from_json(path: Path, text: str) -> Iterator[Record]:
         raise DataError(f"{path}: a JSON data set is an array of objects, but got {_json(data)}")
     for number, row in enumerate(data, start=1):
         place = f"{path}, record {number}"
-        yield Record(place, _object(place, row))
+        yield DataRecord(place, _object(place, row))
 
 
 def _only_array(path: Path, data: dict[str, Any]) -> list[Any]:
@@ -264,7 +264,7 @@ def _json(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def _read_parquet(path: Path, encoding: str) -> Iterator[Record]:
+def _read_parquet(path: Path, encoding: str) -> Iterator[DataRecord]:
     del encoding  # the format says it
     try:
         import pyarrow as pa
@@ -280,10 +280,10 @@ def _read_parquet(path: Path, encoding: str) -> Iterator[Record]:
     for batch in table.to_batches():
         for row in batch.to_pylist():
             number += 1
-            yield Record(f"{path}, record {number}", row)
+            yield DataRecord(f"{path}, record {number}", row)
 
 
-def _read_xlsx(path: Path, encoding: str) -> Iterator[Record]:
+def _read_xlsx(path: Path, encoding: str) -> Iterator[DataRecord]:
     """Yield the rows of the first sheet below its header; a place is the row's number there."""
     del encoding
     try:
@@ -303,15 +303,15 @@ def _read_xlsx(path: Path, encoding: str) -> Iterator[Record]:
     header = [str(name).strip() for name in first]
     _check_columns(f"{path}, row {line}", [name for name in header if name])
     for line, row in filled:
-        yield Record(f"{path}, row {line}", dict(zip(header, row, strict=False)))
+        yield DataRecord(f"{path}, row {line}", dict(zip(header, row, strict=False)))
 
 
-def _read_yaml(path: Path, encoding: str) -> Iterator[Record]:
+def _read_yaml(path: Path, encoding: str) -> Iterator[DataRecord]:
     del encoding  # YAML is Unicode
     return read_yaml(path, records)
 
 
-_READERS: Mapping[str, Callable[[Path, str], Iterator[Record]]] = {
+_READERS: Mapping[str, Callable[[Path, str], Iterator[DataRecord]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".json": read_json,

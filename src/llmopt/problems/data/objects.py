@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError, MissingExtraError
 from llmopt.problems.data.columns import RowColumns, items_of
-from llmopt.problems.data.records import Record
+from llmopt.problems.data.records import DataRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def from_rows(
     return items_of(_records(rows, next(iter(columns.inputs), ""), target), "the rows", columns)
 
 
-def _records(rows: Rows, input_column: str, target_column: str) -> Iterator[Record]:
+def _records(rows: Rows, input_column: str, target_column: str) -> Iterator[DataRecord]:
     labels = _labels(rows)
     for number, row in enumerate(_plain(rows), start=1):
         place = f"row {number}"
@@ -66,7 +66,7 @@ def _records(rows: Rows, input_column: str, target_column: str) -> Iterator[Reco
                 f"{type(row).__name__}"
             )
         named = {c: _name(place, c, values[c], names) for c, names in labels.items() if c in values}
-        yield Record(place, {**values, **named})
+        yield DataRecord(place, {**values, **named})
 
 
 def _plain(rows: Rows) -> Rows:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError, MissingExtraError
-from llmopt.problems.data.records import Record, read_text
+from llmopt.problems.data.records import DataRecord, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TARGET = "target"
 """The column that an assertion's value goes to, unless a variable has that name."""
 
-Read = Callable[[Path], "Iterator[Record]"]
+Read = Callable[[Path], "Iterator[DataRecord]"]
 """Reads the rows of a file of data; handed in by the module that knows all formats."""
 
 _GIVES_TARGET = ("equals", "contains", "icontains")
@@ -40,7 +40,7 @@ def is_promptfoo(data: Any) -> bool:
     return isinstance(data, dict) and "tests" in data and bool({"prompts", "providers"} & set(data))
 
 
-def read_yaml(path: Path, read: Read) -> Iterator[Record]:
+def read_yaml(path: Path, read: Read) -> Iterator[DataRecord]:
     """Yield the test cases of a promptfoo configuration in YAML.
 
     Every scalar is the text that is written: ``yes`` and ``1.0`` stay what they are.
@@ -58,7 +58,7 @@ def read_yaml(path: Path, read: Read) -> Iterator[Record]:
     return test_cases(data, path, read)
 
 
-def test_cases(data: dict[str, Any], path: Path, read: Read) -> Iterator[Record]:
+def test_cases(data: dict[str, Any], path: Path, read: Read) -> Iterator[DataRecord]:
     """Yield the test cases of a decoded configuration: their variables and their target.
 
     Args:
@@ -78,7 +78,7 @@ def test_cases(data: dict[str, Any], path: Path, read: Read) -> Iterator[Record]
         if TARGET not in values:
             judged = [*(default.get("assert") or ()), *(test.get("assert") or ())]
             values[TARGET] = _target(place, judged, made)
-        yield Record(place, values)
+        yield DataRecord(place, values)
 
 
 def _tests(tests: Any, path: Path, read: Read) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DataRecord:
     """One row as it was read, with the place that messages name.
 
     Attributes:

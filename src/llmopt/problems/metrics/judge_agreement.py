@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from llmopt.problems.data.records import Record
+    from llmopt.problems.data.records import DataRecord
     from llmopt.problems.metrics.judge import Judge
 
 _PREFERENCES = ("loss", "tie", "win")
@@ -154,7 +154,7 @@ def labelled(path: str | Path, judge: Judge, columns: Columns) -> tuple[Labelled
     return tuple(rows)
 
 
-def _reference(record: Record, judge: Judge, columns: Columns) -> str:
+def _reference(record: DataRecord, judge: Judge, columns: Columns) -> str:
     """Return the reference answer, or an empty text where there may be none."""
     given = record.values.get(columns.target)
     blank = given is None or not str(given).strip()

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -251,12 +251,14 @@ class Contains(Rule):
 
 
 @dataclass(frozen=True)
-class Options(Rule):
+class LetteredOptions(Rule):
     """The output names the target among the options that the item's input lists.
 
     The options are lines such as ``(A) text`` or the bullets below ``Options:`` (see
     ``options.read_options``). The target is the letter or the text of an option.
     """
+
+    stored_name: ClassVar[str] = "Options"
 
     name = "options"
     help = "the output names the target among the options that the row's input lists"
@@ -460,7 +462,7 @@ METRICS: Mapping[str, type[Metric]] = {
         Number,
         Boolean,
         Contains,
-        Options,
+        LetteredOptions,
         Words,
         Brackets,
         Pattern,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -35,7 +35,7 @@ _TASK = (
 
 
 @dataclass(frozen=True)
-class Line:
+class LinearRegression:
     """Points scattered about a line, and how badly another line fits them.
 
     Attributes:
@@ -43,6 +43,8 @@ class Line:
         b: The true intercept.
         repetition: Chooses noise and starts, 0 or more; 0 to 4 in the paper.
     """
+
+    stored_name: ClassVar[str] = "Line"
 
     w: float
     b: float
@@ -107,7 +109,7 @@ def linear_regression(
     bounds = (-_REACH, _REACH)
     if not all(bounds[0] <= true <= bounds[1] for true in (w, b)):
         raise ConfigError(f"w and b are from {bounds[0]:g} to {bounds[1]:g}, but got {w} and {b}")
-    line = Line(w, b, repetition)
+    line = LinearRegression(w, b, repetition)
     space = Space(("w", "b"), (bounds, bounds))
     return VectorProblem(
         OfPoint(line, space),

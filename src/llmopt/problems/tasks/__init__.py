@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError, nearest
 from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith
-from llmopt.problems.tasks.task import Entry, Origin, Paper, Start, Task
+from llmopt.problems.tasks.task import Origin, Paper, Start, Task, TaskInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DATA", "TASKS", "Entry", "Origin", "Paper", "Start", "Task", "entry_named"]
+__all__ = ["DATA", "TASKS", "Origin", "Paper", "Start", "Task", "TaskInfo", "entry_named"]
 __all__ += ["data_folder", "load_task"]
 
 DATA = "LLMOPT_DATA"
 """Environment variable that names the data folder."""
 
-TASKS: Mapping[str, Entry] = {
+TASKS: Mapping[str, TaskInfo] = {
     entry.name: entry for family in (gsm8k, bbh, mmlu, multiarith, aqua) for entry in family.ENTRIES
 }
 """Every task by its name."""
@@ -32,7 +32,7 @@ TASKS: Mapping[str, Entry] = {
 _FOLDED = {name.casefold(): entry for name, entry in TASKS.items()}
 
 
-def entry_named(name: str) -> Entry:
+def entry_named(name: str) -> TaskInfo:
     """Return what is known of a task; capital letters do not matter.
 
     Raises:

@@ -9,7 +9,7 @@ from llmopt.errors import DataError
 from llmopt.problems.data.columns import text_of
 from llmopt.problems.data.files import read_jsonl
 from llmopt.problems.tasks.lettered import question
-from llmopt.problems.tasks.task import Entry, File
+from llmopt.problems.tasks.task import File, TaskInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -54,7 +54,7 @@ def _write(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 ENTRIES = (
-    Entry(
+    TaskInfo(
         name="aqua",
         what=(
             "Solve algebra problems told in words and choose the right one of five lettered "

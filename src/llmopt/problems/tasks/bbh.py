@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.problems.data.columns import text_of
 from llmopt.problems.data.files import read_json
-from llmopt.problems.tasks.task import Entry, File
+from llmopt.problems.tasks.task import File, TaskInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -154,7 +154,7 @@ def _gpo(n: int) -> tuple[int, int, int]:
 
 
 ENTRIES = tuple(
-    Entry(
+    TaskInfo(
         name=f"bbh/{name}",
         what=what,
         metric=metric,

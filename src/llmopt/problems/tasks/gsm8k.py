@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import DataError
 from llmopt.problems.data.columns import text_of
 from llmopt.problems.data.files import read_jsonl
-from llmopt.problems.tasks.task import Entry, File
+from llmopt.problems.tasks.task import File, TaskInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ def _write(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 ENTRIES = (
-    Entry(
+    TaskInfo(
         name="gsm8k",
         what=(
             "Solve grade-school maths problems told in words; the answer is a single number that "

@@ -16,7 +16,7 @@ import platformdirs
 from llmopt.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
-    from llmopt.problems.tasks.task import Entry, File
+    from llmopt.problems.tasks.task import File, TaskInfo
 
 
 def cache_folder() -> Path:
@@ -24,7 +24,7 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("llmopt") / "tasks"
 
 
-def obtain(entry: Entry) -> Path:
+def obtain(entry: TaskInfo) -> Path:
     """Return a data folder that has the task's files, fetched where they are not there yet.
 
     Raises:
@@ -44,7 +44,7 @@ def origin_of(path: Path) -> str:
     return note.read_text(encoding="utf-8").strip() if note.is_file() else ""
 
 
-def _fetch(entry: Entry, file: File, folder: Path) -> None:
+def _fetch(entry: TaskInfo, file: File, folder: Path) -> None:
     try:
         import datasets
         import huggingface_hub

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import DataError
 from llmopt.problems.data.columns import text_of
 from llmopt.problems.data.files import read_cells
-from llmopt.problems.data.records import Record
+from llmopt.problems.data.records import DataRecord
 from llmopt.problems.tasks.lettered import question
-from llmopt.problems.tasks.task import Entry, File
+from llmopt.problems.tasks.task import File, TaskInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -110,7 +110,7 @@ def _read(path: Path) -> Iterator[tuple[str, str]]:
                 f"{place}: a row has a question, four options and a letter, but this one has "
                 f"{len(cells)} cells; use the official file"
             )
-        record = Record(place, dict(zip(_COLUMNS, cells, strict=True)))
+        record = DataRecord(place, dict(zip(_COLUMNS, cells, strict=True)))
         if cells[-1] not in tuple(_LETTERS):
             raise DataError(
                 f"{place}: the right option is one of {_LETTERS}, but got {cells[-1]!r}; "
@@ -132,9 +132,9 @@ def _gpo(n: int) -> tuple[int, int, int]:
     return _TRAIN, _VALIDATION, min(_TEST, n - _TRAIN - _VALIDATION)
 
 
-def _entry(name: str, subjects: tuple[str, ...]) -> Entry:
+def _entry(name: str, subjects: tuple[str, ...]) -> TaskInfo:
     about = _ABOUT.get(name, name.replace("_", " "))
-    return Entry(
+    return TaskInfo(
         name=f"mmlu/{name}",
         what=f"Answer questions about {about} by choosing one of four lettered options.",
         metric="options",

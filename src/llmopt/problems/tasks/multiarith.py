@@ -9,7 +9,7 @@ from llmopt.errors import DataError
 from llmopt.problems.answers import number_of
 from llmopt.problems.data.columns import text_of
 from llmopt.problems.data.files import read_json
-from llmopt.problems.tasks.task import Entry, File
+from llmopt.problems.tasks.task import File, TaskInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ def _write(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 ENTRIES = (
-    Entry(
+    TaskInfo(
         name="multiarith",
         what="Solve short maths problems told in words that take more than one operation.",
         metric="number",

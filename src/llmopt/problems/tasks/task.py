@@ -62,7 +62,7 @@ class Start(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
+class TaskInfo:
     """What is known of a task without its data.
 
     Attributes:
@@ -143,7 +143,7 @@ class Task:
         provenance: Where the items came from, file by file.
     """
 
-    entry: Entry
+    entry: TaskInfo
     train: tuple[Item, ...]
     test: tuple[Item, ...]
     provenance: tuple[Origin, ...]

@@ -16,7 +16,7 @@ from llmopt.core.store import (
     STATUS,
     STEP,
     Freed,
-    Record,
+    JournalRecord,
     RunInfo,
     Store,
     check_name,
@@ -174,7 +174,7 @@ class SqliteStore(Store):
         if not self._writer.do(lambda connection: connection.execute(_APPEND, row).rowcount):
             self._raise_unknown(run)
 
-    def records(self, run: str) -> Iterator[Record]:
+    def records(self, run: str) -> Iterator[JournalRecord]:
         """See the protocol."""
         self._check_known(run)
         return self._pages(run)
@@ -306,12 +306,12 @@ class SqliteStore(Store):
                 f"({error!r}); put a backup in its place, or move it away to begin a new one"
             ) from error
 
-    def _pages(self, run: str) -> Iterator[Record]:
+    def _pages(self, run: str) -> Iterator[JournalRecord]:
         seq = -1
         sql = "SELECT seq, kind, json FROM journal WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
         while rows := self._rows(sql, (run, seq, _PAGE)):
             for seq, kind, text in rows:
-                yield Record(seq, kind, self._decoded(text, _same))
+                yield JournalRecord(seq, kind, self._decoded(text, _same))
 
     def _names(self) -> list[str]:
         return [self._built(name, check_name) for (name,) in self._rows("SELECT name FROM runs")]

@@ -14,7 +14,7 @@ _WINDOW = 30.0  # seconds that a rate looks back
 _TICK = 0.5  # seconds between two marks
 
 
-class Pace:
+class EvaluationRate:
     """How fast evaluations are done, over the last half minute.
 
     It is fed by the thread that works, and read by the one that draws.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 from llmopt.core.formatting import spent
 from llmopt.core.text import one_line
 from llmopt.evidence.scores import mark
-from llmopt.terminal.progress.evaluation_rate import Pace
-from llmopt.terminal.progress.notebook import Cell
+from llmopt.terminal.progress.evaluation_rate import EvaluationRate
+from llmopt.terminal.progress.notebook import NotebookOutput
 from llmopt.terminal.progress.panel import WORDS, Panel, traffic_words
 from llmopt.terminal.progress.stream import (
     drawing,
@@ -47,9 +47,9 @@ class View:
     def __init__(self, console: Console | None = None, *, live: bool = True) -> None:
         self._console = console or terminal()
         self._draws = live and draws(self._console)
-        self._cell = Cell() if live and in_notebook(self._console) else None
+        self._cell = NotebookOutput() if live and in_notebook(self._console) else None
         self._live: Live | None = None
-        self._pace = Pace()
+        self._pace = EvaluationRate()
         self._progress: Progress | None = None
         self._told = 0.0
         self._lined = 0.0

@@ -20,7 +20,7 @@ _FRAME = (
 )
 
 
-class Cell:
+class NotebookOutput:
     """Draws into the output of a notebook's cell, and leaves the last state there.
 
     The first drawing is done by the caller; a thread of its own does the others, so that time

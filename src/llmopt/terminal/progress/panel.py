@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from llmopt.engine.progress import Amount, Progress
-    from llmopt.terminal.progress.evaluation_rate import Pace
+    from llmopt.terminal.progress.evaluation_rate import EvaluationRate
 
 WORDS = {
     "starts": "measuring the starting solutions",
@@ -54,7 +54,7 @@ class Panel:
     """
 
     progress: Progress
-    pace: Pace
+    pace: EvaluationRate
     now: float
     later: float
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from llmopt.core.store import Record
+from llmopt.core.store import JournalRecord
 from llmopt.testing.stores.demands import NASTY, put_number, refused, require
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def an_unknown_run_is_refused_and_the_nearest_named(opener: Opener) -> None:
         for name, ask in asks.items():
             with refused(f"{name} of an unknown run", "'ticket'", "'tickets'"):
                 ask(store)
-        require("the journal", list(store.records("tickets")), [Record(0, "config", {})])
+        require("the journal", list(store.records("tickets")), [JournalRecord(0, "config", {})])
 
 
 def a_name_follows_the_rule(opener: Opener) -> None:
@@ -80,18 +80,21 @@ def a_journal_keeps_its_order(opener: Opener) -> None:
     with closing(opener()) as store:
         store.append("b", "note", {"text": NASTY[6]})
         steps = [
-            Record(number, "step", {"number": number, "text": NASTY[number % 6]})
+            JournalRecord(number, "step", {"number": number, "text": NASTY[number % 6]})
             for number in range(1, count)
         ]
         require(
             "the journal of a",
             list(store.records("a")),
-            [Record(0, "config", {"run": "a"}), *steps],
+            [JournalRecord(0, "config", {"run": "a"}), *steps],
         )
         require(
             "the journal of b",
             list(store.records("b")),
-            [Record(0, "config", {"run": "b"}), Record(1, "note", {"text": NASTY[6]})],
+            [
+                JournalRecord(0, "config", {"run": "b"}),
+                JournalRecord(1, "note", {"text": NASTY[6]}),
+            ],
         )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from llmopt.core.store import Record
+from llmopt.core.store import JournalRecord
 from llmopt.testing.stores.demands import (
     MODEL,
     call_number,
@@ -64,7 +64,10 @@ def a_renamed_run_keeps_what_it_has(opener: Opener) -> None:
         store.rename("old", "new")
     with closing(opener()) as store:
         require("the names", [info.name for info in store.runs()], ["other", "new"])
-        journal = [Record(0, "config", {"run": "old"}), Record(1, "step", {"number": 1})]
+        journal = [
+            JournalRecord(0, "config", {"run": "old"}),
+            JournalRecord(1, "step", {"number": 1}),
+        ]
         require("the journal", list(store.records("new")), journal)
         require("the time", store.seconds("new"), 1.5)
         require("the calls paid for", store.spent("new")["scorer"].calls, 2)
@@ -110,7 +113,7 @@ def a_deleted_run_leaves_what_others_use(opener: Opener) -> None:
         require("the replies", _kept(store, 1, 2, 3, 4, 5), [1, 2, 3, 5])
         require("the calls that b paid for", store.spent("b")["scorer"].calls, 1)
         store.create("a", {"again": True})
-        journal = [Record(0, "config", {"again": True})]
+        journal = [JournalRecord(0, "config", {"again": True})]
         require("the journal of a new run", list(store.records("a")), journal)
         require("the calls it paid for", store.spent("a")["scorer"].calls, 0)
 

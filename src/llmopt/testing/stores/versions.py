@@ -15,7 +15,7 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.store import Record
+from llmopt.core.store import JournalRecord
 from llmopt.core.values import Usage
 from llmopt.testing.stores.demands import (
     MODEL,
@@ -80,7 +80,7 @@ def a_sample_is_kept(opener: Opener) -> None:
 
 def _check_payer(store: Store) -> None:
     require("the configuration", store.config("payer"), _CONFIG)
-    journal = [Record(seq, kind, data) for seq, (kind, data) in enumerate(_JOURNAL, 1)]
+    journal = [JournalRecord(seq, kind, data) for seq, (kind, data) in enumerate(_JOURNAL, 1)]
     require("the journal", list(store.records("payer"))[1:], journal)
     require("the time", store.seconds("payer"), 1.5)
     used = sum((reply_number(number).usage for number in range(_REPLIES - 1)), Usage())

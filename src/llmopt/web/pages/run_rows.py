@@ -37,7 +37,7 @@ ORDERS = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListQuery:
     """What a reader wants to see of the list.
 
     Attributes:
@@ -51,7 +51,7 @@ class Asked:
     most: int = PAGE
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Asked:
+    def of(cls, query: Mapping[str, str]) -> ListQuery:
         """Read it from the query of an address; what has no meaning there has no effect."""
         status, tag = query.get("status", ""), query.get("tag", "")
         order, most = query.get("order", ""), query.get("most", "")
@@ -69,7 +69,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Row:
+class ListedRun:
     """A run of the list.
 
     Attributes:
@@ -111,7 +111,7 @@ class Rows:
         tags: Every tag, sorted.
     """
 
-    shown: tuple[Row, ...]
+    shown: tuple[ListedRun, ...]
     found: int
     all: int
     algorithms: tuple[str, ...]
@@ -123,9 +123,9 @@ class Reading:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._rows: dict[str, tuple[RunInfo, Row]] = {}
+        self._rows: dict[str, tuple[RunInfo, ListedRun]] = {}
 
-    def rows(self, asked: Asked) -> Rows:
+    def rows(self, asked: ListQuery) -> Rows:
         """Return what is asked for.
 
         Raises:
@@ -150,17 +150,17 @@ class Reading:
             tuple(sorted({tag for one in every for tag in one.info.tags})),
         )
 
-    def _row(self, one: Listed) -> Row:
+    def _row(self, one: Listed) -> ListedRun:
         known = self._rows.get(one.info.name)
         if known is None or known[0] != one.info or one.info.status == "running":
             try:
                 known = (one.info, self._read(one))
             except StoreError:  # deleted or renamed since it was listed
-                return Row(one, _kind(one))
+                return ListedRun(one, _kind(one))
             self._rows[one.info.name] = known
         return known[1]
 
-    def _spending(self, one: Listed) -> Row:
+    def _spending(self, one: Listed) -> ListedRun:
         """Return a row that says what was spent alone, unless all of it is known."""
         known = self._rows.get(one.info.name)
         if known and known[0] == one.info and one.info.status != "running":
@@ -169,13 +169,13 @@ class Reading:
             used = self._store.spent(one.info.name).values()
             seconds = self._store.seconds(one.info.name)
         except StoreError:
-            return Row(one, _kind(one))
-        return Row(one, _kind(one), calls=sum(part.calls for part in used), seconds=seconds)
+            return ListedRun(one, _kind(one))
+        return ListedRun(one, _kind(one), calls=sum(part.calls for part in used), seconds=seconds)
 
-    def _read(self, one: Listed) -> Row:
+    def _read(self, one: Listed) -> ListedRun:
         name, store = one.info.name, self._store
         config, seconds = store.config(name), store.seconds(name)
-        row = Row(one, _kind(one), seconds=seconds, time=clock(seconds) if seconds else "")
+        row = ListedRun(one, _kind(one), seconds=seconds, time=clock(seconds) if seconds else "")
         usage = {
             str(role): {
                 "calls": used.calls,
@@ -195,7 +195,7 @@ class Reading:
             return _spent(self._so_far(row), usage, config)
         return _spent(_found(row, result), result["usage"], config)
 
-    def _so_far(self, row: Row) -> Row:
+    def _so_far(self, row: ListedRun) -> ListedRun:
         """Return a row with the scores on train of a run that has no result."""
         first = next(steps(self._store, row.listed.info.name), None)
         shown = row.listed.header.presentation
@@ -219,7 +219,7 @@ def _measured(shown: Presentation, *, tested: bool) -> str:
     return "held out" if tested else "on train" if shown.shares else ""
 
 
-def _found(row: Row, result: Mapping[str, Any]) -> Row:
+def _found(row: ListedRun, result: Mapping[str, Any]) -> ListedRun:
     """Return a row with what a run has found."""
     shown = row.listed.header.presentation
     lines = {line["label"]: line for line in result["lines"]}
@@ -238,7 +238,7 @@ def _found(row: Row, result: Mapping[str, Any]) -> Row:
     )
 
 
-def _spent(row: Row, usage: Mapping[str, Any], config: dict[str, Any]) -> Row:
+def _spent(row: ListedRun, usage: Mapping[str, Any], config: dict[str, Any]) -> ListedRun:
     """Return a row with what was spent, by role."""
     paid = {role: used for role, used in usage.items() if used["calls"]}
     calls = sum(used["calls"] for used in paid.values())

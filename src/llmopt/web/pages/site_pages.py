@@ -29,7 +29,7 @@ from llmopt.web.pages.run_page import (
 from llmopt.web.pages.run_rows import (
     ORDERS,
     PAGE,
-    Asked,
+    ListQuery,
     Rows,
 )
 
@@ -55,7 +55,7 @@ _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
 _SIGNS = SIGNS | {"no gain": ("even", "◆")}
 
 
-def listing(rows: Rows, asked: Asked) -> str:
+def listing(rows: Rows, asked: ListQuery) -> str:
     """Return the list of runs."""
     return _made(
         "runs.html",

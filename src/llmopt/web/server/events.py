@@ -148,7 +148,7 @@ class Waiting:
         return taken
 
 
-class Watch:
+class StoreWatcher:
     """Looks at a store again and again while somebody waits: one look for all of them."""
 
     def __init__(self, look: Callable[[], dict[str, News]], pause: float = PAUSE) -> None:

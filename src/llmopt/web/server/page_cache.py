@@ -11,7 +11,7 @@ from llmopt.engine.header import RunHeader
 from llmopt.history.compare import compared_runs
 from llmopt.history.document import record
 from llmopt.web.pages import site_pages as pages
-from llmopt.web.pages.run_rows import Asked, Reading
+from llmopt.web.pages.run_rows import ListQuery, Reading
 from llmopt.web.server.events import Looks
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Shelf:
         """
         return RunHeader.of(self.store.config(run)).algorithm
 
-    def listing(self, asked: Asked) -> str:
+    def listing(self, asked: ListQuery) -> str:
         """Return the page with the list of runs."""
         with self._one:
             return pages.listing(self._reading.rows(asked), asked)

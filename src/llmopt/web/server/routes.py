@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from llmopt.web.pages.run_rows import Asked
+from llmopt.web.pages.run_rows import ListQuery
 from llmopt.web.pages.site_pages import message
 from llmopt.web.server.access import Door, html
-from llmopt.web.server.events import Watch
+from llmopt.web.server.events import StoreWatcher
 
 if TYPE_CHECKING:
     from llmopt.web.server.events import Waiting
@@ -35,7 +35,7 @@ class Site:
         self._shelf = shelf
         self._heartbeat = heartbeat
         self._closing = asyncio.Event()
-        self.watch = Watch(shelf.news)
+        self.watch = StoreWatcher(shelf.news)
 
     def app(self, door: Door | None = None) -> web.Application:
         """Return the application; without a door, that of a server on loopback."""
@@ -51,7 +51,7 @@ class Site:
         return app
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        return html(await asyncio.to_thread(self._shelf.listing, Asked.of(request.query)))
+        return html(await asyncio.to_thread(self._shelf.listing, ListQuery.of(request.query)))
 
     async def _run(self, request: web.Request) -> web.StreamResponse:
         run = request.match_info["run"]
