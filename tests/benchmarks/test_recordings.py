@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from llmopt.metaprompt import MetaPrompt
-from llmopt.problem import Refusal
 
 from llmopt.algorithms import algorithm_named
+from llmopt.core.metaprompt import MetaPrompt
+from llmopt.core.problem import Refusal
 
 if TYPE_CHECKING:
     from types import ModuleType
