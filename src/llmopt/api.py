@@ -29,7 +29,7 @@ from llmopt.engine.roles import Models
 from llmopt.engine.run import Run
 from llmopt.engine.stop import Stop
 from llmopt.evidence.verdict import Evidence
-from llmopt.terminal.progress.display import TERMINAL
+from llmopt.terminal.progress.terminal_display import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -62,7 +62,7 @@ def judge_check(
     from llmopt.models.middleware.budget import Price
     from llmopt.models.middleware.concurrency import Rates
     from llmopt.problems.metrics.judge_agreement import Columns, labelled
-    from llmopt.terminal.progress.display import TERMINAL
+    from llmopt.terminal.progress.terminal_display import TERMINAL
 
     data = tables(config) if config else {}
     where, folder = (str(config), config.parent) if config else ("judge-check", Path())

@@ -93,41 +93,7 @@ class Configuration(Table):
             raise ConfigError(
                 f"run.target is a score from 0 to 1, but got {aim:g}; 0.95 stands for 95 %"
             )
-        prompt = text_of(table.prompt_from) if table.prompt_from else ""
-        texts = [*table.instructions, *(start_of(path) for path in table.instructions_from)]
-        options: dict[str, Any] = {
-            "instructions": texts or None,
-            "task": table.task or None,
-            "metric": self._metric(),
-            "choices": table.choices,
-            "position": table.position,
-            "qa_frame": table.qa_frame,
-            "prompt": prompt,
-            "balanced": table.balanced,
-            "asking": Asking(
-                scorer.mode,
-                scorer.temperature,
-                scorer.max_tokens,
-                tuple(scorer.stop),
-                scorer.again,
-                scorer.answer,
-            ),
-            "filters": Filters(
-                table.max_length, table.digits, table.last_full_stop, table.copied_words
-            ),
-            "invariants": Invariants(
-                tuple(table.required),
-                tuple(table.forbidden),
-                tuple(table.placeholders),
-                table.max_words,
-                table.max_instruction_tokens,
-                table.language,
-            ),
-            "scorer": scorer.named(),
-            "judge": self.judge.named() if self.judge else None,
-        }
-        # What is not set is left to the problem, which may be a task with its own defaults.
-        options = {key: value for key, value in options.items() if value is not None}
+        options = self._prompt_options(scorer)
         if table.benchmark:
             return PromptProblem.from_task(
                 table.benchmark,
@@ -155,13 +121,53 @@ class Configuration(Table):
                 split_seed=table.split_seed,
                 **options,
             )
-        parts, slots = (table.train, table.validation, table.test), named_slots(prompt)
+        parts, slots = (table.train, table.validation, table.test), named_slots(options["prompt"])
         train, validation, test = (
             load(p, encoding=table.encoding, optional=slots, **table.columns) if p else ()
             for p in parts
         )
         splits = Splits(mixed(train, table.split_seed), validation, test)
         return PromptProblem.from_splits(splits, **options)
+
+    def _prompt_options(self, scorer: ScorerTable) -> dict[str, Any]:
+        """Return what a problem of instructions takes beside its data, as far as it is set.
+
+        What is not set is left to the problem, which may be a task with its own defaults.
+        """
+        table = self.problem
+        texts = [*table.instructions, *(start_of(path) for path in table.instructions_from)]
+        options: dict[str, Any] = {
+            "instructions": texts or None,
+            "task": table.task or None,
+            "metric": self._metric(),
+            "choices": table.choices,
+            "position": table.position,
+            "qa_frame": table.qa_frame,
+            "prompt": text_of(table.prompt_from) if table.prompt_from else "",
+            "balanced": table.balanced,
+            "asking": Asking(
+                scorer.mode,
+                scorer.temperature,
+                scorer.max_tokens,
+                tuple(scorer.stop),
+                scorer.again,
+                scorer.answer,
+            ),
+            "filters": Filters(
+                table.max_length, table.digits, table.last_full_stop, table.copied_words
+            ),
+            "invariants": Invariants(
+                tuple(table.required),
+                tuple(table.forbidden),
+                tuple(table.placeholders),
+                table.max_words,
+                table.max_instruction_tokens,
+                table.language,
+            ),
+            "scorer": scorer.named(),
+            "judge": self.judge.named() if self.judge else None,
+        }
+        return {key: value for key, value in options.items() if value is not None}
 
     def _metric(self) -> str | Judge | None:
         """Return the metric; None: what suits the data."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import counted, limit
+from llmopt.core.store import check_name
+from llmopt.engine.controls import SAMPLING, control_of, plain_controls
 from llmopt.errors import InputError, ModelError
+from llmopt.models.embeddings import embedder_named
+from llmopt.preflight.cautions import cautions
+from llmopt.preflight.dry_run import first_step
+from llmopt.preflight.estimate import estimate
 from llmopt.preflight.findings import (
     Findings,
     built,
@@ -14,6 +20,8 @@ from llmopt.preflight.findings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmopt.config.settings import Configuration
     from llmopt.core.algorithm import Algorithm
     from llmopt.core.model import Model
@@ -39,13 +47,6 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
     findings = Findings(quiet=quiet)
     if settings.problem.function:
         return await _examined_function(settings, findings, offline=offline)
-    from llmopt.core.store import check_name
-    from llmopt.engine.controls import SAMPLING, control_of, plain_controls
-    from llmopt.models.embeddings import embedder_named
-    from llmopt.preflight.cautions import cautions
-    from llmopt.preflight.dry_run import first_step
-    from llmopt.preflight.estimate import estimate
-
     problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]
     run = settings.run
@@ -65,22 +66,17 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
         if algorithm.embedder:
             await embedder_named(algorithm.embedder).close()
             findings.passed("embeddings", algorithm.embedder)
-        findings.passed("data", _data(problem))
-        findings.passed("metric", await _metric(problem, settings.problem.metric))
+        await _described(findings, problem, settings)
         calls, _ = await first_step(problem, algorithm, optimizer, seed=run.seed, steps=planned)
         first = calls[0] if calls else None
         if first:
             findings.passed("meta-prompt", _meta_prompt(problem, first))
         ask = problem.call(problem.starts[0], problem.items("train")[0], scorer)
-        known: dict[Role, ModelFacts] = {}
-        asked: tuple[tuple[Role, Model, Call | None], ...] = (
-            ("optimizer", optimizer, first),
-            ("scorer", scorer, ask),
-        )
-        for role, model, call in asked:
-            known[role] = known_of(findings, role, model, settings)
-            if not offline and call:
-                known[role] = await tried(findings, role, model, call, known[role])
+        asked: dict[Role, tuple[Model, Call | None]] = {
+            "optimizer": (optimizer, first),
+            "scorer": (scorer, ask),
+        }
+        known = await _known(findings, settings, asked, offline=offline)
         if judge:
             known["judge"] = known_of(findings, "judge", judge, settings)
             if not offline:
@@ -110,6 +106,28 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
     return findings
 
 
+async def _described(findings: Findings, problem: PromptProblem, settings: Configuration) -> None:
+    """Say what the data and the metric are."""
+    findings.passed("data", _data(problem))
+    findings.passed("metric", await _metric(problem, settings.problem.metric))
+
+
+async def _known(
+    findings: Findings,
+    settings: Configuration,
+    asked: Mapping[Role, tuple[Model, Call | None]],
+    *,
+    offline: bool,
+) -> dict[Role, ModelFacts]:
+    """Return what is known of the models that are asked, each after one call unless offline."""
+    known: dict[Role, ModelFacts] = {}
+    for role, (model, call) in asked.items():
+        known[role] = known_of(findings, role, model, settings)
+        if not offline and call:
+            known[role] = await tried(findings, role, model, call, known[role])
+    return known
+
+
 async def _examined_function(
     settings: Configuration, findings: Findings, *, offline: bool
 ) -> Findings:
@@ -126,7 +144,6 @@ async def _examined_function(
         InputError: Something cannot be used at all.
     """
     from llmopt.models.providers.null import AbsentModel
-    from llmopt.preflight.dry_run import first_step
 
     run = settings.run
     problem = settings.built_problem()

@@ -13,7 +13,7 @@ from llmopt.errors import StoreError
 from llmopt.evidence.scores import PARTIAL, Score, mark
 from llmopt.history.document import price_of
 from llmopt.history.listing import Wanted, listed
-from llmopt.web.pages.numbers import amount
+from llmopt.web.pages.score_text import amount
 from llmopt.web.pages.setup import cost
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from urllib.parse import quote
 from llmopt.core.formatting import clock, counted, p_value
 from llmopt.core.store import Status
 from llmopt.evidence.words import SIGNS
-from llmopt.web.pages.numbers import FIXED, amount, points
 from llmopt.web.pages.payload import packed
 from llmopt.web.pages.run_page import (
     Served,
@@ -32,6 +31,7 @@ from llmopt.web.pages.run_rows import (
     ListQuery,
     Rows,
 )
+from llmopt.web.pages.score_text import FIXED, amount, points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.formatting import clock, counted, p_value
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
-from llmopt.web.pages.numbers import (
+from llmopt.web.pages.plots import across, around_zero
+from llmopt.web.pages.reproduce import again
+from llmopt.web.pages.score_text import (
     FIXED,
     amount,
     points,
     shown_in,
 )
-from llmopt.web.pages.plots import across, around_zero
-from llmopt.web.pages.reproduce import again
 from llmopt.web.pages.setup import cost_sentences, setup_groups, usage_rows
 
 if TYPE_CHECKING:
