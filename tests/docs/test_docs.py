@@ -469,6 +469,7 @@ def kind_of(annotation: Any) -> str:
         list[Path]: "list of paths",
         PriceTable: "table",
         dict[str, Any]: "table",
+        str | dict[str, Any]: "text or table",
     }
     return names_of[annotation]
 
