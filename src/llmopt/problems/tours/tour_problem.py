@@ -62,8 +62,7 @@ class Instance:
     @property
     def optimum(self) -> float | None:
         """The score from which a tour counts as optimal, where that is proven."""
-        solved = self.solved
-        return -solved.length * (1 + _ROUNDING) if solved and solved.proven else None
+        return optimum_by(self.solved)
 
     def __call__(self, text: str) -> float:
         """Return the length of the tour that a canonical text names."""
@@ -118,6 +117,11 @@ class Instance:
                 yield self.encode(tour[:first] + tour[first : last + 1][::-1] + tour[last + 1 :])
 
 
+def optimum_by(solved: Solved | None) -> float | None:
+    """Return the score from which a tour counts as optimal; None without a proof."""
+    return -solved.length * (1 + _ROUNDING) if solved and solved.proven else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class TourProblem(FunctionProblem):
     """Find the shortest tour over an instance; :func:`tsp` makes one.
@@ -147,7 +151,7 @@ class TourProblem(FunctionProblem):
 
     def optimum(self) -> float | None:
         """Return the score from which a tour counts as optimal, where that is proven."""
-        return self.instance.optimum
+        return optimum_by(self.solved)
 
     def recorded(self) -> dict[str, Any]:
         """Return the points."""
