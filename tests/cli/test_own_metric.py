@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 OWN = '''
 from dataclasses import dataclass
 
-from llmopt.problems.contract import Assertion, Rule
+from llmopt.problems.metrics.contract import Assertion, Rule
 
 
 @dataclass(frozen=True)

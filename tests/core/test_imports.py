@@ -131,8 +131,8 @@ def test_every_door_finds_the_same_from_a_script_of_another_folder(
             from llmopt.algorithms import algorithm_named
             from llmopt.models.embeddings import embedder_named
             from llmopt.models.registry import model_named
-            from llmopt.problems.metrics import metric_named
-            from llmopt.problems.named import problem_named
+            from llmopt.problems.metrics.rules import metric_named
+            from llmopt.problems.loading import problem_named
 
             path = sys.path.copy()
             algorithm_named("own_things:method")

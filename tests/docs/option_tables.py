@@ -43,6 +43,7 @@ def kind_of(annotation: Any) -> str:
         float: "number",
         list[str]: "list of texts",
         str | list[str]: "text or list of texts",
+        str | dict[str, Any]: "text or table",
         list[Path]: "list of paths",
         PriceTable: "table",
         dict[str, Any]: "table",

@@ -36,10 +36,10 @@ from dataclasses import replace
 from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async
 from llmopt.errors import BudgetError
-from llmopt.models.layers import Limits
-from llmopt.models.openai import OpenAIModel
+from llmopt.models.middleware.stack import Limits
+from llmopt.models.providers.openai import OpenAIModel
 from llmopt.testing.scripted import problem
-from llmopt.types import Message
+from llmopt.core.values import Message
 
 
 class Numbered(OpenAIModel):

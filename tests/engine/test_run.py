@@ -375,7 +375,7 @@ CHILD = """
 import os, signal, sys
 from dataclasses import replace
 import llmopt
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import scripted
 
 folder, die_after = sys.argv[1], int(sys.argv[2])

@@ -20,7 +20,7 @@ pytest.importorskip("ipykernel", reason="needs nbclient and ipykernel: make test
 PREPARE = """
 from dataclasses import replace
 import llmopt
-from llmopt.models.scripted import ScriptedModel
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import scripted
 
 def answer(call):

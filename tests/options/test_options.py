@@ -76,7 +76,7 @@ def test_an_option_is_added_in_one_place(tmp_path: Path) -> None:
     document.parent.mkdir()
     shutil.copy(ROOT / "docs" / "configuration.md", document)
     before = files(tmp_path)
-    table = tmp_path / "src" / "llmopt" / "options.py"
+    table = tmp_path / "src" / "llmopt" / "engine" / "options.py"
     text = table.read_text(encoding="utf-8")
     assert text.count("    record: Annotated[") == 1
     table.write_text(text.replace("    record: Annotated[", NEW), encoding="utf-8")
@@ -102,7 +102,7 @@ def test_an_option_is_added_in_one_place(tmp_path: Path) -> None:
     assert "did you mean 'grace'" in json.loads(said.stdout)["near"]
     after = files(tmp_path)
     changed = sorted(name for name in after if after[name] != before.get(name))
-    assert changed == ["docs/configuration.md", "src/llmopt/options.py"]
+    assert changed == ["docs/configuration.md", "src/llmopt/engine/options.py"]
     row = b"| `grace` | whole number, 0 or more | `2` | Steps that are forgiven. |\n"
     assert row in after["docs/configuration.md"]
 

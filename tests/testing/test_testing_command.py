@@ -19,7 +19,7 @@ METHODS = """
 import random
 from dataclasses import dataclass, replace
 
-from llmopt.part import Feedback, Group
+from llmopt.core.part import Feedback, Group
 from llmopt.algorithms.opro import opro
 from llmopt.errors import ConfigError
 

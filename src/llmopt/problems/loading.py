@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
 
 _FORMER = {
-    "llmopt.problems.spaces.landscapes": "llmopt.problems.numeric.test_functions",
-    "llmopt.problems.spaces.regression": "llmopt.problems.numeric.regression",
-    "llmopt.problems.spaces.tsp": "llmopt.problems.tours.tour_problem",
+    "llmopt.problems.numeric.test_functions": "llmopt.problems.numeric.test_functions",
+    "llmopt.problems.numeric.regression": "llmopt.problems.numeric.regression",
+    "llmopt.problems.tours.tour_problem": "llmopt.problems.tours.tour_problem",
 }
 """Modules that configurations of stored runs name by where they once were."""
 

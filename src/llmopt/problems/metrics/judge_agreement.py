@@ -170,8 +170,8 @@ def agreement(
     Args:
         judge: Who gave the scores.
         rows: The labelled answers.
-        found: For each of them the scores of :meth:`~llmopt.problems.metrics.judge.Judge.scores`,
-            or why there are none.
+        found: For each of them the scores of
+            :meth:`~llmopt.problems.metrics.judge.Judge.scores`, or why there are none.
 
     Returns:
         The figures over the rows with scores; None where no row has any.

@@ -1,7 +1,7 @@
 """Metrics: how right one output is for one item, from 0 (wrong) to 1 (right).
 
-Each owns its whole contract (:class:`~llmopt.problems.metrics.contract.Metric`); a new one is a
-class and a line of :data:`METRICS`. Reading answers out of outputs happens in
+Each owns its whole contract (:class:`~llmopt.problems.metrics.contract.Metric`); a new one is
+a class and a line of :data:`METRICS`. Reading answers out of outputs happens in
 :mod:`llmopt.problems.answers`.
 """
 

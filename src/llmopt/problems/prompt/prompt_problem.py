@@ -215,8 +215,9 @@ class PromptProblem:
                 is allowed. Each may be a DSPy signature or module as well.
             task: What the task is; derived from the answers where it is empty.
             metric: A name (exact, choice, number, boolean, contains, ``pattern:REGEX``,
-                ``package.module:function``), a :class:`~llmopt.problems.metrics.contract.Metric`, a
-                callable that gives a ``Scored``, or "auto" for what the targets suggest.
+                ``package.module:function``), a
+                :class:`~llmopt.problems.metrics.contract.Metric`, a callable that gives a
+                ``Scored``, or "auto" for what the targets suggest.
             choices: The closed set of answers; empty: the targets that occur.
             position: Where the instruction stands; not used with `prompt`.
             qa_frame: See :func:`~llmopt.problems.prompt.layout.layout`.
