@@ -16,7 +16,7 @@ from documents import DOCUMENTS, REWRITE, ROOT
 COUNTS = Path(__file__).with_name("language.json")
 ADVICE = {
     r"anew": "again, or name the verb: overwritten, recomputed",
-    r"(?:is|are|was|were) none": "say what happens when there are none",
+    r"(?:is|are|was|were) (?-i:none)": "say what happens when there are none",
     r"stands?": "is, means, represents",
     r"beside": "in addition to, next to",
     r"(?:go|goes|going|gone|went) on": "continue, proceed, build on",
