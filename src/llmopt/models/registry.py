@@ -185,7 +185,7 @@ def model_named(
     request: RequestOptions | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """Return the model of a name, without rings.
+    """Return the model of a name, without middleware.
 
     The weights of a known local model are obtained here, so that what is missing is said
     before anything is paid; loading them waits for the first call.

@@ -72,7 +72,7 @@ class Charged:
     """A store in which a run finds only the replies that it was charged for itself.
 
     Beside that it is the store it stands for. What another run has bought comes from the pool,
-    through the rings that charge it.
+    through the middleware that charges it.
     """
 
     def __init__(self, store: Store, sweep: str) -> None:
