@@ -1,4 +1,4 @@
-"""What is optimized, as the rest of the house sees it.
+"""The protocol of a problem, and what problems may support in addition.
 
 What a problem can do beside that is a protocol of methods alone, so ``isinstance`` looks for their
 names and never computes anything.

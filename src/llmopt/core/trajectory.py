@@ -1,4 +1,4 @@
-"""Everything tried so far, in order: the optimizer's whole memory."""
+"""Everything tried so far, in order: the optimizer's only memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that travel through the house: frozen, comparable, JSON-able.
+"""The values that are passed around: frozen, comparable, serializable as JSON.
 
 Every type here can be turned into plain JSON with :func:`to_json` and back with its
 ``from_json``; a round trip gives an equal value.

@@ -1,4 +1,4 @@
-"""What makes a run this run: the first record of its journal."""
+"""A run's identity: the first record of its journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run does, as its progress says it: kept true, and told to whoever listens."""
+"""Keeps a run's progress up to date and publishes it."""
 
 from __future__ import annotations
 

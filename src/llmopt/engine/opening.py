@@ -1,4 +1,4 @@
-"""Opens the session of a run: store, lock, first record, models with middleware, spending."""
+"""Opens a run's session: store, lock, first record, models with middleware, spending."""
 
 from __future__ import annotations
 

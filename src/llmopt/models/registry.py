@@ -215,7 +215,7 @@ def model_named(
         raise UnknownNameError("a model's name", name, [known.name for known in known_models()])
     if preset is None and provider not in _OTHERS:
         known = (*PRESETS, *_OTHERS)
-        raise UnknownNameError("what stands before the / in a model's name", provider, known)
+        raise UnknownNameError("the part before the / in a model's name", provider, known)
     if provider in ("local", "anyllm") and request not in (None, RequestOptions()):
         raise InputError(
             "extra, headers, stream, dialect, top_p, reasoning_effort and response_format are "

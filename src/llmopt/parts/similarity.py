@@ -1,4 +1,4 @@
-"""How alike two texts are: by their words, by their letters, or by the vectors of a model."""
+"""Similarity of two texts: by words, by letters, or by a model's embeddings."""
 
 from __future__ import annotations
 

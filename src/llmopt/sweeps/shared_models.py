@@ -1,4 +1,4 @@
-"""Who pays in a sweep: a reply is bought once for all cells, and charged to each that uses it."""
+"""Payment in a sweep: each reply is bought once, and charged to every cell that uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ProTeGi, also called APO: textual gradients over errors, edits, new wordings, a beam, a bandit.
+"""ProTeGi, also called APO: textual gradients from errors, edits, a beam and a bandit.
 
 Source: "Automatic Prompt Optimization with 'Gradient Descent' and Beam Search" (arXiv 2305.03495);
 the counts are the defaults of its published code (microsoft/LMOps, prompt_optimization), which

@@ -1,4 +1,4 @@
-"""PE2: questions about each error, then a new prompt, with the history of the prompt it refines.
+"""PE2: questions about each error, then a new prompt, shown with its own history.
 
 Source: "Prompt Engineering a Prompt Engineer" (arXiv 2311.05661): in each of 3 steps the 4 best
 prompts so far are refined 4 times each, every time after another batch of 2 errors; the questions

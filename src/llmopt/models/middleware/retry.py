@@ -120,7 +120,7 @@ class Retry(Middleware):
                 raise self._given_up(
                     call, faults, f"the next attempt, in {pause:.1f} s, is past the deadline"
                 )
-            _log.info("asked again in %.1f s (%d failed): %s", pause, len(faults), faults[-1])
+            _log.info("retrying in %.1f s (%d failed): %s", pause, len(faults), faults[-1])
             if not await self._paused(pause):
                 raise self._given_up(call, faults, "another call was refused for good")
             self.retries += 1
