@@ -21,7 +21,7 @@ from llmopt.algorithms.opro import opro
 from llmopt.api import optimize_async
 from llmopt.core.values import Call, Message, digest
 from llmopt.errors import ModelError, RefusedError, StepFailedError
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.traffic import Stretch
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.store import open_store
@@ -41,7 +41,7 @@ SLOTS = 16
 DRAW = "\nDraw "
 
 
-class Numbered(Ring):
+class Numbered(Middleware):
     """Sends the number of the draw along, so that the endpoint can answer each draw its own."""
 
     async def complete(self, call: Call) -> Reply:

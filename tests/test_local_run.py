@@ -17,7 +17,7 @@ from llmopt.api import prepare
 from llmopt.config.reading import read
 from llmopt.engine.journal import steps
 from llmopt.errors import InputError, RefusedError
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.providers.local import EngineSettings, LocalModel
 from llmopt.models.weights.fetch import obtain
 from llmopt.recipes import recipe_or_file
@@ -50,7 +50,7 @@ def weights() -> Path:
         pytest.skip(f"the weights cannot be had: {error}")
 
 
-class Mortal(Ring):
+class Mortal(Middleware):
     """Passes so many calls on and then refuses; remembers what was asked."""
 
     def __init__(self, inner: LocalModel) -> None:

@@ -1,4 +1,4 @@
-"""The front door: names and defaults in, a run or its result out."""
+"""The entry points: names and defaults in, a run or its result out."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@
     │   ├── MissingExtraError an optional library is not installed
     │   └── StoreError        the store cannot be read, or is another's
     ├── ModelError            a language model could not answer                exit code 1
-    │   ├── TransientError    may succeed when asked again
+    │   ├── TransientError    may succeed when retried
     │   │   ├── RateLimitError    asked faster than it answers
     │   │   └── LostReplyError    sent, but no readable reply came back
     │   │       └── WithheldError     the answer was kept back (filter, refusal)
-    │   └── RefusedError      will not succeed when asked again (key, quota, bad request)
+    │   └── RefusedError      will not succeed when retried (key, quota, bad request)
     │       └── EndpointError     the endpoint never answered: address, key, name  exit code 2
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
     └── BudgetError           a spending limit is reached                      exit code 3

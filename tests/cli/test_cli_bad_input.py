@@ -202,7 +202,7 @@ def test_a_failure_in_the_middle_says_how_to_go_on(shell: Shell, server: Endpoin
     server.status = 403
     failed = shell.llmopt("run", "run.toml", "-q", "--name", "run", "-o", "run.steps=1")
     assert failed.code == 2
-    assert "Go on with: llmopt resume run\n" in failed.err
+    assert "Continue with: llmopt resume run\n" in failed.err
     server.status = 200
     assert shell.llmopt("resume", "run", "-q", "-o", "run.steps=1").code == 0
 

@@ -89,7 +89,7 @@ def test_a_check_finds_a_name_that_no_run_can_have(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("option", "hint"),
     [
-        ("run.target=95", "run.target is a score from 0 to 1, but got 95; 0.95 stands for 95 %"),
+        ("run.target=95", "run.target is a score from 0 to 1, but got 95; 0.95 means 95 %"),
         ("problem.sizes=many", "the key 'problem.sizes' is a valid list, but got 'many'"),
     ],
 )

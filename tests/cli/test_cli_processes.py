@@ -96,7 +96,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(shell: Shell) -> None:
             break
     out, err = broken.communicate(timeout=30)
     assert (broken.returncode, out) == (130, "")
-    assert "Go on with: llmopt resume run\n" in err
+    assert "Continue with: llmopt resume run\n" in err
     assert "Traceback" not in err
     (row,) = shell.llmopt("runs", "--json").data
     assert (row["status"], row["steps"]) == ("interrupted", 0)
@@ -131,7 +131,7 @@ def test_ctrl_c_does_not_wait_for_a_model_that_hangs(shell: Shell, server: Endpo
     hanging.send_signal(signal.SIGINT)
     out, err = hanging.communicate(timeout=30)
     assert (hanging.returncode, out) == (130, "")
-    assert "Go on with: llmopt resume run\n" in err
+    assert "Continue with: llmopt resume run\n" in err
     assert "Traceback" not in err
     server.stalls_after = 1_000_000
     server.keys.clear()

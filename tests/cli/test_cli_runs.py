@@ -269,13 +269,13 @@ def test_an_empty_account_is_told_so_that_it_is_true_before_and_after_the_first_
     server.status = 402
     said = shell.llmopt("run", "run.toml", "-q")
     assert "add credit or raise the account's limit, then start again, or resume" in said.err
-    assert ("Go on with" in said.err, shell.runs()) == (False, [])
+    assert ("Continue with" in said.err, shell.runs()) == (False, [])
     server.status = 200
     assert shell.llmopt("run", "run.toml", "-q", "-o", "run.steps=1").code == 0
     server.status = 402
     said = shell.llmopt("resume", "run", "-q", "-o", "run.steps=2")
     assert "then start again, or resume what is stored" in said.err
-    assert "The run is stored. Go on with: llmopt resume run -o run.steps=2" in said.err
+    assert "The run is stored. Continue with: llmopt resume run -o run.steps=2" in said.err
 
 
 def test_a_resumed_run_tells_its_options_again(shell: Shell) -> None:

@@ -208,7 +208,7 @@ def test_ctrl_c_leaves_it_so_that_the_same_command_goes_on(shell: Shell) -> None
             break
     out, err = broken.communicate(timeout=30)
     assert (broken.returncode, out) == (130, "")
-    assert "Go on with: llmopt evaluate --instruction Answer. " in err
+    assert "Continue with: llmopt evaluate --instruction Answer. " in err
     assert "Traceback" not in err
     whole = shell.llmopt(*words, "-q", "--json").data
     other = ("--store", str(shell.folder / "other.sqlite"))

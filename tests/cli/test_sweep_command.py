@@ -109,7 +109,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
     words = ("sweep", "orders.toml", "-o", "scorer.model=scripted/interrupted_model:answer")
     said = project.llmopt(*words)
     assert said.code == 130
-    assert f"Go on with: llmopt {' '.join(words)}\n" in said.err
+    assert f"Continue with: llmopt {' '.join(words)}\n" in said.err
     again = project.llmopt(*words)
     assert again.code == 0
     assert "of them done before" in again.err

@@ -17,6 +17,7 @@ import runpy
 import shlex
 import sys
 import tomllib
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -527,8 +528,9 @@ def text_block(document: str, beginning: str) -> list[str]:
 
 
 def test_the_tree_names_every_module() -> None:
-    """None is missing and every named one exists; all but an ``__init__`` say what they are."""
+    """None is missing, every named one exists, and no two are described alike."""
     folders: list[str] = []
+    said = defaultdict(list)
     named: set[str] = set()
     for line in text_block("docs/architecture.md", "src/llmopt/\n")[1:]:
         match = re.fullmatch(r"((?:│   |    )*)[├└]── (\S+)(.*)", line)
@@ -540,7 +542,9 @@ def test_the_tree_names_every_module() -> None:
             assert (ROOT / "src" / "llmopt" / Path(*folders)).is_dir(), name
             continue
         assert match[3].strip() or name == "__init__.py", line
+        said[match[3].strip()].append(name)
         named.add("/".join((*folders, name)))
+    assert {text: names for text, names in said.items() if text and len(names) > 1} == {}
     package = ROOT / "src" / "llmopt"
     assert named == {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
 
@@ -549,3 +553,17 @@ def test_the_layers_are_those_that_are_checked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
     assert text_block("docs/architecture.md", "cli\n") == layers[1:]  # the first is __main__
+
+
+PLACE = re.compile(r"`((?:src/llmopt/|\w+/)[\w/-]*\.?\w*)`")
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_the_files_that_a_page_names_exist(name: str) -> None:
+    """A file or folder of the package, or of the repository; capitals are for you to fill in."""
+    found = set(PLACE.findall(prose(ROOT / name))) - {"site/"}  # which make site builds
+    places = {place for place in found if not re.search("[A-Z]", place)}
+    assert places
+    for place in places:
+        homes = (ROOT, ROOT / "src" / "llmopt")
+        assert any((home / place).exists() for home in homes), place

@@ -161,14 +161,23 @@ def test_the_reference_of_methods_is_the_registry() -> None:
     holds("docs/reference/algorithms.md", "methods", body)
 
 
+OPTIONS = "    options: {show_root_heading: false, heading_level: 3, show_root_toc_entry: false}\n"
+
+
 def test_the_reference_of_parts_has_every_module() -> None:
-    package = ROOT / "src" / "llmopt" / "parts"
-    names = sorted(path.stem for path in package.glob("*.py") if path.stem != "__init__")
-    body = "".join(
-        f"\n## {name}\n\n::: llmopt.parts.{name}\n    options: {{show_root_heading: false, "
-        "heading_level: 3, show_root_toc_entry: false}\n"
-        for name in names
-    )
+    """Those that methods share, and those of one method, which lie in its folder."""
+    package = ROOT / "src" / "llmopt"
+    shared = sorted(path.stem for path in package.glob("parts/[!_]*.py"))
+    methods = {function.__module__ for function in ALGORITHMS.values()}
+    own = {
+        f"{path.parent.name}.{path.stem}": f"llmopt.algorithms.{path.parent.name}.{path.stem}"
+        for path in sorted(package.glob("algorithms/*/[!_]*.py"))
+    }
+    modules = {
+        **{name: f"llmopt.parts.{name}" for name in shared},
+        **{name: module for name, module in own.items() if module not in methods},
+    }
+    body = "".join(f"\n## {name}\n\n::: {module}\n{OPTIONS}" for name, module in modules.items())
     holds("docs/reference/parts.md", "modules", body)
 
 

@@ -139,7 +139,7 @@ def test_the_command_line_says_that_the_disk_is_full(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
     hint, _, message = ended.stderr.partition("\n")
     go_on = "llmopt resume run --store store.sqlite"
-    assert hint == f"The run is stored. Go on with: {go_on}"
+    assert hint == f"The run is stored. Continue with: {go_on}"
     assert message.startswith("Error: the store ")
     assert "resume: what was stored is kept" in ended.stderr
     assert "Traceback" not in ended.stderr

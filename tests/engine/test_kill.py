@@ -143,7 +143,7 @@ async def finished(world: World, store: Path, cap: int = PLENTY) -> dict[str, An
 async def killed(
     world: World, store: Path, seen: set[str], enough: int, pause: float, *, cap: int = PLENTY
 ) -> None:
-    """Go on with the run until so many different calls were asked, then kill it."""
+    """Continue with the run until so many different calls were asked, then kill it."""
     process = await start(world, store, cap)
     over = asyncio.create_task(process.wait())
     over.add_done_callback(lambda _: world.more.set())

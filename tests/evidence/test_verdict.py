@@ -267,7 +267,7 @@ async def test_partly_measured_solutions_never_beat_full_ones() -> None:
     choice = await case.choice()
     assert choice.best.text == "start"
     assert (
-        "One finalist could not be measured on every validation item, and stands behind the others."
+        "One finalist could not be measured on every validation item, and ranks behind the others."
         in choice.notes
     )
 

@@ -176,7 +176,7 @@ def test_other_models_and_metrics_are_pointed_out(where: Path) -> None:
     run(where, "two", replace(scripted.problem(), task="Say yes or no."), model=model)
     said = " ".join(compared(where, "one", "two").warnings)
     assert "different scorer LLMs answered" in said
-    assert "they were told different tasks" in said
+    assert "they were given different tasks" in said
 
 
 def test_a_run_without_a_result_is_shown_with_its_best_on_train(where: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_run_without_a_result_is_shown_with_its_best_on_train(where: Path) -> 
     assert row.train is not None
     assert row.word == "not comparable"
     assert found.verdict.startswith("The winners cannot be compared")
-    assert "[2] has no result yet: its best on train stands for its winner." in found.warnings
+    assert "[2] has no result yet: its best on train is used as its winner." in found.warnings
 
 
 def test_a_run_that_was_interrupted_after_its_result_is_not_said_to_have_ended_early(

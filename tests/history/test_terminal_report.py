@@ -130,7 +130,7 @@ def test_a_run_at_work_at_80_columns() -> None:
     assert made[3] == (
         "  spent   98.8k/1M calls · 98.8M/1G tokens · $412.30/$500 · 12:34:56/24:00:00"
     )
-    assert made[4] == "  calls   256 of 256 slots busy · 123,456 from the store · 1,234 asked again"
+    assert made[4] == "  calls   256 of 256 slots busy · 123,456 from the store · 1,234 retried"
     assert made[5].startswith("  best    50.0 % · ▁")
     assert made[5].endswith("· 25.0 % on validation")
     assert made[6] == "          Answer."

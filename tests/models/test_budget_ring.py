@@ -78,14 +78,14 @@ def trial(seed: int) -> None:
         price = Price(random.uniform(0, 20), random.uniform(0, 60))
         roles.append((Biller(Random(random.random()), price), price))
     slots = random.choice([1, 8, 64, 256])
-    onions = [wrap(b, account=account, price=p, gate=Gate(slots), attempts=3) for b, p in roles]
+    stacks = [wrap(b, account=account, price=p, gate=Gate(slots), attempts=3) for b, p in roles]
 
     async def ask() -> None:
         tasks = []
         for n in range(random.randint(1, 300)):
             text = "é" * random.randint(1, 2000)
             call = chat(text, sample=n, max_tokens=random.randint(1, 1000))
-            tasks.append(asyncio.ensure_future(random.choice(onions).complete(call)))
+            tasks.append(asyncio.ensure_future(random.choice(stacks).complete(call)))
         for task in random.sample(tasks, len(tasks) // 10):
             asyncio.get_running_loop().call_later(random.uniform(0, 3), task.cancel)
         await asyncio.wait(tasks)

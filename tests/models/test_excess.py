@@ -54,11 +54,11 @@ class Hidden:
 def run(model: Hidden, limits: Limits, calls: int = 300, price: Price | None = None) -> Account:
     """Ask for many draws at once, as long as the budget lasts."""
     account = Account(limits)
-    onion = wrap(model, account=account, price=price, gate=Gate(64))
+    stack = wrap(model, account=account, price=price, gate=Gate(64))
 
     async def ask() -> None:
         tasks = [
-            onion.complete(chat(CALL.text, sample=n, max_tokens=CALL.max_tokens))
+            stack.complete(chat(CALL.text, sample=n, max_tokens=CALL.max_tokens))
             for n in range(calls)
         ]
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -134,8 +134,8 @@ def test_who_leaves_the_queue_takes_no_place() -> None:
     """A call that is cancelled while it waits for its turn lets the others go on."""
 
     async def ask() -> list[bool]:
-        onion = wrap(Hidden([50]), account=Account(Limits(tokens=9_000)), gate=Gate(8))
-        calls = [onion.complete(chat(f"{n}", max_tokens=9)) for n in range(6)]
+        stack = wrap(Hidden([50]), account=Account(Limits(tokens=9_000)), gate=Gate(8))
+        calls = [stack.complete(chat(f"{n}", max_tokens=9)) for n in range(6)]
         tasks = [asyncio.ensure_future(call) for call in calls]
         await asyncio.sleep(0.1)
         for task in tasks[1:4]:

@@ -141,8 +141,8 @@ def test_the_lower_of_two_caps_holds() -> None:
 async def test_models_of_one_gate_share_its_slots() -> None:
     """Two models behind one gate have as many in flight together as one alone."""
     gate, models = Gate(5), [GatedModel(), GatedModel()]
-    onions = [wrap(model, gate=gate) for model in models]
-    tasks = [asyncio.ensure_future(onions[n % 2].complete(chat(f"{n}"))) for n in range(20)]
+    stacks = [wrap(model, gate=gate) for model in models]
+    tasks = [asyncio.ensure_future(stacks[n % 2].complete(chat(f"{n}"))) for n in range(20)]
     await asyncio.sleep(0.01)
     assert sum(model.waiting for model in models) == 5
     for model in models:

@@ -60,14 +60,14 @@ class Disk:
 async def test_a_slot_is_held_until_the_reply_is_stored() -> None:
     """So a kill at any moment asks no more than the slots again."""
     disk, model = Disk(), ScriptedModel(lambda call: call.text)
-    onion = wrap(model, replies=disk, gate=Gate(4))
-    tasks = [asyncio.ensure_future(onion.complete(chat(f"{n}"))) for n in range(12)]
+    stack = wrap(model, replies=disk, gate=Gate(4))
+    tasks = [asyncio.ensure_future(stack.complete(chat(f"{n}"))) for n in range(12)]
     await asyncio.sleep(0.01)
-    assert onion.keep is not None
-    assert (model.calls, onion.keep.storing, len(disk.replies)) == (4, 4, 0)
+    assert stack.keep is not None
+    assert (model.calls, stack.keep.storing, len(disk.replies)) == (4, 4, 0)
     disk.storable.set()
     await asyncio.gather(*tasks)
-    assert (model.calls, onion.keep.storing, len(disk.replies)) == (12, 0, 12)
+    assert (model.calls, stack.keep.storing, len(disk.replies)) == (12, 0, 12)
 
 
 def test_a_slow_disk_is_no_late_reply() -> None:
@@ -75,8 +75,8 @@ def test_a_slow_disk_is_no_late_reply() -> None:
 
     async def ask() -> None:
         disk = Disk()
-        onion = wrap(ScriptedModel(lambda call: call.text), replies=disk, deadline=10)
-        task = asyncio.ensure_future(onion.complete(chat("a")))
+        stack = wrap(ScriptedModel(lambda call: call.text), replies=disk, deadline=10)
+        task = asyncio.ensure_future(stack.complete(chat("a")))
         await asyncio.sleep(1000)
         disk.storable.set()
         assert (await task).text == "a"
@@ -166,11 +166,11 @@ def test_a_stall_says_what_is_waited_for() -> None:
 
 def test_a_slow_model_and_an_idle_run_are_no_stall() -> None:
     """As long as something is answered, or nothing asked, the watchdog is silent."""
-    onion = wrap(ScriptedModel(lambda call: call.text, latency=50), deadline=None, gate=Gate(1))
+    stack = wrap(ScriptedModel(lambda call: call.text, latency=50), deadline=None, gate=Gate(1))
     traffic = Traffic()
-    traffic.add(onion)
+    traffic.add(stack)
     assert (
-        watched(traffic, 1000, *(lambda n=n: onion.complete(chat(f"{n}")) for n in range(4))) == []
+        watched(traffic, 1000, *(lambda n=n: stack.complete(chat(f"{n}")) for n in range(4))) == []
     )
 
 
@@ -179,9 +179,9 @@ async def test_a_run_tells_its_stall_and_goes_on(
 ) -> None:
     """Through its progress and once through the log, until something is answered again."""
     model = GatedModel()
-    onion = wrap(model)
+    stack = wrap(model)
     traffic = Traffic(patience=0.02)
-    traffic.add(onion)
+    traffic.add(stack)
     store = open_store(tmp_path / "runs.sqlite")
     store.create("tried", {})
     seen: list[str] = []
@@ -192,8 +192,8 @@ async def test_a_run_tells_its_stall_and_goes_on(
             model.gate.set()
 
     with closing(store):
-        problem = replace(scripted.problem(), scorer=onion)
-        session = Session(store, "tried", onion, onion, traffic=traffic, listen=listen)
+        problem = replace(scripted.problem(), scorer=stack)
+        session = Session(store, "tried", stack, stack, traffic=traffic, listen=listen)
         run = Run(problem, opro(), session)
         with caplog.at_level(logging.WARNING, "llmopt"):
             await run.optimize()

@@ -1,4 +1,4 @@
-"""Published methods: one short file each, a choice of parts.
+"""Published methods: each a set of parts, in one file or a folder of its own.
 
 A method is a function that takes its options and returns an
 :class:`~llmopt.core.algorithm.Algorithm`. To register one, add it to :data:`ALGORITHMS`; the

@@ -1,4 +1,4 @@
-"""Sampling: the natural control. The same request without scores and without a trajectory.
+"""Sampling, the control: the same requests without scores and without a trajectory.
 
 Ours: what OPRO becomes when the optimizer LLM never sees how its solutions did. Each step
 shows the starting solutions only, so best-of-N of this is what a search must beat.

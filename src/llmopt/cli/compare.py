@@ -41,7 +41,7 @@ _COLUMNS = 6  # runs whose answers find room beside each other
 def compare(
     runs: tuple[str, ...], *, output: Path | None, store: str | None, as_json: bool
 ) -> None:
-    """Put two or more runs beside each other, and compare their winners with the first one's.
+    """Compare two or more runs, and their winners with the first one's.
 
     The winners are compared on the held-out items that the runs have in common, as the answers
     were kept; nothing is asked. Warnings say where the runs are not alike.
@@ -78,7 +78,7 @@ def _print(out: Console, found: RunComparison) -> None:
     if methods:
         several = any(row.corrected is not None for row in found.runs)
         corrected = ", corrected by Holm for the number of runs" if several else ""
-        alone = " Each interval stands for itself." if several else ""
+        alone = " The intervals are not corrected." if several else ""
         _say(out, f"p: {', '.join(methods)}{corrected}.{alone}", "dim")
     for warning in found.warnings:
         _say(out, f"Warning: {warning}", "yellow")

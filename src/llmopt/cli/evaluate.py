@@ -89,7 +89,7 @@ def evaluate(
     With --run alone, data and model are the run's own; with --run and --task or --data, the
     run's model and prompt layout are used on other data.
 
-    Done again, the same command goes on where it stopped, and pays nothing twice.
+    Repeated, the same command continues where it stopped and pays for nothing twice.
     """
     from llmopt.api import evaluate as evaluated
     from llmopt.engine.evaluate import EvaluationPlan
@@ -275,7 +275,7 @@ def _resumable(
     try:
         yield
     except KeyboardInterrupt:
-        say(f"\nInterrupted; every reply so far is stored. Go on with: {how}")
+        say(f"\nInterrupted; every reply so far is stored. Continue with: {how}")
         sys.exit(INTERRUPTED)
     except BudgetError:
         larger = command_line(words, store, overrides, caps)
@@ -284,7 +284,7 @@ def _resumable(
     except LlmoptError as error:
         under_way = isinstance(error, StoreError) and error.under_way
         if under_way or not isinstance(error, InputError):
-            say(f"Every reply so far is stored. Go on with: {how}")
+            say(f"Every reply so far is stored. Continue with: {how}")
         raise
 
 

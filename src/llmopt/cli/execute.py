@@ -61,7 +61,7 @@ def execute(
             source=settings.model_dump(mode="json", exclude_defaults=True),
         )
     except KeyboardInterrupt:
-        kept = f"every reply so far is stored. Go on with: {how}"
+        kept = f"every reply so far is stored. Continue with: {how}"
         kept = kept if _is_kept(store, name) else "nothing was asked yet."
         say(f"\nInterrupted; {kept}")
         sys.exit(INTERRUPTED)
@@ -69,7 +69,7 @@ def execute(
         under_way = isinstance(error, StoreError) and error.under_way
         if (under_way or not isinstance(error, InputError)) and _is_kept(store, name):
             how = larger if isinstance(error, BudgetError) else how
-            say(f"The run is stored. Go on with: {how}")
+            say(f"The run is stored. Continue with: {how}")
         raise
     if as_json:
         print_json(result.to_dict())

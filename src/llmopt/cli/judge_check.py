@@ -53,7 +53,7 @@ def judge_check(
     label is a rating on its scale, or, where it compares, what a person said of the answer
     against the reference answer: win, tie or loss.
 
-    Done again, the same command pays for nothing twice.
+    Repeated, the same command pays for nothing twice.
     """
     import asyncio
 

@@ -97,7 +97,7 @@ def with_common_options(command: click.Command) -> click.Command:
                 is_flag=True,
                 expose_value=False,
                 callback=_talking,
-                help="Say what each step brought, and why calls are asked again.",
+                help="Log each step's result and the reason for each retry.",
             )
         )
     for part in command.commands.values() if isinstance(command, click.Group) else ():

@@ -15,12 +15,12 @@ from llmopt.cli.options import json_option, print_json, store_option
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The file; default: RUN.html. One that is there is written anew.",
+    help="The file; default: RUN.html. An existing file is overwritten.",
 )
 @store_option
 @json_option
 def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -> None:
-    """Make one HTML page of a run or a sweep, to be looked at and handed on.
+    """Make one HTML page of a run or a sweep, to read and to share.
 
     The page is a single file that loads nothing from anywhere. No model is called.
     """

@@ -19,7 +19,7 @@ def resume(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Go on with a run that was stopped, or let it do more.
+    """Resume a run that was stopped, or extend it.
 
     It may have been interrupted, have failed, or have run out of its budget. Options may
     change what does not change the search so far: -o run.steps=…, -o run.concurrency=…,
@@ -39,17 +39,17 @@ def resume(
     if EVALUATION in config:
         again = command_line(config[EVALUATION], store) if config[EVALUATION] else "evaluate(…)"
         raise ConfigError(
-            f"llmopt resume continues runs, but {run!r} is an evaluation; it goes on with: {again}"
+            f"llmopt resume continues runs, but {run!r} is an evaluation; continue with: {again}"
         )
     if "sweep" in config:
         raise ConfigError(
-            f"llmopt resume continues runs, but {run!r} is a sweep; the llmopt sweep command that "
-            "began it goes on"
+            f"llmopt resume continues runs, but {run!r} is a sweep; repeat the llmopt sweep "
+            "command that began it"
         )
     if "cell" in config:
         raise ConfigError(
             f"llmopt resume continues runs, but {run!r} is a cell of the sweep {config['cell']!r}, "
-            "and its budget is that of all cells; the llmopt sweep command that began it goes on"
+            "and its budget is that of all cells; repeat the llmopt sweep command that began it"
         )
     source = config["source"]
     if not source:

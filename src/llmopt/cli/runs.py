@@ -22,7 +22,7 @@ _TAG = re.compile(r"[^\s,#]{1,40}")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--status", type=click.Choice(get_args(Status)), help="Only those that stand so.")
+@click.option("--status", type=click.Choice(get_args(Status)), help="Only runs with this status.")
 @click.option("--algorithm", metavar="NAME", help="Only those of this method; evaluation; sweep.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="Only those with this tag.")
 @click.option("--since", metavar="WHEN", help="Only newer ones: 2026-01-31, 7d or 36h.")

@@ -90,7 +90,7 @@ def _show_evaluation(store: Store, run: str, *, as_json: bool, where: str | None
         return
     again = command_line(config[EVALUATION], where) if config[EVALUATION] else "evaluate(…)"
     click.echo(visible(found["verdict"]) if found else "Not finished.")
-    click.echo(f"{'The whole table, for nothing' if found else 'Go on with'}: {again}")
+    click.echo(f"{'The whole table, for nothing' if found else 'Continue with'}: {again}")
 
 
 def _show_run(
@@ -129,7 +129,7 @@ def _show_run(
         best = visible(result["best"]["text"]) or "(empty)"
         click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
     elif config["source"]:
-        click.echo(f"\nNot finished; go on with: {command_line(('resume', run), where)}")
+        click.echo(f"\nNot finished; continue with: {command_line(('resume', run), where)}")
     else:
         click.echo("\nNot finished; call optimize() with its name again.")
     if len(told) > 1:

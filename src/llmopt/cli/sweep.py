@@ -52,7 +52,7 @@ def sweep(
     """Do a grid of runs on equal budgets, and compare them.
 
     Variants are compared with the first one on common test items. A reply is bought once for
-    all cells. The same command goes on where an interrupted one stopped; a cell that is done
+    all cells. The same command continues where an interrupted one stopped; a cell that is done
     is not done again.
     """
     import asyncio
@@ -81,11 +81,11 @@ def sweep(
     try:
         found = asyncio.run(run_sweep(made, store=store, jobs=jobs, progress=not quiet))
     except KeyboardInterrupt:
-        click.echo(f"\nInterrupted; every reply so far is stored. Go on with: {again}", err=True)
+        click.echo(f"\nInterrupted; every reply so far is stored. Continue with: {again}", err=True)
         sys.exit(INTERRUPTED)
     except LlmoptError as error:
         if not isinstance(error, InputError):
-            click.echo(f"What is done is stored. Go on with: {again}", err=True)
+            click.echo(f"Finished cells are stored. Continue with: {again}", err=True)
         raise
     if table is not None:
         rows = map(convergence.flat, found.lines) if found.lines else map(sweeps.flat, found.rows)

@@ -40,7 +40,7 @@ def view(
 ) -> None:
     """Look at runs in a browser, live while they progress; Ctrl-C ends it.
 
-    The list of runs, the page of each, and any of them beside each other. Nothing can be changed
+    The list of runs, the page of each, and comparisons of any of them. Nothing can be changed
     there, and no model is called.
     """
     from llmopt.store import open_store

@@ -1,1 +1,1 @@
-"""What a user writes in a file: its tables, and reading it."""
+"""Configuration files: their tables, and reading them."""

@@ -91,7 +91,7 @@ class Configuration(Table):
         aim = self.run.target
         if aim is not None and not 0 <= aim <= 1:
             raise ConfigError(
-                f"run.target is a score from 0 to 1, but got {aim:g}; 0.95 stands for 95 %"
+                f"run.target is a score from 0 to 1, but got {aim:g}; 0.95 means 95 %"
             )
         options = self._prompt_options(scorer)
         if table.benchmark:

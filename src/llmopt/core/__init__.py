@@ -1,1 +1,1 @@
-"""The nouns of the field as values and protocols: what everything else is written in."""
+"""The values and protocols that everything else is written in."""

@@ -1,4 +1,4 @@
-"""An algorithm is a row of parts; the one control flow that all of them share stands here.
+"""An algorithm is a set of parts; the control flow that all of them share is here.
 
 A step goes down once and up once::
 
@@ -6,9 +6,9 @@ A step goes down once and up once::
     evaluate  rate decides which candidates are measured on which items
     tell      the trajectory grows
 
-Every kind of part has one signature, so no part asks who holds it and nobody asks which
-part it holds. :meth:`Algorithm.ask` is a function of (problem, trajectory, seed, replies)
-and of nothing else, which is what makes resuming the same as re-running.
+Every kind of part has one signature, so no part depends on its method and no method on its
+parts. :meth:`Algorithm.ask` is a function of (problem, trajectory, seed, replies) and of nothing
+else, so resuming is the same as re-running.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ Options = ParamSpec("Options")
 
 @dataclass(frozen=True)
 class Asked:
-    """What a step found out by asking.
+    """The result of asking.
 
     Attributes:
         candidates: New candidates, canonical, in the order in which they were proposed.
-        rejected: What was proposed and did not become a candidate, with reasons.
+        rejected: Proposals that did not become candidates, with reasons.
         calls: Keys of the optimizer calls, in order.
     """
 
@@ -66,11 +66,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Made:
-    """Who made an algorithm.
+    """How an algorithm was made.
 
     Attributes:
-        make: The function, which makes an equal one of equal options.
-        options: What it was given that is not its default.
+        make: The function; equal options make equal algorithms.
+        options: The options that differ from its defaults.
     """
 
     make: Callable[..., Algorithm]
@@ -79,19 +79,19 @@ class Made:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A published method, or one of the user's own, as a row of parts.
+    """A published method, or one of your own, as a set of parts.
 
     Attributes:
-        name: What the method is called.
-        select: Which past to show.
-        reflect: What to say about it.
-        propose: How to ask for the new.
-        rate: What to measure next.
-        keep: Who survives.
-        pace: How many steps the method takes; None: as many as the run allows.
-        version: Raised by one where the method from now on does something else with the same
-            options, so that a run that was begun before it is not continued with it.
-        made: Who made it, with which options; see :func:`method`.
+        name: Name of the method.
+        select: Selects the past solutions to edit and to show.
+        reflect: Adds exemplars, critiques or summaries.
+        propose: Asks for new solutions.
+        rate: Decides which candidates are measured on which items.
+        keep: Chooses the survivors.
+        pace: Plans the number of steps; None: as many as the run allows.
+        version: Increased when the method behaves differently with the same options, so that an
+            older run is not continued with it.
+        made: How it was made; see :func:`method`.
     """
 
     name: str
@@ -110,15 +110,15 @@ class Algorithm:
 
     @property
     def parts(self) -> dict[str, object]:
-        """The parts by their kinds; a kind that is left out has none."""
+        """The parts by kind, without the kinds left out."""
         kinds = ("select", "reflect", "propose", "rate", "keep", "pace")
         return {kind: part for kind in kinds if (part := getattr(self, kind)) is not None}
 
     @property
     def options(self) -> dict[str, Any] | None:
-        """The options that are not at their defaults, if a :func:`method` made just this.
+        """The options that differ from their defaults, if a :func:`method` made the algorithm.
 
-        None where nobody did, or where parts were exchanged since.
+        None if none did, or if parts were exchanged since.
         """
         if self.made is None:
             return None
@@ -128,22 +128,22 @@ class Algorithm:
 
     @property
     def embedder(self) -> str:
-        """The name of the embedding model that a part wants, or nothing."""
+        """Name of the embedding model that a part uses; empty: no part uses one."""
         parts = (self.select, self.reflect, self.propose)
         names = (part.embedder() for part in parts if isinstance(part, Embedding))
         return next(filter(None, names), "")
 
     @property
     def needs_model(self) -> bool:
-        """Whether there must be an optimizer LLM; if not, none is built and none is asked."""
+        """Whether the algorithm uses an optimizer LLM; if not, none is built."""
         return not (isinstance(self.propose, NoModel) and self.propose.unaided())
 
     def check(self, problem: Problem, model: Model) -> None:
-        """Refuse what the parts cannot work with, before anything is paid.
+        """Refuse what the parts do not support, before the first call.
 
         Args:
-            problem: What shall be optimized.
-            model: The optimizer LLM; whatever it is where none is needed.
+            problem: The problem.
+            model: The optimizer LLM; ignored if the algorithm needs none.
 
         Raises:
             ConfigError: The problem or the model does not fit, and what to choose instead.
@@ -172,12 +172,12 @@ class Algorithm:
 
         Args:
             problem: What is optimized.
-            trajectory: Everything tried so far; the starting solutions are already told.
+            trajectory: Everything tried so far, the starting solutions included.
             model: The optimizer LLM.
             seed: Seed of the run.
             steps: Number of steps planned, for schedules.
             scorer: The scorer LLM, if the problem has one.
-            embedder: The embedding model, if a part wants one.
+            embedder: The embedding model, if a part uses one.
 
         Raises:
             ModelError: A call failed; the others of the step were still finished.
@@ -225,10 +225,10 @@ class Algorithm:
 
 
 def method(make: Callable[Options, Algorithm]) -> Callable[Options, Algorithm]:
-    """Decorate a function that makes an algorithm of options.
+    """Decorate a function that makes an algorithm from options.
 
-    A run with it is then known by the method's name, its version and the options that are not at
-    their defaults, and not by its parts, which may change as long as what they do does not.
+    Runs are then identified by the method's name, its version and the options that differ from
+    their defaults, and not by its parts, which may be rearranged as long as they do the same.
     """
     usual = {name: one.default for name, one in inspect.signature(make).parameters.items()}
 

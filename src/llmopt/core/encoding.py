@@ -1,4 +1,4 @@
-"""Parts, metrics and other settings as plain data, of which the identity of a run is made.
+"""Parts, metrics and other settings as plain data, from which a run's identity is made.
 
 Of a dataclass only what is not at its default is encoded, under the name of its class. So an
 option that a later release adds with a harmless default changes nothing, and neither does a move

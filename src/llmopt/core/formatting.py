@@ -1,4 +1,4 @@
-"""Counts, amounts, durations and p-values as people read them, written in one place.
+"""Counts, amounts, durations and p-values as text, formatted in one place.
 
 How scores are written is said by a problem's :class:`~llmopt.core.presentation.Presentation`.
 """

@@ -1,4 +1,4 @@
-"""Imports what a user names as ``package.module:name``, by one rule wherever it is named.
+"""Imports what a user names as ``package.module:name``, by one rule everywhere.
 
 A module is looked for in the working directory first, and then where Python looks; ``sys.path``
 is afterwards what it was. What the module imports later, when its functions are called, is found

@@ -1,4 +1,4 @@
-"""The only place that lays out a meta-prompt: sections in, one text out, solutions back.
+"""Renders meta-prompts from sections and parses solutions from replies. Nothing else does.
 
 A meta-prompt belongs to a *family* (OPRO, section 5): how the request is worded, whether it
 is a chat or a raw completion, and how a new solution is marked in the reply. The words stand

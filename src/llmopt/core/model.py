@@ -1,7 +1,7 @@
-"""The one seam to a language model, and what stands around it.
+"""The protocol of language models, and small values around it.
 
-A model is anything with :meth:`Model.complete`. Rings (``models/layers``) are models around
-a model, so a cache, retries, limits and meters are added by wrapping, never by patching.
+A model is anything with :meth:`Model.complete`. Middleware (``models/middleware``) wraps a model in
+a model, so a cache, retries, limits and counters are added by wrapping, never by patching.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def attempt_seconds(traits: Traits) -> float:
 
 
 class Model(Protocol):
-    """A language model, or a ring around one.
+    """A language model, or a middleware around one.
 
     Attributes:
         identity: Everything beside the call that decides a reply (provider, model, base URL);
@@ -126,7 +126,7 @@ class Model(Protocol):
 
 
 class Replies(Protocol):
-    """Where replies are kept: the part of a store that the cache ring needs."""
+    """Where replies are stored: the part of a store that the cache needs."""
 
     async def get(self, key: str) -> Reply | None:
         """Return the stored reply, or None."""

@@ -1,7 +1,7 @@
-"""The kinds of parts an algorithm is made of, and what a part is given and gives.
+"""The protocols of an algorithm's parts, and the values they receive and return.
 
-Every kind has one signature, and every part is given the same context (:class:`StepContext`), so no
-part asks who holds it and nobody asks which part it holds.
+Every kind has one signature, and every part receives the same context (:class:`StepContext`). So no
+part depends on the method it belongs to, and no method on the parts it holds.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Group:
-    """What one proposal is about: the solution that it edits, and those that it shows.
+    """The input of one proposal: the solution to edit, and the solutions to show.
 
     Attributes:
-        base: The solution that an editing method edits; None: the first survivor.
-        shown: The past solutions that the meta-prompt shows, in their order.
+        base: The solution to edit; None: the first survivor.
+        shown: The past solutions shown in the meta-prompt, in order.
     """
 
     base: Entry | None = None
@@ -40,12 +40,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a solution.
+    """One fault of a solution.
 
     Attributes:
         text: What is wrong, in words.
         line: Number of the numbered line of the solution that is to be rewritten; 0: one that is
-            missing; None: no line is named.
+            missing; None: not about one line.
     """
 
     text: str
@@ -54,18 +54,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What a reflection says about a group.
+    """What a reflection returns for a group.
 
     Attributes:
         exemplars: Training items to show.
         failing: Whether they were chosen because the solutions fail on them.
-        text: What is wrong, or a summary of the past, in words; may be empty. Where there are
-            findings, it says all of them, for a proposal that does not tell them apart.
+        text: A critique, or a summary of the past; may be empty. If there are findings, it contains
+            all of them, for proposals that do not treat them separately.
         calls: Keys of the optimizer calls that the reflection made.
-        summary: A solution written out of the past, with what it got itself, to be shown in
-            place of those that were selected.
-        findings: What is wrong, one by one; each may lead to solutions of its own.
-        reason: Why nothing was found, as a short phrase that can be counted; may be empty.
+        summary: A solution that summarizes the past, with its own evaluation, shown instead of the
+            selected ones.
+        findings: The faults, one by one; each may lead to its own solutions.
+        reason: Why there is no feedback, as a short phrase that can be counted; may be empty.
     """
 
     exemplars: tuple[Item, ...] = ()
@@ -79,10 +79,10 @@ class Feedback:
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
-    """What the parts are given in a step. It grows from part to part.
+    """The context that the parts of a step receive. It grows from part to part.
 
     `survivors` are known after `keep`; `group`, `base` and `shown` after `select`, when each group
-    goes on with a context of its own; `feedback` after `reflect`.
+    gets its own context; `feedback` after `reflect`.
 
     Attributes:
         problem: What is optimized.
@@ -91,15 +91,15 @@ class StepContext:
         step: Number of the step, 1 for the first after the starting solutions, which are step 0.
         steps: Number of steps planned, for schedules.
         seed: Seed of the run.
-        scorer: The scorer LLM, for parts that look at what it answers (to calls that the run
-            has paid for already its answers are free); None where the problem has none.
-        embedder: The embedding model, where a part named one (:class:`Embedding`).
-        survivors: Who survives, best first.
+        scorer: The scorer LLM, for parts that inspect its answers (those that the run has already
+            paid for are free); None if the problem has none.
+        embedder: The embedding model, if a part names one (:class:`Embedding`).
+        survivors: The solutions that `keep` returned, best first.
         group: Number of the group within the step; None before there are groups.
-        base: The solution of the group that an editing method edits; None if nothing has a score.
-        shown: The past solutions of the group, in the order in which they are shown.
-        feedback: What the reflection said.
-        description: The problem's own words as a method has changed them; None: as they are.
+        base: The group's solution to edit; None if nothing has a score.
+        shown: The group's past solutions, in display order.
+        feedback: The reflection's result.
+        description: The problem's description as changed by the method; None: unchanged.
     """
 
     problem: Problem
@@ -133,24 +133,23 @@ class StepContext:
     def sample(self, draw: int) -> int:
         """Return the number of a draw: different in every run, step, group and draw.
 
-        Without the step, a step that found nothing new would ask the same question again
-        and get the stored reply for ever; without the group, two equal groups would lose their
-        second draw to the cache.
+        Without the step, a step that found nothing new would repeat the same call and get the
+        stored reply forever; without the group, two equal groups would get the same reply from the
+        cache.
         """
         return int(digest(f"{self.seed} {self.step} {self.group} {draw}")[:12], 16)
 
 
 @dataclass(frozen=True)
 class Proposed:
-    """One text out of a proposal, or why there is none, and where it came from.
+    """One proposed text, or the reason why there is not one, and its origin.
 
     Attributes:
         text: The proposed text.
-        reply: The whole reply it stood in.
-        call: Key of the call; empty where no LLM was asked.
-        further: Keys of other calls that it took, beside `call`.
-        parents: The past solutions it was made of, if not of all that were shown; what was edited
-            is the last of them.
+        reply: The whole reply that contains it.
+        call: Key of the call; empty if no LLM was called.
+        further: Keys of the other calls made for it.
+        parents: The past solutions it was made from, the edited one last; None: all shown ones.
     """
 
     text: str | Refusal
@@ -161,7 +160,7 @@ class Proposed:
 
 
 class Keep(Protocol):
-    """Who survives: the solutions that the search goes on from."""
+    """Chooses the survivors: the solutions that the next step builds on."""
 
     def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return the survivors, best first; none only if no entry has a score."""
@@ -169,7 +168,7 @@ class Keep(Protocol):
 
 
 class Select(Protocol):
-    """Which past solutions are edited and shown, in groups."""
+    """Selects the past solutions to edit and to show, in groups."""
 
     async def __call__(self, ctx: StepContext) -> Sequence[Group]:
         """Return at least one group; a group is empty only if no entry has a score."""
@@ -177,7 +176,7 @@ class Select(Protocol):
 
 
 class Reflect(Protocol):
-    """What to say about a group."""
+    """Says something about a group: exemplars, critiques, summaries."""
 
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the feedback on a group."""
@@ -185,10 +184,10 @@ class Reflect(Protocol):
 
 
 class Propose(Protocol):
-    """How to ask for new solutions."""
+    """Asks for new solutions."""
 
     def check(self, model: Model) -> None:
-        """Refuse an optimizer LLM that cannot be asked this way, before anything is paid.
+        """Refuse an optimizer LLM that does not support this part, before the first call.
 
         Raises:
             ConfigError: What does not fit, and what to choose instead.
@@ -196,16 +195,16 @@ class Propose(Protocol):
         ...
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
-        """Return what was proposed, in the order of the draws."""
+        """Return the proposals, in the order of the samples."""
         ...
 
 
 @runtime_checkable
 class SupportsProblem(Protocol):
-    """A part that is not for every problem: it needs numbers, or tours, or items."""
+    """A part that does not support every problem: it needs numbers, or tours, or items."""
 
     def fits(self, problem: Problem) -> None:
-        """Refuse a problem that the part can do nothing with, before anything is paid.
+        """Refuse a problem that the part does not support, before the first call.
 
         Raises:
             ConfigError: What the part needs, and what the problem is.
@@ -215,16 +214,16 @@ class SupportsProblem(Protocol):
 
 @runtime_checkable
 class NoModel(Protocol):
-    """A `propose` part that asks no language model, if `unaided` says so."""
+    """A `propose` part that can work without a language model."""
 
     def unaided(self) -> bool:
-        """Return whether the part does without the optimizer LLM."""
+        """Return whether the part needs no optimizer LLM."""
         ...
 
 
 @runtime_checkable
 class Embedding(Protocol):
-    """A part that may compare texts by the vectors of an embedding model: `ctx.embedder`."""
+    """A part that may compare texts by an embedding model, `ctx.embedder`."""
 
     def embedder(self) -> str:
         """Return the name of the embedding model; empty: the part needs none."""
@@ -232,23 +231,23 @@ class Embedding(Protocol):
 
 
 class StepPlan(Protocol):
-    """How long a search goes on, as far as the method says so."""
+    """The number of steps that a method plans."""
 
     def __call__(self, problem: Problem) -> int:
-        """Return the steps that the method takes with a problem, 1 or more."""
+        """Return the number of steps for a problem, 1 or more."""
         ...
 
 
 @dataclass(frozen=True)
 class CallBound:
-    """The most that a part asks and proposes for a group of parents.
+    """Upper bounds of what a part calls and proposes for a group of parents.
 
     Attributes:
         optimizer: Calls to the optimizer LLM.
         scorer: Calls to the scorer LLM.
-        repeated: Answers of the scorer LLM that calls to the optimizer LLM hold, all together.
+        repeated: Scorer answers that calls to the optimizer LLM contain, in total.
         proposed: Solutions proposed.
-        measured: Solutions measured on all training items, beside those proposed.
+        measured: Solutions measured on all training items, in addition to those proposed.
     """
 
     optimizer: int = 0
@@ -278,15 +277,15 @@ class CallBound:
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A part whose calls depend on what is replied, so that made-up replies show too few."""
+    """A part whose number of calls depends on replies, so that a dry run shows too few."""
 
     def most(self) -> CallBound:
-        """Return the most for a group of parents, beside what any reply leads to."""
+        """Return the upper bounds for a group of parents, in addition to what a dry run shows."""
         ...
 
 
 class Measure(Protocol):
-    """What a rate measures with: the run does it, many jobs in flight."""
+    """Measures jobs for a `rate` part; the run provides it, with many jobs in flight."""
 
     async def __call__(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
         """Return one outcome per job, in order."""
@@ -294,7 +293,7 @@ class Measure(Protocol):
 
 
 class Rate(Protocol):
-    """What to measure next."""
+    """Decides which candidates are measured on which items."""
 
     async def __call__(
         self,
@@ -307,9 +306,9 @@ class Rate(Protocol):
 
         Args:
             ctx: Of the step; the starting solutions are measured in step 0.
-            candidates: What was proposed.
-            items: What a full evaluation is of.
-            measure: Measures.
+            candidates: The new candidates.
+            items: The items of a full evaluation.
+            measure: Measures jobs.
         """
         ...
 
@@ -326,8 +325,8 @@ def generator(seed: int, step: int, purpose: str) -> np.random.RandomState:
 async def all_of(awaitables: Iterable[Awaitable[T]]) -> list[T]:
     """Await all, then raise the first error if there was one.
 
-    Unlike ``asyncio.gather``, a failure does not leave the others running unobserved: what
-    they pay for is finished and stored before the step is given up.
+    Unlike ``asyncio.gather``, a failure does not leave the others running unobserved: the calls
+    they pay for are finished and stored before the step fails.
     """
     results = await asyncio.gather(*awaitables, return_exceptions=True)
     found: list[T] = []

@@ -1,4 +1,4 @@
-"""How the scores of a problem are shown to people: the one place where they are turned and written.
+"""How a problem's scores are displayed: direction, unit and decimals, in one place.
 
 Inside, higher is always better. A problem says in its description which way its own scores point
 and what they are; a run stores that once, and everybody who shows the run asks it.

@@ -1,7 +1,7 @@
-"""What is optimized, as the rest of the house sees it.
+"""The protocol of a problem, and what problems may support in addition.
 
-What a problem can do beside that is a protocol of methods alone, so ``isinstance`` looks for their
-names and never computes anything.
+Optional capabilities are protocols with methods only, so ``isinstance`` looks for their names and
+never computes anything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SplitName = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """How a problem presents itself to an optimizer LLM.
+    """How a problem is described to an optimizer LLM.
 
     Attributes:
         task: What the solutions are for, in the user's words; one or two sentences.
@@ -36,16 +36,16 @@ class Description:
         where: Where a solution stands in the scorer's prompt ("at the start of the question");
             empty where solutions are not instructions.
         measure: What the score is called: "accuracy", "value".
-        higher_is_better: Direction of the scores *as shown*; inside, higher is always better.
-        labels: The answers the task knows, where it has a closed set of them.
-        constraints: What the user demands of a solution, as clauses ("it has at most 40 words").
-        longest: How many words a solution may have, about; 0: nobody knows.
+        higher_is_better: Direction of the *displayed* scores; inside, higher is always better.
+        labels: The possible answers, if they are a closed set.
+        constraints: The user's constraints on solutions, as clauses ("it has at most 40 words").
+        longest: About how many words a solution may have; 0: unknown.
         request: What is asked of the optimizer LLM, in a sentence; empty: the template's own words.
         layout: The folder of templates that suit this kind of problem ("numbers"), within those
             of a wording that has such a folder; empty: the wording's own.
         unit: ``share``: scores are shares of 1, and people are shown per cent; ``value``: any
             numbers. None: shares where :meth:`Problem.scale` says that scores have a range.
-        decimals: Digits after the point as people are shown scores; None: the usual ones.
+        decimals: Digits after the point of displayed scores; None: the default.
     """
 
     task: str
@@ -87,7 +87,7 @@ class Refusal:
 class Problem(Protocol):
     """Anything whose solutions are text and can be scored.
 
-    Problems are immutable: equal questions get equal answers, so that a run can be resumed.
+    Problems are immutable and deterministic, so that a run can be resumed.
     """
 
     @property
@@ -97,12 +97,12 @@ class Problem(Protocol):
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """Everything that decides scores, by name; a run resumes only if it is unchanged."""
+        """Everything that affects scores, by name; a run is resumed only if it is unchanged."""
         ...
 
     @property
     def scorer(self) -> object:
-        """The scorer LLM, by name or as a model; None where the problem needs none."""
+        """The scorer LLM, by name or as a model; None if the problem needs none."""
         ...
 
     @property
@@ -111,7 +111,7 @@ class Problem(Protocol):
         ...
 
     def items(self, split: SplitName) -> tuple[Item, ...]:
-        """Return what candidates are measured on; train is never empty, the others may be."""
+        """Return the items of a split; train is never empty, the others may be."""
         ...
 
     def parse(self, text: str) -> str | Refusal:

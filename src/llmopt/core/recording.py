@@ -1,4 +1,4 @@
-"""What a model says while a problem measures with it: a second look at answers already paid for."""
+"""A model that records its replies, for a second look at answers already paid for."""
 
 from __future__ import annotations
 

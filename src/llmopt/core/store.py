@@ -1,4 +1,4 @@
-"""What every store of runs can do, and the small values it hands out.
+"""The protocol of a store of runs, and the small values it returns.
 
 A run is kept as a journal (numbered records, the first of which is its configuration) and as
 the replies of language models it paid for. Whatever a method has stored when it returns

@@ -1,4 +1,4 @@
-"""Markers and white space: pure functions on text."""
+"""Markers and white space in text: pure functions."""
 
 from __future__ import annotations
 

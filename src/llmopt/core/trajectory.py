@@ -1,4 +1,4 @@
-"""Everything tried so far, in order: the optimizer's whole memory."""
+"""Everything tried so far, in order: the optimizer's only memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ZERO = 0.05  # a share of full marks below this counts as none
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate with what it got."""
+    """A candidate with its evaluation."""
 
     candidate: Candidate
     evaluation: Evaluation
@@ -52,7 +52,7 @@ class Entry:
 
 
 class Running(Protocol):
-    """What entries come to; it is told each of them once, in their order."""
+    """A value computed from all entries, each of which it receives once and in order."""
 
     def add(self, entry: Entry, trajectory: Trajectory) -> None:
         """Add an entry of a trajectory, which has its parents too."""
@@ -60,11 +60,11 @@ class Running(Protocol):
 
 
 class _Log:
-    """What a line of trajectories shares: appended to, never changed.
+    """Entries shared by trajectories that extend each other: appended to, never changed.
 
     `ranked` holds ranks with positions in ascending order, so the best k of any trajectory on
     this line are found without sorting its entries again; `readable` and `unreadable` hold
-    estimates likewise, each entry in one of the two.
+    estimates in the same way, each entry in one of the two.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class _Log:
         self.scores: _Scores = (0.0, 0, 0.0, 0)
 
     def tell(self, entries: Sequence[Entry]) -> None:
-        """Append the entries of a step; the mean that estimates go by has theirs in it."""
+        """Append the entries of a step; the mean used by estimates includes them."""
         after = len(self.entries) + len(entries)
         for at, entry in enumerate(entries, len(self.entries)):
             self._count(entry, at)
@@ -90,7 +90,7 @@ class _Log:
             self._append(entry, self.estimate(entry, self.scores, after) if told else None)
 
     def copied(self, length: int) -> _Log:
-        """Return a log of the first entries, with the estimates that they have."""
+        """Return a log of the first entries, with their estimates."""
         made = _Log()
         for at, entry in enumerate(self.entries[:length]):
             made._count(entry, at)
@@ -98,7 +98,7 @@ class _Log:
         return made
 
     def estimate(self, entry: Entry, scores: _Scores, length: int) -> float:
-        """Return what `Trajectory.estimate` does, as known from the first `length` entries."""
+        """Return `Trajectory.estimate`, computed from the first `length` entries."""
         evaluation, score = entry.evaluation, entry.score
         total, count, *others = scores
         if self.answered >= length:  # no answers are read, so nothing is unreadable
@@ -141,11 +141,11 @@ class _Log:
 class Trajectory:
     """Candidates with their evaluations in the order they were tried; immutable.
 
-    Telling a step gives a new trajectory. Trajectories that grow out of one another share
-    their entries, so a step costs what it adds and not what is already there.
+    `tell` returns a new trajectory. Trajectories that extend each other share their entries, so the
+    cost of a step depends on what it adds and not on the length.
 
     Attributes:
-        steps: How many steps were told; the starting solutions are the first.
+        steps: Number of steps, the starting solutions included.
     """
 
     def __init__(self) -> None:

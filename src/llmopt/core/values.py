@@ -1,4 +1,4 @@
-"""The values that travel through the house: frozen, comparable, JSON-able.
+"""The values that are passed around: frozen, comparable, serializable as JSON.
 
 Every type here can be turned into plain JSON with :func:`to_json` and back with its
 ``from_json``; a round trip gives an equal value.
@@ -72,7 +72,7 @@ class Item:
 
     Attributes:
         id: Stable name of the item, unique within the problem.
-        input: What the scorer LLM is given.
+        input: The input of the scorer LLM.
         target: The expected answer.
         weight: Share in the mean; 1 unless classes are balanced, or the data give weights.
             Greater than 0.
@@ -96,8 +96,8 @@ class Candidate:
     Attributes:
         text: The canonical text; equal texts are equal solutions.
         step: The step that proposed it; 0 for the starting solutions.
-        parents: Ids of the candidates its meta-prompt showed; last the one that it goes on
-            from, or the best.
+        parents: Ids of the candidates its meta-prompt showed; the edited one, or the
+            best, last.
     """
 
     text: str
@@ -112,7 +112,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one candidate got on one item.
+    """The result of one candidate on one item.
 
     Attributes:
         item: Id of the item.
@@ -142,7 +142,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a candidate got, item by item.
+    """The results of a candidate, item by item.
 
     Attributes:
         outcomes: One per item that was tried, in the order of the items.

@@ -1,1 +1,1 @@
-"""The loop of a run: ask, evaluate, tell, write it down, resume, stop."""
+"""Runs: ask, evaluate, tell, store, resume, stop."""

@@ -1,4 +1,4 @@
-"""Coroutines run to their end from plain code, also inside of a notebook."""
+"""Runs coroutines from synchronous code, also inside a notebook."""
 
 from __future__ import annotations
 

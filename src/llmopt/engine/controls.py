@@ -1,4 +1,4 @@
-"""Controls: what a search has to beat before it can be said to have helped.
+"""Controls: what a search must beat to have helped.
 
 Plain controls are solutions that nobody had to search for; a problem says which it has, and the
 verdict measures them beside the winner. The control *best of N* is a second search with the

@@ -1,4 +1,4 @@
-"""What shows people that work is under way; the engine itself draws nothing."""
+"""The protocol of a progress display; the engine itself draws nothing."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from llmopt.engine.scoring import Scoring
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Comparison, compare, differing, sentence
 from llmopt.evidence.differences import groups_of
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ class _Draws:
         return await self.problem.measure(text, item, scorer)
 
 
-class _Nth(Ring):
+class _Nth(Middleware):
     """Makes of each call the draw of one number."""
 
     def __init__(self, inner: Model, number: int) -> None:

@@ -1,4 +1,4 @@
-"""What the first record of a run's journal says of it, for all who show runs.
+"""A run's description of itself, from the first record of its journal, for all readers.
 
 Runs of older releases have no header; what it would have said follows from their identity, here
 and nowhere else.

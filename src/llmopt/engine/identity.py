@@ -1,4 +1,4 @@
-"""What makes a run this run: the first record of its journal."""
+"""A run's identity: the first record of its journal."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def register(
         name: Its name.
         problem: What is optimized.
         algorithm: How.
-        optimizer: The optimizer LLM, with or without rings; one that is absent where the
+        optimizer: The optimizer LLM, with or without middleware; one that is absent where the
             algorithm needs none.
         scorer: The scorer LLM, if the problem needs one.
         seed: Seed of every random choice.

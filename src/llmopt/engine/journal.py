@@ -1,4 +1,4 @@
-"""Told steps, validations and tests as records of the journal, and the journal as told steps."""
+"""Encodes steps, validations and tests as journal records, and decodes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run does, as its progress says it: kept true, and told to whoever listens."""
+"""Keeps a run's progress up to date and publishes it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Monitor:
 
     Args:
         progress: Told with every change; the same object all along.
-        traffic: The rings of both models.
+        traffic: The middleware of both models.
         listen: Told of every change, but of evaluations that follow fast not each one by one.
     """
 
@@ -105,7 +105,7 @@ class Monitor:
         )
 
     def _look(self) -> None:
-        """Tell the progress, with what the rings do now."""
+        """Publish the progress, with the current state of the middleware."""
         self._looked = time.monotonic()
         progress, traffic = self.progress, self._traffic
         progress.budget = _amounts(traffic.account)

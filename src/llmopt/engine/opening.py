@@ -1,4 +1,4 @@
-"""Opens the session of a run: store, lock, first record, models in their rings, what is spent."""
+"""Opens a run's session: store, lock, first record, models with middleware, spending."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _ask(
     stack: contextlib.AsyncExitStack,
     step_deadline: float | None,
 ) -> None:
-    """Put the models into their rings, under the account of the run."""
+    """Wrap the models in middleware, under the account of the run."""
     store, name = session.store, session.name
     session.traffic = Traffic(
         models.account(store, name),

@@ -263,7 +263,7 @@ class Options(SessionOptions):
     validate_every: Annotated[
         int,
         Option(
-            "Measure the best of every so many steps on the validation rows, the starting "
+            "Measure the best solution of every N steps on the validation rows, the starting "
             "solutions included: [the overfitting curve](evidence.md#the-overfitting-curve). "
             "0: never, as it costs calls.",
             table="run",

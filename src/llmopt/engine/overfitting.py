@@ -1,4 +1,4 @@
-"""The overfitting curve: every so many steps, what the step's best gets on validation items.
+"""The overfitting curve: every few steps, the best solution's score on validation.
 
 The search goes on as if there were no such curve, except that it may be ended by it: what an
 optimizer LLM is shown and what is measured on train never depend on a validation item. (OPRO,

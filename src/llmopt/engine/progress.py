@@ -1,4 +1,4 @@
-"""What a run is doing right now, for whoever watches it."""
+"""A run's progress, for displays."""
 
 from __future__ import annotations
 

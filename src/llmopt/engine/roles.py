@@ -1,4 +1,4 @@
-"""The models of a run by the roles they play: named, built, priced, and wrapped in their rings."""
+"""The models of a run by the roles they play: named, built, priced and wrapped in middleware."""
 
 from __future__ import annotations
 
@@ -152,18 +152,18 @@ class Models:
     def wrapped(
         self, store: Store, run: str, traffic: Traffic, stack: contextlib.AsyncExitStack
     ) -> tuple[Model, Model | None, Model | None]:
-        """Return the optimizer LLM, the scorer LLM and the judge LLM in their rings.
+        """Return the optimizer LLM, the scorer LLM and the judge LLM with their middleware.
 
-        The embedding model, where there is one, then has its rings too. All roles share the
+        The embedding model, where there is one, then has its middleware too. All roles share the
         account, those that are reached at one endpoint its gate, and those that are the same
-        model one onion.
+        model one stack.
 
         Raises:
             ConfigError: The run shall be recorded, but has begun, or the file has.
         """
         recording = self._recording(store, run, stack)
 
-        def onion(role: Role, model: Model) -> Model:
+        def with_middleware(role: Role, model: Model) -> Model:
             made = wrap(
                 model,
                 replies=store.replies(run),
@@ -185,7 +185,7 @@ class Models:
         made: dict[Role, Model] = {}
         for role, model in self._roles().items():
             first = self._played_by(model)[0]
-            made[role] = made[first] if first in made else onion(role, model)
+            made[role] = made[first] if first in made else with_middleware(role, model)
             if recording is not None:
                 recording.name(role, made[role])
         self.embedder = made.get("embedder")

@@ -1,4 +1,4 @@
-"""Where it all meets: ask, evaluate, tell, resume, stop.
+"""A run: ask, evaluate, tell, resume, stop.
 
 A run is its journal. Each step that was told is a record; opening a run replays them, and a
 step that was cut off is asked again, with its replies coming from the store. So a run that

@@ -1,4 +1,4 @@
-"""Measuring candidates: every (candidate, item) is one job, a few workers take them in order.
+"""Measures candidates: every (candidate, item) is a job, taken in order by a few workers.
 
 There is no barrier between candidates: a slow reply delays its own candidate only. Jobs are
 taken in the order given, candidate after candidate, so that calls with the same prefix reach

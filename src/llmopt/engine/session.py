@@ -1,4 +1,4 @@
-"""What asks models for a run: its place in the store, its models in their rings, what is spent."""
+"""A run's place in the store, its models with their middleware, and what was spent."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Session:
     Attributes:
         store: Where journal and replies are.
         name: Name of the run, which is in the store.
-        optimizer: The optimizer LLM with its rings; one that is absent where none is asked.
-        scorer: The scorer LLM with its rings; None where the problem needs none.
+        optimizer: The optimizer LLM with its middleware; a placeholder where none is used.
+        scorer: The scorer LLM with its middleware; None where the problem needs none.
         judge: The judge LLM likewise.
         embedder: The embedding model likewise.
-        traffic: The rings of all of them, with their budget.
+        traffic: The middleware of all of them, with their budget.
         seed: Seed of every random choice.
         slots: Evaluations in flight at most.
         tolerance: Share of what is measured together that may stay unmeasured, 0..1.

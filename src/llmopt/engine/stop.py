@@ -1,4 +1,4 @@
-"""When a search ends."""
+"""Stopping rules of a search."""
 
 from __future__ import annotations
 

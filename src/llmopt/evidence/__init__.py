@@ -1,1 +1,1 @@
-"""What a run or a comparison shows: held-out differences, and what they are worth."""
+"""Statements about a run or a comparison: held-out differences and their significance."""

@@ -1,4 +1,4 @@
-"""Several instructions on the same items: their scores, and what can be said of the differences.
+"""Several instructions on the same items: their scores and differences.
 
 The unit of every figure is the item. Where an item was answered several times, its score is the
 mean over its answers, so that repeated answers to one question are not taken for independent ones.

@@ -1,4 +1,4 @@
-"""How searches converge where nothing is held out: steps to the optimum, solutions tried, gaps.
+"""Convergence where there is no held-out data: steps to the optimum, gaps.
 
 A run on numbers or tours is not judged on test items. What counts is how soon it finds the best
 solution there is, how many different solutions it looks at on the way, and how far it stays off.

@@ -1,4 +1,4 @@
-"""The winner against the start and the controls, on the same items: figures and words."""
+"""The winner against the start and the controls, on the same items."""
 
 from __future__ import annotations
 

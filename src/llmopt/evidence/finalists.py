@@ -1,4 +1,4 @@
-"""Who may win, in which order, and what to say about the solutions that were compared."""
+"""Chooses the finalists, orders them, and notes what a careful reader should know."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def standing(held: Evaluation | None, entry: Entry, start: Entry) -> tuple[Any, 
 
 
 def behind(held: Collection[Evaluation]) -> list[str]:
-    """Say that finalists with unmeasured validation items stand behind the others."""
+    """Say that finalists with unmeasured validation items rank behind the others."""
     partial = sum(e.partial for e in held)
     if partial in (0, len(held)):
         return []
     count = "One finalist" if partial == 1 else f"{partial} finalists"
-    stand = "stands" if partial == 1 else "stand"
+    rank = "ranks" if partial == 1 else "rank"
     return [
-        f"{count} could not be measured on every validation item, and {stand} behind the others."
+        f"{count} could not be measured on every validation item, and {rank} behind the others."
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a run found, as plain values: for Python, the journal, the reports and `--json`."""
+"""A run's result as plain values: for Python, the journal, the reports and `--json`."""
 
 from __future__ import annotations
 

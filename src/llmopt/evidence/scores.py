@@ -1,4 +1,4 @@
-"""What a solution got on a split: a mean and how sure it is."""
+"""A solution's mean score on a split, with its interval."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PARTIAL = " (partial)"
 """What stands behind a partial score."""
 
 LEGEND = (
-    "partial: some of the items have no score, so it stands on the others; it is never ranked "
+    "partial: some of the items have no score, so it is the mean of the others; it is never ranked "
     "above a full one."
 )
 """What :data:`PARTIAL` means, for below a table."""

@@ -1,4 +1,4 @@
-"""The table of a sweep: variants compared with the first one on common test items.
+"""A sweep's table: variants compared with the first one on common test items.
 
 Every cell is one search, and counts with what its winner got on test. For each variant: the
 mean, the spread over the seeds, a paired test against the first variant with Holm's correction,

@@ -1,4 +1,4 @@
-"""From a finished search to a statement that can be trusted.
+"""From a finished search to a reliable statement.
 
 Search, selection and report use three disjoint splits: candidates are searched on train, the
 winner is chosen on validation, and test is looked at once, for the winner, the start and the

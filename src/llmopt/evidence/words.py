@@ -1,4 +1,4 @@
-"""The words of a verdict: what the one of two is, by a paired test and never more."""
+"""The words of a verdict, decided by a paired test and nothing else."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run shows to people."""
+"""Stored runs as typed values, for every reader."""

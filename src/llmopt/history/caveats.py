@@ -1,4 +1,4 @@
-"""Why runs beside each other may not be comparable, in sentences."""
+"""Reasons why compared runs may not be comparable, as sentences."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _UNEQUAL = 1.25  # evaluations of one search over another's from which it is sai
 _MEANING = {
     "problem function": "they optimized different functions",
     "problem describe": "the function was described to the optimizer LLM in different words",
-    "problem task": "they were told different tasks",
+    "problem task": "they were given different tasks",
     "problem train": "they searched on different training items",
     "problem validation": "they chose their winners on different validation items",
     "problem metric": "answers were judged by different metrics",
     "problem judge": "answers were judged by different judge LLMs",
-    "problem prompt": "the instruction stands in different prompts",
+    "problem prompt": "the instruction is in different prompts",
     "problem asking": "the scorer LLM was asked in different ways, such as its temperature",
     "problem answer": "answers were read from the text in one and from their likelihood in another",
     "problem instructions": "they started from different instructions",
@@ -48,7 +48,7 @@ def caveats(told: Sequence[RunHistory], rows: Sequence[Compared]) -> Iterator[st
         yield from _held_out(told[0], other, number, rows[number - 1])
     for number, (one, row) in enumerate(zip(told, rows, strict=True), 1):
         if one.result is None:
-            yield f"[{number}] has no result yet: its best on train stands for its winner."
+            yield f"[{number}] has no result yet: its best on train is used as its winner."
         elif row.status == "budget" and one.result["stopped"].startswith(BUDGET):
             yield f"[{number}] was ended early: {one.result['stopped']}."
         elif row.status != "done":

@@ -1,4 +1,4 @@
-"""Runs beside each other: what each found and spent, and how the winners differ.
+"""Compares runs: what each found and spent, and how the winners differ.
 
 The winners are compared on the held-out items that the runs have in common, item by item, as
 their journals have kept the answers. Nothing is asked and nothing is measured.

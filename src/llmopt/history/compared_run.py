@@ -1,4 +1,4 @@
-"""One run beside others, as plain values."""
+"""One run of a comparison, as plain values."""
 
 from __future__ import annotations
 

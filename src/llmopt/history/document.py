@@ -1,4 +1,4 @@
-"""A run as one plain document: what a page shows, what is compared, what is handed on.
+"""A run as one plain document, for pages, comparisons and exports.
 
 The document is JSON-able and has the number of its form in ``schema``. Scores in it are in the
 problem's own direction. It is made of the journal and the replies alone: neither the user's data

@@ -1,4 +1,4 @@
-"""What a figure of a search on numbers or tours needs beside the candidates."""
+"""Data that plots of numbers and tours need in addition to the candidates."""
 
 from __future__ import annotations
 

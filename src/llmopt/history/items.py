@@ -1,4 +1,4 @@
-"""Where the winner answers otherwise than the start: item by item, with what was said."""
+"""Items on which the winner and the start differ, with their outputs."""
 
 from __future__ import annotations
 

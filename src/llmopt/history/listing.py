@@ -1,4 +1,4 @@
-"""The runs of a store as a list: which of them, and what is said of each."""
+"""The list of runs in a store, with filters."""
 
 from __future__ import annotations
 

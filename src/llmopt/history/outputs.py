@@ -1,4 +1,4 @@
-"""What models said about single items: the replies that outcomes name, out of the store."""
+"""Model outputs by item, read from the stored replies that outcomes name."""
 
 from __future__ import annotations
 

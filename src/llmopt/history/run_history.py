@@ -1,4 +1,4 @@
-"""What the journal of a run says, for those who show runs or put them beside each other."""
+"""Reads a run's journal, for those who display or compare runs."""
 
 from __future__ import annotations
 

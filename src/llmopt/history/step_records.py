@@ -1,4 +1,4 @@
-"""Steps as plain data: each candidate with its scores and lineage, and what was asked."""
+"""Steps as plain data: candidates with scores and lineage, and the calls made."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def standing(store: Store, run: str) -> Standing:
     if not len(trajectory):
         raise ConfigError(
             f"solutions are taken from a run that has measured its starting solutions, but "
-            f"{run!r} has not; go on with: llmopt resume {run}"
+            f"{run!r} has not; continue with: llmopt resume {run}"
         )
     ranked = list(trajectory.best(len(trajectory)))
     if result:

@@ -1,1 +1,1 @@
-"""Language models: local, over HTTP, or scripted, and the rings around them."""
+"""Language models: local, over HTTP, or scripted, and the middleware around them."""

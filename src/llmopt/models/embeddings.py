@@ -1,7 +1,7 @@
 """Embedding models: to a raw text they reply with its vector, as JSON.
 
-So they are models like others: the same rings keep their replies, retry, limit and count them,
-and no text is embedded twice, in whatever run.
+So the same middleware as for other models stores, retries, limits and counts their calls, and no
+text is embedded twice in any run.
 """
 
 from __future__ import annotations

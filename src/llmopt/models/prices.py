@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.models.embeddings import EmbeddingModel
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.budget import Price
 from llmopt.models.providers.local import LocalModel
 from llmopt.models.providers.openai import OpenAIModel
@@ -30,9 +30,9 @@ def price_of(model: Model) -> Price | None:
     table is the one that was installed. Discounts and other terms of a contract are not in it.
 
     Args:
-        model: A model, with or without rings around it.
+        model: A model, with or without middleware.
     """
-    while isinstance(model, Ring):
+    while isinstance(model, Middleware):
         model = model.inner
     if isinstance(model, EmbeddingModel):
         return price_of(model.behind) if model.behind else Price(0.0, 0.0)

@@ -185,7 +185,7 @@ def model_named(
     request: RequestOptions | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """Return the model of a name, without rings.
+    """Return the model of a name, without middleware.
 
     The weights of a known local model are obtained here, so that what is missing is said
     before anything is paid; loading them waits for the first call.
@@ -215,7 +215,7 @@ def model_named(
         raise UnknownNameError("a model's name", name, [known.name for known in known_models()])
     if preset is None and provider not in _OTHERS:
         known = (*PRESETS, *_OTHERS)
-        raise UnknownNameError("what stands before the / in a model's name", provider, known)
+        raise UnknownNameError("the part before the / in a model's name", provider, known)
     if provider in ("local", "anyllm") and request not in (None, RequestOptions()):
         raise InputError(
             "extra, headers, stream, dialect, top_p, reasoning_effort and response_format are "

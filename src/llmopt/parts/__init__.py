@@ -1,1 +1,1 @@
-"""The parts that algorithms are made of: one file per kind, one signature per kind."""
+"""The parts that several algorithms share: one file per kind, one signature per kind."""

@@ -1,4 +1,4 @@
-"""A limited number of calls for many candidates: the arms of a bandit (ProTeGi's selection).
+"""Measures many candidates with a limited number of calls: bandits (ProTeGi's selection).
 
 A candidate is an arm, and to pull it is to measure it on its next few items. Each arm goes through
 the items in the same order, which begins at another item in each step, so two arms are compared on

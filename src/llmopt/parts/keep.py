@@ -1,8 +1,8 @@
-"""Who survives: the solutions that a search goes on from.
+"""Chooses the survivors: the solutions that the next step builds on.
 
-What survives follows from the trajectory alone, so a resumed run goes on from the same ones. The
-best are those by estimate (:meth:`~llmopt.core.trajectory.Trajectory.estimate`): who was measured
-on a part of the items is compared with the others fairly, and nothing is claimed of it.
+Survivors depend on the trajectory alone, so a resumed run has the same ones. They are ranked by
+estimate (:meth:`~llmopt.core.trajectory.Trajectory.estimate`), which compares candidates measured
+on some of the items fairly with the others; no claim is based on it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Current = Literal["latest_best", "never_chosen", "best"]
 
 @dataclass(frozen=True)
 class Elitist:
-    """The best solutions so far survive, whenever they were found.
+    """The best solutions so far survive.
 
     Attributes:
-        k: How many, 1 or more.
+        k: Their number, 1 or more.
     """
 
     k: int = 1
@@ -40,9 +40,9 @@ class Elitist:
 
 @dataclass(frozen=True)
 class LatestBest:
-    """The best of the last step alone, better or worse than what it came from (GPO, section 2).
+    """Only the best of the last step survives, better or worse than its parent (GPO, section 2).
 
-    A step that found nothing new changes nothing. Among equals the newer survives.
+    A step that found nothing new changes nothing. The newer of two equals survives.
     """
 
     def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
@@ -52,11 +52,11 @@ class LatestBest:
 
 @dataclass(frozen=True)
 class NeverChosen:
-    """The best of the last step that was not gone on from before (GPO, section 5, step 8).
+    """The best of the last step that was not built on before (GPO, section 5, step 8).
 
-    As :class:`LatestBest`, but a step that found nothing new moves the search on to the next
-    best, and from the worst to the best again: the published code never stays where it is.
-    There, texts that are proposed again take part too; here those are refused.
+    Like :class:`LatestBest`, but after a step that found nothing new the search moves to the next
+    best, and from the worst back to the best: the published code never stays at one solution.
+    There, texts proposed again take part too; here they are refused.
     """
 
     def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
@@ -73,7 +73,7 @@ def _best_first(trajectory: Trajectory) -> tuple[Entry, ...]:
 
 
 def going_on_from(current: str) -> Keep:
-    """Return who is the current solution, by name.
+    """Return the rule that chooses the current solution, by name.
 
     Raises:
         UnknownNameError: It is no :data:`Current`.

@@ -1,4 +1,4 @@
-"""How long a search goes on, as far as the method itself says so."""
+"""The number of steps that a method plans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New solutions without a language model: drawn at random, or by a step from a known one.
+"""Proposes solutions without a language model: at random, or near a known one.
 
 These are `propose` parts for problems that say how to draw a solution
 (:class:`~llmopt.core.problem.Samplable`), a point (:class:`~llmopt.core.problem.VectorSpace`) or

@@ -1,4 +1,4 @@
-"""How new solutions are asked for."""
+"""Asks the optimizer LLM for new solutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fewer calls: candidates race over the same items, and who cannot win stops early."""
+"""Fewer calls: candidates race on the same items, and those that cannot win stop early."""
 
 from __future__ import annotations
 

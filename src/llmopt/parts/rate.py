@@ -1,4 +1,4 @@
-"""What to measure next: which candidates on which items."""
+"""Decides which candidates are measured on which items."""
 
 from __future__ import annotations
 

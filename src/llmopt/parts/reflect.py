@@ -1,4 +1,4 @@
-"""What a meta-prompt says about the past solutions beside their scores."""
+"""What a meta-prompt says about past solutions, apart from their scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Choose = Literal["random", "constant", "accumulative_most_frequent", "current_mo
 
 @dataclass(frozen=True)
 class NoReflection:
-    """Say nothing."""
+    """No feedback."""
 
     stored_name: ClassVar[str] = "Nothing"
 
@@ -36,13 +36,13 @@ class Exemplars:
     """Show training examples (OPRO, section 3, step 2).
 
     Attributes:
-        n: How many; 0 shows none, more than there are shows all.
-        choose: ``random`` draws anew in each step; ``constant`` draws once per run;
+        n: Their number; 0 shows none, and more than exist shows all.
+        choose: ``random`` draws in each step; ``constant`` draws once per run;
             ``accumulative_most_frequent`` takes the items that most candidates of the whole
             run got wrong (O14: the highest counts, where the published code draws among all
             that ever failed); ``current_most_frequent`` those that most of the solutions
-            shown now got wrong. Ties are broken by the run's own generator, and where fewer
-            items ever failed than are wanted, random others fill up.
+            shown now got wrong. The run's generator breaks ties, and if too few items ever
+            failed, random others are added.
     """
 
     n: int = 3

@@ -1,4 +1,4 @@
-"""Step -> number: schedules for temperatures and limits; pure functions of the step."""
+"""Schedules for temperatures and limits: pure functions from a step to a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which past solutions are edited, and which a meta-prompt shows."""
+"""Selects the past solutions that are edited and those that a meta-prompt shows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class Best:
     """The best solutions so far, as one group (OPRO, section 2: the 20 best, best last).
 
-    Best by their estimates (:meth:`~llmopt.core.trajectory.Trajectory.estimate`), which are what is
-    shown: for those that were measured in full, their scores.
+    Ranked by their estimates (:meth:`~llmopt.core.trajectory.Trajectory.estimate`), which are also
+    displayed: for solutions measured in full, their scores.
 
     Attributes:
-        k: How many are shown at most; 0 shows none.
-        order: In which order.
+        k: The largest number shown; 0 shows none.
+        order: Their order.
         threshold: Entries with a lower estimate are not shown, in 0..1. The best entry is shown
             whatever its score, so that the list can never be announced and empty (O15).
-        zeros: Whether of those that came to nothing ``few`` are shown, or ``all`` (paper).
+        zeros: Whether ``few`` of the solutions that scored zero are shown, or ``all`` (paper).
     """
 
     k: int = 20
@@ -84,7 +84,7 @@ class EachOfBest:
 
 @dataclass(frozen=True)
 class StartsOnly:
-    """The starting solutions and nothing else: what a control without trajectory shows."""
+    """Only the starting solutions: what a control without trajectory shows."""
 
     stored_name: ClassVar[str] = "Starts"
 

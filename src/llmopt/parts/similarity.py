@@ -1,4 +1,4 @@
-"""How alike two texts are: by their words, by their letters, or by the vectors of a model."""
+"""Similarity of two texts: by words, by letters, or by a model's embeddings."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ class Embedded:
     """The cosine of the vectors that an embedding model gives two texts, in -1..1 (GPO, G2).
 
     Attributes:
-        model: The embedding model with its rings: to a raw text it replies with a vector, as
-            JSON. Its rings store each reply, so every text is embedded once.
+        model: The embedding model with its middleware: to a raw text it replies with a vector, as
+            JSON. Replies are stored, so every text is embedded once.
     """
 
     model: Model

@@ -1,4 +1,4 @@
-"""How the draws of a step are made to differ."""
+"""Makes the samples of a step differ."""
 
 from __future__ import annotations
 

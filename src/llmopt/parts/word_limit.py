@@ -1,4 +1,4 @@
-"""How far a new solution may be from the current one, in words: GPO's learning rate."""
+"""Limits the distance of a new solution from the current one: GPO's learning rate."""
 
 from __future__ import annotations
 

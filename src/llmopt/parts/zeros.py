@@ -1,4 +1,4 @@
-"""How much of the past a meta-prompt shows that came to nothing.
+"""Limits how many solutions with a score of zero a meta-prompt shows.
 
 Ours: the papers show the best, whatever they got. While good solutions are few, that is a list of
 zeros, and a language model that is shown mostly failures writes more of their kind. So texts

@@ -1,1 +1,1 @@
-"""What a run would take, found out before the first paid call."""
+"""What a run would cost, before the first paid call."""

@@ -1,4 +1,4 @@
-"""What a careful person would say about data and texts before paying."""
+"""Warnings about data and texts, before anything is paid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run gone through with made-up replies and scores, to count what it would send.
+"""Simulates a run with made-up replies and scores, to count its calls.
 
 Because the algorithm itself is asked, this holds for methods of the user's own, too.
 """

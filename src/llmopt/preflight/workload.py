@@ -1,4 +1,4 @@
-"""How much there is to do: calls, the bytes they send and the tokens they may generate."""
+"""The size of a run: calls, bytes sent and tokens that may be generated."""
 
 from __future__ import annotations
 

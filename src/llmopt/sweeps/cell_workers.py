@@ -129,8 +129,8 @@ class _Worker:
             self._process.join(_GRACE)
             raise LlmoptError(
                 "a process does its cells to the end, but one ended with the exit code "
-                f"{self._process.exitcode} in cell {number + 1}; the same command goes on where it "
-                "stopped"
+                f"{self._process.exitcode} in cell {number + 1}; the same command continues where "
+                "it stopped"
             ) from error
         if isinstance(found, LlmoptError):
             raise found

@@ -1,4 +1,4 @@
-"""Who pays in a sweep: a reply is bought once for all cells, and charged to each that uses it."""
+"""Payment in a sweep: each reply is bought once, and charged to every cell that uses it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Charged:
     """A store in which a run finds only the replies that it was charged for itself.
 
     Beside that it is the store it stands for. What another run has bought comes from the pool,
-    through the rings that charge it.
+    through the middleware that charges it.
     """
 
     def __init__(self, store: Store, sweep: str) -> None:

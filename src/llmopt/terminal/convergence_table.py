@@ -38,7 +38,7 @@ def print_convergence(console: Console, cells: Sequence[Converged]) -> None:
     console.print()
     console.print(_summary(lines, shown))
     console.print()
-    console.print(Text("Best value so far, mean ± sd, after so many steps", "dim"))
+    console.print(Text("Best value so far, mean ± sd, by number of steps", "dim"))
     points = points_of([cell for cell in cells if cell.course.steps])
     for task in dict.fromkeys(point.task for point in points):
         console.print()

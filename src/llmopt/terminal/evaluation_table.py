@@ -38,7 +38,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
     methods = sorted({row.difference.method for row in found.rows if row.difference})
     if methods:
         many = len(found.rows) > 2  # noqa: PLR2004 - only then is there anything to correct
-        corrected = "; corrected: by Holm, and each interval stands for itself" if many else ""
+        corrected = "; corrected: by Holm; the intervals are not" if many else ""
         say(f"p: {', '.join(methods)}{corrected}.", "dim")
     for note in found.notes:
         say(f"Note: {note}", "yellow")

@@ -122,7 +122,7 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     if several > 1:
         yield (
             f"In the table above, p-values are corrected for its {several} comparisons (Holm); "
-            "each interval stands for itself."
+            "the intervals are not corrected."
         )
     if same:
         return
@@ -176,13 +176,11 @@ def paid(usage: Mapping[str, Usage], stretch: Stretch) -> Iterator[str]:
             f"{about}{used.output_tokens:,} out."
         )
     if stretch.hits:
-        yield f"From the store, free: {counted(stretch.hits, 'reply', 'replies')}."
+        yield f"Stored replies, free: {counted(stretch.hits, 'reply', 'replies')}."
     if stretch.retries:
-        yield f"Asked again after a fault: {counted(stretch.retries, 'call')}."
+        yield f"Retried: {counted(stretch.retries, 'call')}."
     if stretch.lost:
-        yield (
-            f"Sent and never answered: {counted(stretch.lost, 'call')}, which may have been billed."
-        )
+        yield (f"Sent, no response: {counted(stretch.lost, 'call')}, which may have been billed.")
 
 
 def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentation) -> None:

@@ -1,1 +1,1 @@
-"""Conformance suites and scripted models: what the house's own tests use, for yours too."""
+"""Conformance suites and scripted models, for llmopt's own tests and for yours."""

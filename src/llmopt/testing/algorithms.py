@@ -1,4 +1,4 @@
-"""Conformance suite for algorithms: what every method must keep, whatever its parts.
+"""Conformance suite for algorithms: what every method must do, whatever its parts.
 
 Apply it to a method of your own, on every kind of problem that it is for::
 

@@ -1,4 +1,4 @@
-"""Conformance suite for metrics: what everything that scores an answer must keep.
+"""Conformance suite for metrics.
 
 Apply it to a metric of your own::
 

@@ -1,9 +1,9 @@
-"""What is true of every model and of every ring, as functions that a test calls.
+"""What is true of every model and of every middleware, as functions that a test calls.
 
 Each truth raises `AssertionError` with what was found; apply all of `MODEL_TRUTHS` to a model
-of your own, and all of `RING_TRUTHS` to the function that puts your ring around a model::
+of your own, and all of `MIDDLEWARE_TRUTHS` to a function that wraps a model in yours::
 
-    @pytest.mark.parametrize("truth", RING_TRUTHS)
+    @pytest.mark.parametrize("truth", MIDDLEWARE_TRUTHS)
     async def test_my_ring(truth):
         await truth(lambda inner: MyRing(inner, 3))
 """
@@ -22,7 +22,7 @@ from llmopt.models.providers.scripted import ScriptedModel
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    Ring = Callable[[Model], Model]
+    Middleware = Callable[[Model], Model]
 
 _MANY = 50
 
@@ -96,8 +96,8 @@ async def model_answers_many_at_once(model: Model) -> None:
     _check(len(replies) == slots, "lost a reply")
 
 
-async def ring_changes_no_reply(ring: Ring) -> None:
-    """What comes out of a ring is what the inner model said, usage and reasoning included."""
+async def middleware_changes_no_reply(middleware: Middleware) -> None:
+    """What a middleware returns is what the inner model said, usage and reasoning included."""
     wanted = Reply("said", finish="length", reasoning="thought")
 
     class Fixed(ScriptedModel):
@@ -105,11 +105,11 @@ async def ring_changes_no_reply(ring: Ring) -> None:
             await super().complete(call)
             return wanted
 
-    model = ring(Fixed(lambda call: call.text))
+    model = middleware(Fixed(lambda call: call.text))
     _check(await model.complete(chat("a")) == wanted, "changed a reply")
 
 
-async def ring_resembles_its_inner_model(ring: Ring) -> None:
+async def middleware_resembles_its_inner_model(middleware: Middleware) -> None:
     """Identity and traits are the inner model's, and closing reaches it."""
     closed: list[str] = []
 
@@ -118,7 +118,7 @@ async def ring_resembles_its_inner_model(ring: Ring) -> None:
             closed.append("inner")
 
     traits = Traits(completion=True, family="brackets", slots=3)
-    model = ring(Closing(lambda call: call.text, traits=traits, identity="who/it@is"))
+    model = middleware(Closing(lambda call: call.text, traits=traits, identity="who/it@is"))
     _check(_is_model(model), "is not a Model")
     _check(model.identity == "who/it@is", f"is called {model.identity}")
     _check(model.traits == traits, f"has the traits {model.traits}")
@@ -127,7 +127,7 @@ async def ring_resembles_its_inner_model(ring: Ring) -> None:
     _check(closed == ["inner"], "did not close the inner model once")
 
 
-async def ring_passes_errors_through(ring: Ring) -> None:
+async def middleware_passes_errors_through(middleware: Middleware) -> None:
     """An error of the tree comes out as its own kind, and the next call is answered."""
     for fault in (RefusedError("no"), BudgetError("no"), InputError("no"), TransientError("no")):
         faults: list[LlmoptError] = [fault]
@@ -137,7 +137,7 @@ async def ring_passes_errors_through(ring: Ring) -> None:
                 raise faults[0]
             return call.text
 
-        model = ring(ScriptedModel(answer))
+        model = middleware(ScriptedModel(answer))
         try:
             await model.complete(chat("bad"))
         except LlmoptError as error:
@@ -147,18 +147,18 @@ async def ring_passes_errors_through(ring: Ring) -> None:
         _check((await model.complete(chat("good"))).text == "good", "did not recover")
 
 
-async def ring_is_safe_under_many_calls(ring: Ring) -> None:
+async def middleware_is_safe_under_many_calls(middleware: Middleware) -> None:
     """Fifty calls at once, some of them equal, each get the reply to their own text."""
-    model = ring(ScriptedModel(lambda call: call.text.upper(), latency=0.001))
+    model = middleware(ScriptedModel(lambda call: call.text.upper(), latency=0.001))
     texts = [f"call {n % (_MANY - 10)}" for n in range(_MANY)]
     replies = await asyncio.gather(*(model.complete(chat(text)) for text in texts))
     _check([r.text for r in replies] == [t.upper() for t in texts], "mixed replies up")
 
 
-async def ring_leaves_no_call_hanging(ring: Ring) -> None:
+async def middleware_leaves_no_call_hanging(middleware: Middleware) -> None:
     """Cancelled calls end, inside as well, and others go on."""
     inner = GatedModel()
-    model = ring(inner)
+    model = middleware(inner)
     tasks = [asyncio.ensure_future(model.complete(chat(f"{n}"))) for n in range(_MANY)]
     await _turns()
     for task in tasks[::2]:
@@ -188,12 +188,12 @@ MODEL_TRUTHS: tuple[Callable[[Model], Awaitable[None]], ...] = (
     model_answers_many_at_once,
 )
 
-RING_TRUTHS: tuple[Callable[[Callable[[Model], Model]], Awaitable[None]], ...] = (
-    ring_changes_no_reply,
-    ring_resembles_its_inner_model,
-    ring_passes_errors_through,
-    ring_is_safe_under_many_calls,
-    ring_leaves_no_call_hanging,
+MIDDLEWARE_TRUTHS: tuple[Callable[[Callable[[Model], Model]], Awaitable[None]], ...] = (
+    middleware_changes_no_reply,
+    middleware_resembles_its_inner_model,
+    middleware_passes_errors_through,
+    middleware_is_safe_under_many_calls,
+    middleware_leaves_no_call_hanging,
 )
 
 

@@ -1,4 +1,4 @@
-"""What holds for every outcome: it names the stored replies that it was made of, and no others."""
+"""Checks that every outcome names the stored replies it was made of, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conformance suite for problems: what everything that is optimized must keep.
+"""Conformance suite for problems.
 
 Apply it to a problem of your own::
 

@@ -1,4 +1,4 @@
-"""A small world without any language model: a task, and a model that plays both roles.
+"""A small scripted task without a language model, and a model that plays both roles.
 
 The scorer's skill grows with the number of *good words* in an instruction, so there is a
 hill to climb; the optimizer writes instructions out of good and idle words. Everything is a

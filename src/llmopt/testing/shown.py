@@ -1,4 +1,4 @@
-"""What every reader says of the scores of a problem, for the conformance suite of problems."""
+"""Checks how every reader displays the scores of a problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ABO-style behaviour steps, a reconstruction of ours; not the published ABO.
+"""ABO-style behaviour steps: our reconstruction, not the published ABO.
 
 Source: docs/papers/abo.md, whose statements are of three kinds. Layer A, the abstract of arXiv
 2402.02101: optimizer LLMs misjudge the causes of errors, one refinement often fails, and the

@@ -1,4 +1,4 @@
-"""Which behaviour step is the first to deviate: traces, ballots and a vote.
+"""Finds the first behaviour step that deviates: traces, ballots and a vote.
 
 Ours, a reconstruction after docs/papers/abo.md. The optimizer LLM is never asked
 why something failed, only which step was the first to deviate and what it should have produced.

@@ -1,4 +1,4 @@
-"""Behaviour steps: how the first are written, and how one of them is rewritten.
+"""Writes the first behaviour steps, and rewrites one of them.
 
 Ours, a reconstruction after docs/papers/abo.md, with no claim to be the published
 method.

@@ -1,4 +1,4 @@
-"""What an ABO-style search makes of the training items and of its past.
+"""An ABO-style search's use of the training items and of its past.
 
 Ours, a reconstruction after docs/papers/abo.md. A *state* is a candidate of the
 search with numbered steps. Which state is current, which step is blocked and what each round came

@@ -1,4 +1,4 @@
-"""Behaviour steps and traces as text: what an ABO-style method reads and writes.
+"""Behaviour steps and traces as text, as an ABO-style method writes and reads them.
 
 Ours, a reconstruction after docs/papers/abo.md. *Steps* are one imperative line
 each, numbered in an instruction. A *trace* carries them out: one block for each step, begun by its

@@ -1,4 +1,4 @@
-"""APE-style resampling: new wordings of the best solutions, no scores shown.
+"""APE-style resampling: rewordings of the best solutions, without scores.
 
 Source: the iterative search of "Large Language Models Are Human-Level Prompt Engineers" (arXiv
 2211.01910): the best prompts are reworded, and the best of old and new go on; a prompt that does

@@ -1,4 +1,4 @@
-"""First solutions that are inferred from examples, in place of other wordings of the starts."""
+"""First solutions induced from examples, instead of rewordings of the starts."""
 
 from __future__ import annotations
 

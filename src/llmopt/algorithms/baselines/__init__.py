@@ -1,1 +1,1 @@
-"""Searches without a model, for comparison."""
+"""Searches without a language model, for comparison."""

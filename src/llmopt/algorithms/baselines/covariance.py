@@ -1,4 +1,4 @@
-"""CMA-ES as a `propose` part: the distribution of steps is learned from what was tried.
+"""CMA-ES as a `propose` part: learns the distribution of steps from past ones.
 
 The strategy is that of the library `cma` (N. Hansen, A. Auger and others), which is an extra. Its
 state is not stored: it is found again by replaying the strategy from its beginning, with what

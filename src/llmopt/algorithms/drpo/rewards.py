@@ -1,4 +1,4 @@
-"""What one answer was worth and why: DRPO's rewards.
+"""DRPO's rewards: the score of one answer, and the reason for it.
 
 Source: "Dynamic Rewarding with Prompt Optimization" (arXiv 2411.08733), where a state of the
 search is a prompt and an action is a rewrite of it. The reward is whatever the problem measures.

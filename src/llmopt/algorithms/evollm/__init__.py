@@ -1,4 +1,4 @@
-"""EvoLLM: a language model names the next mean of an evolution strategy, from numbers alone.
+"""EvoLLM: a language model proposes the next mean of an evolution strategy, from numbers.
 
 Source: Lange, Tian and Tang, "Large Language Models As Evolution Strategies" (arXiv 2402.18381).
 

@@ -1,4 +1,4 @@
-"""A population as in evolutionary search: who breeds with whom, and who takes whose place.
+"""Populations as in evolutionary search: selection of parents and replacement.
 
 Both methods of EvoPrompt (arXiv 2309.08532) go on from a population of a fixed size. Where fewer
 starting solutions are given, the first step fills it with other wordings of them, one parent to

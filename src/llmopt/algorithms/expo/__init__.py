@@ -1,4 +1,4 @@
-"""EXPO: OPRO with a meta-prompt whose words an adversarial bandit chooses.
+"""EXPO: OPRO with a meta-prompt whose wording an adversarial bandit chooses.
 
 Source: Kong et al., "Meta-Prompt Optimization for LLM-Based Sequential Decision Making" (arXiv
 2502.00728). Known: an LLM rewords task description and meta-instruction; rewards change over time,

@@ -1,4 +1,4 @@
-"""How to ask, learnt while asking: an adversarial bandit over the words of the meta-prompt (EXPO).
+"""Learns how to ask: an adversarial bandit over wordings of the meta-prompt (EXPO).
 
 Each step is a round. An arm is a task description with a request, each of them the problem's or
 ours, or another wording of it; what a step brings is the arm's reward. Rewards change as a

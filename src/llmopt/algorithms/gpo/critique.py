@@ -1,4 +1,4 @@
-"""What a language model says about the past: critiques of a solution, summaries of several.
+"""Critiques of a solution and summaries of several, written by a language model.
 
 Nothing of it is stored beside the replies. What was said in an earlier step is asked for again,
 in the same words and with the same number of the draw, so it comes from the store.

@@ -1,4 +1,4 @@
-"""Which past solutions are shown beside the current one: GPO's momentum.
+"""Past solutions shown with the current one: GPO's momentum.
 
 The past is who was *chosen*: the solutions that the search went on from, step by step (GPO,
 section 2). Each way of choosing also chooses among past critiques.

@@ -1,4 +1,4 @@
-"""SGDM: GPO's baseline with a summary of the past for momentum, and editing.
+"""SGDM: GPO's baseline that edits, with a summary of the past as momentum.
 
 Source: GPO (arXiv 2402.17564), table 4, which gives its trajectory (summarization) and its
 refinement (editing) and no more.

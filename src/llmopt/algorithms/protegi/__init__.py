@@ -1,4 +1,4 @@
-"""ProTeGi, also called APO: textual gradients over errors, edits, new wordings, a beam, a bandit.
+"""ProTeGi, also called APO: textual gradients from errors, edits, a beam and a bandit.
 
 Source: "Automatic Prompt Optimization with 'Gradient Descent' and Beam Search" (arXiv 2305.03495);
 the counts are the defaults of its published code (microsoft/LMOps, prompt_optimization), which
@@ -8,7 +8,7 @@ Known deviations, each of them on purpose: errors are those of the evaluation th
 has, so its minibatch costs nothing; what the bandit leaves is measured on all training items, and
 the beam is the best of these and all before, where the published code lets the bandit estimate the
 old beam anew; the lot that leaves successors out falls before they are asked for; a prompt without
-errors is only reworded; all texts are in words of ours.
+errors is only reworded; all texts are in our own words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Textual gradients: what several groups of errors say, and successors made of each of them.
+"""Textual gradients: critiques of groups of errors, and solutions edited by them.
 
 Source: "Automatic Prompt Optimization with 'Gradient Descent' and Beam Search" (ProTeGi, arXiv
 2305.03495) with its published code. PE2 (arXiv 2311.05661) asks other questions about the errors

@@ -1,4 +1,4 @@
-"""PE2: questions about each error, then a new prompt, with the history of the prompt it refines.
+"""PE2: questions about each error, then a new prompt, shown with its own history.
 
 Source: "Prompt Engineering a Prompt Engineer" (arXiv 2311.05661): in each of 3 steps the 4 best
 prompts so far are refined 4 times each, every time after another batch of 2 errors; the questions
@@ -10,7 +10,7 @@ Ours: the limit of 15 words, the largest that the paper tries, as it does not sa
 best; the history is told by prompts and scores, without a summary of each change; no limit on a
 prompt's length (the paper: 50 tokens; set ``max_words`` of the invariants); both parts of the
 conversation are calls of their own; errors are those of the evaluation that a prompt already has;
-all texts are in words of ours.
+all texts are in our own words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all rings share: a model around a model, which it resembles from outside."""
+"""The base of all middleware: a model that wraps a model and has its identity and traits."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from llmopt.core.values import Call, Reply
 
 
-class Ring(ABC):
+class Middleware(ABC):
     """A model around `inner`, with the same identity and traits.
 
     Attributes:
-        inner: The model, or the next ring.
+        inner: The model, or the next middleware.
     """
 
     def __init__(self, inner: Model) -> None:
         self.inner = inner
-        # Taken once: a key is made of the identity at every call, through all rings.
+        # Read once: every call hashes the identity, and properties would chain through the stack.
         self.identity = inner.identity
         self.traits = inner.traits
 

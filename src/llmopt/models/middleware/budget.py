@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 from llmopt.core.formatting import bare, capped
 from llmopt.core.values import Role, Usage
 from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.excess import Excess
 from llmopt.models.middleware.timeout import queueing
 
@@ -107,7 +107,7 @@ class Spent:
 class Account:
     """What may be spent, what is, and what calls in flight may still spend.
 
-    One account is shared by the budget rings of all roles.
+    The `Budget` middleware of all roles share one account.
 
     Args:
         limits: The caps.
@@ -301,7 +301,7 @@ class Account:
         )
 
 
-class Budget(Ring):
+class Budget(Middleware):
     """Sends a call only when its upper bound fits into the account.
 
     The bound is one call and its `most_tokens`, and where tokens or dollars are capped, the most

@@ -1,6 +1,6 @@
 """The cache: a stored reply is free, and identical calls in flight are made once.
 
-It is two rings. `Cache` stands outside of all others and looks replies up; `CacheWriter` stands
+It has two parts. `Cache` is the outermost middleware and looks replies up; `CacheWriter` stands
 inside of the limit and stores them, so that a call holds its slot until its reply is durable:
 whenever the process dies, no more calls than there are slots were paid and not stored.
 """
@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from llmopt.core.model import noting
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.timeout import queueing
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from llmopt.core.values import Call, Reply
 
 
-class Cache(Ring):
+class Cache(Middleware):
     """Answers from `replies` what is stored there, and asks for the rest once.
 
-    Some inner ring is a `CacheWriter`, which stores what is answered. A call ends when nobody waits
-    for it any more, unless it is answered already: then its reply is still stored.
+    An inner `CacheWriter` stores the replies. A call is cancelled when nobody waits for it any
+    more, unless it is answered already: then its reply is still stored.
 
     Attributes:
         hits: Calls answered without asking the inner model.
@@ -105,12 +105,12 @@ class Cache(Ring):
         return flight
 
     async def _fetch(self, call: Call, flight: _Flight) -> Reply:
-        """Ask; inner rings know the flight."""
+        """Make the call; inner middleware know the flight."""
         _flight.set(flight)
         return await self.inner.complete(call)
 
 
-class CacheWriter(Ring):
+class CacheWriter(Middleware):
     """Stores a reply before it is returned; errors are not stored.
 
     Attributes:

@@ -1,6 +1,6 @@
 """The gate to an endpoint: how many calls may be in flight, and how many a minute.
 
-One gate is shared by the limit rings of all models that are reached at one endpoint, whatever
+One gate is shared by the rate limits of all models that are reached at one endpoint, whatever
 role they play, because the provider counts them together.
 """
 

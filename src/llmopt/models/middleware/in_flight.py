@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from llmopt.core.values import Role, Usage
 from llmopt.errors import LlmoptError, LostReplyError
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 
 if TYPE_CHECKING:
     from llmopt.core.model import Counters, Model
@@ -45,7 +45,7 @@ class Ledger:
         self._counters.clear()
 
 
-class Booked(Ring):
+class Booked(Middleware):
     """Notes a call before it may be sent, until its reply is stored.
 
     A call whose answer was lost, or that was given up on its way, stays noted.

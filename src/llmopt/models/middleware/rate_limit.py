@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.errors import LlmoptError, LostReplyError, RateLimitError
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 
 if TYPE_CHECKING:
     from llmopt.core.model import Model
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llmopt.models.middleware.concurrency import Gate
 
 
-class Limit(Ring):
+class Limit(Middleware):
     """Passes every call through the gate of its endpoint.
 
     Args:
@@ -26,7 +26,7 @@ class Limit(Ring):
         self.gate = gate
 
     async def complete(self, call: Call) -> Reply:
-        """Wait for the call's turn, then ask; the slot is held until the inner ring is done."""
+        """Wait for a slot, make the call, and hold the slot until it has returned."""
         gate = self.gate
         most = sum(call.most_tokens) if gate.counts_tokens else 0
         mark = await gate.enter(most)

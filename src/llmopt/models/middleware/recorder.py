@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import ConfigError
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ class Recording:
         self._file.write(json.dumps(data) + "\n")
 
 
-class Recorder(Ring):
+class Recorder(Middleware):
     """Notes every exchange, also those that the store answers."""
 
     def __init__(self, inner: Model, recording: Recording) -> None:

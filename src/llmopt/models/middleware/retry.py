@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from llmopt.errors import RateLimitError, RefusedError, TransientError, WithheldError
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.timeout import Patience
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _FASTER = 4.0
 _LONGEST_PAUSE = 30.0
 
 
-class Retry(Ring):
+class Retry(Middleware):
     """Asks again after a `TransientError` but a `WithheldError`, never after another error.
 
     Before attempt n+1 it waits a time drawn uniformly from [0, 0.5 · 2ⁿ⁻¹] s, at most 30 s
@@ -42,11 +42,11 @@ class Retry(Ring):
         random: Draws the pauses.
         attempts: Most attempts per call, the first included.
         deadline: Seconds for all attempts and pauses of a call together, or None. Time spent
-            queueing in inner rings does not count. It also ends an attempt that hangs.
+            queueing in inner middleware does not count. It also ends an attempt that hangs.
 
     Attributes:
         retries: Attempts made beyond the first ones.
-        under_way: Calls that wait for their reply here, in whatever ring.
+        under_way: Calls that wait for their reply, in any middleware.
         until: Time of the event loop after which no attempt begins: the deadline of a step;
             None for no such time. An attempt that began has the time of its call.
         last_fault: What the last attempt that failed said; empty before.
@@ -120,7 +120,7 @@ class Retry(Ring):
                 raise self._given_up(
                     call, faults, f"the next attempt, in {pause:.1f} s, is past the deadline"
                 )
-            _log.info("asked again in %.1f s (%d failed): %s", pause, len(faults), faults[-1])
+            _log.info("retrying in %.1f s (%d failed): %s", pause, len(faults), faults[-1])
             if not await self._paused(pause):
                 raise self._given_up(call, faults, "another call was refused for good")
             self.retries += 1

@@ -1,4 +1,4 @@
-"""Rings around a model: each is a `Model` around a `Model`, and `wrap` puts them together."""
+"""The stack of middleware around a model: each is a `Model` that wraps a `Model`."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ __all__ = [
     "Limit",
     "Limits",
     "Meter",
-    "Onion",
     "Price",
     "Rates",
     "Retry",
     "Spent",
+    "Stack",
     "wrap",
 ]
 
 
 @dataclass(frozen=True)
-class Onion:
-    """A model with all its rings; the rings' counters are read by progress and report.
+class Stack:
+    """A model with all its middleware, whose counters progress and results read.
 
     Attributes:
-        outer: The outermost ring, which is asked.
+        outer: The outermost middleware, which is called.
         cache: The cache, or None without a store.
         retry: The retries.
         limit: The slots.
@@ -78,7 +78,7 @@ class Onion:
         return await self.outer.complete(call)
 
     async def close(self) -> None:
-        """Close all rings and the provider."""
+        """Close all middleware and the provider."""
         await self.outer.close()
 
 
@@ -93,8 +93,8 @@ def wrap(
     attempts: int = 6,
     deadline: float | None = 120.0,
     seed: int = 0,
-) -> Onion:
-    """Return `provider` in its rings: cache(retry(limit(booked(keep(budget(meter(provider))))))).
+) -> Stack:
+    """Return the stack cache(retry(limit(booked(keep(budget(meter(provider))))))).
 
     A stored reply costs nothing and waits for nothing; every attempt of a retry passes the
     limit and the budget; a slot is held until the reply is stored; the budget is inside of the
@@ -124,4 +124,4 @@ def wrap(
     limit = Limit(booked, gate or Gate(provider.traits.slots))
     retry = Retry(limit, Random(seed), attempts=attempts, deadline=deadline)
     cache = None if replies is None else Cache(retry, replies)
-    return Onion(cache or retry, cache, retry, limit, keep, meter)
+    return Stack(cache or retry, cache, retry, limit, keep, meter)

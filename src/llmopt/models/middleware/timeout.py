@@ -1,7 +1,7 @@
 """The time limit of one call, which stands still while the call queues.
 
 A call that waits for a slot or for room in the budget is not late: nobody was asked yet. So
-the ring that sets the limit (retry) and the rings that queue (limit, keep, budget) share it.
+the middleware that sets the limit (retry) and those that queue (limit, keep, budget) share it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All rings of a run seen together: what is asked, what it waits for, and what it has cost."""
+"""The middleware of all models of a run: calls made, calls waiting, and their cost."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from llmopt.models.middleware.concurrency import Gate
     from llmopt.models.middleware.in_flight import Ledger
-    from llmopt.models.middleware.stack import Onion
+    from llmopt.models.middleware.stack import Stack
 
 _LOOKS = 4  # looks at a run in the time after which silence is a stall
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What the rings did since the run was started, or resumed, in this process.
+    """What the middleware did since this process started or resumed the run.
 
     Attributes:
         hits: Replies that came from the store, or from an equal call in flight.
@@ -40,7 +40,7 @@ class Stretch:
 
 
 class Traffic:
-    """The rings of all models of a run.
+    """The middleware of all models of a run.
 
     Args:
         account: The budget that they share; default: one without caps.
@@ -65,7 +65,7 @@ class Traffic:
         patience: float = 60.0,
     ) -> None:
         self.account = account or Account(Limits())
-        self._onions: list[Onion] = []
+        self._stacks: list[Stack] = []
         self._gates: list[Gate] = []
         self._prices = prices or {}
         self._stored = stored
@@ -76,21 +76,21 @@ class Traffic:
         self.ledger: Ledger | None = None
         self.warnings = self.account.warnings
 
-    def add(self, onion: Onion) -> None:
+    def add(self, stack: Stack) -> None:
         """Take a model in; each one once."""
-        self._onions.append(onion)
-        if all(gate is not onion.limit.gate for gate in self._gates):
-            self._gates.append(onion.limit.gate)
+        self._stacks.append(stack)
+        if all(gate is not stack.limit.gate for gate in self._gates):
+            self._gates.append(stack.limit.gate)
 
     @property
     def hits(self) -> int:
         """Replies that nobody was asked for."""
-        return sum(onion.cache.hits for onion in self._onions if onion.cache)
+        return sum(stack.cache.hits for stack in self._stacks if stack.cache)
 
     @property
     def retries(self) -> int:
         """Attempts beyond the first ones."""
-        return sum(onion.retry.retries for onion in self._onions)
+        return sum(stack.retry.retries for stack in self._stacks)
 
     @property
     def busy(self) -> int:
@@ -104,7 +104,7 @@ class Traffic:
 
     @property
     def stretch(self) -> Stretch:
-        """What the rings did up to now."""
+        """What the middleware did so far."""
         lost = sum(used.calls for used in self.account.lost.values())
         return Stretch(self.hits, self.retries, lost)
 
@@ -123,13 +123,13 @@ class Traffic:
         """Let the time of a step begin; call it inside of the event loop."""
         if self._step_deadline is not None:
             until = asyncio.get_running_loop().time() + self._step_deadline
-            for onion in self._onions:
-                onion.retry.until = until
+            for stack in self._stacks:
+                stack.retry.until = until
 
     def end_step(self) -> None:
         """Let calls take the time that they need again."""
-        for onion in self._onions:
-            onion.retry.until = None
+        for stack in self._stacks:
+            stack.retry.until = None
 
     # -- what the store does not know -----------------------------------------------------
 
@@ -158,7 +158,7 @@ class Traffic:
         return found
 
     def _met(self, role: Role) -> Usage:
-        return sum((onion.meter.usage[role] for onion in self._onions), Usage())
+        return sum((stack.meter.usage[role] for stack in self._stacks), Usage())
 
     def unstored(self) -> dict[str, Any] | None:
         """Return what this stretch has paid and the store does not know, for the journal.
@@ -194,7 +194,7 @@ class Traffic:
         while True:
             await asyncio.sleep(self._patience / _LOOKS)
             count, now = self._answered, loop.time()
-            if count != answered or not any(onion.retry.under_way for onion in self._onions):
+            if count != answered or not any(stack.retry.under_way for stack in self._stacks):
                 answered, since = count, now
                 if stalled:
                     stalled = False
@@ -205,15 +205,15 @@ class Traffic:
 
     @property
     def _answered(self) -> int:
-        return sum(used.calls for onion in self._onions for used in onion.meter.usage.values())
+        return sum(used.calls for stack in self._stacks for used in stack.meter.usage.values())
 
     def waits_for(self) -> str:
         """Return in words what all calls under way wait for."""
-        storing = sum(onion.keep.storing for onion in self._onions if onion.keep)
+        storing = sum(stack.keep.storing for stack in self._stacks if stack.keep)
         held = self.account.waiting
         asked = self.busy - storing - held
         words = [
-            (asked, f"awaiting a reply of {', '.join(o.identity for o in self._onions)}"),
+            (asked, f"awaiting a reply of {', '.join(o.identity for o in self._stacks)}"),
             (storing, "being stored"),
             (held, "waiting for what those leave over of the budget"),
         ]
@@ -222,6 +222,6 @@ class Traffic:
             words.append((gate.waiting, f"queueing for {why}"))
         words += [
             (o.retry.pausing, f"pausing before the next attempt ({o.retry.last_fault})")
-            for o in self._onions
+            for o in self._stacks
         ]
         return "calls " + ", ".join(f"{what}: {count}" for count, what in words if count > 0)

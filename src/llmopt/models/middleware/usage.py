@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from llmopt.core.values import Role, Usage
-from llmopt.models.middleware.base import Ring
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.providers.reported_usage import believable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmopt.core.values import Call, Reply
 
 
-class Meter(Ring):
+class Meter(Middleware):
     """Adds up the usage of every answered call, with estimates for counts that are none.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The live view in a notebook: one output that is written anew."""
+"""The live view in a notebook: one output that is overwritten."""
 
 from __future__ import annotations
 

@@ -184,9 +184,9 @@ def _warmth(share: float) -> str:
 
 
 def traffic_words(progress: Progress) -> list[str]:
-    """Return how many replies came from the store and how many calls were asked again."""
+    """Return how many replies came from the store and how many calls were retried."""
     words = [f"{progress.hits:,} from the store"] if progress.hits else []
-    return [*words, f"{progress.retries:,} asked again"] if progress.retries else words
+    return [*words, f"{progress.retries:,} retried"] if progress.retries else words
 
 
 def folded(text: str, width: int, lines: int) -> list[str]:

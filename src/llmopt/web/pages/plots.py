@@ -1,4 +1,4 @@
-"""Small drawings in tables: an interval on a line. Made of numbers alone."""
+"""Intervals as small drawings in table cells, made from numbers alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run is done again: its configuration as TOML, and the command lines."""
+"""How to reproduce a run: its configuration as TOML, and the command lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def again(record: Mapping[str, Any]) -> list[dict[str, str]]:
         return [
             {
                 "say": "The run was started from Python. Called again with the same problem, "
-                "models and name, it goes on from what is stored and pays for nothing twice:",
+                "models and name, it continues from what is stored and pays for nothing twice:",
                 "code": f'llmopt.optimize(problem, algorithm="{record["algorithm"] or "opro"}", '
                 f'name="{name}")',
                 "label": "Python",
@@ -39,7 +39,7 @@ def again(record: Mapping[str, Any]) -> list[dict[str, str]]:
             "label": "Configuration",
         },
         {
-            "say": "The same search with models that answer anew, and a recording of all replies:",
+            "say": "The same search with new replies from the models, all of them recorded:",
             "code": "llmopt run run.toml --name again --record replies.jsonl",
             "label": "Command that records",
         },

@@ -1,4 +1,4 @@
-"""What a page says about costs and set-up."""
+"""The costs and the set-up on a run's page."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def cost_sentences(record: Mapping[str, Any]) -> Iterator[str]:
         )
     stretch = record.get("stretch") or {}
     if stretch.get("hits"):
-        yield f"From the store, free: {counted(stretch['hits'], 'reply', 'replies')}."
+        yield f"Stored replies, free: {counted(stretch['hits'], 'reply', 'replies')}."
     if stretch.get("retries"):
-        yield f"Asked again after a fault: {counted(stretch['retries'], 'call')}."
+        yield f"Retried: {counted(stretch['retries'], 'call')}."
     if stretch.get("lost"):
         lost = counted(stretch["lost"], "call")
-        yield f"Sent and never answered: {lost}, which may have been billed."
+        yield f"Sent, no response: {lost}, which may have been billed."
 
 
 def setup_groups(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a page says without its script: the verdict, the solution, the tables, how to do it again.
+"""The parts of a run's page that need no script: verdict, solution, tables, reproduction.
 
 Here is decided what is said; how it looks is the template's.
 """
@@ -71,7 +71,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
     ]
     shown += [(part["id"], part["title"]) for part in parts]
     shown += [("cost", "Cost")] if made["usage"] else []
-    shown += [("setup", "Set-up"), ("again", "Do it again")]
+    shown += [("setup", "Set-up"), ("again", "Reproduce")]
     return made | {"sections": [{"id": key, "title": title} for key, title in shown]}
 
 
@@ -349,7 +349,7 @@ _SPREAD = (
     "upwards alone where the axis is logarithmic; a search that ended keeps its best."
 )
 _CELLS = (
-    "Each is a run of its own; its name leads to the page beside this one that llmopt report "
+    "Each is a run of its own; its name links to the page next to this one that llmopt report "
     "makes of it."
 )
 _ITEMS = "Where the winner answers otherwise than the start, and where both are wrong."

@@ -1,4 +1,4 @@
-"""Who gets in: readers alone, by a name that is served, and with the token where one is asked for.
+"""Access control: reading methods only, known host names, and the token if there is one.
 
 A page of another site cannot read what is served here: it is of another origin, and no header
 allows that origin anything. A name that another site has made to lead here (DNS rebinding) is

@@ -1,4 +1,4 @@
-"""What is new in a store, told to all who wait for it by one look at it."""
+"""Live updates: one look at the store, published to all waiting clients."""
 
 from __future__ import annotations
 

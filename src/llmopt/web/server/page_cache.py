@@ -1,4 +1,4 @@
-"""What a store holds, as pages: made when asked for, and kept until the run changes."""
+"""Pages of a store: rendered on request, and cached until the run changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses that are served, and what each answers."""
+"""The URLs that are served, and their responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every ring, and the whole onion, keeps what is true of rings; and the onion against faults."""
+"""Every middleware, and the whole stack, keeps its contract; and the stack against faults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from llmopt.models.middleware.stack import (
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.store.sqlite.counters import MappedCounters
-from llmopt.testing.models import MODEL_TRUTHS, RING_TRUTHS, GatedModel, chat
+from llmopt.testing.models import MIDDLEWARE_TRUTHS, MODEL_TRUTHS, GatedModel, chat
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.errors import ModelError
 
-    Ring = Callable[[Model], Model]
+    Middleware = Callable[[Model], Model]
 
 
 class Kept:
@@ -76,7 +76,7 @@ def cached(inner: Model, kept: Kept) -> Cache:
     return Cache(CacheWriter(inner, kept), kept)
 
 
-RINGS: dict[str, Ring] = {
+MIDDLEWARE: dict[str, Middleware] = {
     "cache": lambda inner: cached(inner, Kept()),
     "retry": lambda inner: Retry(inner, Random(0), attempts=1),
     "limit": lambda inner: Limit(inner, Gate(3)),
@@ -85,17 +85,17 @@ RINGS: dict[str, Ring] = {
     "booked": lambda inner: Booked(inner, Ledger(counters())),
     "budget": lambda inner: Budget(inner, Account(Limits(calls=1000))),
     "tight budget": lambda inner: Budget(inner, Account(Limits(tokens=10**6, usd=9)), Price(9, 9)),
-    "onion": lambda inner: wrap(
+    "stack": lambda inner: wrap(
         inner, replies=Kept(), account=Account(Limits(calls=1000)), attempts=1
     ),
 }
 
 
-@pytest.mark.parametrize("truth", RING_TRUTHS)
-@pytest.mark.parametrize("name", RINGS)
-async def test_every_ring(name: str, truth: Callable[[Ring], Awaitable[None]]) -> None:
-    """Each ring changes no reply, resembles its model, passes errors, and leaves nothing."""
-    await truth(RINGS[name])
+@pytest.mark.parametrize("truth", MIDDLEWARE_TRUTHS)
+@pytest.mark.parametrize("name", MIDDLEWARE)
+async def test_every_ring(name: str, truth: Callable[[Middleware], Awaitable[None]]) -> None:
+    """Each middleware changes no reply, resembles its model, passes errors, and leaves nothing."""
+    await truth(MIDDLEWARE[name])
 
 
 @pytest.mark.parametrize("truth", MODEL_TRUTHS)
@@ -132,12 +132,12 @@ class Slow(Kept):
 async def test_equal_calls_are_made_once_however_long_it_takes_to_look_them_up(seed: int) -> None:
     random = Random(seed)
     model = ScriptedModel(lambda call: call.text)
-    ring = cached(model, Slow(random))
+    outer = cached(model, Slow(random))
 
     async def ask(number: int) -> None:
         for _ in range(random.randrange(20)):
             await asyncio.sleep(0)
-        task = asyncio.ensure_future(ring.complete(chat(f"{number % 3}")))
+        task = asyncio.ensure_future(outer.complete(chat(f"{number % 3}")))
         if number % 4 == 0:  # given up: nobody else is harmed
             await asyncio.sleep(0)
             task.cancel()
@@ -146,7 +146,7 @@ async def test_equal_calls_are_made_once_however_long_it_takes_to_look_them_up(s
             assert (await task).text == f"{number % 3}"
 
     await asyncio.gather(*(ask(number) for number in range(40)))
-    await ring.close()
+    await outer.close()
     assert model.calls == 3
 
 
@@ -232,7 +232,7 @@ async def test_the_meter_adds_up_by_role() -> None:
     assert meter.seconds == {"scorer": 2.0, "optimizer": 1.0, "judge": 0.0, "embedder": 0.0}
 
 
-async def test_an_onion_is_calm_under_faults() -> None:
+async def test_a_stack_is_calm_under_faults() -> None:
     """With a fault in every fourth reply, 200 calls get their 200 replies, and the server sees
     no request beyond one per reply and one per fault."""
     random = Random(20)
@@ -249,21 +249,21 @@ async def test_an_onion_is_calm_under_faults() -> None:
             "tiny", base_url=server.url, key=KEY, traits=Traits(slots=32), timeout=2.5
         )
         account = Account(Limits(calls=400, tokens=10**6))
-        onion = wrap(provider, replies=kept, account=account)
+        stack = wrap(provider, replies=kept, account=account)
         calls = [chat(f"call {n}") for n in range(200)]
-        replies = await asyncio.gather(*map(onion.complete, calls))
+        replies = await asyncio.gather(*map(stack.complete, calls))
         assert [reply.text for reply in replies] == [f"CALL {n}" for n in range(200)]
         assert set(server.served) == set(FAULTS)
         assert len(server.log) == 200 + len(server.served)
-        assert onion.retry.retries == len(server.served)
-        assert onion.meter.usage["scorer"].calls == len(kept.replies) == 200
-        assert onion.limit.gate.in_flight == 0
+        assert stack.retry.retries == len(server.served)
+        assert stack.meter.usage["scorer"].calls == len(kept.replies) == 200
+        assert stack.limit.gate.in_flight == 0
         assert server.most_in_flight <= 32
-        again = await asyncio.gather(*map(onion.complete, calls))
+        again = await asyncio.gather(*map(stack.complete, calls))
         assert again == replies
-        assert onion.cache is not None
-        assert onion.cache.hits == 200
-        await onion.close()
+        assert stack.cache is not None
+        assert stack.cache.hits == 200
+        await stack.close()
 
 
 @pytest.mark.parametrize(
