@@ -32,7 +32,6 @@ from llmopt.problems.answers.cleaning import (
     normalize,
     readable,
     refusals,
-    spoken,
 )
 from llmopt.problems.answers.lettered_options import with_target
 from llmopt.problems.answers.lists import word_list, words_of
@@ -45,6 +44,7 @@ from llmopt.problems.answers.mentions import (
 )
 from llmopt.problems.answers.numbers import Found, find_numbers, round_to, show_number
 from llmopt.problems.answers.resolution import decide
+from llmopt.problems.answers.thoughts import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,11 +172,14 @@ def possible(target: str, kind: AnswerKind, choices: Sequence[str] | None = None
 
 def number_of(text: str) -> Fraction | None:
     """Return the number that `text` consists of (``$1,200``, ``5 %``, ``1/2``), or None."""
-    plain = re.sub(r"^([-+]?)\s*[$€£¥₹]\s*", r"\1", clean(text).strip()).removesuffix(".")
-    plain = plain.rstrip(" %$€£¥₹")
-    found = find_numbers(plain)
-    if len(found) == 1 and (found[0].start, found[0].end) == (0, len(plain)):
-        return found[0].value
+    text = clean(text).strip()
+    plain = re.sub(r"^([-+]?)\s*[$€£¥₹]\s*", r"\1", text).removesuffix(".").rstrip(" %$€£¥₹")
+    for written in (plain, text):  # a currency can say that "m" are millions
+        found = find_numbers(written)
+        if len(found) == 1:
+            around = written[: found[0].start] + written[found[0].end :]
+            if not (around if written is plain else around.strip(" .%$€£¥₹")):
+                return found[0].value
     return None
 
 
