@@ -180,9 +180,9 @@ def clean(output: str) -> str:
     """Return what a model wrote without what only dresses it.
 
     Unicode NFKC with ASCII digits, quotes and dashes; no Markdown emphasis and nothing struck
-    out; common LaTeX as plain text; of a reasoning model only what it said
-    (:func:`~llmopt.problems.answers.thoughts.spoken`). Cut before a further question that starts a line (``Q:`` and the like), unless nothing would be
-    left before it.
+    out; common LaTeX as plain text, a letter in dollars without them; of a reasoning model only
+    what it said (:func:`~llmopt.problems.answers.thoughts.spoken`). Cut before a further question
+    that starts a line (``Q:`` and the like), unless nothing would be left before it.
     """
     text = spoken(output)
     text = text if text.isascii() else _ascii_digits(_FULL_STOP.sub(r"\g<0> ", text))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _THOUSAND, _MILLION, _BILLION, _TRILLION = 10**3, 10**6, 10**9, 10**12
 # Short ones are read right behind the digits alone, or beside a currency: "5 m" are meters.
@@ -77,6 +80,8 @@ _MYRIADS = {
 EAST_ASIAN = tuple(sorted({word[-1] for word in _MYRIADS}))
 """The last characters of the magnitudes of East Asia, behind which a smaller one may follow."""
 
+_PLANS = ("401", "403")  # American pension plans: 401k, 403b
+
 _MONEY = r"[$€£¥₹]|\b(?:USD|EUR|GBP|CHF|INR|JPY)\b"
 _MONEY_BEFORE = re.compile(rf"(?:{_MONEY})\s?[-+]?\s?$")
 _MONEY_BEHIND = re.compile(rf"\s?(?:{_MONEY})")
@@ -107,6 +112,8 @@ def magnitude(text: str, start: int, end: int) -> tuple[int, int]:
     if not match:
         return 1, end
     word, stop = match["word"], match.end("word")
+    if word.lower() in ("k", "b") and text[start:end] in _PLANS:
+        return 1, end
     factor = _WRITTEN.get(word.lower())
     if word == "mm" and not _is_money(text, start, stop):  # millimeters
         factor = None

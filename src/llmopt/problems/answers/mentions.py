@@ -30,6 +30,13 @@ _COMPARED = re.compile(
     r"(?:(?:the|a|an|option|answer|choice)\s+)*[^\w.!?\n]*$",
     re.IGNORECASE,
 )
+# What says of a lone letter that it is the answer, and of the text around it that it goes on.
+_PREFERRED = re.compile(
+    r"\s*[,(]?\s*(?:\b(?:and|but)\s+)?\b(?:not|rather\s+than|instead\s+of|over)\b\W+(?:option\s+|\()?[A-Za-z]\b"
+    r"|\s+(?:is|seems|appears|looks|sounds)\s+(?:(?:a|an|the|much|far|slightly)\s+)*"
+    r"(?:more|better|likelier|stronger)\b[^.!?\n]{0,60}?\bthan\b"
+    r"|\s*(?:选?项|選項|答案)?(?:是|才是|为)?(?:正确|正確|对的|對的)"
+)
 _LESS = re.compile(r"\b(?:less|worse|weaker)\b", re.IGNORECASE)
 _REJECTED = re.compile(
     r"[)\].\"':]*\s+(?:(?:is|are|was|seems|would\s+be|can\s+be|must\s+be)\s+(?:therefore\s+|also\s+"
@@ -203,7 +210,10 @@ def _letter_pattern(letters: str) -> re.Pattern[str]:
     alone = r"(?<![\w'])"
     ends = r"(?=\s*(?:[.,;:!)\]}\"】」』》、]|\n|$))"
     # A capital A or I before a small word begins a sentence, unless the word gives a reason.
-    prose = r"(?!(?<=[AI]) (?!because|since|is|as|and)[a-z])"
+    prose = (
+        r"(?!(?<=[AI]) (?!because|since|is|as|and|not|over|rather than|instead of"
+        r"|seems|appears|looks|sounds)[a-z])"
+    )
     return re.compile(
         rf"(?<![\w)])[(\[]\s?(?P<bracketed>{either})\s?[)\]]"
         rf"|(?<![\w'(\[])(?P<closed>{either})\)(?!\w)"
@@ -226,7 +236,9 @@ def _letter_mentions(text: str, letters: dict[str, str], *, shown: bool) -> list
     for match in _letter_pattern("".join(letters)).finditer(text):
         way = match.lastgroup or ""
         strength = _STRENGTHS.get(way, 0)
-        if not shown:
+        if not strength and match[way].isupper() and _PREFERRED.match(text, match.end(way)):
+            strength = 1
+        elif not shown:
             strength = 1 if way == "bracketed" else 0
         value = letters[match[way].upper()]
         found.append(Mention(match.start(way), match.end(), value, strength))

@@ -56,7 +56,7 @@ _NEARBY = 80  # characters before a mention in which "is" or a colon is looked f
 _LONG = 200  # characters from which a text is reasoning and not a bare answer
 
 
-def decide(text: str, mentions: Sequence[Mention]) -> str | None:
+def decide(text: str, mentions: Sequence[Mention], *, lost: bool = False) -> str | None:
     """Return the one answer that the mentions in a cleaned text amount to, or None.
 
     In this order: the announced one; the one that the last line consists of; the one that a
@@ -64,6 +64,11 @@ def decide(text: str, mentions: Sequence[Mention]) -> str | None:
     behind an "is" or a colon; the only one of the last sentence. What stands in a list of
     alternatives, in a question or in a refusal does not count, nor do lines that repeat the
     options.
+
+    Args:
+        text: Cleaned.
+        mentions: Where it names an answer.
+        lost: Whether the text goes on without end: only what it announces counts then.
     """
     if not mentions:
         return None
@@ -72,6 +77,8 @@ def decide(text: str, mentions: Sequence[Mention]) -> str | None:
         found = _announced(text, place, counted)
         if found:
             return None if _several(text, found, counted) else found.value
+    if lost:
+        return None
     named = _without_repeated_options(text, [m for m in counted if m.strength])
     if named and _several(text, named[0], counted) and _leads(text, named[0]):
         return None

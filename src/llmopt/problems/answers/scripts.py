@@ -24,7 +24,7 @@ _SCRIPTS = (
     (re.compile(f"[{_HAN}]"), f"(?<![^\\W{_DENSE}])", f"(?![^\\W{_DENSE}])"),
     (
         re.compile(f"[{_HIRAGANA}]"),
-        f"(?<![^\\W{_DENSE}])(?<![{_HIRAGANA}])",
+        f"(?<![^\\W{_DENSE}])(?:(?<![{_HIRAGANA}])|(?<=[はが]))",
         f"(?![^\\W{_DENSE}])",
     ),
     (
