@@ -123,6 +123,7 @@ class Outcome:
         calls: The keys of the stored replies it was made of, as :func:`packed_keys` gives them;
             empty where no model was called, or no replies are kept. Whoever measures fills it in,
             so a problem leaves it out.
+        cut_at: Number of tokens at which the reply was cut off; 0: it ended by itself.
     """
 
     item: str
@@ -131,6 +132,7 @@ class Outcome:
     weight: float = 1.0
     reason: str = ""
     calls: str = ""
+    cut_at: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:

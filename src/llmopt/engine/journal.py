@@ -234,10 +234,16 @@ def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
 
 def _packed(evaluation: Evaluation) -> dict[str, Any]:
     outcomes = [
-        [o.item, o.score, o.answer, o.weight, o.reason, *([o.calls] if o.calls else ())]
-        for o in evaluation.outcomes
+        [o.item, o.score, o.answer, o.weight, o.reason, *_rarely(o)] for o in evaluation.outcomes
     ]
     return {"planned": evaluation.planned, "outcomes": outcomes}
+
+
+def _rarely(outcome: Outcome) -> tuple[Any, ...]:
+    """Return what a row ends in where it says something: there are very many rows."""
+    if outcome.cut_at:
+        return outcome.calls, outcome.cut_at
+    return (outcome.calls,) if outcome.calls else ()
 
 
 def _evaluation(data: dict[str, Any]) -> Evaluation:
@@ -245,6 +251,6 @@ def _evaluation(data: dict[str, Any]) -> Evaluation:
 
 
 def _outcome(row: list[Any]) -> Outcome:
-    item, score, answer, *rest = row  # rows of older versions have no calls
+    item, score, answer, *rest = row  # older rows have no calls
     # Items and answers come back again and again; each text is kept in memory once.
     return Outcome(intern(item), score, answer and intern(answer), *rest)

@@ -5,6 +5,7 @@ Whatever cannot be used is refused with the place and the column, before anythin
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -225,13 +226,18 @@ def _answers(record: DataRecord, column: str, value: object) -> tuple[str, ...]:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, list | tuple):
-        return (_text(record, column, value),)
+        return (_text(record, column, _as_json(value)),)
     if not value:
         raise DataError(
             f"{record.place}, column {column!r}: a list of accepted answers has at least one, "
             "but it is empty; fill it or drop the row"
         )
-    return tuple(dict.fromkeys(_text(record, column, one) for one in value))
+    return tuple(dict.fromkeys(_text(record, column, _as_json(one)) for one in value))
+
+
+def _as_json(value: object) -> object:
+    """Return an object as JSON, which the metric of that name compares field by field."""
+    return json.dumps(value, ensure_ascii=False) if value and isinstance(value, dict) else value
 
 
 def _weight(record: DataRecord, column: str, *, first: bool) -> float:

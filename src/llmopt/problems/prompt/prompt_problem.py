@@ -434,11 +434,12 @@ class PromptProblem:
         if call.answers:
             read = self.metric.closed(item).scored(reply)
             return Outcome(item.id, read.score, read.answer, item.weight)
+        cut_at = call.max_tokens if reply.finish == "length" else 0
         again = self.again(call, reply.text)
         if again:
             reply = await scorer.complete(again)
         scored = await self._scored(reply.text, item)
-        return Outcome(item.id, scored.score, scored.answer, item.weight)
+        return Outcome(item.id, scored.score, scored.answer, item.weight, cut_at=cut_at)
 
     async def _scored(self, output: str, item: Item) -> Scored:
         """Return what an output is worth: the best of what it is worth for each accepted answer."""
