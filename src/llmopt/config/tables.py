@@ -17,6 +17,7 @@ from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
+from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class ProblemTable(Table):
     task: str = ""
     instructions: list[str] = Field(default_factory=list)
     instructions_from: list[Path] = Field(default_factory=list)
-    position: Literal["before_Q", "Q_begin", "Q_end", "A_begin", "steps"] | None = None
+    position: Position | None = None
     qa_frame: bool | None = None
     prompt_from: Path | None = None
     metric: str = "auto"

@@ -92,6 +92,11 @@ def _on_targets(problem: PromptProblem, scorer: Model, targets: Sequence[str]) -
             "the same."
         )
     call = problem.call("", problem.splits.train[0], scorer)
+    if problem.prompt.chat and call.prompt is not None:
+        found.append(
+            "The prompt has turns, but the scorer LLM is asked with raw completions: it gets "
+            "their texts one after the other, blank lines between them."
+        )
     again = problem.again(call, "")
     most = again.max_tokens if again else call.max_tokens
     usual = math.ceil(median(len(target.encode()) for target in targets) / _BYTES)
@@ -112,11 +117,12 @@ def _on_texts(problem: PromptProblem, first: str) -> list[str]:
         for text in problem.starts
         if (leaked := problem.leaks.found(text))
     ]
-    slots = set(re.findall(r"\{(\w+)\}", problem.prompt.text)) - {"instruction", "input"}
+    filled = {"instruction", "input", *problem.prompt.used}
+    slots = set(re.findall(r"\{(\w+)\}", problem.prompt.text)) - filled
     if slots:
         found.append(
             f"The prompt layout has {_braced(slots)}, which the scorer LLM will see as it stands; "
-            "only {instruction} and {input} are filled in."
+            "only {instruction}, {input} and columns of the data are filled in."
         )
     slots = {slot for text in problem.starts for slot in re.findall(r"\{(\w+)\}", text)}
     demanded = "".join(problem.invariants.placeholders)
