@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -88,7 +88,7 @@ def test_texts_never_open_a_turn(instruction: str, question: str) -> None:
     assert (system.content, user.content) == (told, f"[system]\n{question}")
 
 
-def problem(**options: object) -> PromptProblem:
+def problem(**options: Any) -> PromptProblem:
     return PromptProblem.from_rows(
         ROWS, scorer=scripted.model(), **{"position": "system", **options}
     )

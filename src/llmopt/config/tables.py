@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.core.model import DEADLINE
-from llmopt.engine.options import rows_in
+from llmopt.engine.options import plain, rows_in
 from llmopt.errors import ConfigError, DataError
 from llmopt.models.providers.openai import check_storable
 from llmopt.models.providers.request_options import DialectName, RequestOptions
@@ -52,7 +52,13 @@ def _of_options(name: str, says: str) -> type[Table]:
     keys: dict[str, Any] = {}
     for row in rows_in(name):
         about = row.about
-        bounds = Field(ge=about.least, le=about.most, gt=about.above, lt=about.below)
+        bounds = Field(
+            ge=about.least,
+            le=about.most,
+            gt=about.above,
+            lt=about.below,
+            description=plain(about.means),
+        )
         default = list(row.default) if isinstance(row.default, tuple) else row.default
         keys[row.name] = (Annotated[about.written or row.kind, bounds], default)
     called = f"{name.capitalize()}Table"

@@ -237,10 +237,11 @@ def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
 
 
 def _unpacked_item(data: Sequence[Any]) -> Item:
-    plain, more = data[:4], data[4:]
-    if not more:
-        return Item(*plain)
-    return Item(*plain, tuple(more[0]), tuple((name, text) for name, text in more[1]))
+    name, text, target, weight, *more = data
+    accepted, fields = more or ((), ())
+    return Item(
+        name, text, target, weight, tuple(accepted), tuple((key, value) for key, value in fields)
+    )
 
 
 def _packed(evaluation: Evaluation) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.metaprompt import VARIABLES
 from llmopt.core.text import one_line
-from llmopt.problems.answers import normalize
+from llmopt.problems.answers.cleaning import normalize
 from llmopt.problems.data.labels import lookalikes, spellings
 from llmopt.statistics import items_needed
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rapidfuzz.distance import OSA
 
-from llmopt.problems.answers import normalize
+from llmopt.problems.answers.cleaning import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
