@@ -173,7 +173,8 @@ async def test_the_second_answer_is_what_counts() -> None:
 )
 def test_the_cue_names_the_form_that_the_metric_reads(metric: Metric, form: str) -> None:
     asking = Asking(again=True)
-    second = asking.second(asking.first("Go.", scripted.model(), metric, Item("0")), "Hm.", metric)
+    turns = (Message("user", "Go."),)
+    second = asking.second(asking.first(turns, scripted.model(), metric, Item("0")), "Hm.", metric)
     assert second
     assert second.messages[-1].content == f"Now give only your final answer{form}"
 

@@ -79,7 +79,7 @@ class ProblemRecord:
     @classmethod
     def unpacked(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :meth:`packed` gave."""
-        items = {split: tuple(Item(*i) for i in rows) for split, rows in data["items"].items()}
+        items = {split: tuple(map(_unpacked_item, rows)) for split, rows in data["items"].items()}
         return cls(data["noun"], data["optimum"], items, data["own"])
 
 
@@ -185,7 +185,7 @@ class HeldOut:
     def unpacked(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :meth:`packed` gave."""
         return cls(
-            tuple(Item(*item) for item in data["items"]),
+            tuple(map(_unpacked_item, data["items"])),
             data["best"],
             tuple((a["label"], a["text"], _evaluation(a)) for a in data["answers"]),
         )
@@ -229,7 +229,19 @@ def _unpacked(data: dict[str, Any]) -> Step:
 
 
 def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
-    return [[item.id, item.input, item.target, item.weight] for item in items]
+    return [
+        [item.id, item.input, item.target, item.weight]
+        + ([item.accepted, item.fields] if item.accepted or item.fields else [])
+        for item in items
+    ]
+
+
+def _unpacked_item(data: Sequence[Any]) -> Item:
+    name, text, target, weight, *more = data
+    accepted, fields = more or ((), ())
+    return Item(
+        name, text, target, weight, tuple(accepted), tuple((key, value) for key, value in fields)
+    )
 
 
 def _packed(evaluation: Evaluation) -> dict[str, Any]:
