@@ -19,9 +19,9 @@ MODULE = '''
 from dataclasses import dataclass, replace
 
 from llmopt.errors import ConfigError
-from llmopt.problems.spaces.tsp import tsp
+from llmopt.problems.tours.tour_problem import tsp
 from llmopt.testing import scripted
-from llmopt.types import Call, Outcome
+from llmopt.core.values import Call, Outcome
 
 
 @dataclass(frozen=True)
