@@ -67,7 +67,7 @@ async def test_a_run_needs_a_budget(shell: Shell, sdk: Any) -> None:
     """And the budget that the tool was given is the one that holds."""
     config = str(shell.folder / "run.toml")
     async with sdk.Client(server()) as client:
-        for budget in ({}, {"seconds": 60}):
+        for budget in ({}, {"seconds": 60}, {"usd": 1, "usd=9 #": 1}):
             given = {"config": config, "name": "mine", "budget": budget}
             refused = await client.call_tool("run", given)
             assert refused.is_error
@@ -90,6 +90,56 @@ async def test_bad_input_is_told(shell: Shell, sdk: Any) -> None:
         assert (await asked(client, "result", name="--help"))["exit_code"] == 2
         assert (await asked(client, "status", name="none"))["run"] is None
         assert "a format is one of" in (await asked(client, "export", name="a", form="x"))["told"]
+
+
+FORBIDDEN = (
+    "scorer.base_url=http://127.0.0.1:9/v1",
+    "scorer.key_variable=HOME",
+    'scorer.headers={a = {env = "HOME"}}',
+    "scorer.model=scripted/subprocess:getoutput",
+    "optimizer.model=local/x",
+    "judge.base_url=http://127.0.0.1:9",
+    "problem.function=os:getcwd",
+    "problem.metric=subprocess:getoutput",
+    "problem.data=/etc/passwd",
+    'problem={function = "os:getcwd"}',
+    "algorithm.name=os:getcwd",
+    "algorithm.template_from=/etc/passwd",
+    "algorithm.embedder=subprocess:getoutput",
+    " problem.metric=subprocess:getoutput",
+    "run.steps",
+    "--help",
+)
+"""What would send something somewhere, read a file, or have something executed."""
+
+
+@pytest.mark.parametrize("override", FORBIDDEN)
+async def test_no_override_says_where_to_or_what_to_call(
+    shell: Shell, sdk: Any, override: str
+) -> None:
+    config = str(shell.folder / "run.toml")
+    async with sdk.Client(server()) as client:
+        for tool, more in (("check", {}), ("run", {"name": "a", "budget": {"calls": 500}})):
+            given = {"config": config, "overrides": ["run.steps=1", override], **more}
+            refused = await client.call_tool(tool, given)
+            assert refused.is_error
+            assert "an override is table.key=value of run" in refused.content[0].text
+        assert (await asked(client, "status", name="a"))["run"] is None
+
+
+async def test_hints_say_what_the_tools_do(shell: Shell, sdk: Any) -> None:
+    """What only reads makes no store either."""
+    async with sdk.Client(server(str(shell.folder / "none.sqlite"))) as client:
+        hints = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
+        assert {name for name, hint in hints.items() if hint.read_only_hint} == {
+            *("status", "result", "export")
+        }
+        for hint in hints.values():
+            assert hint.read_only_hint != hint.open_world_hint
+            assert hint.read_only_hint == hint.idempotent_hint != hint.destructive_hint
+        for tool in ("status", "result", "export"):
+            await client.call_tool(tool, {"name": "a"})
+        assert not (shell.folder / "none.sqlite").exists()
 
 
 SLOW = """

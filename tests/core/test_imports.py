@@ -131,8 +131,8 @@ def test_every_door_finds_the_same_from_a_script_of_another_folder(
             from llmopt.algorithms import algorithm_named
             from llmopt.models.embeddings import embedder_named
             from llmopt.models.registry import model_named
-            from llmopt.problems.metrics.rules import metric_named
             from llmopt.problems.loading import problem_named
+            from llmopt.problems.metrics.rules import metric_named
 
             path = sys.path.copy()
             algorithm_named("own_things:method")
@@ -185,6 +185,51 @@ def test_a_library_that_was_imported_first_is_not_replaced() -> None:
     with pytest.raises(ConfigError, match=r"here/textwrap.py as well as .*; rename the file"):
         imported("textwrap:said", "a metric")
     assert sys.modules["textwrap"] is textwrap
+
+
+SHADOWS = ("csv", "statistics", "random", "pickle", "aiohttp", "rich", "llmopt")
+"""Names that a file in the working directory may have by accident, or on purpose."""
+
+
+@pytest.mark.parametrize("start", ["module", "script", "worker"])
+def test_a_file_in_the_working_directory_never_stands_for_a_library(
+    start: str, folder: Path, tmp_path: Path
+) -> None:
+    """Whatever is imported, in this process or in a worker's, when a user's module is loaded."""
+    for name in SHADOWS:
+        (folder / f"{name}.py").write_text("open('sprung', 'w').close()\n", encoding="utf-8")
+    (folder / "own_values.py").write_text(
+        "import csv, statistics\n\ndef value(text):\n    import random\n    return 0.5\n",
+        encoding="utf-8",
+    )
+    (folder / "run.toml").write_text(
+        '[problem]\nfunction = "own_values:value"\n[problem.arguments]\ndescribe = "Write."\n'
+        f'seeds = ["a"]\nworkers = "{"process" if start == "worker" else "thread"}"\n'
+        '[algorithm]\nname = "hill-climbing"\n[run]\nsteps = 1\n',
+        encoding="utf-8",
+    )
+    script = tmp_path / "command.py"
+    script.write_text(
+        "from llmopt.cli import main\nif __name__ == '__main__':\n    main()\n", encoding="utf-8"
+    )
+    how = ["-m", "llmopt"] if start == "module" else [str(script)]
+    if start == "module":  # of all these Python itself takes what is called as it is started
+        (folder / "llmopt.py").unlink()
+    command = [sys.executable, *how, "run", "run.toml", "--store", "a.sqlite", "-q", "--json"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert not (folder / "sprung").exists(), ended.stderr
+    assert ended.returncode == 2 or '"verdict"' in ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize("name", ["this", "antigravity", "sndhdr"])
+@pytest.mark.usefixtures("folder")
+def test_a_name_that_python_has_too_is_refused_before_either_is_imported(name: str) -> None:
+    assert name not in sys.modules
+    Path(f"{name}.py").write_text("open('sprung', 'w').close()\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"here/{name}.py as well as .*; rename the file"):
+        imported(f"{name}:said", "a metric")
+    assert not Path("sprung").exists()
+    assert name not in sys.modules
 
 
 def test_worker_processes_call_the_function_of_their_own_folder(

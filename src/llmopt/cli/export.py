@@ -172,13 +172,14 @@ def _prompt(made: Material) -> str:
 
 def _write(text: str, output: Path | None) -> None:
     """Write exactly this text: to a file, or to standard output."""
+    from llmopt.core.private_files import write_private
     from llmopt.errors import DataError
 
     if output is None:
         write(text, end="")
         return
     try:
-        output.write_bytes(text.encode("utf-8", "surrogatepass"))
+        write_private(output, text.encode("utf-8", "surrogatepass"))
     except OSError as error:
         raise DataError(
             f"an export goes to a file that can be written, but got {output}: "

@@ -43,11 +43,12 @@ def write_page(path: Path, html: str, *, as_json: bool) -> None:
     Raises:
         DataError: It cannot be written.
     """
+    from llmopt.core.private_files import write_private
     from llmopt.errors import DataError
 
     data = html.encode("utf-8")
     try:
-        path.write_bytes(data)
+        write_private(path, data)
     except OSError as error:
         raise DataError(
             f"a page goes to a file that can be written, but got {path}: {error.strerror}; "

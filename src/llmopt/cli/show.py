@@ -106,14 +106,16 @@ def _show_run(
 
     from llmopt.core.text import visible
     from llmopt.engine.header import RunHeader
+    from llmopt.engine.journal import understood
     from llmopt.evidence.finalists import cut_off
+    from llmopt.history.run_history import whole_result
     from llmopt.terminal.result_table import print_curve, print_trajectory
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
     shown = RunHeader.of(config).presentation
     for record in store.records(run):
         if record.kind == "result":  # the last one: a run resumed after its budget has several
-            result = record.data
+            result = understood(run, record, whole_result)
     if as_json:
         data = {
             "run": run,

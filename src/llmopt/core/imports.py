@@ -1,9 +1,11 @@
 """Imports what a user names as ``package.module:name``, by one rule everywhere.
 
-A module is looked for in the working directory first, and then where Python looks; ``sys.path``
-is afterwards what it was. What the module imports later, when its functions are called, is found
-in that directory too, after everything else. What was imported from one directory is set aside
-while another one is worked in, so two files of one name are never taken for each other.
+A module is looked for where Python looks, and then in the working directory, which is on no
+``sys.path`` for it: a file there never takes the place of a library, of Python's or of ours,
+whoever imports it. What the module imports, now or when its functions are called, is found in
+that directory too, after everything else. A name that both have is refused, and what was imported
+from one directory is set aside while another one is worked in, so two files of one name are never
+taken for each other.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -60,7 +62,7 @@ def imported(name: str, what: str) -> Any:
 
 @contextmanager
 def looking_in(folder: Path) -> Iterator[Path]:
-    """Let modules of a folder be found before all others while the context lasts.
+    """Let modules of a folder be found after all others, and note which are imported meanwhile.
 
     Yields:
         The folder without symbolic links.
@@ -70,12 +72,9 @@ def looking_in(folder: Path) -> Iterator[Path]:
         _own.turn_to(folder)
         before = sys.modules.keys() | set()
         importlib.invalidate_caches()  # a file may have been written a moment ago
-        sys.path.insert(0, str(folder))
         try:
             yield folder
         finally:
-            with suppress(ValueError):  # the module may have changed the path itself
-                sys.path.remove(str(folder))
             _own.note(sys.modules.keys() - before)
 
 
@@ -134,20 +133,36 @@ _own = _Own()
 
 
 def _check_one_of_its_name(top: str, folder: Path) -> None:
-    """Refuse a module of the folder when another one of its name was imported by other means.
+    """Refuse a module of the folder when there is another one of its name.
 
-    To replace that one would break whoever uses it.
+    To take the other would be a surprise, and to replace it would break whoever uses it.
     """
-    loaded = sys.modules.get(top)
-    spec = None if loaded is None or top == "__main__" else PathFinder.find_spec(top, [str(folder)])
-    if loaded is None or spec is None or spec.origin is None:
+    spec = None if top == "__main__" else PathFinder.find_spec(top, [str(folder)])
+    if spec is None or spec.origin is None:
         return
-    if _folder_of(loaded) != folder:
-        there = getattr(loaded, "__file__", None) or "Python itself"
+    loaded = sys.modules.get(top)
+    if loaded is not None:
+        other = None if _folder_of(loaded) == folder else _place_of(loaded)
+    else:
+        other = _elsewhere(top, folder)
+    if other is not None:
         raise ConfigError(
-            f"a module has a name of its own, but {top!r} is {spec.origin} as well as {there}, "
-            "which is in use; rename the file, or start in another folder"
+            f"a module has a name of its own, but {top!r} is {spec.origin} as well as {other}; "
+            "rename the file, or start in another folder"
         )
+
+
+def _elsewhere(top: str, folder: Path) -> str | None:
+    """Return where Python has a module that is not imported yet, outside of the folder."""
+    if top in sys.builtin_module_names:
+        return "Python itself"
+    others = [path for path in sys.path if Path(path).resolve() != folder]
+    spec = PathFinder.find_spec(top, others)
+    return None if spec is None else spec.origin  # a folder without code hides no module
+
+
+def _place_of(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or "Python itself"
 
 
 def _folder_of(module: ModuleType) -> Path | None:

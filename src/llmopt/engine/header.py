@@ -13,6 +13,7 @@ from llmopt.core.encoding import named_in
 from llmopt.core.presentation import Presentation
 from llmopt.core.problem import presented
 from llmopt.engine.journal import EVALUATION
+from llmopt.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,21 @@ class RunHeader:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> RunHeader:
-        """Read it from a stored configuration."""
+        """Read it from a stored configuration.
+
+        Raises:
+            StoreError: It is none.
+        """
+        try:
+            return cls._of(config)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreError(
+                "the first record of a run is its configuration as llmopt wrote it, but one "
+                f"cannot be read ({error!r}); put a backup of the store in its place"
+            ) from error
+
+    @classmethod
+    def _of(cls, config: Mapping[str, Any]) -> RunHeader:
         kind: Kind = "evaluation" if EVALUATION in config else "sweep" if SWEEP in config else "run"
         identity, said = config.get("identity") or {}, config.get(HEADER)
         if said is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from sys import intern
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from llmopt.core.problem import Recorded, SplitName, optimum_of
 from llmopt.core.store import PARTIAL, STEP
@@ -16,12 +16,15 @@ from llmopt.core.values import (
     Outcome,
     Rejected,
 )
+from llmopt.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from llmopt.core.problem import Problem
-    from llmopt.core.store import Store
+    from llmopt.core.store import JournalRecord, Store
+
+T = TypeVar("T")
 
 UNSTORED = "unstored"
 """Kind of the records with what a stretch of a run has paid beside the replies that it stored."""
@@ -208,14 +211,47 @@ def steps(
     Raises:
         StoreError: The store has no such run, or cannot be read.
     """
+    number = 0
     for record in store.records(run):
-        if record.kind == "step":
-            yield _unpacked(record.data)
+        if record.kind == STEP:
+            step = understood(run, record, _unpacked)
+            if step.number != number:
+                raise damaged(run, record, f"step {step.number} where step {number} comes next")
+            number += 1
+            yield step
         elif record.kind == UNSTORED and unstored is not None:
             unstored(record.data)
         elif record.kind == VALIDATION and validated is not None:
-            data = record.data
-            validated(Validation(data["step"], data["candidate"], _evaluation(data)))
+            validated(understood(run, record, _validation))
+
+
+def understood(run: str, record: JournalRecord, build: Callable[[dict[str, Any]], T]) -> T:
+    """Return what a record holds.
+
+    Args:
+        run: Name of the run.
+        record: One of its records.
+        build: What makes it of the record's data.
+
+    Raises:
+        StoreError: It does not hold that, so it was damaged or written by something else.
+    """
+    try:
+        return build(record.data)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise damaged(run, record, repr(error)) from error
+
+
+def damaged(run: str, record: JournalRecord, why: str) -> StoreError:
+    """Return the error of a record that does not hold what one of its kind holds."""
+    return StoreError(
+        f"a record of a journal is as llmopt wrote it, but record {record.seq} ({record.kind}) of "
+        f"run {run!r} cannot be read ({why}); put a backup of the store in its place"
+    )
+
+
+def _validation(data: dict[str, Any]) -> Validation:
+    return Validation(data["step"], data["candidate"], _evaluation(data))
 
 
 def _unpacked(data: dict[str, Any]) -> Step:

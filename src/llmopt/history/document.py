@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.values import Candidate
 from llmopt.engine.header import SWEEP, RunHeader
 from llmopt.engine.overfitting import curve_of
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, StoreError
 from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.history.figures import figure_of
 from llmopt.history.items import items_of
@@ -69,6 +69,12 @@ def record(store: Store, run: str) -> dict[str, Any]:
             f"a page shows a run or a sweep, but {run!r} is an evaluation; "
             f"llmopt show {run} says what it found"
         )
+    identity = config.get("identity")
+    if not isinstance(identity, dict):
+        raise StoreError(
+            f"the configuration of a run says what makes it this run, but record 0 of {run!r} does "
+            "not; put a backup of the store in its place"
+        )
     info = next(info for info in store.runs() if info.name == run)
     head = {
         "schema": SCHEMA,
@@ -80,7 +86,7 @@ def record(store: Store, run: str) -> dict[str, Any]:
         "note": info.note,
         "algorithm": "" if header.kind == SWEEP else header.algorithm,
         "config": config.get("source") or {},
-        "identity": config["identity"],
+        "identity": identity,
         "versions": config.get("versions") or {},
         "seconds": store.seconds(run),
     }

@@ -15,6 +15,7 @@ from llmopt.engine.journal import (
     ProblemRecord,
     Validation,
     steps,
+    understood,
 )
 from llmopt.errors import ConfigError
 
@@ -97,12 +98,27 @@ def told(store: Store, run: str) -> RunHistory:
     problem, tested, result = None, None, None
     for record in store.records(run):  # the last ones: a run that went on has several
         if record.kind == TESTED:
-            tested = HeldOut.unpacked(record.data)
+            tested = understood(run, record, HeldOut.unpacked)
         elif record.kind == PROBLEM:
-            problem = ProblemRecord.unpacked(record.data)
+            problem = understood(run, record, ProblemRecord.unpacked)
         elif record.kind == "result":
-            result = record.data
+            result = understood(run, record, whole_result)
     return RunHistory(run, store.config(run), found, tuple(validations), problem, tested, result)
+
+
+def whole_result(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a result where it has what every reader relies on.
+
+    Raises:
+        KeyError, TypeError: It has not.
+    """
+    for end in ("start", "best"):
+        if not isinstance(data[end]["text"], str):
+            raise TypeError(f"the text of the {end} is none")
+    for key, kind in (("verdict", str), ("lines", list), ("notes", list), ("usage", dict)):
+        if not isinstance(data[key], kind):
+            raise TypeError(f"{key} is no {kind.__name__}")
+    return data
 
 
 def told_run(store: Store, run: str) -> RunHistory:

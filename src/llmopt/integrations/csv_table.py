@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from typing import TYPE_CHECKING, Any
+
+from llmopt.core.private_files import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,10 +19,11 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with io.StringIO(newline="") as file:
         writer: csv.DictWriter[str] = csv.DictWriter(file, fieldnames=[])
         for number, row in enumerate(rows):
             if not number:
                 writer.fieldnames = list(row)
                 writer.writeheader()
             writer.writerow(row)
+        write_private(path, file.getvalue().encode("utf-8"))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, create_subprocess_exec
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import MissingExtraError
@@ -22,8 +24,29 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import IO
 
-_LINE = (sys.executable, "-m", "llmopt")
+_LINE = (sys.executable, "-P", "-m", "llmopt")  # no file of the working directory is a library
 _TOLD = 4000  # last bytes of a run's messages that its status repeats
+_LIMITS = ("usd", "calls", "tokens", "seconds")
+_TUNED = re.compile(
+    r"(?:run|budget|evidence)\.[a-z_]+=.*|algorithm\.(?:(?!name=|template_from=)[a-z_]+="
+    r"(?:[-+.\deE]+|true|false)|name=[a-z_-]+)",
+    re.DOTALL,
+)
+"""Overrides that say how long and how to search: they name no address, file, variable or code."""
+
+# What a configuration names is called and asked: code of the user's, models that cost money.
+_DOES: dict[str, bool] = {
+    "read_only_hint": False,
+    "destructive_hint": True,
+    "idempotent_hint": False,
+    "open_world_hint": True,
+}
+_READS: dict[str, bool] = {
+    "read_only_hint": True,
+    "destructive_hint": False,
+    "idempotent_hint": True,
+    "open_world_hint": False,
+}
 _INSTRUCTIONS = (
     "Improves a prompt on the user's data and tests it on held-out items. First check, which says "
     "what a budget buys. Then run, with a budget that buys a few steps at least; ask for the "
@@ -41,7 +64,9 @@ class Tools:
     async def check(self, config: str, overrides: list[str] | None = None) -> dict[str, Any]:
         """Test a configuration file; say what a run takes, and how many steps its budget buys.
 
-        Makes one short call to each model. An override is such as "run.steps=5".
+        Makes one short call to each model, and loads the code that the configuration names. An
+        override is such as "run.steps=5"; those of run, budget, evidence and the options of the
+        algorithm are taken.
         """
         return await _said("check", "--json", *_changes(overrides), "--", config)
 
@@ -54,7 +79,7 @@ class Tools:
         """
         from mcp.server.mcpserver.exceptions import ToolError
 
-        if not {"usd", "calls", "tokens"} & budget.keys():
+        if not {"usd", "calls", "tokens"} & budget.keys() or budget.keys() - {*_LIMITS}:
             raise ToolError(f"a run's budget has usd, calls or tokens, but got {budget}")
         if self._told(name)["at_work"]:
             raise ToolError(f"a run is started once, but {name!r} is at work; ask for its status")
@@ -69,8 +94,10 @@ class Tools:
     async def status(self, name: str) -> dict[str, Any]:
         """Say how a run stands: steps done, best score on train, calls and tokens used."""
         from llmopt.history.listing import listed
-        from llmopt.store import open_store
+        from llmopt.store import default_path, open_store
 
+        if not (Path(self._store) if self._store else default_path()).exists():
+            return {"run": None, "used": {}, **self._told(name)}  # nothing is made by reading
         with closing(open_store(self._store)) as kept:
             known = [row.to_dict() for row in listed(kept) if row.info.name == name]
             spent = kept.spent(name) if known else {}
@@ -114,6 +141,19 @@ async def _said(*words: str, as_json: bool = True) -> dict[str, Any]:
 
 
 def _changes(overrides: list[str] | None) -> list[str]:
+    """Return overrides as words of a command.
+
+    Raises:
+        ToolError: One could send a secret somewhere, or have something executed.
+    """
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    for override in overrides or ():
+        if not _TUNED.fullmatch(override):
+            raise ToolError(
+                "an override is table.key=value of run, budget, evidence, or an option of the "
+                f"algorithm, but got {override.partition('=')[0]!r}; write it into the file"
+            )
     return [word for override in overrides or () for word in ("-o", override)]
 
 
@@ -134,6 +174,8 @@ def server(store: str | None = None) -> Any:
             await tools.stop()
 
     made = MCPServer("llmopt", instructions=_INSTRUCTIONS, lifespan=lifespan)
-    for tool in (tools.check, tools.run, tools.status, tools.result, tools.export):
-        made.add_tool(tool, annotations=ToolAnnotations(read_only_hint=tool != tools.run))
+    for tool in (tools.check, tools.run):
+        made.add_tool(tool, annotations=ToolAnnotations(**_DOES))
+    for reader in (tools.status, tools.result, tools.export):
+        made.add_tool(reader, annotations=ToolAnnotations(**_READS))
     return made

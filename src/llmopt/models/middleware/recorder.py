@@ -7,9 +7,11 @@ the others holds one exchange: ``{"key": …, "call": …, "reply": …}``.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.private_files import new_private
 from llmopt.errors import ConfigError
 from llmopt.models.middleware.base import Middleware
 
@@ -32,7 +34,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = path.open("x", encoding="utf-8", newline="\n")
+            self._file = os.fdopen(new_private(path), "w", encoding="utf-8", newline="\n")
         except OSError as error:
             raise ConfigError(
                 f"a recording is a new file in a folder that can be written, but got {path} "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from llmopt.core.private_files import new_private, private_folder
 from llmopt.errors import StoreError
 from llmopt.store.sqlite.lock import holding
 from llmopt.store.sqlite.migrations import MIGRATIONS, VERSION
@@ -19,6 +21,8 @@ APPLICATION = 0x6C6C6D6F
 
 PATIENCE = 60.0
 """Seconds to wait for another process that is writing."""
+
+_UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
 BROKEN = (sqlite3.Error, UnicodeDecodeError)
 """What the use of a connection raises: SQLite's errors about a damaged file may quote bytes of
@@ -34,38 +38,53 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", _SURROGATES)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, manner: str = "") -> sqlite3.Connection:
     """Open a connection without checking what the file is; usable from any thread.
+
+    Args:
+        path: Absolute.
+        manner: What SQLite's address of the file says behind its path; see :func:`open_file`.
 
     Raises:
         sqlite3.Error: The file cannot be opened.
     """
     connection = sqlite3.connect(
-        path.as_uri(), uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        path.as_uri() + manner,
+        uri=True,
+        timeout=PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,
     )
     connection.text_factory = _text
     return connection
 
 
-def open_file(path: Path) -> sqlite3.Connection:
+def open_file(path: Path) -> tuple[sqlite3.Connection, str]:
     """Open the store file for writing; create it, and its folder, where it does not exist.
 
-    A file that is not a store of this version is left as it is.
+    A file that is not a store of this version is left as it is. Where nothing can be written,
+    a store that is there is opened for reading, whatever its version.
 
     Args:
         path: Absolute.
+
+    Returns:
+        The connection, and how others to the same file are opened.
 
     Raises:
         StoreError: The file is another program's, damaged, of another version, or cannot be
             opened or created.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"the folder of the store {path} is one that can be created, but got "
             f"{error.strerror}; name another store with --store or LLMOPT_HOME"
         ) from error
+    if not path.exists():
+        with suppress(OSError):  # SQLite says better what is in the way
+            os.close(new_private(path.resolve()))  # the files beside it get its permissions
     try:
         connection = connect(path)
     except sqlite3.Error as error:
@@ -78,14 +97,36 @@ def open_file(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
     except BROKEN as error:
         connection.close()
+        if path.exists() and getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNWRITABLE:
+            return _open_to_read(path)
         raise failure(path, error) from error
     except StoreError:
         connection.close()
         raise
-    return connection
+    return connection, ""
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+def _open_to_read(path: Path) -> tuple[sqlite3.Connection, str]:
+    """Open a store on a disk or in a folder where nothing can be written."""
+    log = path.with_name(path.name + "-wal")
+    # Without a log nobody is writing. With one SQLite needs the index beside it, which is there
+    # unless the log was copied without it.
+    logged = log.exists() and log.stat().st_size
+    manner = "?mode=ro" if logged else "?mode=ro&immutable=1"
+    connection = None
+    try:
+        connection = connect(path, manner)
+        _is_ours(connection, path, newest=False)
+    except (*BROKEN, StoreError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, StoreError):
+            raise
+        raise failure(path, error) from error
+    return connection, manner
+
+
+def _is_ours(connection: sqlite3.Connection, path: Path, *, newest: bool = True) -> bool:
     """Return whether the file is a complete store; False where it is still to be made.
 
     Raises:
@@ -108,7 +149,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
             f"the store {path} is of a version up to {VERSION}, which this llmopt writes, but got "
             f"version {version}; use the llmopt that wrote it, or name another file with --store"
         )
-    if version < VERSION:
+    if version < VERSION and newest:
         _migrate(connection)
     return bool(mode == "wal")
 

@@ -7,12 +7,14 @@ is killed at that very moment. A loss of power may take the last of it.
 from __future__ import annotations
 
 import mmap
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from llmopt.core.private_files import open_own
 from llmopt.core.store import COUNTERS
 from llmopt.errors import StoreError
-from llmopt.store.sqlite.lock import claim_of
+from llmopt.store.sqlite.lock import claim_of, folder_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,9 +66,8 @@ def lent(path: Path) -> Iterator[MappedCounters]:
         StoreError: The file cannot be made or written.
     """
     try:
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-        with path.open("r+b") as file:
+        folder_beside(path)
+        with os.fdopen(open_own(path), "r+b") as file:
             if file.seek(0, 2) != _SIZE:
                 file.truncate(0)
                 file.truncate(_SIZE)

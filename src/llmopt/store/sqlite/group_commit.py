@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from llmopt.errors import StoreError
 from llmopt.store.sqlite.connection import BROKEN, failure, rollback
+from llmopt.store.sqlite.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,7 @@ class Writer:
         self._path = path
         self._connection = connection
         self._insert = insert
+        self._place = Place(path)
         self._queue: SimpleQueue[_Added | _Job[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._awaited: dict[asyncio.AbstractEventLoop, int] = {}  # each loop knows its own only
@@ -217,18 +219,21 @@ class Writer:
     ) -> tuple[list[tuple[_Job[Any], Any]], Exception | None]:
         """Write rows and do jobs; return what the jobs returned, or why nothing is stored."""
         try:
+            outcomes: list[tuple[_Job[Any], Any]] = []
             if jobs or len(added) > _ROWS:
-                return self._transaction(added, jobs), None
-            # One statement is a transaction by itself. This is the usual case, and before and
-            # after each statement this thread may have to wait for a busy event loop.
-            self._insert(self._connection, [one.row for one in added])
+                outcomes = self._transaction(added, jobs)
+            elif added:
+                # One statement is a transaction by itself. This is the usual case, and before and
+                # after each statement this thread may have to wait for a busy event loop.
+                self._insert(self._connection, [one.row for one in added])
+            self._place.check()
         except _UNSTORABLE as odd:
             return [], odd
         except BROKEN as broken:
             return [], failure(self._path, broken)
         except Exception as bug:  # noqa: BLE001 - raised again by everybody who waits
             return [], bug
-        return [], None
+        return outcomes, None
 
     def _one_by_one(self, added: list[_Added]) -> None:
         """Insert rows each in a transaction of its own, so that an odd one costs no other."""

@@ -2,15 +2,19 @@
 
 The lock is SQLite's own on an empty file beside the store, one file per name, because that is
 the one file lock the standard library offers on every platform. The files stay: removing one
-while another process opens it would let two processes hold the same name.
+while another process opens it would let two processes hold the same name. Whoever holds one and
+writes checks that it is still there.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import closing, contextmanager
+import threading
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from llmopt.core.private_files import new_private
 from llmopt.core.values import digest
 from llmopt.errors import StoreError
 
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
 
 # A look at a claim (`is_held`) locks the file for an instant; a claim waits that out.
 _INSTANT = 0.5
+
+# A process that closes a file loses its locks on it, also those that were taken otherwise. So no
+# thread makes the file of a lock, and closes it, while another one takes the lock.
+_making = threading.Lock()
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def holding(store: Path, name: str, *, timeout: float = _INSTANT) -> Iterator[No
     what = f"run {name!r}" if name else f"the store {store}"
     connection = None
     try:
-        path.parent.mkdir(exist_ok=True)
+        _make(path)
         connection = _connect(path, "rwc", timeout)
         connection.execute("BEGIN EXCLUSIVE")
     except (OSError, sqlite3.Error) as error:
@@ -79,6 +87,33 @@ def claim_of(store: Path, name: str) -> Path:
     """Return the file whose lock is the claim of a run."""
     # A digest, because some names of runs are not names of files everywhere ("con", "nul").
     return store.with_name(store.name + "-claims") / f"{digest(name)[:16]}.lock"
+
+
+def folder_beside(path: Path) -> None:
+    """Make the folder of a lock where it is missing.
+
+    Raises:
+        OSError: It cannot be made, or is a link, which may lead anywhere.
+    """
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    _refuse_link(path.parent)
+
+
+def _make(path: Path) -> None:
+    """Make the file of a lock, and its folder, where they are missing.
+
+    Raises:
+        OSError: They cannot be made, or one of them is a link.
+    """
+    folder_beside(path)
+    with _making, suppress(FileExistsError):
+        os.close(new_private(path))
+    _refuse_link(path)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OSError("a symbolic link")
 
 
 def _connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
@@ -39,13 +39,14 @@ from llmopt.store.sqlite.connection import (
 )
 from llmopt.store.sqlite.counters import ledger_of, lent, moved
 from llmopt.store.sqlite.group_commit import Row, Writer
-from llmopt.store.sqlite.lock import holding, is_held
+from llmopt.store.sqlite.lock import claim_of, holding, is_held
 from llmopt.store.sqlite.maintenance import (
     collected,
     deleted,
     renamed,
     shrunk,
 )
+from llmopt.store.sqlite.place import identity_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -55,8 +56,11 @@ if TYPE_CHECKING:
 
     from llmopt.core.store import Status
     from llmopt.store.sqlite.counters import MappedCounters
+    from llmopt.store.sqlite.place import Identity
 
 T = TypeVar("T")
+
+_BACKUP = "put a backup in its place, or move it away to begin a new one"
 
 # Records read at a time: no read stays open meanwhile, which would hold up the log's clearing.
 _PAGE = 100
@@ -120,13 +124,14 @@ class SqliteStore(Store):
             StoreError: It is no store, a newer version's, damaged, or cannot be opened.
         """
         self._path = path.absolute()
-        connection = open_file(self._path)
+        connection, manner = open_file(self._path)
         try:
-            self._reader = connect(self._path)
+            self._reader = connect(self._path, manner)
         except BROKEN as error:
             connection.close()
             raise failure(self._path, error) from error
         self._reading = threading.Lock()
+        self._claimed: dict[str, Identity | None] = {}  # the files of the locks that are held here
         self._writer = Writer(self._path, connection, _insert_replies)
 
     def create(self, run: str, config: dict[str, Any]) -> None:
@@ -151,8 +156,9 @@ class SqliteStore(Store):
         """See the protocol."""
         rows = self._rows("SELECT json FROM journal WHERE run = ? AND seq = 0", (run,))
         if not rows:
-            self._raise_unknown(run)
-        return self._decoded(rows[0][0], _same)
+            self._check_known(run)
+            raise self._incomplete(run, 0)
+        return self._decoded(rows[0][0], _same, f"record 0 of run {run!r}")
 
     def runs(self) -> tuple[RunInfo, ...]:
         """See the protocol."""
@@ -171,7 +177,12 @@ class SqliteStore(Store):
         best = data.get("best")
         number = float(best) if isinstance(best, int | float) else None
         row = (kind, number, encoded(canonical(data)), run)
-        if not self._writer.do(lambda connection: connection.execute(_APPEND, row).rowcount):
+
+        def work(connection: sqlite3.Connection) -> int:
+            self._check_claimed(run)
+            return connection.execute(_APPEND, row).rowcount
+
+        if not self._writer.do(work):
             self._raise_unknown(run)
 
     def records(self, run: str) -> Iterator[JournalRecord]:
@@ -238,9 +249,15 @@ class SqliteStore(Store):
             self._raise_unknown(run)
         return self._built(rows[0][0], float)
 
-    def claim(self, run: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def claim(self, run: str) -> Iterator[None]:
         """See the protocol."""
-        return holding(self._path, check_name(run))
+        with holding(self._path, check_name(run)):
+            self._claimed[run] = identity_of(claim_of(self._path, run))
+            try:
+                yield
+            finally:
+                del self._claimed[run]
 
     def counters(self, run: str) -> AbstractContextManager[MappedCounters]:
         """See the protocol."""
@@ -250,6 +267,7 @@ class SqliteStore(Store):
         """See the protocol."""
 
         def work(connection: sqlite3.Connection) -> None:
+            self._check_claimed(run)
             if connection.execute(_EMPTY, (run, run, run)).rowcount:
                 connection.execute("DELETE FROM journal WHERE run = ?", (run,))
                 connection.execute("DELETE FROM uses WHERE run = ?", (run,))
@@ -293,28 +311,51 @@ class SqliteStore(Store):
         except BROKEN as error:
             raise failure(self._path, error) from error
 
-    def _decoded(self, text: str, build: Callable[[dict[str, Any]], T]) -> T:
-        return self._built(text, lambda text: build(json.loads(text)))
+    def _decoded(
+        self, text: str, build: Callable[[dict[str, Any]], T], what: str = "a record"
+    ) -> T:
+        return self._built(text, lambda text: build(json.loads(text)), what)
 
-    def _built(self, value: Any, build: Callable[[Any], T]) -> T:
+    def _built(self, value: Any, build: Callable[[Any], T], what: str = "a record") -> T:
         """Build something from a stored value; one that does not fit was damaged on the disk."""
         try:
             return build(value)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(
-                f"the store {self._path} is undamaged, but got a record that cannot be read "
-                f"({error!r}); put a backup in its place, or move it away to begin a new one"
+                f"the store {self._path} is undamaged, but got {what} that cannot be read "
+                f"({error!r}); {_BACKUP}"
             ) from error
 
     def _pages(self, run: str) -> Iterator[JournalRecord]:
-        seq = -1
+        seq, expected = -1, 0
         sql = "SELECT seq, kind, json FROM journal WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
         while rows := self._rows(sql, (run, seq, _PAGE)):
             for seq, kind, text in rows:
-                yield JournalRecord(seq, kind, self._decoded(text, _same))
+                if seq != expected:
+                    raise self._incomplete(run, expected)
+                yield JournalRecord(
+                    seq, kind, self._decoded(text, _same, f"record {seq} of run {run!r}")
+                )
+                expected += 1
+
+    def _incomplete(self, run: str, seq: int) -> StoreError:
+        return StoreError(
+            f"the journal of run {run!r} in {self._path} is complete, but record {seq} is missing; "
+            f"{_BACKUP}"
+        )
 
     def _names(self) -> list[str]:
         return [self._built(name, check_name) for (name,) in self._rows("SELECT name FROM runs")]
+
+    def _check_claimed(self, run: str) -> None:
+        """Refuse to write for a run whose lock is held here, but could be taken by another."""
+        known = self._claimed.get(run)
+        if known is not None and identity_of(claim_of(self._path, run)) != known:
+            raise StoreError(
+                f"the lock of run {run!r} stays in its place while the run is worked on, but got "
+                f"another file, or none, in {claim_of(self._path, run).parent}: a second process "
+                "may work on the run; see that none does, and resume"
+            )
 
     def _check_known(self, run: str) -> None:
         if not self._rows("SELECT 1 FROM runs WHERE name = ?", (run,)):
@@ -368,6 +409,8 @@ def _insert_replies(connection: sqlite3.Connection, rows: list[Row]) -> None:
 
 
 def _same(data: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__} is no table")
     return data
 
 
