@@ -29,6 +29,7 @@ from llmopt.engine.roles import Models
 from llmopt.engine.run import Run
 from llmopt.engine.stop import Stop
 from llmopt.evidence.verdict import Evidence
+from llmopt.terminal.progress import say
 from llmopt.terminal.progress.terminal_display import TERMINAL
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def optimize(problem: Problem, **options: Any) -> Result:
         BudgetError: A spending limit was reached; the run can be resumed.
         ModelError: A model could not answer; the run can be resumed.
     """
-    return wait(optimize_async(problem, **options))
+    return wait(optimize_async(problem, **options), say)
 
 
 @takes(Options)
@@ -172,4 +173,4 @@ def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> C
         ModelError: A model could not answer; the same evaluation goes on when it does.
         StepFailedError: More answers failed than the tolerance allows; likewise.
     """
-    return wait(evaluate_async(problem, instructions, **options))
+    return wait(evaluate_async(problem, instructions, **options), say)

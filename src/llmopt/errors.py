@@ -16,7 +16,9 @@
     │   │   └── LostReplyError    sent, but no readable reply came back
     │   │       └── WithheldError     the answer was kept back (filter, refusal)
     │   └── RefusedError      will not succeed when retried (key, quota, bad request)
-    │       └── EndpointError     the endpoint never answered: address, key, name  exit code 2
+    │       ├── EndpointError     the endpoint never answered: address, key, name  exit code 2
+    │       └── BadCallError      this call alone is refused, say for its length
+    ├── MeasureError          the answer to one item gets no score             exit code 1
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
     └── BudgetError           a spending limit is reached                      exit code 3
 
@@ -140,14 +142,37 @@ class EndpointError(RefusedError):
     exit_code = 2
 
 
+class BadCallError(RefusedError):
+    """A call is refused for what it holds, such as a text longer than the model's context.
+
+    It concerns this call alone, which is not asked again at once; others are answered.
+    """
+
+
+class MeasureError(LlmoptError):
+    """The answer to one item gets no score, and the item stays unmeasured.
+
+    A metric of the user's failed on it, or a judge LLM gave no verdict that can be read.
+    """
+
+
 class StepFailedError(LlmoptError):
     """More items of a step stayed unmeasured than the error budget allows; resumable."""
 
 
 class BudgetError(LlmoptError):
-    """A spending limit is reached; the run is resumable with a larger one."""
+    """A spending limit is reached; the run is resumable with a larger one.
+
+    Attributes:
+        limit: Which limit: calls, tokens, usd or seconds; empty where nobody says.
+        enough: How much of it suffices for what comes next; the message ends with it.
+        spent: How much of it was spent when it was reached.
+    """
 
     exit_code = 3
+    limit = ""
+    enough = 0.0
+    spent = 0.0
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.engine.scoring import Scoring
-from llmopt.errors import BudgetError, RefusedError, StepFailedError, TransientError
+from llmopt.errors import (
+    BadCallError,
+    BudgetError,
+    MeasureError,
+    RefusedError,
+    StepFailedError,
+    TransientError,
+    WithheldError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,10 +145,38 @@ async def test_above_the_tolerance_the_step_fails_after_those_in_flight_finished
         await task
     assert str(caught.value) == (
         "3 of 20 items could not be measured, but at most 2 may stay so, a share that "
-        "run.tolerance sets; what was paid is stored. The last failure: busy"
+        "run.tolerance sets; what was paid is stored. The first failure: busy"
     )
     assert sorted(desk.started) == sorted(desk.finished)
     assert "a3" in desk.finished
+
+
+async def test_what_concerns_one_item_alone_is_not_tried_again() -> None:
+    for error in (BadCallError("too long"), WithheldError("kept"), MeasureError("odd")):
+        desk = Desk(lambda job, _n, error=error: error if job == "a1" else None)  # type: ignore[misc]
+        outcomes = await scoring(desk).measure(jobs("a", 3))
+        assert outcomes[1] == Outcome("1", None, None, 2.0, str(error))
+        assert desk.started.count("a1") == 1
+
+
+async def test_whatever_a_problem_raises_leaves_its_item_unmeasured() -> None:
+    class Odd(Desk):
+        async def measure(self, text: str, item: Item, scorer: object) -> Outcome:
+            if item.id == "1":
+                raise LookupError("not there")
+            return await super().measure(text, item, scorer)
+
+    outcomes = await scoring(Odd()).measure(jobs("a", 3))
+    assert outcomes[1].reason == "LookupError: not there"
+    with pytest.raises(StepFailedError, match="LookupError: not there"):
+        await scoring(Odd()).measure([(Candidate("a"), Item("1"))] * 3)
+
+
+async def test_where_nobody_answers_any_more_the_step_ends_before_most_has_failed() -> None:
+    desk = Desk(lambda job, _n: TransientError("down") if int(job[1:]) >= 50 else None)
+    with pytest.raises(StepFailedError, match=r"17 in a row failed; .* failure: down"):
+        await scoring(desk, slots=1, tolerance=0.9).measure(jobs("a", 100))
+    assert len(desk.started) == 50 + 17
 
 
 async def test_up_to_the_tolerance_the_step_goes_on() -> None:

@@ -57,13 +57,14 @@ class Kept:
         await asyncio.sleep(0)
         return found
 
-    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> bool:
         assert model
         assert key == call.key(model)
         await self.storable.wait()
         if self.full:
             raise StoreError("disk full")
         self.replies[key] = reply
+        return True
 
 
 def counters() -> MappedCounters:

@@ -51,10 +51,11 @@ class Disk:
     async def get(self, key: str) -> Reply | None:
         return self.replies.get(key)
 
-    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> bool:
         del model, call
         await self.storable.wait()
         self.replies[key] = reply
+        return True
 
 
 async def test_a_slot_is_held_until_the_reply_is_stored() -> None:

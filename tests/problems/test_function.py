@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import llmopt
 from llmopt.core.problem import Refusal
 from llmopt.core.values import Item
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, StepFailedError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
 from llmopt.testing import scripted
@@ -229,10 +229,11 @@ def test_a_function_that_fails_on_some_texts_does_not_stop_the_run(tmp_path: Pat
     assert re.search(r"\d x the function gave nan", note)
 
 
-def test_a_function_that_always_fails_ends_in_a_result_that_says_so(tmp_path: Path) -> None:
+def test_a_function_that_fails_on_every_start_ends_the_run_before_anything_is_paid(
+    tmp_path: Path,
+) -> None:
     def broken(_text: str) -> float:
         raise RuntimeError("disk full")
 
-    result = optimized(broken, tmp_path)
-    assert result.best.text == "Answer."
-    assert any("RuntimeError: disk full" in note for note in result.notes)
+    with pytest.raises(StepFailedError, match="RuntimeError: disk full"):
+        optimized(broken, tmp_path)

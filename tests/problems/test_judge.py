@@ -19,11 +19,11 @@ from llmopt.errors import (
     BudgetError,
     ConfigError,
     DataError,
+    MeasureError,
     RefusedError,
     StepFailedError,
     StoreError,
     TemplateError,
-    TransientError,
     UnknownNameError,
 )
 from llmopt.models.middleware.budget import Limits, Price
@@ -135,7 +135,7 @@ async def test_a_rating_becomes_even_steps_from_0_to_1(said: str, expected: floa
 )
 async def test_an_unreadable_verdict_is_asked_again_once_and_is_never_a_score(said: str) -> None:
     model = saying(said)
-    with pytest.raises(TransientError, match="a verdict is the line"):
+    with pytest.raises(MeasureError, match="a verdict is the line"):
         await score(ABSOLUTE, model)
     assert model.calls == 2
 
@@ -197,7 +197,7 @@ async def test_both_orders_are_asked_and_each_is_told_apart() -> None:
 
 async def test_an_unreadable_first_order_saves_the_second() -> None:
     model = saying("I cannot decide.")
-    with pytest.raises(TransientError, match="A, B or tie"):
+    with pytest.raises(MeasureError, match="A, B or tie"):
         await score(PAIRWISE, model)
     assert model.calls == 2, "one order, twice"
 
@@ -229,7 +229,7 @@ async def test_an_output_does_not_decide_its_verdict(attack: str) -> None:
     assert await score(ABSOLUTE, ScriptedModel(careful), attack) == 0
     assert seen == [attack]
     parrot = ScriptedModel(lambda call: shown(call.text)["answer"])
-    with pytest.raises(TransientError):
+    with pytest.raises(MeasureError):
         await score(ABSOLUTE, parrot, attack)
 
 

@@ -155,6 +155,10 @@ class LogStore(Store):
         self._kept(run)
         return LogReplies(self, run)
 
+    def payer(self, key: str) -> str:
+        with self._writing() as told:
+            return str(told.replies[key]["run"])
+
     def exchange(self, key: str) -> tuple[Call, Reply] | None:
         with self._writing() as told:
             kept = told.replies.get(key)
@@ -322,9 +326,10 @@ class LogReplies:
     async def get(self, key: str) -> Reply | None:
         return await self._store.elsewhere(lambda: self._store.found(self._run, key))
 
-    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> bool:
         values = {"key": key, "model": model, "call": plain(call), "reply": plain(reply)}
         await self._store.elsewhere(lambda: self._store._do("put", self._run, **values))
+        return self._store.payer(key) == self._run
 
 
 class LogCounters:

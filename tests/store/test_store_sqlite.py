@@ -12,7 +12,7 @@ import textwrap
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -39,6 +39,8 @@ from llmopt.testing.stores import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from llmopt.store import Store
 
 ASSETS = Path(__file__).parent / "assets"
@@ -536,10 +538,12 @@ async def test_a_reply_that_cannot_be_stored_costs_no_other(tmp_path: Path) -> N
         store.create("tickets", {})
         replies = store.replies("tickets")
         call = call_number(99)
-        puts = [put_number(store, "tickets", number) for number in range(20)]
+        puts: list[Coroutine[Any, Any, bool | None]] = [
+            put_number(store, "tickets", number) for number in range(20)
+        ]
         puts.insert(7, replies.put(call.key(MODEL), MODEL, call, odd))
         results = await asyncio.gather(*puts, return_exceptions=True)
-        assert [n for n, result in enumerate(results) if result is not None] == [7]
+        assert [n for n, result in enumerate(results) if isinstance(result, Exception)] == [7]
         assert isinstance(results[7], StoreError)
         for n in range(20):
             assert await replies.get(call_number(n).key(MODEL))

@@ -55,8 +55,7 @@ def sweep(
     all cells. The same command continues where an interrupted one stopped; a cell that is done
     is not done again.
     """
-    import asyncio
-
+    from llmopt.engine.blocking import wait
     from llmopt.errors import InputError, LlmoptError
     from llmopt.evidence import convergence
     from llmopt.evidence import sweep_summary as sweeps
@@ -65,6 +64,7 @@ def sweep(
     from llmopt.sweeps.grid import read_sweep
     from llmopt.sweeps.runner import run_sweep
     from llmopt.terminal.convergence_table import print_convergence
+    from llmopt.terminal.progress import say
     from llmopt.terminal.sweep_table import print_sweep
 
     here = _written(data_dir)
@@ -79,7 +79,7 @@ def sweep(
     ]
     again = command_line(("sweep", config, *options), store, overrides)
     try:
-        found = asyncio.run(run_sweep(made, store=store, jobs=jobs, progress=not quiet))
+        found = wait(run_sweep(made, store=store, jobs=jobs, progress=not quiet), say)
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted; every reply so far is stored. Continue with: {again}", err=True)
         sys.exit(INTERRUPTED)

@@ -132,8 +132,12 @@ class Replies(Protocol):
         """Return the stored reply, or None."""
         ...
 
-    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
-        """Store a reply; when this returns, it survives the death of the process."""
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> bool:
+        """Store a reply; when this returns, it survives the death of the process.
+
+        Returns:
+            Whether the store now counts it as paid by this run; another may have been first.
+        """
         ...
 
 

@@ -336,6 +336,7 @@ class Reply:
         likelihoods: Natural logarithms of the probabilities of `Call.answers`, in their order,
             up to a number that they share; empty where none were asked for. The text is the
             likeliest answer then.
+        stored: Whether it was paid for earlier and comes from a store.
     """
 
     text: str
@@ -343,6 +344,7 @@ class Reply:
     finish: str = "stop"
     reasoning: str = ""
     likelihoods: tuple[float, ...] = ()
+    stored: bool = field(default=False, compare=False, repr=False)
 
     def plain(self) -> dict[str, Any]:
         """Return what :func:`to_json` writes; by hand, because asdict takes long."""

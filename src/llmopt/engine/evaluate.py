@@ -139,7 +139,7 @@ async def evaluated(
     prices: Mapping[Role, Price] | None = None,
     rates: Mapping[Role, Rates] | None = None,
     concurrency: int | None = None,
-    tolerance: float = 0.02,
+    tolerance: float = 0.5,
     progress: bool | Callable[[Progress], None] = True,
     source: Sequence[str] = (),
     display: Display = NO_DISPLAY,

@@ -80,6 +80,7 @@ async def opened(
             session = Session(store, name, listen=listen, tolerance=options.tolerance)
             if models is not None:
                 _ask(session, models, stack, step_deadline)
+                await stack.enter_async_context(session.timed())
             elif options.concurrency:
                 session.slots = options.concurrency
             under_way = True

@@ -187,14 +187,15 @@ class SessionOptions:
     tolerance: Annotated[
         float,
         Option(
-            "Share of what a step measures that may stay unmeasured because calls failed; one "
-            "item always may.",
+            "Share of what a step measures that may stay unmeasured, because calls failed, or code "
+            "of yours did; one item always may. Above it the step ends, and the run can be "
+            "resumed.",
             table="run",
             least=0,
             most=1,
             rule="tolerance is a share from 0 to 1",
         ),
-    ] = 0.02
+    ] = 0.5
     progress: Annotated[
         bool | Callable[[Progress], None],
         Option("Whether to show progress, or who is told of it."),

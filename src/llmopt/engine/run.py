@@ -27,12 +27,13 @@ from llmopt.engine.journal import (
     Validation,
     steps,
 )
+from llmopt.engine.least import check_budget
 from llmopt.engine.monitor import Monitor
 from llmopt.engine.overfitting import Curve
 from llmopt.engine.progress import Progress, silent
 from llmopt.engine.scoring import Scoring
 from llmopt.engine.stop import Stop
-from llmopt.errors import BudgetError
+from llmopt.errors import BudgetError, StepFailedError
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from llmopt.core.values import Item, Rejected
     from llmopt.engine.session import Session
     from llmopt.evidence.verdict import Selection
+
+_USUAL = 8  # calls to the optimizer LLM in a step, where a method does not say
 
 
 def _never(trajectory: Trajectory) -> str:
@@ -107,6 +110,8 @@ class Run:
         )
         self._gained = 0  # the last step with a new best
         self._evaluations = 0  # outcomes of all steps after the starts
+        self._ended: BudgetError | None = None  # what ended the search
+        self._largest = 0  # outcomes of the largest of these steps
         for step in steps(self.store, self.name, traffic.remember, self._validated):
             self._took(self.trajectory.tell(step.entries), step.entries, step.rejected)
         self._watch.listen = session.listen
@@ -136,6 +141,7 @@ class Run:
             BudgetError: A spending limit is reached.
         """
         step = self.trajectory.steps
+        self._expect_step(step)
         if step == 0:
             return Asked(tuple(Candidate(text) for text in self.problem.starts))
         self._watch.say(phase="asking", step=step, done=0, planned=0)
@@ -242,10 +248,28 @@ class Run:
         self.session.traffic.begin_step()
         try:
             asked = await self.ask()
-            self.tell(asked, await self.evaluate(asked.candidates))
+            found = await self.evaluate(asked.candidates)
+            if not self.trajectory.steps:
+                self._check_starts(found)
+            self.tell(asked, found)
         finally:
             self.session.traffic.end_step()
         self.session.note_time()
+
+    def _check_starts(self, found: Sequence[Evaluation]) -> None:
+        """Refuse to go on where no starting solution could be measured: others hardly can be.
+
+        Raises:
+            StepFailedError: None could; nothing is journaled.
+        """
+        outcomes = [outcome for evaluation in found for outcome in evaluation.outcomes]
+        if outcomes and all(outcome.score is None for outcome in outcomes):
+            reason = next((o.reason for o in outcomes if o.reason), "no reason known")
+            what = "solution" if len(found) == 1 else f"{len(found)} solutions"
+            raise StepFailedError(
+                f"a search begins at what can be measured, but no item of the starting {what} "
+                f"could be: {reason}; mend that, and start again"
+            )
 
     # -- the whole run --------------------------------------------------------------------
 
@@ -274,6 +298,8 @@ class Run:
             StepFailedError: Too many items of a step stayed unmeasured.
             StoreError: Nothing can be stored.
         """
+        if not self._whole:
+            check_budget(self.problem, self.session, self.finalists)
         with self.session.under_way() as ending:
             async with self._watch.stalls():
                 stopped = await self._search()
@@ -300,6 +326,7 @@ class Run:
         except BudgetError as error:
             if self._whole or not self.trajectory.steps:
                 raise
+            self._ended = error
             return f"{BUDGET}{error}"
         finally:
             self.session.traffic.keep_back(0)
@@ -308,6 +335,7 @@ class Run:
         def announce(split: SplitName, jobs: int) -> None:
             self._scoring.begin()
             after = 2 * len(self.problem.items("test")) if split == "validation" else 0
+            self.session.traffic.expect((jobs + after) * calls_each(self.problem))
             self._watch.say(phase=split, done=0, planned=jobs, ahead=after)
 
         choice = await decide(
@@ -320,6 +348,8 @@ class Run:
         )
         self.choice = choice
         self._test_told(choice)
+        if self._ended is not None:  # choosing and testing was paid as well
+            stopped = f"{BUDGET}{self.session.traffic.account.said(self._ended)}"
         found = Result(
             run=self.name,
             algorithm=self.algorithm.name,
@@ -366,7 +396,9 @@ class Run:
         if best and (not before or rank(best[0]) > rank(before[0])):
             self._gained = told.steps - 1
         if self.trajectory.steps:
-            self._evaluations += sum(len(entry.evaluation.outcomes) for entry in entries)
+            measured = sum(len(entry.evaluation.outcomes) for entry in entries)
+            self._evaluations += measured
+            self._largest = max(self._largest, measured)
         self.trajectory = told
         self.rejected.update(r.reason for r in rejected)
         self.curve.told(told.steps - 1, entries)
@@ -389,7 +421,21 @@ class Run:
     async def _measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
         """Measure what a rate asks for, which may be in several batches."""
         self._watch.planned(len(jobs))
+        self.session.traffic.expect(len(jobs) * calls_each(self.problem))
         return await self._scoring.measure(jobs)
+
+    def _expect_step(self, step: int) -> None:
+        """Guess the calls of the next step, so that a budget that ends in it names enough."""
+        each = calls_each(self.problem) if self.session.scorer else 0
+        rows = len(self.problem.items("train"))
+        if step > 1:
+            asked = max(_USUAL, getattr(self.algorithm.propose, "samples", 0))
+            self.session.traffic.expect(self._largest * each + asked)
+        elif step == 1:
+            draws = getattr(self.algorithm.propose, "samples", _USUAL)
+            self.session.traffic.expect(draws * (1 + rows * each))
+        else:
+            self.session.traffic.expect(len(self.problem.starts) * rows * each)
 
     def _ahead(self, begun: int) -> int | None:
         """Guess the evaluations after those of a step: as many a step as so far."""

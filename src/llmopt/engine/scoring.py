@@ -8,18 +8,34 @@ the model one after the other and its prompt cache helps.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from llmopt.core.model import noted_keys
 from llmopt.core.values import Outcome, packed_keys
-from llmopt.errors import StepFailedError, TransientError
+from llmopt.errors import (
+    BadCallError,
+    LlmoptError,
+    MeasureError,
+    StepFailedError,
+    TransientError,
+    WithheldError,
+)
+from llmopt.problems import function_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llmopt.core.model import Model
     from llmopt.core.values import Candidate, Item
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # who wants the messages configures logging
+
+_OF_AN_ITEM = (TransientError, BadCallError, MeasureError)  # the others may be measured
+_ALONE = (BadCallError, WithheldError, MeasureError)  # of those, what says nothing of the endpoint
+_SILENCE = 16  # failures in a row that end a step at least, because nobody answers any more
 
 
 class Measures(Protocol):
@@ -39,7 +55,8 @@ class Scoring:
         scorer: The scorer LLM, or None where the problem needs none.
         slots: How many jobs are in flight at most.
         tolerance: Share of a step's jobs that may stay unmeasured (0..1), but one always may;
-            above it the step stops.
+            above it the step stops. It also stops where nothing is answered any more: as many
+            calls in a row as there are slots have failed, and it is no single item's fault.
         observe: Called once for every job, with its final outcome; for progress.
     """
 
@@ -50,19 +67,24 @@ class Scoring:
     observe: Callable[[Outcome], None]
     _begun: int = field(default=0, init=False)
     _lost: int = field(default=0, init=False)
+    _in_a_row: int = field(default=0, init=False)
+    _first: str = field(default="", init=False)
 
     def begin(self) -> None:
         """Begin a step, or what else is done in several batches: none of its jobs has failed."""
-        self._begun = self._lost = 0
+        self._begun = self._lost = self._in_a_row = 0
+        self._first = ""
 
     async def measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
         """Return one outcome per job, in order.
 
         A call that fails for good after its retries leaves its item unmeasured and is tried
-        once more at the end of the batch; it is never a score.
+        once more at the end of the batch; it is never a score. So does a call that is refused
+        for what it holds, an answer that is kept back or that code of the user's fails on, and
+        whatever else measuring an item raises that llmopt does not; those are not tried again.
 
         Raises:
-            StepFailedError: More jobs failed than the tolerance allows.
+            StepFailedError: More jobs failed than the tolerance allows, or no call is answered.
             RefusedError: The provider will refuse every further call.
             BudgetError: A spending limit is reached.
         """
@@ -70,7 +92,7 @@ class Scoring:
         self._begun += len(jobs)
         failed = await self._pass(jobs, range(len(jobs)), outcomes)
         if failed:
-            self._lost += len(await self._pass(jobs, failed, outcomes, last=True))
+            await self._pass(jobs, failed, outcomes, last=True)
         return [outcome for outcome in outcomes if outcome is not None]
 
     async def _pass(
@@ -81,13 +103,10 @@ class Scoring:
         *,
         last: bool = False,
     ) -> list[int]:
-        """Run the jobs at these positions; return the positions that failed."""
+        """Run the jobs at these positions; return those that are tried again."""
         waiting = iter(which)
-        failed: list[int] = []
+        again: list[int] = []
         fatal: list[BaseException] = []
-        most = max(1, int(self.tolerance * self._begun))
-        # Any first failure of a batch is forgiven until it is tried again at the end.
-        allowed = max(most - self._lost, 0 if last else 1)
 
         async def work() -> None:
             for at in waiting:
@@ -95,33 +114,70 @@ class Scoring:
                     return
                 candidate, item = jobs[at]
                 try:
-                    with noted_keys() as keys:
-                        outcome = await self.problem.measure(candidate.text, item, self.scorer)
-                    if keys:
-                        outcome = replace(outcome, calls=packed_keys(keys))
-                except TransientError as error:
-                    failed.append(at)
-                    outcome = Outcome(item.id, None, weight=item.weight, reason=str(error))
-                    if len(failed) > allowed:
-                        count = self._lost + len(failed)
-                        fatal.append(_too_many(count, self._begun, most, error))
+                    outcome = await self._one(candidate, item)
+                    self._in_a_row = 0
                 except Exception as error:  # noqa: BLE001 - raised below, once the others are done
-                    fatal.append(error)
-                    return
+                    if isinstance(error, LlmoptError) and not isinstance(error, _OF_AN_ITEM):
+                        fatal.append(error)
+                        return
+                    outcome = Outcome(item.id, None, weight=item.weight, reason=told(error))
+                    if self._is_lost(error, last=last):
+                        self._lost += 1
+                    else:
+                        again.append(at)
+                    if why := self._over(len(again), outcome.reason):
+                        fatal.append(StepFailedError(why))
                 outcomes[at] = outcome
-                if last or at not in failed:
+                if last or at not in again:
                     self.observe(outcome)
 
         # The first reason to stop lets what is in flight finish, so that it is stored.
         await asyncio.gather(*(work() for _ in range(min(self.slots, len(which)))))
         if fatal:
             raise fatal[0]
-        return failed
+        return again
+
+    async def _one(self, candidate: Candidate, item: Item) -> Outcome:
+        """Measure one job, with the keys of the replies that its outcome is made of."""
+        with noted_keys() as keys:
+            outcome = await self.problem.measure(candidate.text, item, self.scorer)
+        return replace(outcome, calls=packed_keys(keys)) if keys else outcome
+
+    def _is_lost(self, error: Exception, *, last: bool) -> bool:
+        """Count a failure; return whether its job is not tried again."""
+        alone = isinstance(error, _ALONE) or not isinstance(error, LlmoptError)
+        self._in_a_row = 0 if alone else self._in_a_row + 1
+        self._first = self._first or told(error)
+        if not isinstance(error, LlmoptError):
+            _log.warning("an item stays unmeasured: %s", told(error), exc_info=error)
+        return last or alone
+
+    def _over(self, again: int, reason: str) -> str:
+        """Return why the step stops after a failure, or an empty text while it goes on.
+
+        Args:
+            again: How many jobs of this batch have failed and are tried again.
+            reason: Of the last failure.
+        """
+        most = max(1, int(self.tolerance * self._begun))
+        kept = "what was paid is stored"
+        # Any first failure of a batch is forgiven until it is tried again at the end.
+        if self._lost > most or again > max(most - self._lost, 1):
+            return (
+                f"{self._lost + again} of {self._begun} items could not be measured, but at most "
+                f"{most} may stay so, a share that run.tolerance sets; {kept}. The first failure: "
+                f"{self._first}"
+            )
+        if self._in_a_row > max(_SILENCE, self.slots):
+            return (
+                f"calls are answered, but {self._in_a_row} in a row failed; {kept}. The last "
+                f"failure: {reason}"
+            )
+        return ""
 
 
-def _too_many(failed: int, jobs: int, allowed: int, last: Exception) -> StepFailedError:
-    """Return the error of a step; a call that was asked again says itself when to resume."""
-    return StepFailedError(
-        f"{failed} of {jobs} items could not be measured, but at most {allowed} may stay so, a "
-        f"share that run.tolerance sets; what was paid is stored. The last failure: {last}"
-    )
+def told(error: Exception) -> str:
+    """Return what an error says, on one line; with its kind where it is none of llmopt's own."""
+    if isinstance(error, LlmoptError):
+        return str(error)
+    return function_workers.told(error)

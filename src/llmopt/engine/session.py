@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING
 from llmopt.core.store import STATUS
 from llmopt.engine.journal import UNSTORED
 from llmopt.engine.progress import silent
-from llmopt.errors import BudgetError
+from llmopt.errors import BudgetError, StoreError
 from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from llmopt.core.model import Model
     from llmopt.core.store import Status, Store
     from llmopt.core.values import Role, Usage
     from llmopt.engine.progress import Progress
+
+_OFTEN = 1.0  # seconds from note to note of the time
 
 
 @dataclass
@@ -62,9 +65,10 @@ class Session:
     traffic: Traffic = field(default_factory=Traffic)
     seed: int = 0
     slots: int = 64
-    tolerance: float = 0.02
+    tolerance: float = 0.5
     listen: Callable[[Progress], None] = silent
     _noted: float = field(default_factory=time.monotonic, init=False)
+    _noting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[Ending]:
@@ -94,9 +98,29 @@ class Session:
 
     def note_time(self) -> None:
         """Store the time since the last note, which is what a killed process loses at most."""
-        now = time.monotonic()
-        self.store.seconds(self.name, now - self._noted)
-        self._noted = now
+        with self._noting:
+            now = time.monotonic()
+            self.store.seconds(self.name, now - self._noted)
+            self._noted = now
+
+    @contextlib.asynccontextmanager
+    async def timed(self) -> AsyncIterator[None]:
+        """Note the time again and again while the context lasts."""
+
+        async def noting() -> None:
+            while True:
+                await asyncio.sleep(_OFTEN)
+                # What cannot be stored now is noted later, and ends the run elsewhere.
+                with contextlib.suppress(StoreError):
+                    await asyncio.to_thread(self.note_time)
+
+        task = asyncio.ensure_future(noting())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     @property
     def seconds(self) -> float:

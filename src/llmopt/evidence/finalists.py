@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.text import one_line
 from llmopt.core.trajectory import Entry, Trajectory, rank
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _FEW = 20  # fewer validation items than this are too few to choose on
 _SHOWN = 3  # items named of those that stayed unmeasured
+_WORDS = 300  # characters of a reason
 _REASONS = 3  # told of those for which solutions could not be measured
 _CUT_OFF = 0.1  # share of answers from which it is said that they were cut off
 _SAME_ANSWER = 0.9  # a winner that answers one thing more often than this is pointed out
@@ -23,7 +25,12 @@ _SAME_ANSWER = 0.9  # a winner that answers one thing more often than this is po
 
 def finalists_of(trajectory: Trajectory, k: int, start: Entry) -> list[Entry]:
     """Return the best on train, best first, and the start wherever it ranks."""
-    found = [e for e in trajectory.best(k) if not e.evaluation.partial] or list(trajectory.best(1))
+    # Where an item cannot be measured for anybody, nobody is measured on more than the start.
+    first, best = start.evaluation, trajectory.best(k)
+    enough = first.measured if first.partial and first.measured else first.planned + 1
+    found = [
+        e for e in best if not e.evaluation.partial or e.evaluation.measured >= enough
+    ] or list(best[:1])
     if all(e.candidate.id != start.candidate.id for e in found):
         found.append(start)
     return [start if e.candidate.id == start.candidate.id else e for e in found]
@@ -133,22 +140,23 @@ def left_out(split: SplitName, scored: Iterable[tuple[str, Evaluation | None]]) 
         scored: Label and evaluation of each line.
     """
     lost = {
-        label: [o.item for o in evaluation.outcomes if o.score is None]
+        label: [o for o in evaluation.outcomes if o.score is None]
         for label, evaluation in scored
         if evaluation is not None
     }
-    missing = sum(map(len, lost.values()))
+    missing = [outcome for outcomes in lost.values() for outcome in outcomes]
     if not missing:
         return []
-    words = (
-        "answer stayed unmeasured and is" if missing == 1 else "answers stayed unmeasured and are"
-    )
+    reason = next((one_line(o.reason, _WORDS) for o in missing if o.reason), "")
+    first = f" The first: {reason.rstrip('.')}." if reason else ""
+    several = len(missing) > 1
+    words = f"answer{'s' * several} stayed unmeasured and {'are' if several else 'is'}"
     where = "; ".join(f"{label} on {_named(items)}" for label, items in lost.items() if items)
-    return [f"{missing} {split} {words} left out: {where}."]
+    return [f"{len(missing)} {split} {words} left out: {where}.{first}"]
 
 
-def _named(items: Sequence[str]) -> str:
+def _named(items: Sequence[Outcome]) -> str:
     """Return the first of some items by their ids, and how many there are more."""
-    shown = ", ".join(items[:_SHOWN])
+    shown = ", ".join(outcome.item for outcome in items[:_SHOWN])
     more = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
     return f"{'item' if len(items) == 1 else 'items'} {shown}{more}"

@@ -45,7 +45,8 @@ class FunctionProblem:
         describe: What a good text is, in a sentence or two; shown to the optimizer LLM.
         seeds: Starting texts; at least one.
         minimize: Whether lower values are better.
-        parser: Canonical form of a proposed text; raises ValueError to refuse it.
+        parser: Canonical form of a proposed text; raises ValueError to refuse it; so does
+            whatever else it raises.
         decimals: Significant digits of values as shown.
         shown: How a value is shown, instead of with `decimals`; equal texts for values that the
             optimizer LLM need not tell apart.
@@ -138,6 +139,10 @@ class FunctionProblem:
             parsed = self.parser(text)
         except ValueError as error:
             return Refusal(one_line(str(error)) or "refused by the parser")
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+            return Refusal(f"the parser raised {told(error)}")
+        if not isinstance(parsed, str):
+            return Refusal(f"the parser gave {one_line(repr(parsed), 80)}, which is no text")
         return parsed or Refusal("empty")
 
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:

@@ -107,8 +107,8 @@ class _Own:
     async def get(self, key: str) -> Reply | None:
         return await self._replies.get(self._salted(key))
 
-    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
-        await self._replies.put(self._salted(key), model, call, reply)
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> bool:
+        return await self._replies.put(self._salted(key), model, call, reply)
 
     def _salted(self, key: str) -> str:
         return digest(f"{self._run} {key}")

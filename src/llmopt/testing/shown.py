@@ -15,6 +15,7 @@ from llmopt.engine.identity import register
 from llmopt.engine.run import Run
 from llmopt.engine.session import Session
 from llmopt.engine.stop import Stop
+from llmopt.errors import StepFailedError
 from llmopt.evidence.convergence import Converged, course_of
 from llmopt.history.compare import compared_runs
 from llmopt.history.document import record
@@ -74,7 +75,10 @@ async def started(problem: Problem, folder: Path) -> tuple[tuple[float, float] |
     with contextlib.closing(open_store(folder / "shown.sqlite")) as store:
         seen: list[Progress] = []
         for name in _RUNS:
-            run, result = await _done(problem, store, name, seen.append)
+            try:
+                run, result = await _done(problem, store, name, seen.append)
+            except StepFailedError:
+                return None, []
         start, best = next(iter(run.trajectory)), run.trajectory.best(1)
         if start.evaluation.score is None or not best:
             return None, []

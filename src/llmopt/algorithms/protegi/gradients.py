@@ -169,7 +169,8 @@ class TextualGradients:
             text,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
-            sample=ctx.sample(draw),
+            # A greedy answer to the same words is the same, whenever they are asked.
+            sample=ctx.sample(draw) if self.temperature else 0,
         )
 
 

@@ -131,6 +131,7 @@ class Account:
         self._measured = Spent()  # the share of those who measure
         self._reserved = Spent()
         self._kept = 0
+        self._stage_end = 0.0
         self._in_flight = 0
         self._clock = clock
         self._start = clock()
@@ -168,6 +169,27 @@ class Account:
         their seconds at the mean of all calls.
         """
         self._kept = calls
+
+    def expect(self, calls: int) -> None:
+        """Say how many calls the stage that begins now takes, so that an error can name its end.
+
+        Until then a stage is one call; what is kept back comes on top.
+        """
+        self._stage_end = self._settled.calls + calls
+
+    def _stage(self, bound: Spent) -> Spent:
+        """Return what the stage still takes: its calls at the mean so far, and one at its bound."""
+        spent = self.spent
+        calls = max(bound.calls, math.ceil(self._stage_end) - spent.calls)
+        if not spent.calls or calls <= bound.calls:
+            return Spent(calls, bound.tokens * calls, bound.usd * calls)
+        more, each = calls - bound.calls, spent.calls
+        return bound + Spent(
+            more,
+            math.ceil(spent.tokens / each * more),
+            spent.usd / each * more,
+            spent.seconds / each * calls,
+        )
 
     @property
     def _back(self) -> Spent:
@@ -282,23 +304,45 @@ class Account:
         for name, cap in self._caps:
             most = getattr(bound, name)
             if name == "seconds" and spent.seconds >= cap:
-                raise self._reached(name, most)
+                raise self._reached(name, bound)
             if getattr(spent, name) + most > cap:
-                raise self._reached(name, most)
+                raise self._reached(name, bound)
             if getattr(held, name) + most > cap:
                 return False
         return True
 
-    def _reached(self, name: str, most: float) -> BudgetError:
-        """Return the error of a cap that leaves no room for a call that may take `most`."""
+    def _reached(self, name: str, bound: Spent) -> BudgetError:
+        """Return the error of a cap that leaves no room for a call that may take `bound`."""
         spent, back = getattr(self.spent, name), getattr(self._back, name)
         kept = f", {bare(name, back)} are kept back to choose and test the winner" if back else ""
-        next_one = f", and the next call may take {bare(name, most)}" if most else ""
-        return BudgetError(
+        stage = self._stage(bound)
+        most = getattr(stage, name)
+        what = "what comes next takes about" if stage.calls > 1 else "the next call may take"
+        next_one = f", and {what} {bare(name, most)}" if most else ""
+        enough = _rounded_up(name, spent + back + most)
+        error = BudgetError(
             f"the budget is {capped(name, getattr(self.limits, name))}, but {bare(name, spent)} "
             f"are spent{kept}{next_one}; resume the run with a larger budget, at least "
-            f"{capped(name, spent + back + most)}"
+            f"{capped(name, enough)}"
         )
+        error.limit, error.enough, error.spent = name, enough, spent
+        return error
+
+    def said(self, error: BudgetError) -> str:
+        """Return what an error of this account says, with what was spent since then."""
+        if not error.limit:
+            return str(error)
+        enough = error.enough + getattr(self.spent, error.limit) - error.spent
+        words = str(error).removesuffix(capped(error.limit, error.enough))
+        return words + capped(error.limit, _rounded_up(error.limit, enough))
+
+
+def _rounded_up(name: str, amount: float) -> float:
+    """Return an amount that is still enough when it is read off a message."""
+    if name != "usd" or amount <= 0:
+        return math.ceil(amount)
+    step = 10.0 ** (math.floor(math.log10(amount)) - 2)  # three digits
+    return math.ceil(amount / step) * step
 
 
 class Budget(Middleware):

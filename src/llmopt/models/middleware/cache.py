@@ -8,7 +8,9 @@ whenever the process dies, no more calls than there are slots were paid and not 
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.model import noting
@@ -16,6 +18,8 @@ from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.timeout import queueing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmopt.core.model import Model, Replies
     from llmopt.core.values import Call, Reply
 
@@ -52,7 +56,7 @@ class Cache(Middleware):
             stored = await self._look_up(key)
             if stored is not None:
                 self.hits += 1
-                return stored
+                return replace(stored, stored=True)
             flight = self._start(key, call)
         else:
             self.hits += 1
@@ -133,7 +137,8 @@ class CacheWriter(Middleware):
             # The provider has answered in time, whatever the disk does now.
             with queueing():
                 key = call.key(self.identity) if flight is None else flight.key
-                await self._replies.put(key, self.identity, call, reply)
+                if await self._replies.put(key, self.identity, call, reply) is False:
+                    _note_double(key)
         finally:
             self.storing -= 1
         return reply
@@ -178,6 +183,25 @@ class _Flight:
             reply = task.result()
             for future in waiting:
                 future.set_result(reply)
+
+
+_doubles: ContextVar[list[str] | None] = ContextVar("doubles", default=None)
+
+
+@contextmanager
+def noted_doubles() -> Iterator[list[str]]:
+    """Collect the keys of replies that were paid meanwhile, but stored by another run first."""
+    keys: list[str] = []
+    token = _doubles.set(keys)
+    try:
+        yield keys
+    finally:
+        _doubles.reset(token)
+
+
+def _note_double(key: str) -> None:
+    if (keys := _doubles.get()) is not None:
+        keys.append(key)
 
 
 _flight: ContextVar[_Flight | None] = ContextVar("flight", default=None)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, get_args
 from llmopt.core.values import Role, Usage
 from llmopt.errors import LlmoptError, LostReplyError
 from llmopt.models.middleware.base import Middleware
+from llmopt.models.middleware.cache import noted_doubles
+from llmopt.models.middleware.halt import current
 
 if TYPE_CHECKING:
     from llmopt.core.model import Counters, Model
@@ -48,7 +50,9 @@ class Ledger:
 class Booked(Middleware):
     """Notes a call before it may be sent, until its reply is stored.
 
-    A call whose answer was lost, or that was given up on its way, stays noted.
+    A call whose answer was lost, or that was given up on its way, stays noted; so does one whose
+    reply another run has stored first, with what it used, until that is journaled. Once a run is
+    asked to stop, no further call is sent.
 
     Args:
         inner: What is asked; it stores replies.
@@ -61,12 +65,20 @@ class Booked(Middleware):
 
     async def complete(self, call: Call) -> Reply:
         """Note, ask, and strike out what is settled."""
+        halt = current()
+        await halt.allowed()
         asked, made = call.most_tokens
         await self._ledger.add(call.role, 1, asked, made)
         settled = False
         try:
-            reply = await self.inner.complete(call)
-            settled = True
+            with halt.sent(), noted_doubles() as doubles:
+                reply = await self.inner.complete(call)
+            if doubles:
+                # Another run has stored it first, so the store does not tell that this one paid.
+                used = reply.usage
+                asked, made = asked - used.input_tokens, made - used.output_tokens
+                await self._ledger.add(call.role, 0, -asked, -made)
+            settled = not doubles
         except LlmoptError as error:
             settled = not isinstance(error, LostReplyError)
             raise

@@ -7,7 +7,13 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from llmopt.errors import RateLimitError, RefusedError, TransientError, WithheldError
+from llmopt.errors import (
+    BadCallError,
+    RateLimitError,
+    RefusedError,
+    TransientError,
+    WithheldError,
+)
 from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.timeout import Patience
 
@@ -104,10 +110,10 @@ class Retry(Middleware):
                 raise self._given_up(call, faults, "the time of this step is over")
             try:
                 return await self.inner.complete(call)
+            except (BadCallError, WithheldError):  # it would be refused, or kept back, again
+                raise
             except RefusedError:
                 self._end_pauses()
-                raise
-            except WithheldError:  # the same filter would keep the same answer back
                 raise
             except TransientError as fault:
                 faults.append(fault)

@@ -119,6 +119,10 @@ class Traffic:
         """See `Account.keep_back`."""
         self.account.keep_back(calls)
 
+    def expect(self, calls: int) -> None:
+        """See `Account.expect`."""
+        self.account.expect(calls)
+
     def begin_step(self) -> None:
         """Let the time of a step begin; call it inside of the event loop."""
         if self._step_deadline is not None:

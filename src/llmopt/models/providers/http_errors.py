@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from llmopt.errors import (
+    BadCallError,
     ModelError,
     RateLimitError,
     RefusedError,
@@ -57,6 +58,34 @@ _EXHAUSTED_WORDS = (
     "prepayment credits are depleted",  # Gemini, 429 before it was 402
     "insufficient balance",  # Moonshot, 429
     "budget has been exceeded",  # a LiteLLM proxy, 400 and 429
+)
+# Statuses that are about what a call holds: bad request, too large, cannot be processed.
+_BAD_CALL = frozenset({400, 413, 414, 422})
+_SHORTER = "this call alone is refused: shorten its text, or take a model with a larger context"
+# A call that is too long, as OpenAI, Anthropic, Gemini, Bedrock, Mistral, Cohere, Groq, vLLM,
+# SGLang, TGI, llama.cpp, LM Studio and OpenRouter name it, by code or in their words.
+_TOO_LONG_CODES = (
+    "context_length_exceeded",
+    "string_above_max_length",
+    "exceed_context_size",
+    "model_context_window_exceeded",
+    "request_too_large",
+)
+_TOO_LONG = re.compile(
+    r"(?:maximum|max(?:imum)? allowed|model'?s|available|total) (?:\w+ )?context "
+    r"(?:length|size|window)"
+    r"|context (?:length|size|window) (?:is |of |was )?(?:exceed|overflow|only|limit)"
+    r"|exceeds? (?:the |this model'?s? |its )?(?:\w+ ){0,3}"
+    r"(?:context|maximum number of (?:input )?tokens"
+    r"|(?:maximum|max) (?:input |prompt |sequence |model |total )?(?:length|tokens?))"
+    r"|(?:prompt|input|request|message|text|payload|body|sequence) (?:\([^)]*\) )?(?:\w+ ){0,4}?"
+    r"(?:is |are )?too (?:long|large)\b"
+    r"|too many (?:input |prompt |total )?tokens"
+    r"|(?:string|request entity) too (?:long|large)"
+    r"|longer than the (?:model'?s? )?(?:maximum |max )?(?:context|input|sequence)"
+    r"|tokens? \+ `?max_new_tokens`? must be <="
+    r"|reduce the length of (?:the|your) (?:messages|prompt|input)",
+    re.IGNORECASE,
 )
 _REMEDIES = {
     400: "check the model's name and the parameters it accepts",
@@ -108,7 +137,7 @@ def fault_of_status(
 
     Returns:
         A `TransientError` for what may pass, a `WithheldError` where a filter stopped this call
-        alone, otherwise a `RefusedError` with a remedy.
+        alone, a `BadCallError` where it is too long, otherwise a `RefusedError` with a remedy.
     """
     words, code = words_of(body)
     said = redact(words) or "no explanation"
@@ -121,12 +150,19 @@ def fault_of_status(
     message = f"{where} answered with status {status} and said: {said}"
     if any(word in code for word in _FILTERED):
         return WithheldError(message)
+    if _is_too_long(status, code, words):
+        return BadCallError(f"{message}; {_SHORTER}")
     if status in (_TOO_MANY, _PAYMENT):
         return RateLimitError(message, wait)
     if status in _TRANSIENT or status >= _SERVER:
         return TransientError(message, wait)
     remedy = _REMEDIES.get(status, "check the base URL, the model's name and the configuration")
     return RefusedError(f"{message}; {remedy}")
+
+
+def is_bad_call(status: int) -> bool:
+    """Return whether a status speaks of one call, where an endpoint answers others."""
+    return status in _BAD_CALL
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -159,6 +195,20 @@ def _is_exhausted(status: int, code: str, words: str, wait: float | None) -> boo
     return any(each in code for each in _EXHAUSTED) or any(
         each in words for each in _EXHAUSTED_WORDS
     )
+
+
+def _is_too_long(status: int, code: str, words: str) -> bool:
+    """Return whether a failure says that this call is longer than the model, or a limit, takes."""
+    if any(each in code for each in _TOO_LONG_CODES):
+        return True
+    if status == _TOO_MANY:  # OpenAI: larger than what a minute allows, however long one waits
+        return words.startswith("Request too large")
+    found = _TOO_LONG.search(words)
+    # A busy server may say that something took too long; one that names the context is at fault
+    # with its status alone.
+    if found is None or status in _BAD_CALL:
+        return found is not None
+    return status >= _SERVER and "context" in found[0].lower()
 
 
 def words_of(body: Any) -> tuple[str, str]:

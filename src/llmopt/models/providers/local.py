@@ -18,7 +18,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmopt.core.model import Family, Traits
-from llmopt.errors import InputError, MissingExtraError, RefusedError, TransientError
+from llmopt.errors import (
+    BadCallError,
+    InputError,
+    MissingExtraError,
+    RefusedError,
+    TransientError,
+)
 from llmopt.models.providers.draws import Draws
 from llmopt.models.providers.http_errors import Redactor
 from llmopt.models.providers.likelihood import Likelihoods
@@ -265,7 +271,7 @@ def _checked(data: Any, identity: str) -> dict[str, Any]:
     said = error.get("message", error) if isinstance(error, dict) else error
     message = f"{identity} answers every call, but llama.cpp said: {_clean(str(said))}"
     if isinstance(code, int) and code < _SERVER:
-        raise RefusedError(f"{message}; shorten the prompt or give the model a larger context")
+        raise BadCallError(f"{message}; shorten the prompt or give the model a larger context")
     raise TransientError(message)
 
 

@@ -19,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 from llmopt.core.model import Traits, attempt_seconds
 from llmopt.core.values import Usage, canonical, digest
 from llmopt.errors import (
+    BadCallError,
     ConfigError,
     EndpointError,
     LostReplyError,
@@ -27,7 +28,7 @@ from llmopt.errors import (
     TransientError,
 )
 from llmopt.models.providers.bodies import ENCODINGS, body_of, decoded
-from llmopt.models.providers.http_errors import Redactor, fault_of_status, words_of
+from llmopt.models.providers.http_errors import Redactor, fault_of_status, is_bad_call, words_of
 from llmopt.models.providers.likelihood import likelihood_fields, read_likelihoods
 from llmopt.models.providers.openai_wire import read_reply, read_vectors, request_of
 from llmopt.models.providers.presets import OPENAI
@@ -221,12 +222,14 @@ class OpenAIModel:
         """Return the error that an answer stands for, with the key that helps where one does."""
         said = answer.data if isinstance(answer.data, dict | list) else answer.text
         fault = fault_of_status(self._where, status, said, answer.headers, self._redact)
-        if not isinstance(fault, RefusedError):
+        if not isinstance(fault, RefusedError) or isinstance(fault, BadCallError):
             return fault
         # Its words are redacted first: a remedy repeats some of them.
         remedy = remedy_of(status, self._redact(words_of(said)[0]), role) if role else ""
         message = f"{fault}; {remedy}" if remedy else str(fault)
-        return (RefusedError if self._answered else EndpointError)(message)
+        if not self._answered:
+            return EndpointError(message)
+        return (BadCallError if is_bad_call(status) else RefusedError)(message)
 
     async def _post(self, base: SplitResult, path: str, body: bytes) -> _Answer:
         """Send one request; return what came back."""

@@ -7,10 +7,14 @@ it with the target, and overrides what differs. Nobody else asks which metric it
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
 
 from llmopt.core.text import one_line
 from llmopt.errors import ConfigError, DataError, RefusedError
@@ -287,17 +291,28 @@ class Rule(Metric):
 
 @dataclass(frozen=True, repr=False)
 class Plain(Metric):
-    """A callable object of the user's that is no more than that.
+    """A callable of the user's that is no more than that: a function, a lambda, an object.
 
     Attributes:
-        function: Scores an output as an answer to an item, at once or later.
+        function: Scores an output as an answer to an item, at once or later: with a
+            :class:`Scored`, or a number from 0 to 1.
+
+    Raises:
+        ConfigError: It cannot be called with an output and an item.
     """
 
-    function: Callable[[str, Item], Scored | Awaitable[Scored]]
+    function: Callable[[str, Item], Any]
+
+    def __post_init__(self) -> None:
+        check_callable(self.function, self.title)
 
     def __call__(self, output: str, item: Item) -> Scored | Awaitable[Scored]:
-        """Score with the user's object."""
-        return self.function(output, item)
+        """Score with the user's object.
+
+        Raises:
+            DataError: What it gives is no score.
+        """
+        return scored(self.function(output, item), output, item, self.title)
 
     def __repr__(self) -> str:
         return repr(self.function)  # runs are compared by it
@@ -309,8 +324,54 @@ class Plain(Metric):
 
     @property
     def title(self) -> str:
-        """The name of its class."""
-        return type(self.function).__name__
+        """Its name, or that of its class."""
+        return getattr(self.function, "__qualname__", None) or type(self.function).__name__
+
+
+def check_callable(function: Any, name: str) -> None:
+    """Refuse a metric of the user's that cannot be called with an output and an item.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not callable(function):
+        raise ConfigError(
+            f"a metric is a function of (output, item), but {name!r} is a {type(function).__name__}"
+        )
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # made in C, which says nothing of its arguments
+        return
+    try:
+        signature.bind("", None)
+    except TypeError as error:
+        raise ConfigError(
+            f"a metric is a function of (output, item), but {name!r} takes {signature}: {error}; "
+            "change its arguments, or wrap it"
+        ) from error
+
+
+def scored(value: Any, output: str, item: Item, name: str) -> Scored | Awaitable[Scored]:
+    """Return what a function of the user's gave as a score, now or when it is there.
+
+    Raises:
+        DataError: It is no number from 0 to 1.
+    """
+    if isinstance(value, Scored):
+        return value
+    if inspect.isawaitable(value):
+        return _later(value, output, item, name)
+    if not isinstance(value, (Real, np.bool_)) or not 0 <= float(value) <= 1:
+        raise DataError(
+            f"a score is a number from 0 to 1, but the metric {name} gave "
+            f"{one_line(repr(value))} for the item {item.id}; change the function"
+        )
+    return Scored(float(value), kept(normalize(output)))
+
+
+async def _later(value: Awaitable[Any], output: str, item: Item, name: str) -> Scored:
+    found = scored(await value, output, item, name)
+    return found if isinstance(found, Scored) else await found
 
 
 def kept(answer: str | None) -> str | None:

@@ -17,7 +17,7 @@ from llmopt.core.metaprompt import compiled, shipped
 from llmopt.core.model import text_call
 from llmopt.core.text import one_line
 from llmopt.core.values import Item, canonical, digest
-from llmopt.errors import ConfigError, DataError, TemplateError, TransientError, UnknownNameError
+from llmopt.errors import ConfigError, DataError, MeasureError, TemplateError, UnknownNameError
 from llmopt.problems.answers.cleaning import normalize
 from llmopt.problems.metrics.contract import (
     Assertion,
@@ -41,7 +41,9 @@ VARIABLES: dict[JudgeMode, tuple[str, ...]] = {
 }
 """What a rubric may use; `reference` is empty where an item has none."""
 
-_ATTEMPTS = 2  # how often one verdict is asked for
+_ATTEMPTS = 2  # how often one verdict is asked for before its item is left unmeasured
+_DRAWS = 20  # and in all, however often a run is resumed
+_WARM = 0.7  # temperature of draws after these: a greedy one would say the same again
 _CODE = 12  # hex digits of a code
 _SHOWN = 80  # characters of a reply that a message repeats
 _ASPECTS = (2, 5)  # how many criteria a judge chooses for one answer (DRPO)
@@ -178,8 +180,9 @@ class Judge(Metric):
 
         Raises:
             ConfigError: No judge LLM was handed in.
-            ModelError: It could not answer; as TransientError also where its verdict cannot be
-                read, asked twice, because an unread verdict is no score.
+            ModelError: It could not answer.
+            MeasureError: Its verdict cannot be read, asked twice, because an unread verdict is no
+                score. Asked for again, it is drawn anew.
         """
         scores = await self.scores(output, item)
         return Scored(sum(scores) / len(scores), kept(normalize(output)))
@@ -224,6 +227,7 @@ class Judge(Metric):
             "judge",
             question.text,
             raw=not model.traits.chat,
+            temperature=0.0 if sample < _ATTEMPTS else _WARM,
             max_tokens=self.max_tokens,
             sample=sample,
         )
@@ -284,17 +288,23 @@ class Judge(Metric):
         return (await self._heard(question, model))[1]
 
     async def _heard(self, question: Question, model: Model) -> tuple[str, float]:
-        """Return the first reply with a verdict that can be read, and its score."""
-        for sample in range(_ATTEMPTS):
+        """Return the first reply with a verdict that can be read, and its score.
+
+        Replies that are stored and unreadable were paid for earlier; as many are asked for anew.
+        """
+        fresh = sample = 0
+        while fresh < _ATTEMPTS and sample < _DRAWS:
             reply = await model.complete(self.call(question, model, sample))
             score = self.read(question, reply)
             if score is not None:
                 return reply.text, score
+            fresh += not reply.stored
+            sample += 1
         allowed = _ALLOWED[self.mode]
         end = " (cut off)" if reply.finish == "length" else ""
-        raise TransientError(
+        raise MeasureError(
             f"a verdict is the line '{_verdict(question.code)}' and {allowed.format(*self.scale)},"
-            f" but {model.identity} ended {_ATTEMPTS} times without, at last with "
+            f" but {model.identity} ended {sample} times without, at last with "
             f"{one_line(reply.text[-_SHOWN:], _SHOWN)!r}{end}; take another judge, or give it more "
             "tokens"
         )

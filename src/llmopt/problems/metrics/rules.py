@@ -7,19 +7,15 @@ a class and a line of :data:`METRICS`. Reading answers out of outputs happens in
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-import numpy as np
 
 from llmopt.core.imports import imported
 from llmopt.core.text import one_line
-from llmopt.errors import ConfigError, DataError, UnknownNameError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.answers import (
     contains,
     extract,
@@ -40,7 +36,9 @@ from llmopt.problems.metrics.contract import (
     Plain,
     Rule,
     Scored,
+    check_callable,
     kept,
+    scored,
 )
 from llmopt.problems.metrics.json_fields import JsonFields, is_json_object
 from llmopt.problems.metrics.judge import Judge
@@ -421,7 +419,8 @@ class Function(Metric):
 
     Attributes:
         name: What messages call it, such as ``package.module:name``.
-        function: Gets the output and the item, gives a number from 0 to 1 or a boolean.
+        function: Gets the output and the item, gives a number from 0 to 1, a boolean
+            or a :class:`Scored`, or an awaitable of one.
     """
 
     name: str
@@ -429,7 +428,7 @@ class Function(Metric):
 
     help = "what a function of yours, of the output and the row, gives: 0 to 1, or true or false"
 
-    def __call__(self, output: str, item: Item) -> Scored:
+    def __call__(self, output: str, item: Item) -> Scored | Awaitable[Scored]:
         """Score with the function; what it raises goes through, with the item's id as a note.
 
         Raises:
@@ -440,13 +439,7 @@ class Function(Metric):
         except Exception as error:
             error.add_note(f"raised by the metric {self.name} on the item {item.id}")
             raise
-        number = isinstance(value, (Real, np.bool_))
-        if not number or not 0 <= float(value) <= 1:
-            raise DataError(
-                f"a score is a number from 0 to 1, but the metric {self.name} gave "
-                f"{one_line(repr(value))} for the item {item.id}; change the function"
-            )
-        return Scored(float(value), kept(normalize(output)))
+        return scored(value, output, item, self.name)
 
     def promptfoo(self) -> Assertion:
         """Call the function itself."""
@@ -516,7 +509,7 @@ def usage(metric: type[Metric]) -> str:
     return f"{metric.name}:{metric.argument}" if metric.argument else metric.name
 
 
-def owned(metric: Metric | Callable[[str, Item], Scored | Awaitable[Scored]]) -> Metric:
+def owned(metric: Metric | Callable[[str, Item], Any]) -> Metric:
     """Return a metric, also where the user's object is a mere callable."""
     return metric if isinstance(metric, Metric) else Plain(metric)
 
@@ -581,10 +574,6 @@ def _closed(answers: Sequence[str], item: Item) -> Closed:
 def _function(name: str) -> Callable[[str, Item], Any]:
     """Import a user's function."""
     found = imported(name, "a metric")
-    if not callable(found) or inspect.iscoroutinefunction(found):
-        raise ConfigError(
-            f"a metric is a plain function of (output, item), but {name!r} is "
-            f"{'asynchronous' if callable(found) else 'a ' + type(found).__name__}"
-        )
+    check_callable(found, name)
     function: Callable[[str, Item], Any] = found
     return function

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import DataError
 from llmopt.problems.data.labels import spellings
@@ -15,22 +15,22 @@ from llmopt.problems.metrics.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from llmopt.core.values import Item
-    from llmopt.problems.metrics.contract import Metric, Scored
+    from llmopt.problems.metrics.contract import Metric
 
 
 def chosen_metric(
-    metric: str | Metric | Callable[[str, Item], Scored | Awaitable[Scored]],
+    metric: str | Metric | Callable[[str, Item], Any],
     choices: Sequence[str],
     items: Sequence[Item],
 ) -> Metric:
     """Return the metric, checked against every target.
 
     Args:
-        metric: A metric, its name, or "auto" for what the targets suggest. A mere callable that
-            gives a :class:`~llmopt.problems.metrics.contract.Scored` is one as well.
+        metric: A metric, its name, or "auto" for what the targets suggest. A mere callable of
+            the output and the item is one as well.
         choices: The closed set of answers; empty: the targets that occur.
         items: All items.
 

@@ -17,7 +17,7 @@ from llmopt.core.values import (
     canonical,
     digest,
 )
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, DataError, LlmoptError, MeasureError
 from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import Rows, from_rows
 from llmopt.problems.data.splits import (
@@ -26,6 +26,7 @@ from llmopt.problems.data.splits import (
     check_disjoint,
     split,
 )
+from llmopt.problems.function_workers import told
 from llmopt.problems.metrics.contract import Metric, Scored
 from llmopt.problems.metrics.rules import check_closed, owned
 from llmopt.problems.prompt.choices import chosen_metric
@@ -37,7 +38,7 @@ from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import load_task
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from llmopt.core.model import Model
     from llmopt.core.problem import SplitName
@@ -193,7 +194,7 @@ class PromptProblem:
         *,
         instructions: object = ("Let's solve the problem.",),
         task: str = "",
-        metric: str | Metric | Callable[[str, Item], Scored | Awaitable[Scored]] = "auto",
+        metric: str | Metric | Callable[[str, Item], Any] = "auto",
         choices: Sequence[str] = (),
         position: Position = "Q_begin",
         qa_frame: bool | None = None,
@@ -446,12 +447,32 @@ class PromptProblem:
         """Return what an output is worth: the best of what it is worth for each accepted answer."""
         best: Scored | None = None
         for one in self.metric.expected(item):
-            scored = self.metric(output, one)
-            if not isinstance(scored, Scored):
-                scored = await scored
+            scored = await self._judged(output, one)
             best = scored if best is None or scored.score > best.score else best
         assert best is not None  # noqa: S101 - an item has at least its target
         return best
+
+    async def _judged(self, output: str, item: Item) -> Scored:
+        """Return what the metric gives for one expected answer.
+
+        Raises:
+            MeasureError: It raised something that says nothing of models or the budget.
+        """
+        try:
+            scored = self.metric(output, item)
+            return scored if isinstance(scored, Scored) else await scored
+        except Exception as error:
+            if _is_told(error):
+                raise
+            raise MeasureError(
+                f"a metric gives every answer a score, but {self.metric.name} raised "
+                f"{told(error)} for the item {item.id} and the answer {one_line(output, 80)!r}"
+            ) from error
+
+
+def _is_told(error: Exception) -> bool:
+    """Return whether an error speaks for itself: it is not that of a metric of the user's."""
+    return isinstance(error, LlmoptError) and not isinstance(error, DataError)
 
 
 def _check_accepted(items: Iterable[Item], asking: Asking | None, *, balanced: bool) -> None:

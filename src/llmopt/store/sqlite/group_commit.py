@@ -22,7 +22,7 @@ from llmopt.store.sqlite.connection import BROKEN, failure, rollback
 from llmopt.store.sqlite.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 Row = tuple[Any, ...]
@@ -50,7 +50,7 @@ class _Added:
 
     row: Row
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[None]
+    future: asyncio.Future[bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,14 +69,15 @@ class Writer:
         self,
         path: Path,
         connection: sqlite3.Connection,
-        insert: Callable[[sqlite3.Connection, list[Row]], None],
+        insert: Callable[[sqlite3.Connection, list[Row]], frozenset[int]],
     ) -> None:
         """Take over the connection.
 
         Args:
             path: The store file, for messages.
             connection: In autocommit mode; closed by :meth:`close`.
-            insert: Inserts rows given to :meth:`add`, in an open transaction.
+            insert: Inserts rows given to :meth:`add`, in an open transaction; returns the
+                positions of those that were dropped.
         """
         self._path = path
         self._connection = connection
@@ -90,21 +91,24 @@ class Writer:
         self._thread = threading.Thread(target=self._write, name="llmopt-store", daemon=True)
         self._thread.start()
 
-    async def add(self, row: Row) -> None:
+    async def add(self, row: Row) -> bool:
         """Insert a row; it is durable when this returns.
+
+        Returns:
+            Whether it was inserted and not dropped for another one.
 
         Raises:
             StoreError: The row, and all of its commit, could not be stored.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[bool] = loop.create_future()
         self._submit(_Added(row, loop, future))
         if loop not in self._awaited:
             self._awaited[loop] = 0
             loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
         self._awaited[loop] += 1
         try:
-            await future
+            return await future
         finally:
             self._awaited[loop] -= 1
 
@@ -198,14 +202,15 @@ class Writer:
         added = [one for one in batch if isinstance(one, _Added)]
         jobs = [one for one in batch if isinstance(one, _Job) and not one.alone]
         alone = [one for one in batch if isinstance(one, _Job) and one.alone]
-        outcomes, error = self._attempt(added, jobs)
+        dropped: set[int] = set()
+        outcomes, error = self._attempt(added, jobs, dropped)
         if error is not None:
             rollback(self._connection)
         if added and isinstance(error, _UNSTORABLE):
             self._one_by_one(added)
             self._commit([one for one in (*jobs, *alone) if not one.future.done()])
             return
-        _tell(added, error)
+        _tell(added, error, dropped)
         for job, outcome in outcomes if error is None else ():
             job.future.set_result(outcome)
         for job in jobs if error is not None else ():
@@ -215,17 +220,17 @@ class Writer:
             self._do_alone(job)
 
     def _attempt(
-        self, added: list[_Added], jobs: list[_Job[Any]]
+        self, added: list[_Added], jobs: list[_Job[Any]], dropped: set[int]
     ) -> tuple[list[tuple[_Job[Any], Any]], Exception | None]:
         """Write rows and do jobs; return what the jobs returned, or why nothing is stored."""
         try:
             outcomes: list[tuple[_Job[Any], Any]] = []
             if jobs or len(added) > _ROWS:
-                outcomes = self._transaction(added, jobs)
+                outcomes = self._transaction(added, jobs, dropped)
             elif added:
                 # One statement is a transaction by itself. This is the usual case, and before and
                 # after each statement this thread may have to wait for a busy event loop.
-                self._insert(self._connection, [one.row for one in added])
+                dropped |= self._insert(self._connection, [one.row for one in added])
             self._place.check()
         except _UNSTORABLE as odd:
             return [], odd
@@ -239,8 +244,9 @@ class Writer:
         """Insert rows each in a transaction of its own, so that an odd one costs no other."""
         for one in added:
             error: Exception | None = None
+            dropped: frozenset[int] = frozenset()
             try:
-                self._insert(self._connection, [one.row])
+                dropped = self._insert(self._connection, [one.row])
             except _UNSTORABLE as odd:
                 error = StoreError(
                     "a reply has numbers and texts that SQLite holds, but got one that it does "
@@ -250,7 +256,7 @@ class Writer:
                 error = failure(self._path, broken)
             if error is not None:
                 rollback(self._connection)
-            _tell([one], error)
+            _tell([one], error, dropped)
 
     def _do_alone(self, job: _Job[Any]) -> None:
         """Do work that no transaction may surround."""
@@ -260,14 +266,15 @@ class Writer:
             job.future.set_exception(failure(self._path, broken))
 
     def _transaction(
-        self, added: list[_Added], jobs: list[_Job[Any]]
+        self, added: list[_Added], jobs: list[_Job[Any]], dropped: set[int]
     ) -> list[tuple[_Job[Any], Any]]:
         """Write rows and do jobs in one transaction; return what the jobs returned."""
         connection = self._connection
         outcomes: list[tuple[_Job[Any], Any]] = []
         connection.execute("BEGIN IMMEDIATE")
         for start in range(0, len(added), _ROWS):
-            self._insert(connection, [one.row for one in added[start : start + _ROWS]])
+            found = self._insert(connection, [one.row for one in added[start : start + _ROWS]])
+            dropped |= {start + at for at in found}
         for job in jobs:
             try:
                 outcomes.append((job, job.work(connection)))
@@ -277,23 +284,23 @@ class Writer:
         return outcomes
 
 
-def _tell(added: list[_Added], error: Exception | None) -> None:
+def _tell(added: list[_Added], error: Exception | None, dropped: Collection[int]) -> None:
     """Wake the coroutines that wait, with one call into each of their event loops."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]]
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[bool], bool]]]
     by_loop = defaultdict(list)
-    for one in added:
-        by_loop[one.loop].append(one.future)
+    for at, one in enumerate(added):
+        by_loop[one.loop].append((one.future, at not in dropped))
     for loop, futures in by_loop.items():
         # A loop that was closed meanwhile has nobody left who waits.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_settle, futures, error)
 
 
-def _settle(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for future in futures:
+def _settle(futures: list[tuple[asyncio.Future[bool], bool]], error: Exception | None) -> None:
+    for future, inserted in futures:
         if future.done():  # its coroutine was cancelled; the reply is stored all the same
             continue
         if error is None:
-            future.set_result(None)
+            future.set_result(inserted)
         else:
             future.set_exception(error)

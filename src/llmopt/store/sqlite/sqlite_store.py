@@ -95,6 +95,8 @@ FROM replies WHERE key = ?
 
 _USE = "INSERT OR IGNORE INTO uses (key, run) VALUES (?, ?)"
 
+_OWNER = "SELECT run FROM replies WHERE key = ?"
+
 _USE_STORED = """
 INSERT OR IGNORE INTO uses (key, run) SELECT key, ? FROM replies WHERE key = ? AND run != ?
 """
@@ -214,10 +216,14 @@ class SqliteStore(Store):
             self._writer.later(lambda writing: writing.execute(_USE, (key, run)))
         return self._decoded(text, Reply.from_json)
 
-    async def add_reply(self, run: str, key: str, model: str, call: Call, reply: Reply) -> None:
-        """Store a reply that the run paid for; durable when it returns."""
+    async def add_reply(self, run: str, key: str, model: str, call: Call, reply: Reply) -> bool:
+        """Store a reply that the run paid for; durable when it returns.
+
+        Returns:
+            Whether it is the stored one, and no other run's.
+        """
         usage = reply.usage
-        await self._writer.add(
+        return await self._writer.add(
             (
                 key,
                 run,
@@ -389,16 +395,20 @@ class SqliteReplies:
         """
         return self._store.reply(key, self._run)
 
-    async def put(self, key: str, model: str, call: Call, reply: Reply) -> None:
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> bool:
         """Store a reply; when this returns, it is on the disk.
+
+        Returns:
+            Whether the run is the one that the store has it from.
 
         Raises:
             StoreError: It could not be stored.
         """
-        await self._store.add_reply(self._run, key, model, call, reply)
+        return await self._store.add_reply(self._run, key, model, call, reply)
 
 
-def _insert_replies(connection: sqlite3.Connection, rows: list[Row]) -> None:
+def _insert_replies(connection: sqlite3.Connection, rows: list[Row]) -> frozenset[int]:
+    """Insert rows; return the positions of those of which another run has stored the reply."""
     # One statement for all rows: after each statement this thread may have to wait until a busy
     # event loop gives up the interpreter.
     places = ", ".join([_REPLY_ROW] * len(rows))
@@ -406,6 +416,10 @@ def _insert_replies(connection: sqlite3.Connection, rows: list[Row]) -> None:
     stored = connection.execute(sql, [value for row in rows for value in row]).rowcount
     if stored < len(rows):  # some were there: their keys are used by these runs as well
         connection.executemany(_USE_STORED, [(row[1], row[0], row[1]) for row in rows])
+        owners = (connection.execute(_OWNER, (row[0],)).fetchone() for row in rows)
+        pairs = enumerate(zip(owners, rows, strict=True))
+        return frozenset(at for at, (owner, row) in pairs if owner and owner[0] != row[1])
+    return frozenset()
 
 
 def _same(data: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""A budget that cannot pay for a result is refused at once, and what a message names is enough."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import llmopt
+from llmopt.errors import BudgetError
+from llmopt.models.middleware.budget import Limits, Price
+from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.testing.scripted import answer, problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llmopt.core.values import Call
+    from llmopt.evidence.result import Result
+
+LEAST = 12 + 8 + 20  # one start on train, validation and test
+
+
+def counted() -> tuple[ScriptedModel, list[str]]:
+    asked: list[str] = []
+
+    def told(call: Call) -> str:
+        asked.append(call.text)
+        return answer(call)
+
+    return ScriptedModel(told), asked
+
+
+async def done(model: ScriptedModel, folder: Path, budget: Limits, **options: Any) -> Result:
+    world = replace(problem(), instructions=("Answer.",), scorer=model)
+    usual = {"steps": 3, "finalists": 3, "controls": (), "name": "run", "progress": False}
+    return await llmopt.optimize_async(
+        world,
+        **{**usual, **options},
+        budget=budget,
+        store=folder / "runs.sqlite",
+        prices=dict.fromkeys(("optimizer", "scorer"), Price(1, 2)),
+    )
+
+
+@pytest.mark.parametrize("calls", [1, 11, 12, 39])
+async def test_too_small_a_budget_is_refused_before_the_first_call(
+    tmp_path: Path, calls: int
+) -> None:
+    model, asked = counted()
+    with pytest.raises(BudgetError, match=f"give at least {LEAST} calls") as caught:
+        await done(model, tmp_path, Limits(calls=calls))
+    assert asked == []
+    assert caught.value.exit_code == 3
+
+
+async def test_the_least_budget_ends_with_a_result(tmp_path: Path) -> None:
+    model, asked = counted()
+    result = await done(model, tmp_path, Limits(calls=LEAST))
+    assert result.test is not None
+    assert len(asked) <= LEAST
+
+
+async def test_what_is_stored_needs_no_budget(tmp_path: Path) -> None:
+    model, asked = counted()
+    await done(model, tmp_path, Limits(calls=10_000))
+    paid = len(asked)
+    result = await done(model, tmp_path, Limits(calls=1), name="again")
+    assert result.stopped == "steps done"
+    assert len(asked) == paid
+
+
+@pytest.mark.parametrize("unit", ["calls", "tokens", "usd"])
+async def test_each_figure_that_a_message_names_leads_to_the_next_stage(
+    tmp_path: Path, unit: str
+) -> None:
+    model, _ = counted()
+    budget = {"calls": Limits(calls=LEAST), "tokens": Limits(tokens=6_000)}
+    limits, goes = budget.get(unit, Limits(usd=0.008)), 0
+    steps = -1
+    while True:
+        result = await done(model, tmp_path, limits)
+        assert result.test is not None
+        if not result.out_of_budget:
+            break
+        goes += 1
+        assert goes < 12, result.stopped
+        named = re.findall(r"at least \$?([\d,.]*\d)", result.stopped)
+        amount = float(named[-1].replace(",", ""))
+        assert amount > getattr(limits, unit)
+        steps = max(steps, result.steps)
+        raised: dict[str, Any] = {unit: amount if unit == "usd" else int(amount)}
+        limits = Limits(**raised)
+    assert goes <= 8
