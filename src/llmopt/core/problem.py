@@ -46,6 +46,8 @@ class Description:
         unit: ``share``: scores are shares of 1, and people are shown per cent; ``value``: any
             numbers. None: shares where :meth:`Problem.scale` says that scores have a range.
         decimals: Digits after the point as people are shown scores; None: the usual ones.
+        tokens: How many tokens an edit of a starting solution may have, where those are long
+            texts, of which edits are wanted; 0: they are short.
     """
 
     task: str
@@ -60,6 +62,7 @@ class Description:
     layout: str = ""
     unit: Unit | None = None
     decimals: int | None = None
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,22 @@ class ExplainsScores(Protocol):
 
     async def remarks(self, output: str, item: Item) -> str:
         """Return what was said of a measured output, from the store; empty where nothing was."""
+        ...
+
+
+@runtime_checkable
+class Advising(Protocol):
+    """A problem that knows where its refusals come from, and what solutions should not lose."""
+
+    def remedy(self, reason: str) -> str:
+        """Return what to change so that nothing is refused for a reason, naming the key.
+
+        Empty where the reason is no limit, such as that a text is already tried.
+        """
+        ...
+
+    def dropped(self, text: str) -> Sequence[str]:
+        """Return which parts of the first starting solution a text has dropped, as phrases."""
         ...
 
 

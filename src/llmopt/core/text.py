@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 MARKERS = (
     *("<INS>", "</INS>", "<Start>", "</Start>", "<TEXT>", "</TEXT>"),
@@ -12,6 +17,13 @@ MARKERS = (
 
 FOREIGN = ("<END>", "</END>", "<Prompt>", "</Prompt>")
 """Tags of GPO's own meta-prompts, which models have learnt to write (GPO, G21)."""
+
+_SPELLED = {marker.lower(): marker for marker in (*MARKERS, *FOREIGN)}
+_NAMES = "|".join(sorted({marker.strip("</>") for marker in _SPELLED}))
+# With a number where texts hold the plain tag, see `free_tag`.
+_ANY_MARKER = re.compile(rf"</?(?:{_NAMES})\d*>", re.IGNORECASE)
+# Emphasis around something, but no power such as 2**3 and no lone pair of asterisks.
+_EMPHASIS = re.compile(r"(?<![\w*])\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*(?![\w*])", re.DOTALL)
 
 
 def between(text: str, opening: str, closing: str) -> str | None:
@@ -24,10 +36,35 @@ def between(text: str, opening: str, closing: str) -> str | None:
     return rest.partition(closing)[0] if found else None
 
 
-def leaked_marker(text: str) -> str | None:
-    """Return the first marker of a meta-prompt that stands in `text`, or None."""
-    low = text.lower()
-    return next((marker for marker in (*MARKERS, *FOREIGN) if marker.lower() in low), None)
+def markers_in(text: str) -> tuple[str, ...]:
+    """Return the markers of meta-prompts that stand in `text`, whatever the case, in order."""
+    found = (marker.lower() for marker in _ANY_MARKER.findall(text))
+    return tuple(dict.fromkeys(_SPELLED.get(marker, marker.upper()) for marker in found))
+
+
+def leaked_marker(text: str, own: Collection[str] = ()) -> str | None:
+    """Return the first marker of a meta-prompt that stands in `text`, or None.
+
+    Args:
+        text: A proposed solution.
+        own: Markers that belong to the user's own texts, as :func:`markers_in` gives them.
+    """
+    return next((marker for marker in markers_in(text) if marker not in own), None)
+
+
+def free_tag(name: str, texts: Iterable[str]) -> str:
+    """Return the name of a tag that none of the texts holds: `name`, or that with a number.
+
+    Case does not count, so that a model is not asked to tell ``<TEXT>`` from ``<text>``.
+    """
+    held = {marker.strip("</>").lower() for text in texts for marker in markers_in(text)}
+    numbered = (f"{name}{number}" for number in itertools.count(2))
+    return name if name.lower() not in held else next(n for n in numbered if n.lower() not in held)
+
+
+def without_emphasis(text: str) -> str:
+    """Return a text without the marks of ``**bold**`` words; powers such as 2**3 stay."""
+    return _EMPHASIS.sub(r"\1", text)
 
 
 def word_distance(old: str, new: str) -> int:

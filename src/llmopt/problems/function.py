@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.encoding import written
 from llmopt.core.problem import Description, Exemplar, Refusal
-from llmopt.core.text import leaked_marker, one_line
+from llmopt.core.text import leaked_marker, markers_in, one_line
 from llmopt.core.values import Item, Outcome, canonical
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.function_workers import (
@@ -131,7 +131,7 @@ class FunctionProblem:
 
     def parse(self, text: str) -> str | Refusal:
         """Return the canonical form that the user's parser gives."""
-        marker = leaked_marker(text)
+        marker = leaked_marker(text, self._own)
         if marker:
             return Refusal(f"leaked marker {marker}")
         try:
@@ -139,6 +139,11 @@ class FunctionProblem:
         except ValueError as error:
             return Refusal(one_line(str(error)) or "refused by the parser")
         return parsed or Refusal("empty")
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """Markers that belong to the user's own texts, such as a tag <text> of an SVG."""
+        return frozenset(m for text in (self.describe, *self.seeds) for m in markers_in(text))
 
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:
         """Return an empty example; a function has none, and none is ever chosen."""
