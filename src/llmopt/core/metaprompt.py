@@ -20,6 +20,8 @@ from llmopt.core.text import between, free_tag
 from llmopt.errors import TemplateError, UnknownNameError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import jinja2
 
     from llmopt.core.model import Family, Traits
@@ -200,27 +202,19 @@ class MetaPrompt:
         """What stands after a new solution."""
         return "]" if self.family == "brackets" else f"</{self._name}>"
 
-    def apart_from(self, sections: Sections, *more: str) -> MetaPrompt:
-        """Return the meta-prompt with marks that no text in it holds, so that none is closed early.
+    def apart_from(self, marks: Collection[str]) -> MetaPrompt:
+        """Return the meta-prompt with marks that no text of the user's can open or close.
 
         They are the usual ones but where a text holds these. A template of the user's own that
         spells the marks itself keeps them.
 
         Args:
-            sections: What the meta-prompt says.
-            more: Further texts that it may hold.
+            marks: Names of tags that the texts hold, see `Description.marks`.
         """
         if self.template and not {"opening", "sections.md"} & set(_WORDS.findall(self.template)):
             return self
-        said = sections.description
-        shown = (*sections.entries, *((sections.current,) if sections.current else ()))
-        texts = (
-            *(said.task, *said.labels, *said.constraints, sections.feedback, *more),
-            *(entry.text for entry in shown),
-            *(text for one in sections.exemplars for text in (one.question, one.output)),
-        )
         name = "TEXT" if self.raw else self.tag
-        return replace(self, number=free_tag(name, texts).removeprefix(name))
+        return replace(self, number=free_tag(name, marks).removeprefix(name))
 
     def lay_out(self, sections: Sections) -> str:
         """Return the meta-prompt as text.
@@ -459,9 +453,9 @@ class Mark:
         return f"</{self.name}>"
 
 
-def mark_for(*texts: str) -> Mark:
-    """Return the mark to ask with: TEXT, with a number where a text that is sent holds that."""
-    return Mark(free_tag("TEXT", texts))
+def mark_for(description: Description) -> Mark:
+    """Return the mark to ask with: TEXT, with a number where a text of the user's holds that."""
+    return Mark(free_tag("TEXT", description.marks))
 
 
 def marked_call(

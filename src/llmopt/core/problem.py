@@ -48,6 +48,8 @@ class Description:
         decimals: Digits after the point as people are shown scores; None: the usual ones.
         tokens: How many tokens an edit of a starting solution may have, where those are long
             texts, of which edits are wanted; 0: they are short.
+        marks: Names of a meta-prompt's tags that stand in the user's own texts, in small letters:
+            others are taken to mark solutions.
     """
 
     task: str
@@ -63,6 +65,7 @@ class Description:
     unit: Unit | None = None
     decimals: int | None = None
     tokens: int = 0
+    marks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,28 +133,15 @@ class Generate:
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Ask for `samples` solutions."""
-        layout = ctx.problem.description.layout
-        metaprompt = self.metaprompt(ctx.model.traits.family, layout)
+        said = ctx.problem.description
+        metaprompt = self.metaprompt(ctx.model.traits.family, said.layout).apart_from(said.marks)
         sections = self.sections(ctx, metaprompt)
         vary = "none" if metaprompt.raw and self.vary != "exemplars" else self.vary
         found = await all_of(
-            self._drawn(ctx, *self._apart(ctx, metaprompt, sections, request), request)
+            self._drawn(ctx, metaprompt, _varied(sections, request, ctx, metaprompt), request)
             for request in requests(vary, ctx, self.samples)
         )
         return tuple(proposed for drawn in found for proposed in drawn)
-
-    def _apart(
-        self, ctx: StepContext, metaprompt: MetaPrompt, sections: Sections, request: Request
-    ) -> tuple[MetaPrompt, Sections]:
-        """Return what one request says, with marks that no text in it holds."""
-        varied = _varied(sections, request, ctx, metaprompt)
-        items = ctx.feedback.exemplars[:1] if request.exemplars is None else request.exemplars[:1]
-        layouts = (ctx.problem.exemplar(item, "").input for item in items)
-        apart = metaprompt.apart_from(varied, *layouts)
-        if apart == metaprompt:
-            return metaprompt, varied
-        # The exemplars hold the placeholder.
-        return apart, _varied(self.sections(ctx, apart), request, ctx, apart)
 
     async def _drawn(
         self, ctx: StepContext, metaprompt: MetaPrompt, sections: Sections, request: Request

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.encoding import written
 from llmopt.core.problem import Description, Exemplar, Refusal
-from llmopt.core.text import leaked_marker, markers_in, one_line
+from llmopt.core.text import leaked_marker, mark_names, one_line
 from llmopt.core.values import Item, Outcome, canonical
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.function_workers import (
@@ -101,6 +101,7 @@ class FunctionProblem:
             measure="value",
             higher_is_better=not self.minimize,
             unit="value",
+            marks=self._own,
         )
 
     @property
@@ -143,7 +144,7 @@ class FunctionProblem:
     @cached_property
     def _own(self) -> frozenset[str]:
         """Markers that belong to the user's own texts, such as a tag <text> of an SVG."""
-        return frozenset(m for text in (self.describe, *self.seeds) for m in markers_in(text))
+        return frozenset(m for text in (self.describe, *self.seeds) for m in mark_names(text))
 
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:
         """Return an empty example; a function has none, and none is ever chosen."""

@@ -160,7 +160,7 @@ class Critique:
         if not wrongs:
             return "", ()
         said = problem.description
-        mark = mark_for(said.task, entry.text, *(part for one in wrongs for part in one.values()))
+        mark = mark_for(said)
         text = filled(
             "gpo",
             "critique",
@@ -188,7 +188,7 @@ class Critique:
         for text in filter(None, texts):
             calls = ()
             if summary and text != summary:
-                mark = mark_for(summary, text)
+                mark = mark_for(ctx.problem.description)
                 asked = filled(
                     "gpo",
                     "merge-critiques",
@@ -253,7 +253,7 @@ class Summary:
             score = problem.show(ctx.trajectory.estimate(entry), _BUCKETS)
             return Shown(entry.text, score, entry.evaluation.partial)
 
-        mark = mark_for(said.task, before.text, now.text)
+        mark = mark_for(said)
         asked = filled(
             "gpo",
             "merge-prompts",

@@ -111,8 +111,7 @@ class TextualGradients:
         ]
         groups = [[wrongs[i] for i in one] for one in drawn]
         draws = range(self.groups) if self.temperature else [drawn.index(one) for one in drawn]
-        said = (part for one in wrongs for part in (one.question, one.prediction, one.truth))
-        mark = mark_for(ctx.problem.description.task, now.text, wrongs[0].layout, *said)
+        mark = mark_for(ctx.problem.description)
         calls = [
             self._call(ctx, now, group, draw, mark)
             for group, draw in zip(groups, draws, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from llmopt.core.text import leaked_marker, markers_in, one_line
+from llmopt.core.text import leaked_marker, mark_names, one_line
 from llmopt.problems.prompt.frames import frames_of
 from llmopt.problems.prompt.variables import name_in, variables_of
 
@@ -27,25 +27,31 @@ class OwnMarks:
     Attributes:
         starts: The starting instructions.
         told: What else is said of every instruction: the task, phrases that are demanded.
-        items: The training items; they are looked at only where a proposal holds something that
-            the texts above do not.
+        items: The training items.
         names: Names of answers, which may stand in braces: ``{yes}``.
+        layout: The prompt in which instructions stand; its slots are no variables of theirs.
     """
 
     starts: tuple[str, ...]
     told: tuple[str, ...] = ()
     items: tuple[Item, ...] = ()
     names: tuple[str, ...] = ()
+    layout: str = ""
 
     def leaked(self, text: str) -> str | None:
         """Return the first marker of a meta-prompt in a text that no text of the user's holds."""
-        marker = leaked_marker(text, self._markers)
-        return marker and leaked_marker(text, self._markers | self._markers_of_items)
+        return leaked_marker(text, self.marks) if leaked_marker(text) else None
+
+    @cached_property
+    def marks(self) -> frozenset[str]:
+        """The names of a meta-prompt's tags that stand in any of the texts."""
+        texts = (*self.starts, *self.told, self.layout, *_texts(self.items))
+        return frozenset().union(*map(mark_names, texts))
 
     @cached_property
     def frames(self) -> frozenset[str]:
         """The kinds of frames that stand around starting instructions, and tags within them."""
-        texts = (*self.starts, *self.told)
+        texts = (*self.starts, *self.told, self.layout)
         tags = (f"<{name.lower()}>" for text in texts for name in _TAG.findall(text))
         return frozenset((*(kind for text in self.starts for kind in frames_of(text)), *tags))
 
@@ -70,20 +76,21 @@ class OwnMarks:
                 yield f"lacks the placeholder {one_line(one, _WIDTH)} of the start"
         for one in said:
             named = one in self._variables or name_in(one).casefold() in self._names
-            if not named and one not in self._variables_of_items:
+            if not named and not self._in_items(one):
                 yield f"invents the variable {one_line(one, _WIDTH)}"
+
+    def _in_items(self, variable: str) -> bool:
+        """Return whether the rows hold a variable, or its name is one of their answers."""
+        answers = self._answers
+        return variable in self._variables_of_items or name_in(variable).casefold() in answers
+
+    @cached_property
+    def _answers(self) -> frozenset[str]:
+        return frozenset(item.target.strip().casefold() for item in self.items)
 
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(name.casefold() for name in self.names)
-
-    @cached_property
-    def _markers(self) -> frozenset[str]:
-        return frozenset(m for text in (*self.starts, *self.told) for m in markers_in(text))
-
-    @cached_property
-    def _markers_of_items(self) -> frozenset[str]:
-        return frozenset(m for text in _texts(self.items) for m in markers_in(text))
 
     @cached_property
     def _variables(self) -> frozenset[str]:

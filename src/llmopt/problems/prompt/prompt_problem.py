@@ -289,6 +289,7 @@ class PromptProblem:
             longest=0 if self.invariants.max_words else self.limits.longest,
             unit="share",
             tokens=self._edit_tokens,
+            marks=self.own.marks,
         )
 
     @property
@@ -385,7 +386,11 @@ class PromptProblem:
         """What belongs to the user's own texts, and so may stand in an instruction."""
         demanded = (*self.invariants.required, *self.invariants.placeholders)
         return OwnMarks(
-            self.instructions, (self.task, *demanded), self.splits.train, self.metric.labels
+            self.instructions,
+            (self.task, *demanded),
+            self.splits.train,
+            self.metric.labels,
+            self.prompt.text,
         )
 
     @cached_property

@@ -24,7 +24,7 @@ EDIT = 1.5
 
 _LETTERS = 7  # of a word with its blank, on the safe side for English
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*(?=[\s,.;:!?)]|$)")
-_DRESS = '*_`"\u201c\u201d '  # frames that nothing stands in
+_DRESS = '*_`~"\u201c\u201d \t\n'  # of frames that nothing stands in
 _MARKUP = ".!?:`>}]|*_#~"  # after these a full stop is none
 
 

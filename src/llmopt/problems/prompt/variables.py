@@ -34,8 +34,14 @@ def variables_of(text: str) -> tuple[str, ...]:
         before = text[max(0, match.start() - _LONGEST) : match.start()]
         single = match[0][0] == "{" and match[0][1] not in "{%"
         if not (single and _FORMULA.search(before)):
-            found.append(_BLANKS.sub("", " ".join(match[0].split())))
+            found.append(_written(match[0]))
     return tuple(dict.fromkeys(found))
+
+
+def _written(variable: str) -> str:
+    """Return a variable in the one way of writing its blanks."""
+    inner = _BLANKS.sub("", " ".join(variable.split()))
+    return f"{{% {inner.strip('{}% ')} %}}" if inner.startswith("{%") else inner
 
 
 def name_in(variable: str) -> str:
