@@ -42,9 +42,24 @@ def test_a_lenient_reader_takes_the_whole_reply() -> None:
     assert MetaPrompt("chat", strict=False).read("Just chatter.") == "Just chatter."
 
 
-def test_brackets_are_read_on_one_line_only() -> None:
-    assert MetaPrompt("brackets").read("text [Go.] and [Stop.]") == "Go."
-    assert MetaPrompt("brackets").read("text [Go\non.]") == Refusal("no marked text in the reply")
+@pytest.mark.parametrize(
+    ("reply", "found"),
+    [
+        ("text [Go.] and [Stop.]", "Go."),
+        ("text [Go\non.]", "Go\non."),
+        ('[Reply with ["yes"] or ["no"].]', 'Reply with ["yes"] or ["no"].'),
+        ("[See [the docs](https://e.org) first.]", "See [the docs](https://e.org) first."),
+        ("a stray [ and then [Go.]", "Go."),
+        ("] and then [Go.]", "Go."),
+    ],
+)
+def test_brackets_may_hold_lines_and_whole_brackets(reply: str, found: str) -> None:
+    assert MetaPrompt("brackets").read(reply) == found
+
+
+@pytest.mark.parametrize("reply", ["[Go on", "Go on]", "Go on"])
+def test_brackets_that_are_not_closed_mark_nothing(reply: str) -> None:
+    assert MetaPrompt("brackets").read(reply) == Refusal("no marked text in the reply")
 
 
 def test_a_request_for_steps_is_answered_at_the_end() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmopt.core.metaprompt import marked_call
+from llmopt.core.metaprompt import Mark, marked_call
 from llmopt.core.model import Family, Traits, text_call
 from llmopt.core.values import Call, Message
 
@@ -30,7 +30,7 @@ def test_a_mark_is_opened_where_the_model_continues_texts(
     *, chat: bool, completion: bool, family: Family, continues: bool
 ) -> None:
     traits = Traits(chat=chat, completion=completion, family=family)
-    call = marked_call(traits, "Why?", max_tokens=9, sample=2)
+    call = marked_call(traits, "Why?", max_tokens=9, sample=2, mark=Mark())
     assert (call.prompt, call.stop) == (
         ("Why?\n\n<TEXT>", ("</TEXT>",)) if continues else (None, ())
     )

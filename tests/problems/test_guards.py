@@ -314,8 +314,6 @@ def test_demands_belong_to_what_a_run_is() -> None:
     [
         ({"required": "one word"}, "required is a list"),
         ({"forbidden": [" "]}, "of forbidden is not blank"),
-        ({"placeholders": ["<INS>"]}, "free of <INS>"),
-        ({"required": ["**now**"]}, r"free of \*\*"),
         ({"required": ["say the Word"], "forbidden": ["word"]}, "'say the Word' holds 'word'"),
         ({"max_words": -1}, "max_words is 0"),
         ({"max_instruction_tokens": -5}, "max_instruction_tokens is 0"),

@@ -54,17 +54,18 @@ def made(**options: Any) -> PromptProblem:
         ('“"think twice."”', "Think twice."),
         ('"Yes" or "no"', '"Yes" or "no"'),
         ('Say "yes" or "no"', 'Say "yes" or "no"'),
-        ("**Think** twice.", "Think twice."),
+        ("**Think** twice.", "**Think** twice."),
+        ("<INS>Think</INS>", "Think"),
         ('**"think"**', "Think"),
         ("a", "A"),
         ("élan", "Élan"),
         ("Line one\nline two", "Line one\nline two"),
-        ("Use {input} and {{braces}}", "Use {input} and {{braces}}"),
+        ("Use {a, b} and {{1}}", "Use {a, b} and {{1}}"),
         ("Let\u2019s think", "Let\u2019s think"),
         ("x" * 500, "X" + "x" * 499),
     ],
 )
-def test_a_proposal_is_polished_as_in_the_published_code(proposed: str, canonical: str) -> None:
+def test_a_proposal_is_polished(proposed: str, canonical: str) -> None:
     """Section 3, steps 6 and 8; O3, O23."""
     assert made().parse(proposed) == canonical
 
@@ -77,7 +78,7 @@ def test_a_proposal_is_polished_as_in_the_published_code(proposed: str, canonica
         ("****", "empty"),
         ('""', "empty"),
         ("Think <Start> twice", "leaked marker <Start>"),
-        ("<INS>Think</INS>", "leaked marker <INS>"),
+        ("<INS>Think</INS> twice", "leaked marker <INS>"),
         ("Think</text>", "leaked marker </TEXT>"),
         ("x" * 501, "longer than 500 characters"),
     ],

@@ -20,6 +20,7 @@ from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import Exemplars
+from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import leading
 from llmopt.parts.select import Best
 
@@ -50,7 +51,7 @@ def opro(
     tag: Tag = "INS",
     strict: bool = True,
     trajectory_first: bool = True,
-    max_tokens: int = 512,
+    max_tokens: int = USUAL,
     vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
@@ -76,7 +77,7 @@ def opro(
         tag: ``INS`` (paper) or ``Start`` (published code, instructions that begin the answer).
         strict: Refuse a reply without marks.
         trajectory_first: Show the trajectory before the exemplars.
-        max_tokens: Of one draw.
+        max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.

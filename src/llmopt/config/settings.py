@@ -154,7 +154,11 @@ class Configuration(Table):
                 scorer.answer,
             ),
             "filters": Filters(
-                table.max_length, table.digits, table.last_full_stop, table.copied_words
+                table.max_length,
+                table.digits,
+                table.last_full_stop,
+                table.copied_words,
+                table.variables,
             ),
             "invariants": Invariants(
                 tuple(table.required),

@@ -9,21 +9,25 @@ the variables of :data:`VARIABLES`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.core.model import text_call
 from llmopt.core.problem import Description, Exemplar, Refusal
-from llmopt.core.text import between
+from llmopt.core.text import between, free_tag
 from llmopt.errors import TemplateError, UnknownNameError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import jinja2
 
     from llmopt.core.model import Family, Traits
     from llmopt.core.values import Call
+
+_WORDS = re.compile(r"[\w.]+")
 
 Order = Literal["ascending", "descending", "random"]
 Tag = Literal["INS", "Start"]
@@ -39,6 +43,7 @@ VARIABLES: dict[str, str] = {
     "better": '"higher" or "lower"',
     "labels": "the closed set of answers; may be empty",
     "constraints": "what the user demands of a solution, as clauses; may be empty",
+    "long": "whether the starting solutions are long texts, of which edits are wanted",
     "longest": "how many words a new solution may have; 0 where nobody knows",
     "request": "what is asked of the model, in a sentence, where a method chooses it; may be empty",
     "entries": "what was tried, each with .text, .score and .partial (whether that is an estimate)",
@@ -133,6 +138,7 @@ class MetaPrompt:
         last: Whether the last of several marked texts is the solution, not the first: for requests
             that want steps written down before it.
         layout: See :class:`~llmopt.core.problem.Description`.
+        number: What stands behind the name of the tag, see :meth:`apart_from`.
 
     Raises:
         TemplateError: The template cannot be parsed, uses an unknown variable, or cannot be
@@ -146,6 +152,7 @@ class MetaPrompt:
     strict: bool = True
     last: bool = False
     layout: str = ""
+    number: str = ""
 
     def __post_init__(self) -> None:
         if self.family not in ("chat", "brackets", "continuation"):
@@ -177,19 +184,37 @@ class MetaPrompt:
         return "sections.md" in self.text or "several" in self.text
 
     @property
+    def _name(self) -> str:
+        return ("TEXT" if self.raw else self.tag) + self.number
+
+    @property
     def placeholder(self) -> str:
         """The tag that stands for a solution in the input of an exemplar."""
-        return f"<{self.tag}>"
+        return f"<{self.tag}{self.number}>"
 
     @property
     def opening(self) -> str:
         """What stands before a new solution."""
-        return "[" if self.family == "brackets" else f"<{self.tag}>"
+        return "[" if self.family == "brackets" else f"<{self._name}>"
 
     @property
     def closing(self) -> str:
         """What stands after a new solution."""
-        return "]" if self.family == "brackets" else f"</{self.tag}>"
+        return "]" if self.family == "brackets" else f"</{self._name}>"
+
+    def apart_from(self, marks: Collection[str]) -> MetaPrompt:
+        """Return the meta-prompt with marks that no text of the user's can open or close.
+
+        They are the usual ones but where a text holds these. A template of the user's own that
+        spells the marks itself keeps them.
+
+        Args:
+            marks: Names of tags that the texts hold, see `Description.marks`.
+        """
+        if self.template and not {"opening", "sections.md"} & set(_WORDS.findall(self.template)):
+            return self
+        name = "TEXT" if self.raw else self.tag
+        return replace(self, number=free_tag(name, marks).removeprefix(name))
 
     def lay_out(self, sections: Sections) -> str:
         """Return the meta-prompt as text.
@@ -209,6 +234,7 @@ class MetaPrompt:
                 better="higher" if description.higher_is_better else "lower",
                 labels=description.labels,
                 constraints=description.constraints,
+                long=description.tokens > 0,
                 longest=description.longest,
                 request=description.request,
                 scale=sections.scale,
@@ -242,7 +268,7 @@ class MetaPrompt:
             raw=self.raw,
             temperature=temperature,
             max_tokens=max_tokens,
-            stop=("</TEXT>",) if self.raw else (),
+            stop=(self.closing,) if self.raw else (),
             sample=sample,
         )
 
@@ -256,9 +282,9 @@ class MetaPrompt:
         """Return the solutions that a reply proposes, or why there is none.
 
         The rules are those of OPRO, section 3, step 5: the first pair of tags (the last one
-        where the request wants steps before it); the first square brackets on one line (for
-        numbers the last ones with a digit, as in section 7); the text up to the closing tag of
-        the open pair.
+        where the request wants steps before it); the first square brackets, which may hold others
+        (for numbers the last ones on a line with a digit, as in section 7); the text up to the
+        closing tag of the open pair.
 
         Args:
             reply: The reply's text.
@@ -273,7 +299,7 @@ class MetaPrompt:
         if self.family == "continuation":
             if cut and self.strict:
                 return (Refusal("cut off before the closing tag"),)
-            return (reply.partition("</TEXT>")[0].removeprefix("<TEXT>"),)
+            return (reply.partition(self.closing)[0].removeprefix(self.opening),)
         found = self._marked(reply)
         if cut and len(found) > 1 and not reply.rstrip().endswith(self.closing):
             found = found[:-1]
@@ -293,13 +319,33 @@ class MetaPrompt:
     def _marked(self, reply: str) -> list[str]:
         """Return the marked texts of a reply in their order."""
         if self.family == "brackets":
+            if not self._numbers:
+                return _bracketed(reply)
             inner: list[str] = re.findall(r"\[(.*?)\]", reply)
-            return [text for text in inner if re.search(r"\d", text)] if self._numbers else inner
+            return [text for text in inner if re.search(r"\d", text)]
         rest, found = reply, []
         while (text := between(rest, self.opening, self.closing)) is not None:
             found.append(text)
             rest = rest.partition(self.opening)[2].partition(self.closing)[2]
         return found
+
+
+def _bracketed(reply: str) -> list[str]:
+    """Return the texts in square brackets, which may hold whole pairs, and lines, of their own."""
+    closed: dict[int, int] = {}
+    open_: list[int] = []
+    for at, letter in enumerate(reply):
+        if letter == "[":
+            open_.append(at)
+        elif letter == "]" and open_:
+            closed[open_.pop()] = at
+    found: list[str] = []
+    end = -1
+    for begin in sorted(closed):
+        if begin > end:
+            end = closed[begin]
+            found.append(reply[begin + 1 : end])
+    return found
 
 
 _EXAMPLE = Sections(
@@ -386,8 +432,40 @@ def compiled(template: str, variables: frozenset[str], what: str) -> jinja2.Temp
     return environment.from_string(template)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The tag in which a method asks for a text beside its meta-prompt.
+
+    Attributes:
+        name: Its name.
+    """
+
+    name: str = "TEXT"
+
+    @property
+    def opening(self) -> str:
+        """What stands before the text."""
+        return f"<{self.name}>"
+
+    @property
+    def closing(self) -> str:
+        """What stands after the text."""
+        return f"</{self.name}>"
+
+
+def mark_for(description: Description) -> Mark:
+    """Return the mark to ask with: TEXT, with a number where a text of the user's holds that."""
+    return Mark(free_tag("TEXT", description.marks))
+
+
 def marked_call(
-    traits: Traits, text: str, *, temperature: float = 0.0, max_tokens: int, sample: int
+    traits: Traits,
+    text: str,
+    *,
+    temperature: float = 0.0,
+    max_tokens: int,
+    sample: int,
+    mark: Mark,
 ) -> Call:
     """Return the call that asks an optimizer LLM for one marked text, in the way it likes.
 
@@ -396,10 +474,10 @@ def marked_call(
     raw = traits.continues
     return text_call(
         "optimizer",
-        f"{text}\n\n<TEXT>" if raw else text,
+        f"{text}\n\n{mark.opening}" if raw else text,
         raw=raw,
         temperature=temperature,
         max_tokens=max_tokens,
-        stop=("</TEXT>",) if raw else (),
+        stop=(mark.closing,) if raw else (),
         sample=sample,
     )

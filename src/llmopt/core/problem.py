@@ -46,6 +46,10 @@ class Description:
         unit: ``share``: scores are shares of 1, and people are shown per cent; ``value``: any
             numbers. None: shares where :meth:`Problem.scale` says that scores have a range.
         decimals: Digits after the point of displayed scores; None: the default.
+        tokens: How many tokens an edit of a starting solution may have, where those are long
+            texts, of which edits are wanted; 0: they are short.
+        marks: Names of a meta-prompt's tags that stand in the user's own texts, in small letters:
+            others are taken to mark solutions.
     """
 
     task: str
@@ -60,6 +64,8 @@ class Description:
     layout: str = ""
     unit: Unit | None = None
     decimals: int | None = None
+    tokens: int = 0
+    marks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +208,22 @@ class ExplainsScores(Protocol):
 
     async def remarks(self, output: str, item: Item) -> str:
         """Return what was said of a measured output, from the store; empty where nothing was."""
+        ...
+
+
+@runtime_checkable
+class Advising(Protocol):
+    """A problem that knows where its refusals come from, and what solutions should not lose."""
+
+    def remedy(self, reason: str) -> str:
+        """Return what to change so that nothing is refused for a reason, naming the key.
+
+        Empty where the reason is no limit, such as that a text is already tried.
+        """
+        ...
+
+    def dropped(self, text: str) -> Sequence[str]:
+        """Return which parts of the first starting solution a text has dropped, as phrases."""
         ...
 
 

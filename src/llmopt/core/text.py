@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MARKERS = (
     *("<INS>", "</INS>", "<Start>", "</Start>", "<TEXT>", "</TEXT>"),
@@ -12,6 +17,14 @@ MARKERS = (
 
 FOREIGN = ("<END>", "</END>", "<Prompt>", "</Prompt>")
 """Tags of GPO's own meta-prompts, which models have learnt to write (GPO, G21)."""
+
+_SPELLED = {marker.lower(): marker for marker in (*MARKERS, *FOREIGN)}
+_NAMES = f"(?:{'|'.join(sorted({marker.strip('</>') for marker in _SPELLED}))})"
+# With a number where texts hold the plain tag, see `free_tag`.
+_ANY_MARKER = re.compile(rf"</?{_NAMES}\d*>", re.IGNORECASE)
+_ANY_TAG = re.compile(rf"</?({_NAMES}\d*)(?:\s[^<>]*)?>", re.IGNORECASE)
+# Emphasis around something, but no power such as 2**3 and no lone pair of asterisks.
+_EMPHASIS = re.compile(r"(?<![\w*])\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*(?![\w*])", re.DOTALL)
 
 
 def between(text: str, opening: str, closing: str) -> str | None:
@@ -24,10 +37,47 @@ def between(text: str, opening: str, closing: str) -> str | None:
     return rest.partition(closing)[0] if found else None
 
 
-def leaked_marker(text: str) -> str | None:
-    """Return the first marker of a meta-prompt that stands in `text`, or None."""
-    low = text.lower()
-    return next((marker for marker in (*MARKERS, *FOREIGN) if marker.lower() in low), None)
+def markers_in(text: str) -> tuple[str, ...]:
+    """Return the markers of meta-prompts that stand in `text`, whatever the case, in order."""
+    found = (marker.lower() for marker in _ANY_MARKER.findall(text))
+    return tuple(dict.fromkeys(_SPELLED.get(marker, marker.upper()) for marker in found))
+
+
+def mark_names(text: str) -> frozenset[str]:
+    """Return the names of a meta-prompt's tags that `text` has, in small letters.
+
+    Whether a tag opens or closes and which attributes it has does not count.
+    """
+    return frozenset(name.lower() for name in _ANY_TAG.findall(text))
+
+
+def leaked_marker(text: str, own: Collection[str] = ()) -> str | None:
+    """Return the first marker of a meta-prompt that stands in `text`, or None.
+
+    Args:
+        text: A proposed solution.
+        own: Names of tags that belong to the user's own texts, see :func:`mark_names`.
+    """
+    found = markers_in(text)
+    return next((marker for marker in found if marker.strip("</>").lower() not in own), None)
+
+
+def free_tag(name: str, held: Collection[str]) -> str:
+    """Return the name of a tag that no text holds: `name`, or that with a number.
+
+    Case does not count, so that a model is not asked to tell ``<TEXT>`` from ``<text>``.
+
+    Args:
+        name: The usual name.
+        held: Names of tags in the texts, see :func:`mark_names`.
+    """
+    numbered = (f"{name}{number}" for number in itertools.count(2))
+    return name if name.lower() not in held else next(n for n in numbered if n.lower() not in held)
+
+
+def without_emphasis(text: str) -> str:
+    """Return a text without the marks of ``**bold**`` words; powers such as 2**3 stay."""
+    return _EMPHASIS.sub(r"\1", text)
 
 
 def word_distance(old: str, new: str) -> int:

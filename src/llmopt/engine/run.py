@@ -34,6 +34,7 @@ from llmopt.engine.progress import Progress, silent
 from llmopt.engine.scoring import Scoring
 from llmopt.engine.stop import Stop
 from llmopt.errors import BudgetError, StepFailedError
+from llmopt.evidence.refusals import dropped_by, on_dropped, on_refusals
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
 
@@ -350,6 +351,8 @@ class Run:
         self._test_told(choice)
         if self._ended is not None:  # choosing and testing was paid as well
             stopped = f"{BUDGET}{self.session.traffic.account.said(self._ended)}"
+        dropped = dropped_by(self.problem, choice.best.text)
+        starts = len(self.problem.starts)
         found = Result(
             run=self.name,
             algorithm=self.algorithm.name,
@@ -358,7 +361,12 @@ class Run:
             lines=choice.lines,
             test=choice.test,
             verdict=choice.verdict,
-            notes=choice.notes + self.curve.notes(self._shown),
+            notes=(
+                *choice.notes,
+                *on_refusals(self.problem, self.rejected, len(self.trajectory) - starts),
+                *on_dropped(dropped),
+                *self.curve.notes(self._shown),
+            ),
             stopped=stopped,
             steps=self.trajectory.steps - 1,
             candidates=len(self.trajectory),
@@ -372,6 +380,7 @@ class Run:
             finalists=choice.finalists,
             optimism=choice.optimism,
             presentation=self._shown,
+            dropped=dropped,
         )
         return self._closed(found)
 

@@ -94,6 +94,8 @@ class Result:
         optimism: The winner's score on train minus that on test, by which the search flattered
             it; in the problem's own direction. None where it was not measured on both.
         presentation: How the problem's scores are shown.
+        dropped: Parts of the start that the winner has not, as phrases: headings, placeholders,
+            numbered rules, most of its words.
     """
 
     run: str
@@ -117,6 +119,7 @@ class Result:
     finalists: int = 0
     optimism: float | None = None
     presentation: Presentation = field(default_factory=Presentation)
+    dropped: tuple[str, ...] = ()
 
     @property
     def out_of_budget(self) -> bool:

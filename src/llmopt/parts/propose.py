@@ -16,6 +16,7 @@ from llmopt.core.part import CallBound, Proposed, all_of
 from llmopt.core.problem import Refusal
 from llmopt.core.text import word_distance
 from llmopt.errors import ConfigError
+from llmopt.parts.reply_length import USUAL, reply_tokens
 from llmopt.parts.schedule import Constant
 from llmopt.parts.variety import Request, Vary, check_vary, requests
 
@@ -53,7 +54,7 @@ class Generate:
         order: The order that the selection gives, so that the text can say it.
         trajectory_first: Whether the trajectory stands before the exemplars.
         temperature: Of the optimizer LLM, by step; 0 to 2.
-        max_tokens: Of one draw.
+        max_tokens: Of one draw; the default grows with long starting solutions.
         refine: Whether the current solution is shown, to be altered (``edit``) or to write
             another one (``generate``); empty: it is not shown by itself. What is proposed then has
             it as its last parent.
@@ -73,7 +74,7 @@ class Generate:
     order: Order = "ascending"
     trajectory_first: bool = True
     temperature: Schedule = field(default_factory=lambda: Constant(1.0))
-    max_tokens: int = 512
+    max_tokens: int = USUAL
     refine: Refine | Literal[""] = ""
     step_size: StepSize | None = None
     last: bool = False
@@ -132,8 +133,8 @@ class Generate:
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Ask for `samples` solutions."""
-        layout = ctx.problem.description.layout
-        metaprompt = self.metaprompt(ctx.model.traits.family, layout)
+        said = ctx.problem.description
+        metaprompt = self.metaprompt(ctx.model.traits.family, said.layout).apart_from(said.marks)
         sections = self.sections(ctx, metaprompt)
         vary = "none" if metaprompt.raw and self.vary != "exemplars" else self.vary
         found = await all_of(
@@ -166,7 +167,7 @@ class Generate:
         call = metaprompt.call(
             text,
             temperature=self.temperature(ctx.step, ctx.steps),
-            max_tokens=self.max_tokens,
+            max_tokens=reply_tokens(self.max_tokens, ctx.problem.description, request.several),
             sample=sample,
         )
         reply = await ctx.model.complete(call)
@@ -175,10 +176,18 @@ class Generate:
             parents = (*(entry for entry in ctx.shown if entry != ctx.base), ctx.base)
         key = call.key(ctx.model.identity)
         cut = reply.finish == "length"
+        if cut and self._loses(ctx, metaprompt, reply.text):
+            refusal = Refusal(f"cut off at {call.max_tokens} tokens")
+            return (Proposed(refusal, reply.text, key, parents),)
         return tuple(
             Proposed(solution, reply.text, key, parents)
             for solution in metaprompt.read_all(reply.text, cut=cut, several=request.several)
         )
+
+    @staticmethod
+    def _loses(ctx: StepContext, metaprompt: MetaPrompt, reply: str) -> bool:
+        """Return whether a reply that was cut off holds half of a long solution, and no whole."""
+        return ctx.problem.description.tokens > 0 and metaprompt.closing not in reply
 
     def sections(self, ctx: StepContext, metaprompt: MetaPrompt) -> Sections:
         """Return what the meta-prompt says; scores are the estimates that it is ordered by."""

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from llmopt.core.metaprompt import VARIABLES
+from llmopt.core.problem import Refusal
 from llmopt.core.text import one_line
 from llmopt.problems.answers.cleaning import normalize
 from llmopt.problems.data.labels import lookalikes, spellings
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.core.model import Model
+    from llmopt.core.values import Call
     from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 FEW = 20  # fewer validation items than this are too few to choose on
@@ -25,6 +27,26 @@ GAIN = 0.05  # the gain that a test split should be able to see
 _MOST = 0.7  # a share of one answer above which always giving it looks good
 _NAMED = 8  # so many pairs of labels are pointed out
 _BYTES = 4  # of a token, as a rule
+_SENTENCE = "Be exact."  # what the smallest of edits adds
+
+
+def on_replies(problem: PromptProblem, first: Call | None) -> list[str]:
+    """Point out a limit on replies of the optimizer LLM that no edit of the longest start keeps.
+
+    Args:
+        problem: What is optimized.
+        first: The first call to the optimizer LLM; None: there is none.
+    """
+    longest = max(problem.starts, key=lambda text: len(text.encode()))
+    tokens = math.ceil(len(longest.encode()) / _BYTES)
+    if first is None or tokens < first.max_tokens or not problem.description.tokens:
+        return []
+    said = (
+        f"algorithm.max_tokens is {first.max_tokens}, but the longest starting instruction has "
+        f"about {tokens:,} tokens: edits of it would be cut off and refused; raise it, or leave it "
+        "out, and it follows the start."
+    )
+    return [said]
 
 
 def cautions(problem: PromptProblem, scorer: Model, first: str) -> tuple[str, ...]:
@@ -137,10 +159,12 @@ def _on_texts(problem: PromptProblem, first: str) -> list[str]:
     """Point out braces that look like placeholders and are none, and starts that leak data."""
     found = [
         f"The starting instruction {one_line(text, 40)!r} {leaked}, which no proposal may; it is "
-        "kept as it is, and its train score may say little."
+        "kept as it is, its train score may say little, and an edit that keeps it is refused "
+        "(problem.copied_words)."
         for text in problem.starts
         if (leaked := problem.leaks.found(text))
     ]
+    found += _on_edits(problem)
     filled = {"instruction", "input", *problem.prompt.used}
     slots = set(re.findall(r"\{(\w+)\}", problem.prompt.text)) - filled
     if slots:
@@ -164,6 +188,21 @@ def _on_texts(problem: PromptProblem, first: str) -> list[str]:
             "two pairs of braces."
         )
     return found
+
+
+def _on_edits(problem: PromptProblem) -> list[str]:
+    """Point out a limit that refuses even a starting instruction to which a sentence is added."""
+    found: dict[str, str] = {}
+    for text in problem.starts:
+        edit = problem.parse(f"{text} {_SENTENCE}")
+        if text and isinstance(edit, Refusal) and not problem.leaks.found(text):
+            found.setdefault(edit.reason, text)
+    return [
+        f"The starting instruction {one_line(text, 40)!r} ({len(text):,} characters) with one more "
+        f"sentence would be refused: {reason}. So would most edits; {problem.remedy(reason)}."
+        for reason, text in found.items()
+        if problem.remedy(reason)
+    ]
 
 
 def _braced(names: set[str]) -> str:

@@ -9,7 +9,7 @@ from llmopt.core.store import check_name
 from llmopt.engine.controls import SAMPLING, control_of, plain_controls
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
-from llmopt.preflight.cautions import cautions
+from llmopt.preflight.cautions import cautions, on_replies
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import estimate
 from llmopt.preflight.findings import (
@@ -103,6 +103,7 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
             )
         _add_budget(findings, problem, settings, planned)
         findings.cautions += cautions(problem, scorer, first.text if first else "")
+        findings.cautions += on_replies(problem, first)
     finally:
         for model in models.values():
             await model.close()

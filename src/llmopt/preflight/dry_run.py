@@ -141,7 +141,7 @@ class _Rehearsal:
         self._shortest = min(map(bytes_of, problem.starts))
         words = "".join((problem.task, *problem.starts))
         width = bytes_of(words) / max(1, len(words))  # bytes of a character: 1 for English
-        longest = max(problem.filters.max_length * width, *map(bytes_of, problem.starts), 1)
+        longest = max(problem.limits.max_length * width, *map(bytes_of, problem.starts), 1)
         self._length = math.ceil(longest)
 
     async def plan(self, done: int, steps: int, finalists: int, every: int) -> Workload:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.encoding import written
 from llmopt.core.problem import Description, Exemplar, Refusal
-from llmopt.core.text import leaked_marker, one_line
+from llmopt.core.text import leaked_marker, mark_names, one_line
 from llmopt.core.values import Item, Outcome, canonical
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.function_workers import (
@@ -102,6 +102,7 @@ class FunctionProblem:
             measure="value",
             higher_is_better=not self.minimize,
             unit="value",
+            marks=self._own,
         )
 
     @property
@@ -132,7 +133,7 @@ class FunctionProblem:
 
     def parse(self, text: str) -> str | Refusal:
         """Return the canonical form that the user's parser gives."""
-        marker = leaked_marker(text)
+        marker = leaked_marker(text, self._own)
         if marker:
             return Refusal(f"leaked marker {marker}")
         try:
@@ -144,6 +145,11 @@ class FunctionProblem:
         if not isinstance(parsed, str):
             return Refusal(f"the parser gave {one_line(repr(parsed), 80)}, which is no text")
         return parsed or Refusal("empty")
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """Markers that belong to the user's own texts, such as a tag <text> of an SVG."""
+        return frozenset(m for text in (self.describe, *self.seeds) for m in mark_names(text))
 
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:
         """Return an empty example; a function has none, and none is ever chosen."""

@@ -16,6 +16,7 @@ from llmopt.algorithms.abo.traces import (
     Wording,
 )
 from llmopt.core.model import text_call
+from llmopt.core.text import without_emphasis
 from llmopt.core.values import Call, Reply
 from llmopt.errors import ConfigError
 
@@ -73,7 +74,7 @@ class Demonstrate:
             call = call_of(text, heat, self.max_tokens, ctx.sample(attempt))
             reply = await ctx.model.complete(call)
             keys.append(call.key(ctx.model.identity))
-            trace = Trace.within(reply.text.replace("**", ""), len(steps))
+            trace = Trace.within(without_emphasis(reply.text), len(steps))
             if trace.complete and await _right(ctx, item, trace.text):
                 return Demonstration(item.input, trace.text), tuple(keys)
         return None, tuple(keys)

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from llmopt.core.metaprompt import compiled, shipped
 from llmopt.core.problem import Refusal
+from llmopt.core.text import without_emphasis
 from llmopt.errors import TemplateError, UnknownNameError
 
 Lines = tuple[str, ...]
@@ -220,7 +221,7 @@ def read_lines(text: str) -> Lines | Refusal:
 
 
 def _plain(line: str) -> str:
-    return _BULLET.sub("", " ".join(line.replace("**", "").split()))
+    return _BULLET.sub("", " ".join(without_emphasis(line).split()))
 
 
 def read_diagnosis(reply: str, steps: int) -> tuple[int, str] | None:

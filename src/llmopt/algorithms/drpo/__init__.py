@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.algorithms.drpo.rewards import Rewards
 from llmopt.core.algorithm import Algorithm, method
+from llmopt.core.defaults import Following
 from llmopt.errors import ConfigError
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
@@ -41,7 +42,7 @@ def drpo(
     temperature: float = 0.2,
     family: AnyFamily = "auto",
     template: str = "",
-    max_tokens: int = 1024,
+    max_tokens: int = Following(1024),
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
@@ -57,7 +58,8 @@ def drpo(
         temperature: Of the optimizer LLM.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
-        max_tokens: Of one draw, which holds an analysis before the prompt.
+        max_tokens: Of one draw, which holds an analysis before the prompt; the default grows with
+            long starting solutions.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; see

@@ -21,6 +21,7 @@ from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
 from llmopt.parts.reflect import NoReflection
+from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def evoprompt_ga(
     temperature: float = 0.5,
     family: AnyFamily = "auto",
     template: str = "",
-    max_tokens: int = 512,
+    max_tokens: int = USUAL,
     vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
@@ -49,7 +50,7 @@ def evoprompt_ga(
         temperature: Of the optimizer LLM.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own, for one entry and for two.
-        max_tokens: Of one draw.
+        max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
@@ -88,7 +89,7 @@ def evoprompt_de(
     temperature: float = 0.5,
     family: AnyFamily = "auto",
     template: str = "",
-    max_tokens: int = 512,
+    max_tokens: int = USUAL,
     vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,

@@ -22,7 +22,7 @@ import numpy as np
 from llmopt.core.metaprompt import MetaPrompt, Sections, Shown
 from llmopt.core.part import all_of, generator
 from llmopt.core.problem import Description, Refusal
-from llmopt.core.text import leaked_marker, one_line
+from llmopt.core.text import leaked_marker, mark_names, one_line
 from llmopt.core.values import digest
 from llmopt.errors import ConfigError
 from llmopt.parts.propose import Generate
@@ -122,10 +122,9 @@ class ExponentialWeights:
         self, ctx: StepContext, text: str, noun: str
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return a text and its other wordings, and the keys of the calls for them."""
-        metaprompt = self._rewording(ctx.model.traits.family)
-        shown = metaprompt.lay_out(
-            Sections(Description(ctx.problem.description.task, noun=noun), (Shown(text, ""),))
-        )
+        said = ctx.problem.description
+        metaprompt = self._rewording(ctx.model.traits.family).apart_from(said.marks)
+        shown = metaprompt.lay_out(Sections(Description(said.task, noun=noun), (Shown(text, ""),)))
         first = metaprompt.call(shown, temperature=1.0, max_tokens=256, sample=0)
         calls = [
             # Without the step: it is the same question in every step.
@@ -329,6 +328,6 @@ class _Pulled(BanditHistory):
 def _usable(found: str | Refusal, text: str) -> str:
     """Return another wording on one line, or nothing where it cannot be one."""
     longest = _LONGEST * len(text) + _SENTENCE
-    if isinstance(found, Refusal) or leaked_marker(found) or len(found) > longest:
+    if isinstance(found, Refusal) or leaked_marker(found, mark_names(text)) or len(found) > longest:
         return ""
     return one_line(found, longest)

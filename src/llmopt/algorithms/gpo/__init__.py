@@ -16,6 +16,7 @@ from llmopt.parts.keep import Current, going_on_from
 from llmopt.parts.pace import paced
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
 from llmopt.parts.rate import rated
+from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 from llmopt.parts.word_limit import (
     Above,
@@ -58,7 +59,7 @@ def gpo(
     family: AnyFamily = "auto",
     template: str = "",
     wording: Wording = "ours",
-    max_tokens: int = 512,
+    max_tokens: int = USUAL,
     vary: Vary = "none",
     stages: Sequence[int] = (),
     keep: float = 0.5,
@@ -90,7 +91,7 @@ def gpo(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         wording: Of the meta-prompt: ``ours``, or ``paper-like`` with the paper's parts and order.
-        max_tokens: Of one draw.
+        max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from llmopt.algorithms.gpo.momentum import Past
-from llmopt.core.metaprompt import Shown, filled, marked_call
+from llmopt.core.metaprompt import Shown, filled, mark_for, marked_call
 from llmopt.core.part import (
     Bounded,
     CallBound,
@@ -28,9 +28,11 @@ from llmopt.core.values import Candidate, Evaluation, digest
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.parts.pace import check_batch, epoch_steps
 from llmopt.parts.reflect import Exemplars
+from llmopt.parts.reply_length import USUAL, reply_tokens
 
 if TYPE_CHECKING:
     from llmopt.algorithms.gpo.momentum import Memory, Momentum, Retrieval
+    from llmopt.core.metaprompt import Mark
     from llmopt.core.part import Reflect, StepContext
     from llmopt.core.problem import Problem
     from llmopt.core.trajectory import Trajectory
@@ -158,10 +160,18 @@ class Critique:
         if not wrongs:
             return "", ()
         said = problem.description
+        mark = mark_for(said)
         text = filled(
-            "gpo", "critique", noun=said.noun, task=said.task, current=entry.text, wrongs=wrongs
+            "gpo",
+            "critique",
+            noun=said.noun,
+            task=said.task,
+            current=entry.text,
+            wrongs=wrongs,
+            opening=mark.opening,
+            closing=mark.closing,
         )
-        found, key = await _answer(ctx, text, self.max_tokens)
+        found, key = await _answer(ctx, text, self.max_tokens, mark)
         return found, (key,)
 
     def _items(self, ctx: StepContext, step: int) -> list[Item]:
@@ -178,8 +188,17 @@ class Critique:
         for text in filter(None, texts):
             calls = ()
             if summary and text != summary:
-                asked = filled("gpo", "merge-critiques", noun=noun, previous=summary, newest=text)
-                merged, key = await _answer(ctx, asked, self.max_tokens)
+                mark = mark_for(ctx.problem.description)
+                asked = filled(
+                    "gpo",
+                    "merge-critiques",
+                    noun=noun,
+                    previous=summary,
+                    newest=text,
+                    opening=mark.opening,
+                    closing=mark.closing,
+                )
+                merged, key = await _answer(ctx, asked, self.max_tokens, mark)
                 summary, calls = merged or summary, (key,)
             else:
                 summary = text
@@ -195,10 +214,10 @@ class Summary:
     solution leaves the summary as it was.
 
     Attributes:
-        max_tokens: Of one summary.
+        max_tokens: Of one summary; the default grows with long starting solutions.
     """
 
-    max_tokens: int = 512
+    max_tokens: int = USUAL
 
     def __post_init__(self) -> None:
         _check_tokens(self.max_tokens)
@@ -234,6 +253,7 @@ class Summary:
             score = problem.show(ctx.trajectory.estimate(entry), _BUCKETS)
             return Shown(entry.text, score, entry.evaluation.partial)
 
+        mark = mark_for(said)
         asked = filled(
             "gpo",
             "merge-prompts",
@@ -244,8 +264,10 @@ class Summary:
             better="higher" if said.higher_is_better else "lower",
             previous=shown(before),
             newest=shown(now),
+            opening=mark.opening,
+            closing=mark.closing,
         )
-        text, key = await _answer(ctx, asked, self.max_tokens)
+        text, key = await _answer(ctx, asked, reply_tokens(self.max_tokens, said), mark)
         parsed = problem.parse(text)
         if isinstance(parsed, Refusal):
             return before, key
@@ -314,16 +336,16 @@ class _Summed:
             self.done, self.summary = done, summary
 
 
-async def _answer(ctx: StepContext, text: str, most: int) -> tuple[str, str]:
+async def _answer(ctx: StepContext, text: str, most: int, mark: Mark) -> tuple[str, str]:
     """Ask the optimizer LLM at temperature 0; return what it marked, or all it said, and the key.
 
     The number of the draw is the same in all steps of a run, so that it is asked once.
     """
     sample = int(digest(f"{ctx.seed} aside")[:12], 16)
-    call = marked_call(ctx.model.traits, text, max_tokens=most, sample=sample)
+    call = marked_call(ctx.model.traits, text, max_tokens=most, sample=sample, mark=mark)
     reply = (await ctx.model.complete(call)).text
-    marked = between(reply, "<TEXT>", "</TEXT>")
-    found = reply.partition("</TEXT>")[0] if marked is None else marked
+    marked = between(reply, mark.opening, mark.closing)
+    found = reply.partition(mark.closing)[0] if marked is None else marked
     return found.strip(), call.key(ctx.model.identity)
 
 

@@ -20,6 +20,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.bandits import selected_by
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
+from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import EachOfBest
 
@@ -46,7 +47,7 @@ def protegi(
     temperature: float = 1.0,
     family: AnyFamily = "auto",
     template: str = "",
-    max_tokens: int = 512,
+    max_tokens: int = USUAL,
     vary: Vary = "none",
 ) -> Algorithm:
     """Return ProTeGi as a row of parts.
@@ -67,7 +68,7 @@ def protegi(
         temperature: Of the optimizer LLM.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A template of the user's own for the edits.
-        max_tokens: Of one draw.
+        max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
 
     Raises:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmopt.core.metaprompt import filled, marked_call
+from llmopt.core.metaprompt import Mark, filled, mark_for, marked_call
 from llmopt.core.part import (
     CallBound,
     Feedback,
@@ -111,14 +111,16 @@ class TextualGradients:
         ]
         groups = [[wrongs[i] for i in one] for one in drawn]
         draws = range(self.groups) if self.temperature else [drawn.index(one) for one in drawn]
+        mark = mark_for(ctx.problem.description)
         calls = [
-            self._call(ctx, now, group, draw) for group, draw in zip(groups, draws, strict=True)
+            self._call(ctx, now, group, draw, mark)
+            for group, draw in zip(groups, draws, strict=True)
         ]
         replies = await all_of(ctx.model.complete(call) for call in calls)
         findings = tuple(
             Finding(filled("protegi", "findings", wrongs=group, reason=reason))
             for group, reply in zip(groups, replies, strict=True)
-            for reason in self._reasons(reply.text)
+            for reason in self._reasons(reply.text, mark)
         )
         return Feedback(
             text="\n\n".join(finding.text for finding in findings),
@@ -142,16 +144,18 @@ class TextualGradients:
             if item.id in wrong
         ]
 
-    def _reasons(self, reply: str) -> list[str]:
+    def _reasons(self, reply: str, mark: Mark) -> list[str]:
         """Return the marked texts of a reply; without marks, the whole reply.
 
         Where it says nothing, the errors speak for themselves, as often as it was asked.
         """
-        parts = [part.partition("</TEXT>")[0] for part in reply.split("<TEXT>")[1:]] or [reply]
-        said = [part.strip() for part in parts if part.strip()]
+        parts = [part.partition(mark.closing)[0] for part in reply.split(mark.opening)[1:]]
+        said = [part.strip() for part in parts or [reply] if part.strip()]
         return said[: self.reasons] or [""] * self.reasons
 
-    def _call(self, ctx: StepContext, now: Entry, wrongs: Sequence[Wrong], draw: int) -> Call:
+    def _call(
+        self, ctx: StepContext, now: Entry, wrongs: Sequence[Wrong], draw: int, mark: Mark
+    ) -> Call:
         description = ctx.problem.description
         text = filled(
             self.wording,
@@ -163,6 +167,8 @@ class TextualGradients:
             wrongs=wrongs,
             reasons=self.reasons,
             placeholder=_PLACEHOLDER,
+            opening=mark.opening,
+            closing=mark.closing,
         )
         return marked_call(
             ctx.model.traits,
@@ -171,6 +177,7 @@ class TextualGradients:
             max_tokens=self.max_tokens,
             # A greedy answer to the same words is the same, whenever they are asked.
             sample=ctx.sample(draw) if self.temperature else 0,
+            mark=mark,
         )
 
 

@@ -22,6 +22,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
 from llmopt.parts.rate import rated
+from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import Lineages
 from llmopt.parts.word_limit import StepSize
@@ -45,7 +46,7 @@ def pe2(
     temperature: float = 0.7,
     family: AnyFamily = "auto",
     template: str = "",
-    max_tokens: int = 512,
+    max_tokens: int = USUAL,
     question_tokens: int = 1024,
     stages: Sequence[int] = (),
     keep: float = 0.5,
@@ -64,7 +65,7 @@ def pe2(
         temperature: Of new prompts; the questions are answered at 0.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A template of the user's own for the second part.
-        max_tokens: Of one draw.
+        max_tokens: Of one draw; the default grows with long starting solutions.
         question_tokens: Of the answers to the questions about one batch of errors.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.

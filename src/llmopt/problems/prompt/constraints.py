@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from llmopt.core.text import leaked_marker, one_line
+from llmopt.core.text import one_line
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.prompt.language import LANGUAGES, is_written_in
 from llmopt.problems.prompt.leakage import Runs, words_of
@@ -188,11 +188,6 @@ class Invariants:
 
     def _check_possible(self, text: str) -> None:
         """Refuse a demanded text that no proposal can have."""
-        marker = "**" if "**" in text else leaked_marker(text)
-        if marker:
-            raise ConfigError(
-                f"a demanded text is free of {marker}, which proposals never hold, but got {text!r}"
-            )
         for phrase in self.forbidden:
             if _has(text, phrase):
                 raise ConfigError(

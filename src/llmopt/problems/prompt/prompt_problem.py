@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,19 +32,23 @@ from llmopt.problems.metrics.contract import Metric, Scored
 from llmopt.problems.metrics.rules import check_closed, owned
 from llmopt.problems.prompt.choices import chosen_metric
 from llmopt.problems.prompt.constraints import Invariants, Leaks
+from llmopt.problems.prompt.dropped import dropped_from
 from llmopt.problems.prompt.instructions import instruction_of
 from llmopt.problems.prompt.layout import Layout, layout, named_slots, own_layout
-from llmopt.problems.prompt.proposal_filter import Filters
+from llmopt.problems.prompt.own_marks import OwnMarks
+from llmopt.problems.prompt.proposal_filter import EDIT, Filters, remedy_for
 from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import load_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from llmopt.core.model import Model
     from llmopt.core.problem import SplitName
     from llmopt.problems.prompt.layout import Position
     from llmopt.problems.tasks import Paper
+
+_PER_TOKEN = 3  # UTF-8 bytes of a token, on the safe side: 4 of English, 3 of a Chinese character
 
 
 @dataclass(frozen=True)
@@ -283,9 +288,11 @@ class PromptProblem:
             where=self.prompt.where,
             measure=self.metric.measure,
             labels=self.metric.labels,
-            constraints=self.invariants.in_words,
-            longest=0 if self.invariants.max_words else self.filters.longest,
+            constraints=(*self.invariants.in_words, *self._to_keep()),
+            longest=0 if self.invariants.max_words else self.limits.longest,
             unit="share",
+            tokens=self._edit_tokens,
+            marks=self.own.marks,
         )
 
     @property
@@ -306,6 +313,20 @@ class PromptProblem:
             "invariants": written(self.invariants),
             **({"judge": judge.identity} if judge else {}),
         }
+
+    def _to_keep(self) -> Iterator[str]:
+        """Yield, as clauses, what the starting instructions have that proposals may not lose."""
+        for variable in self.own.kept if self.filters.variables == "keep" else ():
+            if not any(variable in text for text in self.invariants.placeholders):
+                yield f"it contains {variable} exactly as written here"
+
+    @property
+    def _edit_tokens(self) -> int:
+        """How many tokens an edit of the longest start may have, where starts are long; else 0."""
+        longest = max(self.instructions, key=len)
+        if len(longest) * EDIT <= Filters.max_length:
+            return 0
+        return math.ceil(EDIT * len(longest.encode("utf-8", "surrogatepass")) / _PER_TOKEN)
 
     def judged_by(self) -> object:
         """Return the judge LLM, by name or as a model; None where there is none."""
@@ -340,11 +361,40 @@ class PromptProblem:
         """
         if text.strip() and text.strip() in self.instructions:
             return text.strip()
-        polished = self.filters.polished(text, self.invariants.placeholders)
+        polished = self.limits.polished(text, self.own, self.invariants.placeholders)
         if isinstance(polished, Refusal):
             return polished
-        reason = self.invariants.broken(polished, self.metric.labels) or self.leaks.found(polished)
+        reason = (
+            self.invariants.broken(polished, self.metric.labels)
+            or (self.own.fault(polished) if self.filters.variables == "keep" else "")
+            or self.leaks.found(polished)
+        )
         return Refusal(reason) if reason else polished
+
+    def remedy(self, reason: str) -> str:
+        """Return what to change so that nothing is refused for a reason, naming the key."""
+        return remedy_for(reason)
+
+    def dropped(self, text: str) -> tuple[str, ...]:
+        """Return which parts of the first starting instruction a text has dropped."""
+        return dropped_from(self.instructions[0], text)
+
+    @cached_property
+    def limits(self) -> Filters:
+        """The filters, with a limit on the length that follows the starting instructions."""
+        return self.filters.following(self.instructions)
+
+    @cached_property
+    def own(self) -> OwnMarks:
+        """What belongs to the user's own texts, and so may stand in an instruction."""
+        demanded = (*self.invariants.required, *self.invariants.placeholders)
+        return OwnMarks(
+            self.instructions,
+            (self.task, *demanded),
+            self.splits.train,
+            self.metric.labels,
+            self.prompt.text,
+        )
 
     @cached_property
     def leaks(self) -> Leaks:
