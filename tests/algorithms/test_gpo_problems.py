@@ -56,7 +56,7 @@ async def test_g19_the_metric_is_declared_and_kept_with_the_run(tmp_path: Path) 
         async with prepare(task, algorithm=gpo(samples=1), controls=(), **options) as run:
             await run.optimize()
             kept.append(repr(next(iter(run.store.records(metric)))))
-    assert "Boolean()" in kept[0]
+    assert "Boolean" in kept[0]
     assert "Contains" in kept[1]
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from llmopt import open_store, optimize
 from llmopt.cli import main
-from llmopt.config.reading import settings
+from llmopt.config.reading import settings, tables
 from llmopt.core.values import Item
 from llmopt.integrations.promptfoo import assertion, literal
 from llmopt.problems.data.columns import load
@@ -416,3 +416,74 @@ def test_a_run_of_numbers_has_no_test_cases_to_write(shell: Shell) -> None:
     assert "written for runs of instructions" in refused.err
     refused = shell.llmopt("export", "n", "--format", "langchain")
     assert "runs of instructions" in refused.err
+
+
+# -- turns, columns, and where the run went ---------------------------------------------------
+
+
+def test_a_system_message_stays_one_everywhere(shell: Shell) -> None:
+    yaml = pytest.importorskip("yaml", reason="the extra promptfoo is not installed")
+    shell.configure(("[problem]\n", '[problem]\nposition = "system"\n'))
+    assert shell.llmopt("run", "run.toml", "-q").code == 0
+    sent = json.loads(written("openai", "--start"))["messages"]
+    assert sent == [
+        {"role": "system", "content": "Answer."},
+        {"role": "user", "content": "{input}"},
+    ]
+    (prompt,) = yaml.safe_load(written("promptfoo", "--start"))["prompts"]
+    assert json.loads(prompt["raw"]) == [sent[0], {"role": "user", "content": "{{input}}"}]
+    data = json.loads(written("langchain", "--start"))
+    kinds = [message["id"][-1] for message in data["kwargs"]["messages"]]
+    assert kinds == ["SystemMessagePromptTemplate", "HumanMessagePromptTemplate"]
+    given = json.loads(written("json", "--start", "--input", "Is it new?"))["example"]["call"]
+    assert given["messages"] == [sent[0], {"role": "user", "content": "Is it new?"}]
+    text = shell.llmopt("export", "run", "--start", "--prompt", "--input", "Is it?").out
+    assert text == "[system]\nAnswer.\n\n[user]\nIs it?"
+
+
+def test_columns_of_a_layout_are_variables(shell: Shell) -> None:
+    yaml = pytest.importorskip("yaml", reason="the extra promptfoo is not installed")
+    rows = [f"{n},near {n},{'yes' if n % 2 else 'no'}" for n in range(40)]
+    shell.write("rows.csv", "\n".join(["question,a hint,label", *rows, ""]))
+    shell.write("layout.txt", "{instruction}\n{a hint}: {question}")
+    given = ("data=rows.csv", "input=question", "target=label", "prompt_from=layout.txt")
+    words = [word for one in given for word in ("-o", f"problem.{one}")]
+    assert shell.llmopt("run", "run.toml", "-q", *words).code == 0
+    data = yaml.safe_load(written("promptfoo", "--start"))
+    assert data["prompts"][0]["raw"] == "Answer.\n{{a_hint}}: {{question}}"
+    for test in data["tests"]:
+        assert test["vars"]["a_hint"] == f"near {test['vars']['question']}"
+    sent = json.loads(written("openai", "--start"))["messages"][0]["content"]
+    assert sent == "Answer.\n{a hint}: {question}"
+    refused = shell.llmopt("export", "run", "--prompt", "--start", "--input", "x")
+    assert refused.code == 2
+    assert "has columns of the data: a hint, question" in refused.err
+
+
+@pytest.mark.parametrize("by", ["the environment", "the configuration", "python"])
+def test_promptfoo_asks_where_the_run_asked(
+    shell: Shell, server: Endpoint, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Held-out texts go to the run's own endpoint; never to a public one that was not asked."""
+    yaml = pytest.importorskip("yaml", reason="the extra promptfoo is not installed")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    url = f'\nbase_url = "{server.url}"\nextra = {{ seed = 7, who = {{ env = "WHO" }} }}'
+    if by != "the configuration":
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        url = ""
+    monkeypatch.setenv("WHO", "me-myself")
+    shell.configure(
+        ('model = "scripted/llmopt.testing.scripted:answer"', f'model = "openai/m"{url}')
+    )
+    if by == "python":
+        made = settings(tables(shell.folder / "run.toml"), "run.toml", shell.folder)
+        optimize(made.built_prompts(), optimizer="openai/m", steps=1, name="run", progress=False)
+    else:
+        assert shell.llmopt("run", "run.toml", "-q").code == 0
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    (provider,) = yaml.safe_load(written("promptfoo"))["providers"]
+    assert provider["id"] == "openai:chat:m"
+    assert provider["config"]["apiBaseUrl"] == server.url
+    assert provider["config"]["apiKeyEnvar"] == "OPENAI_API_KEY"
+    if url:
+        assert provider["config"]["passthrough"] == {"seed": 7, "who": "{{env.WHO}}"}

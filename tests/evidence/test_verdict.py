@@ -16,6 +16,7 @@ from llmopt.core.values import (
     Outcome,
 )
 from llmopt.errors import BudgetError
+from llmopt.evidence.finalists import cut_off, monotony
 from llmopt.evidence.scores import score_of
 from llmopt.evidence.verdict import Evidence, Selection, decide, final_calls
 from llmopt.problems.data.splits import Splits
@@ -453,3 +454,30 @@ def test_a_score_that_all_items_share_is_not_certain(right: float) -> None:
         assert (found.mean, found.n) == (right, 20)
         widths.append(found.interval.high - found.interval.low)
     assert 0.1 < widths[0] < widths[1] < widths[2] < 0.3
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ([Outcome("1", 0.0, cut_at=8), Outcome("2", 0.0, cut_at=8)], "All 2 answers"),
+        ([Outcome("1", 0.0, "5", cut_at=8), Outcome("2", 1.0, "6")], "1 of 2 answers"),
+        ([Outcome("1", 0.0, "5", cut_at=8), Outcome("2", 0.0, cut_at=8)], "1 of them before there"),
+        ([Outcome("1", 0.0, cut_at=1024), Outcome("2", 0.0, cut_at=8)], "at 8 or 1,024 tokens"),
+        ([Outcome("1", 1.0, "5", cut_at=8), Outcome("2", 1.0, "6", cut_at=8)], ""),
+        ([Outcome("1", 0.0, cut_at=8), *(Outcome(str(n), 0.0) for n in range(10))], ""),
+        ([Outcome("1", None, cut_at=8)], ""),
+        ([], ""),
+    ],
+)
+def test_answers_that_were_cut_off_name_the_limit(outcomes: list[Outcome], said: str) -> None:
+    notes = cut_off(outcomes, "of the winner")
+    assert len(notes) == bool(said)
+    assert all(said in note and "raise scorer.max_tokens" in note for note in notes)
+
+
+async def test_a_winner_whose_answers_were_cut_off_is_not_called_unreadable() -> None:
+    silent = Evaluation(tuple(Outcome(f"test{n}", 0.0, cut_at=8) for n in range(4)), 4)
+    problem = Case({"start": 0.3}, {"start": share(0.5)}).problem
+    assert monotony(problem, silent) == []
+    plain = Evaluation(tuple(replace(o, cut_at=0) for o in silent.outcomes), 4)
+    assert "no readable answer" in monotony(problem, plain)[0]

@@ -9,7 +9,7 @@ import pytest
 import llmopt
 from llmopt.core.model import Traits
 from llmopt.core.problem import calls_each
-from llmopt.core.values import Item, Message, Outcome
+from llmopt.core.values import Item, Message, Outcome, Reply
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.preflight.cautions import cautions
 from llmopt.problems.data.splits import Splits
@@ -173,7 +173,8 @@ async def test_the_second_answer_is_what_counts() -> None:
 )
 def test_the_cue_names_the_form_that_the_metric_reads(metric: Metric, form: str) -> None:
     asking = Asking(again=True)
-    second = asking.second(asking.first("Go.", scripted.model(), metric, Item("0")), "Hm.", metric)
+    turns = (Message("user", "Go."),)
+    second = asking.second(asking.first(turns, scripted.model(), metric, Item("0")), "Hm.", metric)
     assert second
     assert second.messages[-1].content == f"Now give only your final answer{form}"
 
@@ -228,3 +229,15 @@ def test_a_usual_answer_that_is_too_long_for_the_second_round_is_pointed_out() -
     said = [c for c in cautions(problem, scripted.model(), "") if "cut off" in c]
     assert len(said) == 1
     assert "scorer.again has 50 tokens" in said[0]
+
+
+async def test_a_reply_that_was_cut_off_keeps_its_limit() -> None:
+    """What counts is the answer itself, not the final answer that is asked for besides."""
+    said = iter([Reply("4", finish="length"), Reply("5"), Reply("4", finish="length"), Reply("5")])
+    model = ScriptedModel(lambda _: next(said))
+    for asking, limits in (
+        (Asking(max_tokens=8), (8, 0)),
+        (Asking(max_tokens=9, again=True), (9,)),
+    ):
+        problem = made(metric=Number(), asking=asking)
+        assert tuple([(await problem.measure("", ITEM, model)).cut_at for _ in limits]) == limits

@@ -57,7 +57,7 @@ def checkable() -> Iterator[type]:
 
 def test_no_protocol_that_isinstance_is_asked_about_has_a_property() -> None:
     found = {protocol.__name__: computed(protocol) for protocol in checkable()}
-    assert {"Controlled", "Known", "Vectors", "Unaided", "Embedding"} <= found.keys()
+    assert {"HasControls", "HasOptimum", "VectorSpace", "NoModel", "Embedding"} <= found.keys()
     assert not {name: members for name, members in found.items() if members}
 
 

@@ -98,7 +98,7 @@ def test_what_exports_hold_is_found(
         ({"messages": [ANSWER]}, {}, "a turn of the user before"),
         ({"messages": [USER]}, {}, "no 'target'"),
         ({"input": "i", "target": []}, {}, "at least one, but it is empty"),
-        ({"input": "i", "target": [{"a": 1}]}, {}, "but got a dict"),
+        ({"input": "i", "target": [{}]}, {}, "but got a dict"),
         (
             {"input": "i", "target": "t", "w": "0"},
             {"weight": "w"},

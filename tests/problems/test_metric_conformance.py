@@ -16,6 +16,7 @@ from llmopt.problems.metrics.contract import (
     Rule,
     Scored,
 )
+from llmopt.problems.metrics.json_fields import JsonFields
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.metrics.rules import (
     METRICS,
@@ -100,6 +101,13 @@ CASES = {
         items("( )", "x"),
         ("{}", "So the answer is {} ."),
         inside=lambda target: f"] {target}",
+    ),
+    "json": Case(
+        JsonFields(),
+        items('{"label": "spam", "score": 3}', '{"label": "ham", "score": 0.5}'),
+        items("spam", "[1]", "{}"),
+        ("{}", "Here it is:\n```json\n{}\n```", "<think>{{}}</think>{}"),
+        inside=lambda target: f'{{"inside": {target}}}',
     ),
     "pattern": Case(
         Pattern(r"(?m)^(?:Answer: )?(\S.*)$"), items("yes", "no way"), items(" "), ("Answer: {}",)

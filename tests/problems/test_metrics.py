@@ -12,6 +12,7 @@ import pytest
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError, UnknownNameError
 from llmopt.problems.metrics.contract import Metric, Scored
+from llmopt.problems.metrics.json_fields import JsonFields
 from llmopt.problems.metrics.rules import (
     Boolean,
     Brackets,
@@ -268,3 +269,23 @@ def test_a_target_that_is_never_right_is_named(metric: Metric, target: str, mess
 
 def test_targets_of_functions_are_the_users_own() -> None:
     check_targets(Function("m:f", lambda _output, _item: 1), [item("")])
+
+
+def test_fields_of_the_metric_json_have_weights() -> None:
+    assert metric_named("json") == JsonFields()
+    assert metric_named("json:label=2, reason") == JsonFields((("label", 2.0), ("reason", 1.0)))
+    for wrong in ("json:=2", "json:label=x", "json:label=0", "json:label=nan"):
+        with pytest.raises(ConfigError, match="json"):
+            metric_named(wrong)
+
+
+def test_a_target_lacks_what_json_counts() -> None:
+    item = Item("7", "?", '{"label": "a"}')
+    JsonFields((("label", 1.0), ("more", 1.0))).check(item)
+    with pytest.raises(DataError, match=r"row 7.*name fields of the targets"):
+        JsonFields((("more", 1.0),)).check(item)
+
+
+def test_targets_that_are_objects_are_compared_by_field() -> None:
+    assert default_metric(['{"a": 1}', '{"a": 2}']) == JsonFields()
+    assert default_metric(['{"a": 1}', "a"]) != JsonFields()

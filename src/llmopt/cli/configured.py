@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.config.draft import DraftModels
     from llmopt.config.settings import Configuration
 
 
@@ -41,6 +42,34 @@ def configured(
     if data_dir:
         overrides = (*overrides, f"problem.data_dir={json.dumps(data_dir)}")
     return read(path, overrides), path.stem
+
+
+def at_first_sight(
+    data: Path,
+    columns: Sequence[str],
+    target: str,
+    models: DraftModels,
+    overrides: Sequence[str],
+) -> tuple[Configuration, str]:
+    """Return the configuration that a look at a data file suggests, and a word for its runs.
+
+    Args:
+        data: The file.
+        columns: The columns of its input; none: those that look like it.
+        target: The column of the expected answers; empty: the one that looks like it.
+        models: Which models are used.
+        overrides: As :func:`llmopt.config.reading.read` takes them.
+
+    Raises:
+        InputError: The file cannot be used, or its columns are not clear.
+    """
+    from llmopt.config.draft import drafted
+    from llmopt.config.reading import settings
+    from llmopt.problems.data.survey import survey
+
+    found = survey(data, columns, target)
+    made = drafted(found, str(data), models)
+    return settings(made, f"the data {data}", Path.cwd(), overrides), data.stem
 
 
 def _is_task(config: str) -> bool:

@@ -215,14 +215,16 @@ def _base(asked: _Asked, store: Store) -> dict[str, Any]:
 
 def _problem(asked: _Asked, settings: Configuration, store: Store) -> PromptProblem:
     """Build the problem; on other data than a run's own it keeps the run's prompt layout."""
-    from llmopt.problems.prompt.layout import Layout
+    from llmopt.problems.prompt.layout import own_layout
 
     problem = settings.built_prompts()
     elsewhere = asked.runs and not asked.config and asked.data
     if not elsewhere or settings.problem.model_fields_set.intersection(_LAYOUT):
         return problem
     layout = store.config(asked.runs[0])["identity"].get("problem prompt")
-    return replace(problem, prompt=Layout(layout)) if layout else problem
+    return (
+        replace(problem, prompt=own_layout(layout, problem.items("train"))) if layout else problem
+    )
 
 
 def _texts(asked: _Asked, problem: PromptProblem, store: Store) -> Iterator[str]:

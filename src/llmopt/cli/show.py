@@ -106,6 +106,7 @@ def _show_run(
 
     from llmopt.core.text import visible
     from llmopt.engine.header import RunHeader
+    from llmopt.evidence.finalists import cut_off
     from llmopt.terminal.result_table import print_curve, print_trajectory
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
@@ -125,6 +126,9 @@ def _show_run(
         return
     print_trajectory(console(), trajectory, shown)
     print_curve(console(), curve, shown)
+    outcomes = [o for entry in trajectory for o in entry.evaluation.outcomes]
+    for note in cut_off(outcomes, "on train"):
+        click.echo(f"\nNote: {note}")
     if result:
         best = visible(result["best"]["text"]) or "(empty)"
         click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")

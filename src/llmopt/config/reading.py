@@ -121,13 +121,27 @@ _PATHS = {
 }
 
 
+_FILE = "file"  # the argument of the package's own problems that is a path
+
+
 def absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a copy of a configuration's data with its paths made absolute, from `folder` on."""
     made = {**data}
     for table, values in data.items():
         if isinstance(values, dict):
             made[table] = {key: _full(table, key, value, folder) for key, value in values.items()}
+    problem = made.get("problem")
+    if isinstance(problem, dict) and isinstance(problem.get("arguments"), dict):
+        given = {**problem["arguments"]}
+        if _is_own(problem) and isinstance(given.get(_FILE), str) and given[_FILE]:
+            given[_FILE] = _resolved(given[_FILE], folder)
+        made["problem"] = {**problem, "arguments": given}
     return made
+
+
+def _is_own(problem: dict[str, Any]) -> bool:
+    """Return whether a problem is a function of the package; what others take is not known."""
+    return str(problem.get("function", "")).startswith("llmopt.")
 
 
 def _full(table: str, key: str, value: Any, folder: Path) -> Any:
@@ -195,6 +209,8 @@ def put(data: dict[str, Any], override: str) -> None:
         if not isinstance(table, dict):
             raise ConfigError(f"{part!r} in the option {override!r} is a table, but it is a value")
     table[last] = _full(tables[0], last, _value(value), Path.cwd())
+    if path.strip() == f"problem.arguments.{_FILE}" and _is_own(data["problem"]) and value:
+        table[last] = _resolved(str(table[last]), Path.cwd())
 
 
 def _value(text: str) -> Any:

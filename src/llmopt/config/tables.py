@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.core.model import DEADLINE
-from llmopt.engine.options import rows_in
+from llmopt.engine.options import plain, rows_in
 from llmopt.errors import ConfigError, DataError
 from llmopt.models.providers.openai import check_storable
 from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
+from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -51,7 +52,13 @@ def _of_options(name: str, says: str) -> type[Table]:
     keys: dict[str, Any] = {}
     for row in rows_in(name):
         about = row.about
-        bounds = Field(ge=about.least, le=about.most, gt=about.above, lt=about.below)
+        bounds = Field(
+            ge=about.least,
+            le=about.most,
+            gt=about.above,
+            lt=about.below,
+            description=plain(about.means),
+        )
         default = list(row.default) if isinstance(row.default, tuple) else row.default
         keys[row.name] = (Annotated[about.written or row.kind, bounds], default)
     called = f"{name.capitalize()}Table"
@@ -82,7 +89,7 @@ class ProblemTable(Table):
     task: str = ""
     instructions: list[str] = Field(default_factory=list)
     instructions_from: list[Path] = Field(default_factory=list)
-    position: Literal["before_Q", "Q_begin", "Q_end", "A_begin", "steps"] | None = None
+    position: Position | None = None
     qa_frame: bool | None = None
     prompt_from: Path | None = None
     metric: str = "auto"

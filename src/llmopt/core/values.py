@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Role = Literal["optimizer", "scorer", "judge", "embedder"]
 
@@ -123,6 +123,7 @@ class Outcome:
         calls: The keys of the stored replies it was made of, as :func:`packed_keys` gives them;
             empty where no model was called, or no replies are kept. Whoever measures fills it in,
             so a problem leaves it out.
+        cut_at: Number of tokens at which the reply was cut off; 0: it ended by itself.
     """
 
     item: str
@@ -131,6 +132,7 @@ class Outcome:
     weight: float = 1.0
     reason: str = ""
     calls: str = ""
+    cut_at: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -198,6 +200,13 @@ class Message:
     content: str
 
 
+def in_words(turns: Sequence[Message]) -> str:
+    """Return a chat as a person reads it: its one text, or the turns under their roles."""
+    if len(turns) == 1:
+        return turns[0].content
+    return "\n\n".join(f"[{m.role}]\n{m.content}" for m in turns)
+
+
 @dataclass(frozen=True)
 class Call:
     """One request to a language model, as data: exactly what decides the reply.
@@ -245,9 +254,7 @@ class Call:
         """The call as a person reads it: the prompt, or the turns under their roles."""
         if self.prompt is not None:
             return self.prompt
-        if len(self.messages) == 1:
-            return self.messages[0].content
-        return "\n\n".join(f"[{m.role}]\n{m.content}" for m in self.messages)
+        return in_words(self.messages)
 
     def key(self, model: str) -> str:
         """Return the name under which the reply of `model` to this call is stored."""

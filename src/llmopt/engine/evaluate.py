@@ -35,6 +35,7 @@ from llmopt.engine.scoring import Scoring
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Comparison, compare, differing, sentence
 from llmopt.evidence.differences import groups_of
+from llmopt.evidence.finalists import cut_off
 from llmopt.models.middleware.base import Middleware
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 
@@ -352,3 +353,4 @@ def _notes(plan: EvaluationPlan, found: Sequence[Outcome]) -> Iterator[str]:
             f"{len(missing)} of {len(found)} answers stayed unmeasured and are left out; the "
             f"same evaluation asks for them again. The first: {missing[0].reason}."
         )
+    yield from cut_off(found, "in all")

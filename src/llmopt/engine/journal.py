@@ -79,7 +79,7 @@ class ProblemRecord:
     @classmethod
     def unpacked(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :meth:`packed` gave."""
-        items = {split: tuple(Item(*i) for i in rows) for split, rows in data["items"].items()}
+        items = {split: tuple(map(_unpacked_item, rows)) for split, rows in data["items"].items()}
         return cls(data["noun"], data["optimum"], items, data["own"])
 
 
@@ -185,7 +185,7 @@ class HeldOut:
     def unpacked(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :meth:`packed` gave."""
         return cls(
-            tuple(Item(*item) for item in data["items"]),
+            tuple(map(_unpacked_item, data["items"])),
             data["best"],
             tuple((a["label"], a["text"], _evaluation(a)) for a in data["answers"]),
         )
@@ -229,15 +229,33 @@ def _unpacked(data: dict[str, Any]) -> Step:
 
 
 def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
-    return [[item.id, item.input, item.target, item.weight] for item in items]
+    return [
+        [item.id, item.input, item.target, item.weight]
+        + ([item.accepted, item.fields] if item.accepted or item.fields else [])
+        for item in items
+    ]
+
+
+def _unpacked_item(data: Sequence[Any]) -> Item:
+    name, text, target, weight, *more = data
+    accepted, fields = more or ((), ())
+    return Item(
+        name, text, target, weight, tuple(accepted), tuple((key, value) for key, value in fields)
+    )
 
 
 def _packed(evaluation: Evaluation) -> dict[str, Any]:
     outcomes = [
-        [o.item, o.score, o.answer, o.weight, o.reason, *([o.calls] if o.calls else ())]
-        for o in evaluation.outcomes
+        [o.item, o.score, o.answer, o.weight, o.reason, *_rarely(o)] for o in evaluation.outcomes
     ]
     return {"planned": evaluation.planned, "outcomes": outcomes}
+
+
+def _rarely(outcome: Outcome) -> tuple[Any, ...]:
+    """Return what a row ends in where it says something: there are very many rows."""
+    if outcome.cut_at:
+        return outcome.calls, outcome.cut_at
+    return (outcome.calls,) if outcome.calls else ()
 
 
 def _evaluation(data: dict[str, Any]) -> Evaluation:
@@ -245,6 +263,6 @@ def _evaluation(data: dict[str, Any]) -> Evaluation:
 
 
 def _outcome(row: list[Any]) -> Outcome:
-    item, score, answer, *rest = row  # rows of older versions have no calls
+    item, score, answer, *rest = row  # older rows have no calls
     # Items and answers come back again and again; each text is kept in memory once.
     return Outcome(intern(item), score, answer and intern(answer), *rest)

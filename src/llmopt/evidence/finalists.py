@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from llmopt.core.problem import Problem, SplitName
-    from llmopt.core.values import Evaluation
+    from llmopt.core.values import Evaluation, Outcome
 
 _FEW = 20  # fewer validation items than this are too few to choose on
 _SHOWN = 3  # items named of those that stayed unmeasured
 _REASONS = 3  # told of those for which solutions could not be measured
+_CUT_OFF = 0.1  # share of answers from which it is said that they were cut off
 _SAME_ANSWER = 0.9  # a winner that answers one thing more often than this is pointed out
 
 
@@ -80,8 +81,29 @@ def monotony(problem: Problem, evaluation: Evaluation | None) -> list[str]:
     share = count / evaluation.measured
     if share < _SAME_ANSWER or usual >= _SAME_ANSWER:
         return []
+    if answer is None and cut_off(evaluation.outcomes, ""):
+        return []  # said by itself, with the cause
     said = "gives no readable answer" if answer is None else f"answers {answer!r}"
     return [f"The winner {said} on {share:.0%} of the items, whatever the input."]
+
+
+def cut_off(outcomes: Iterable[Outcome], whose: str) -> list[str]:
+    """Say that answers were cut off at the token limit before they were right, if many were.
+
+    Args:
+        outcomes: What was measured.
+        whose: Whose answers they are, for the sentence.
+    """
+    measured = [o for o in outcomes if o.score is not None]
+    cut = [o for o in measured if o.cut_at and o.score is not None and o.score < 1]
+    if len(cut) < max(1, _CUT_OFF * len(measured)):
+        return []
+    limits = " or ".join(f"{limit:,}" for limit in sorted({o.cut_at for o in cut}))
+    count = "All" if len(cut) == len(measured) else f"{len(cut):,} of"
+    unread = sum(o.answer is None for o in cut)
+    missing = f", {unread:,} of them before there was any" if unread < len(cut) else ""
+    said = f"{count} {len(measured):,} answers {whose} were cut off at {limits} tokens before they"
+    return [f"{said} gave the right answer{missing}; raise scorer.max_tokens."]
 
 
 def unmeasured(trajectory: Trajectory) -> list[str]:

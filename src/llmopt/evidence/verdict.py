@@ -25,6 +25,7 @@ from llmopt.evidence.differences import (
 )
 from llmopt.evidence.finalists import (
     behind,
+    cut_off,
     finalists_of,
     left_out,
     monotony,
@@ -165,7 +166,8 @@ async def decide(
     notes = [
         *on_choosing(problem),
         *behind(held.values()),
-        *monotony(problem, winner or held.get(best.candidate.id)),
+        *monotony(problem, said := winner or held.get(best.candidate.id)),
+        *cut_off((said or best.evaluation).outcomes, "of the winner"),
         *unmeasured(trajectory),
         *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,

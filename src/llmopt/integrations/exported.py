@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.values import Message
 from llmopt.engine.header import RunHeader
 from llmopt.errors import ConfigError
 from llmopt.history.outputs import exchanges
 from llmopt.history.run_history import told
-from llmopt.problems.prompt.layout import Layout
+from llmopt.problems.prompt.layout import Layout, named_slots
+from llmopt.problems.prompt.scorer_call import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -217,6 +217,16 @@ def export(store: Store, found: Standing, entry: Entry, text: str | None) -> Mat
     return Material(made, found, store, text)
 
 
+def layout_kept(found: Standing, text: str) -> Layout:
+    """Return the prompt layout of a run by its text; its columns are those of the kept items."""
+    kept = found.journal.problem
+    items = [item for some in kept.items.values() for item in some] if kept else []
+    columns = {name for item in items[:1] for name, _ in item.fields}
+    if "{input}" not in text:  # older versions kept no columns, but such a layout has some
+        columns.update(named_slots(text))
+    return Layout(text, columns=tuple(sorted(columns)))
+
+
 def _held_out(found: Standing, entry: Entry) -> dict[str, Any] | None:
     """Return the figures on test items: of the winner beside the start, or of the start alone."""
     tested = found.result["test"] if found.result else None
@@ -276,12 +286,15 @@ def _sent(
 
 def _unsent(store: Store, found: Standing, entry: Entry, like: Call, text: str) -> Example:
     """Return the example of an input that the run has not sent, asked like one that it has."""
-    prompt = Layout(found.journal.identity["problem prompt"]).fill(entry.text, text)
-    call = (
-        replace(like, prompt=prompt)
-        if like.messages == ()
-        else replace(like, messages=(Message("user", prompt),))
-    )
+    layout = layout_kept(found, found.journal.identity["problem prompt"])
+    if layout.used:
+        raise ConfigError(
+            f"an input of your own is for prompts with {{input}}, but that of {found.run!r} has "
+            f"columns of the data: {', '.join(layout.used)}; leave the input out"
+        )
+    turns = layout.turns(entry.text, text)
+    chat = like.prompt is None
+    call = replace(like, messages=turns if chat else (), prompt=None if chat else as_text(turns))
     kept = store.exchange(call.key(found.journal.identity["scorer"]))
     return Example(text, "", call, kept[1].text if kept else None, None)
 

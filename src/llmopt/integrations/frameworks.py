@@ -6,15 +6,22 @@ DSPy 3, langchain-core 1 and OpenAI's HTTP interface.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import digest
 from llmopt.errors import ConfigError
 from llmopt.integrations.documents import document
-from llmopt.problems.prompt.layout import Layout
+from llmopt.integrations.exported import layout_kept
+from llmopt.problems.prompt.scorer_call import as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llmopt.core.values import Message
     from llmopt.integrations.exported import Material
+    from llmopt.problems.prompt.layout import Layout
 
 _INPUT = "{input}"
 
@@ -43,23 +50,40 @@ def dspy_state(found: Material) -> str:
 def langchain_prompt(found: Material) -> str:
     """Return a prompt with the variable ``input``, in the form of ``langchain_core.load``.
 
-    It is a ChatPromptTemplate of one human message, or a PromptTemplate where the scorer LLM
-    continued raw text.
+    It is a ChatPromptTemplate with a message for each turn, or a PromptTemplate where the scorer
+    LLM continued raw text. A prompt layout with columns of the data has a variable for each.
     """
-    before, after = (part.replace("{", "{{").replace("}", "}}") for part in parted(found))
-    text = f"{before}{_INPUT}{after}"
-    plain = _constructor(
-        "prompt.PromptTemplate",
-        {"input_variables": ["input"], "template": text, "template_format": "f-string"},
-    )
+    turns = slotted(found)
+    plain = [_langchain_text(parts) for _, parts in turns]
     if raw(found):
-        return document(plain)
-    message = _constructor("chat.HumanMessagePromptTemplate", {"prompt": plain})
+        return document(_langchain_text(joined(turns)))
+    messages = [
+        _constructor(f"chat.{_LANGCHAIN[role]}MessagePromptTemplate", {"prompt": text})
+        for (role, _), text in zip(turns, plain, strict=True)
+    ]
+    names = sorted({name for text in plain for name in text["kwargs"]["input_variables"]})
     return document(
-        _constructor(
-            "chat.ChatPromptTemplate", {"input_variables": ["input"], "messages": [message]}
-        )
+        _constructor("chat.ChatPromptTemplate", {"input_variables": names, "messages": messages})
     )
+
+
+_LANGCHAIN = {"system": "System", "user": "Human", "assistant": "AI"}
+
+
+def _langchain_text(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return a text with variables as LangChain's template."""
+    text = "".join(
+        f"{{{variable(part.slot)}}}" if part.slot else _doubled(part.text) for part in parts
+    )
+    names = sorted({variable(part.slot) for part in parts if part.slot})
+    return _constructor(
+        "prompt.PromptTemplate",
+        {"input_variables": names, "template": text, "template_format": "f-string"},
+    )
+
+
+def _doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _constructor(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -81,9 +105,11 @@ def chat_request(found: Material) -> str:
             f"an instruction for a request has no {_INPUT} of its own, but this one has, and the "
             "input's place could not be told from it; give the input with --input"
         )
-    text = prompt(found, _INPUT if found.text is None else found.text)
+    turns = _laid_out(found, _INPUT if found.text is None else found.text)
     data: dict[str, Any] = (
-        {"prompt": text} if raw(found) else {"messages": [{"role": "user", "content": text}]}
+        {"prompt": as_text(turns)}
+        if raw(found)
+        else {"messages": [{"role": turn.role, "content": turn.content} for turn in turns]}
     )
     return document({**data, **sampling(found)})
 
@@ -104,15 +130,53 @@ def raw(found: Material) -> bool:
     return example is not None and example.call.prompt is not None
 
 
-def parted(found: Material) -> tuple[str, str]:
-    """Return the scorer's prompt before and after the input."""
-    mark = digest(found.export.instruction + (found.export.layout or ""))  # so it is in neither
-    before, _, after = prompt(found, mark).partition(mark)
-    return before, after
+@dataclass(frozen=True)
+class Part:
+    """A part of a turn: a text, or the slot of a variable.
+
+    Attributes:
+        text: The text; empty for a slot.
+        slot: ``input``, or a column of the data; empty for a text.
+    """
+
+    text: str
+    slot: str = ""
 
 
-def prompt(found: Material, text: str) -> str:
-    """Return the scorer's prompt for an input.
+def slotted(found: Material) -> list[tuple[str, list[Part]]]:
+    """Return the turns of the scorer's prompt as role and parts; only inputs are left open."""
+    own = found.export.instruction + (found.export.layout or "")
+    slots = ("input", *_layout(found).used)
+    marks = {digest(f"{own}{slot}"): slot for slot in slots}  # so they are not in the texts
+    where = {slot: mark for mark, slot in marks.items()}
+    return [
+        (turn.role, _parts(turn.content, marks))
+        for turn in _laid_out(found, where["input"], tuple(where.items()))
+    ]
+
+
+def joined(turns: Sequence[tuple[str, Sequence[Part]]]) -> list[Part]:
+    """Return the parts of all turns as a raw completion has them."""
+    found: list[Part] = []
+    for _, parts in turns:
+        found += [Part("\n\n")] * bool(found) + list(parts)
+    return found
+
+
+def variable(column: str) -> str:
+    """Return what a column is called as a variable of a template."""
+    made = re.sub(r"\W", "_", column)
+    return f"_{made}" if made[:1].isdigit() else made
+
+
+def _parts(text: str, marks: Mapping[str, str]) -> list[Part]:
+    pieces = re.split(f"({'|'.join(marks)})", text)
+    parts = (Part("", marks[piece]) if piece in marks else Part(piece) for piece in pieces)
+    return [part for part in parts if part.text or part.slot]
+
+
+def _layout(found: Material) -> Layout:
+    """Return the scorer's prompt.
 
     Raises:
         ConfigError: Solutions are not instructions.
@@ -122,4 +186,16 @@ def prompt(found: Material, text: str) -> str:
             f"a prompt is written for runs of instructions, but {found.export.run!r} searched for "
             "something else; take the format text"
         )
-    return Layout(found.export.layout).fill(found.export.instruction, text)
+    return layout_kept(found.standing, found.export.layout)
+
+
+def _laid_out(
+    found: Material, text: str, fields: Sequence[tuple[str, str]] = ()
+) -> tuple[Message, ...]:
+    """Return the turns of the scorer's prompt for an input.
+
+    Without fields, columns of the data stand as they are named in the layout.
+    """
+    layout = _layout(found)
+    known = {column: f"{{{column}}}" for column in layout.used} | dict(fields)
+    return layout.turns(found.export.instruction, text, tuple(known.items()))

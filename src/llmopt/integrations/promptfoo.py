@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.text import visible
 from llmopt.errors import ConfigError
-from llmopt.integrations.frameworks import parted, raw, sampling
+from llmopt.integrations.frameworks import joined, raw, sampling, slotted, variable
 from llmopt.models.providers.presets import PRESETS
 from llmopt.problems.metrics.contract import Assertion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from llmopt.core.problem import SplitName
     from llmopt.core.values import Item
     from llmopt.engine.journal import ProblemRecord
     from llmopt.integrations.exported import Material
+    from llmopt.integrations.frameworks import Part
 
 _SPLITS: tuple[SplitName, ...] = ("test", "validation", "train")
 _BRACES = re.compile(
     r"\{(?=[{%#]|\Z)|#\}"
 )  # the end of a comment is an error without its beginning
+_ENDPOINT = re.compile(r"(\w+)/(.+?)@(https?://[^?+\s]+)(?:[?+]\S*)?")  # identity of a model
 _UNPRINTABLE = re.compile("[\ufeff\ufffe\uffff]")  # what YAML leaves out of its characters
 
 _PLAIN = r"""const target = context.vars.target;
@@ -42,7 +45,7 @@ def promptfoo_config(found: Material) -> str:
     problem = found.standing.prompts
     if problem is None:  # the table of formats says that it needs prompts
         raise ValueError("a promptfoo configuration is written for runs of instructions")
-    before, after = parted(found)
+    slots = sorted({part.slot for _, parts in slotted(found) for part in parts if part.slot})
     split = next(name for name in _SPLITS if problem.items[name])
     run = found.export.run
     lines = [
@@ -51,14 +54,14 @@ def promptfoo_config(found: Material) -> str:
         f"description: {_scalar(f'llmopt {run}')}",
         "prompts:",
         f"  - label: {_scalar(f'{run}, step {found.export.step}')}",
-        f"    raw: {_scalar(f'{literal(before)}{{{{input}}}}{literal(after)}')}",
+        f"    raw: {_scalar(_prompt(found))}",
         "providers:",
         *_provider(found),
         "defaultTest:",
         "  assert:",
         *(f"    {line}" for line in assertion(_kept(problem))),
         "tests:",
-        *(_test(item) for item in problem.items[split]),
+        *(_test(item, slots) for item in problem.items[split]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -68,8 +71,27 @@ def literal(text: str) -> str:
     return _BRACES.sub(lambda found: f'{{{{ "{found[0]}" }}}}', text)
 
 
-def _test(item: Item) -> str:
-    return f"  - vars: {_scalar({'input': literal(item.input), 'target': literal(item.target)})}"
+def _prompt(found: Material) -> str:
+    """Return the prompt as promptfoo has it: a text, or a chat of several turns as JSON."""
+    turns = slotted(found)
+    if raw(found) or len(turns) == 1:
+        return _template(joined(turns))
+    said = [{"role": role, "content": _template(parts)} for role, parts in turns]
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _template(parts: Sequence[Part]) -> str:
+    """Return parts of a prompt as a template."""
+    # What stands behind a brace decides whether it opens something, so a text is taken whole.
+    return "".join(
+        f"{{{{{variable(part.slot)}}}}}" if part.slot else literal(part.text) for part in parts
+    )
+
+
+def _test(item: Item, slots: Sequence[str]) -> str:
+    values = {**dict(item.fields), "input": item.input}
+    named = {variable(slot): literal(values.get(slot, "")) for slot in slots}
+    return f"  - vars: {_scalar({**named, 'target': literal(item.target)})}"
 
 
 def _scalar(value: Any) -> str:
@@ -93,29 +115,66 @@ def _remarks(found: Material, problem: ProblemRecord) -> Iterator[str]:
         yield f"# The scorer LLM was {found.export.scorer}: name its provider below."
 
 
-def _model(found: Material) -> dict[str, Any] | None:
-    """Return what the configuration says of the scorer LLM, if promptfoo can reach it."""
+@dataclass(frozen=True)
+class _Reached:
+    """Where promptfoo reaches the scorer LLM.
+
+    Attributes:
+        model: Its name there.
+        base_url: Where the API begins, as the run has asked it: never another host.
+        key_variable: The variable that holds the key; empty: none is needed.
+        table: What the configuration says of it.
+    """
+
+    model: str
+    base_url: str
+    key_variable: str
+    table: Mapping[str, Any]
+
+
+def _model(found: Material) -> _Reached | None:
+    """Return where the scorer LLM is, if promptfoo can reach it."""
     source = found.store.config(found.export.run)["source"] or {}
     table: dict[str, Any] = source.get("scorer", {})
-    host = str(table.get("model", "")).partition("/")[0]
-    return table if host in PRESETS else None
+    asked = _ENDPOINT.fullmatch(found.export.scorer)
+    name = str(table.get("model") or (f"{asked[1]}/{asked[2]}" if asked else ""))
+    host, _, model = name.partition("/")
+    if host not in PRESETS:
+        return None
+    preset = PRESETS[host]
+    url = asked[3] if asked else table.get("base_url") or preset.base_url
+    return _Reached(model, url, table.get("key_variable") or preset.key_variable, table)
 
 
 def _provider(found: Material) -> Iterator[str]:
-    table = _model(found)
-    if table is None:
+    reached = _model(found)
+    if reached is None:
         yield "  - echo"
         return
-    host, _, model = str(table["model"]).partition("/")
-    preset = PRESETS[host]
+    table = reached.table
     settings = {
-        "apiBaseUrl": table.get("base_url") or preset.base_url,
-        "apiKeyEnvar": table.get("key_variable") or preset.key_variable,
+        "apiBaseUrl": reached.base_url,
+        "apiKeyEnvar": reached.key_variable,
         **sampling(found),
+        **{key: table[key] for key in ("top_p", "reasoning_effort") if table.get(key)},
+        **{
+            theirs: _without_secrets(table[ours])
+            for ours, theirs in (("extra", "passthrough"), ("headers", "headers"))
+            if table.get(ours)
+        },
     }
     kind = "completion" if raw(found) else "chat"
-    yield f"  - id: {_scalar(f'openai:{kind}:{model}')}"
+    yield f"  - id: {_scalar(f'openai:{kind}:{reached.model}')}"
     yield f"    config: {_scalar({key: value for key, value in settings.items() if value != ''})}"
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return fields or headers; what the environment holds is named and not written."""
+    if isinstance(value, dict) and set(value) == {"env"}:
+        return f"{{{{env.{value['env']}}}}}"
+    if isinstance(value, dict):
+        return {name: _without_secrets(one) for name, one in value.items()}
+    return [_without_secrets(one) for one in value] if isinstance(value, list) else value
 
 
 def _kept(problem: ProblemRecord) -> Assertion:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.metaprompt import VARIABLES
 from llmopt.core.text import one_line
+from llmopt.problems.answers.cleaning import normalize
+from llmopt.problems.data.labels import lookalikes, spellings
 from llmopt.statistics import items_needed
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 FEW = 20  # fewer validation items than this are too few to choose on
 GAIN = 0.05  # the gain that a test split should be able to see
 _MOST = 0.7  # a share of one answer above which always giving it looks good
+_NAMED = 8  # so many pairs of labels are pointed out
 _BYTES = 4  # of a token, as a rule
 
 
@@ -91,7 +94,13 @@ def _on_targets(problem: PromptProblem, scorer: Model, targets: Sequence[str]) -
             f"gets this answer scores {percent}; problem.balanced = true makes every class count "
             "the same."
         )
+    found += _on_labels(problem, targets)
     call = problem.call("", problem.splits.train[0], scorer)
+    if problem.prompt.chat and call.prompt is not None:
+        found.append(
+            "The prompt has turns, but the scorer LLM is asked with raw completions: it gets "
+            "their texts one after the other, blank lines between them."
+        )
     again = problem.again(call, "")
     most = again.max_tokens if again else call.max_tokens
     usual = math.ceil(median(len(target.encode()) for target in targets) / _BYTES)
@@ -104,6 +113,26 @@ def _on_targets(problem: PromptProblem, scorer: Model, targets: Sequence[str]) -
     return found
 
 
+def _on_labels(problem: PromptProblem, targets: Sequence[str]) -> list[str]:
+    """Point out labels that are written in several ways, or of which one may be a slip."""
+    if not problem.metric.labels:
+        return []
+    known = spellings(targets)
+    found = [
+        f"The answers {', '.join(map(repr, ways))} differ only in case, blanks or end marks and "
+        f"count as one, {one!r}; write them alike."
+        for one, ways in sorted(known.items())
+        if len(ways) > 1
+    ]
+    counts = Counter(normalize(target) for target in targets)
+    found += [
+        f"The answers {a!r} ({counts[normalize(a)]} rows) and {b!r} ({counts[normalize(b)]} rows) "
+        "look alike; if one is a slip, mend it."
+        for a, b in lookalikes(known)
+    ]
+    return found[:_NAMED]
+
+
 def _on_texts(problem: PromptProblem, first: str) -> list[str]:
     """Point out braces that look like placeholders and are none, and starts that leak data."""
     found = [
@@ -112,11 +141,12 @@ def _on_texts(problem: PromptProblem, first: str) -> list[str]:
         for text in problem.starts
         if (leaked := problem.leaks.found(text))
     ]
-    slots = set(re.findall(r"\{(\w+)\}", problem.prompt.text)) - {"instruction", "input"}
+    filled = {"instruction", "input", *problem.prompt.used}
+    slots = set(re.findall(r"\{(\w+)\}", problem.prompt.text)) - filled
     if slots:
         found.append(
             f"The prompt layout has {_braced(slots)}, which the scorer LLM will see as it stands; "
-            "only {instruction} and {input} are filled in."
+            "only {instruction}, {input} and columns of the data are filled in."
         )
     slots = {slot for text in problem.starts for slot in re.findall(r"\{(\w+)\}", text)}
     demanded = "".join(problem.invariants.placeholders)

@@ -13,11 +13,13 @@ from llmopt.preflight.cautions import cautions
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import estimate
 from llmopt.preflight.findings import (
+    SHORT,
     Findings,
     built,
     known_of,
     tried,
 )
+from llmopt.problems.metrics.contract import Scored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +79,7 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
             "scorer": (scorer, ask),
         }
         known = await _known(findings, settings, asked, offline=offline)
+        findings.cautions += await _on_length(findings, problem, ask)
         if judge:
             known["judge"] = known_of(findings, "judge", judge, settings)
             if not offline:
@@ -112,6 +115,22 @@ async def _described(findings: Findings, problem: PromptProblem, settings: Confi
     findings.passed("metric", await _metric(problem, settings.problem.metric))
 
 
+async def _on_length(findings: Findings, problem: PromptProblem, call: Call) -> list[str]:
+    """Say that the scorer LLM's answer was cut off at its limit before it was right."""
+    found = findings.models["scorer"]
+    used = found.get("usage", {}).get("output_tokens", 0)
+    if found.get("finish") != "length" or call.answers or call.max_tokens > max(SHORT, used):
+        return []
+    scored = 0.0
+    if found["answer"].strip() and not problem.metric.calls:
+        made = problem.metric(found["answer"], problem.items("train")[0])
+        scored = (made if isinstance(made, Scored) else await made).score
+    if scored == 1:
+        return []
+    said = f"The scorer LLM's answer was cut off at {call.max_tokens:,} tokens before it gave the"
+    return [f"{said} right answer; raise scorer.max_tokens."]
+
+
 async def _known(
     findings: Findings,
     settings: Configuration,
@@ -125,7 +144,16 @@ async def _known(
         known[role] = known_of(findings, role, model, settings)
         if not offline and call:
             known[role] = await tried(findings, role, model, call, known[role])
+            if role == "scorer" and _silenced(findings):  # thinking takes more than a short answer
+                most = call.max_tokens
+                known[role] = await tried(findings, role, model, call, known[role], most=most)
     return known
+
+
+def _silenced(findings: Findings) -> bool:
+    """Say whether the scorer LLM was cut off before it said anything."""
+    found = findings.models["scorer"]
+    return found.get("finish") == "length" and not found["answer"].strip()
 
 
 async def _examined_function(
@@ -248,8 +276,6 @@ def _answers(problem: PromptProblem) -> str:
 
 async def _metric(problem: PromptProblem, named: str) -> str:
     """Return which metric it is, tried on a target, which is a right answer."""
-    from llmopt.problems.metrics.contract import Scored
-
     item, metric = problem.items("train")[0], problem.metric
     if metric.calls:
         return f"{metric.name}; {metric.scale_in_words}"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from llmopt.preflight.estimate import Cost, Estimate, ModelFacts
     from llmopt.terminal.progress import Doing
 
-_SHORT = 16  # tokens that a model may answer when it is only tried
+SHORT = 16
+"""Tokens that a model may answer when it is only tried."""
 
 
 @dataclass
@@ -142,7 +143,7 @@ async def tried(
     call: Call,
     known: ModelFacts,
     *,
-    most: int = _SHORT,
+    most: int = SHORT,
 ) -> ModelFacts:
     """Ask a role's model once, for so many tokens at most, and return what is known of it then."""
     from llmopt.core.text import one_line
@@ -184,7 +185,7 @@ async def tried(
 
 
 def _silent(finish: str) -> str:
-    why = f" (it may still have been thinking after {_SHORT} tokens)" if finish == "length" else ""
+    why = f" (it may still have been thinking after {SHORT} tokens)" if finish == "length" else ""
     return f"empty{why}"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from llmopt.core.presentation import Presentation
-    from llmopt.core.trajectory import Trajectory
+    from llmopt.core.trajectory import Entry, Trajectory
     from llmopt.core.values import Usage
     from llmopt.evidence.result import OverfittingPoint, Result, ResultRow
     from llmopt.evidence.scores import Score
@@ -207,13 +207,20 @@ def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentati
             score + mark(evaluation.measured, evaluation.planned),
             f"{evaluation.measured}/{evaluation.planned}",
             Text(
-                ("(unreadable answers) " if trajectory.unreadable(entry) else "")
+                (f"({_unread(entry)}) " if trajectory.unreadable(entry) else "")
                 + (one_line(entry.text, 2000) or "(empty)")
             ),
         )
     console.print(table)
     if any(entry.evaluation.partial for entry in trajectory):
         console.print(Text(LEGEND, style="dim"), soft_wrap=not console.is_terminal)
+
+
+def _unread(entry: Entry) -> str:
+    """Return why hardly any answer of a solution could be read."""
+    unread = [o for o in entry.evaluation.outcomes if o.answer is None and o.score is not None]
+    cut = sum(o.cut_at > 0 for o in unread)
+    return "answers cut off" if 2 * cut > len(unread) else "unreadable answers"
 
 
 def print_curve(console: Console, curve: Sequence[OverfittingPoint], shown: Presentation) -> None:

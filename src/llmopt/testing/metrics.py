@@ -19,6 +19,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmopt.core.values import Message
 from llmopt.errors import DataError
 from llmopt.problems.metrics.contract import Metric, Rule, Scored
 from llmopt.problems.prompt.scorer_call import Asking
@@ -148,7 +149,7 @@ async def asks_for_what_it_reads(case: Case) -> None:
     _demand(metric.tokens >= 1, "an answer has a token or more")
     asking = Asking(again=True)
     for item in case.items:
-        first = asking.first("Go.", model, metric, item)
+        first = asking.first((Message("user", "Go."),), model, metric, item)
         second = asking.second(first, "Hm.", metric)
         _demand(second and metric.form in second.text, "the cue asks for its form")
         said = case.formed(item.target)

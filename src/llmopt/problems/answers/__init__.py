@@ -12,6 +12,9 @@ The rules, in order (docs/answers.md has them with examples):
    :mod:`~llmopt.problems.answers.lists` and :mod:`~llmopt.problems.answers.brackets` have rules
    of their own.
 
+An output that is one JSON object gives the answer of its field. A text that ends in an endless
+repetition gives what it announced before, and nothing else.
+
 What is negated (``not spam``), listed (``yes or no``), asked (``is it true?``) or part of a
 refusal (``I do not know whether it is true``) is no answer. Nothing is credited for a bare
 substring.
@@ -32,8 +35,8 @@ from llmopt.problems.answers.cleaning import (
     normalize,
     readable,
     refusals,
-    spoken,
 )
+from llmopt.problems.answers.json_answers import answer_field
 from llmopt.problems.answers.lettered_options import with_target
 from llmopt.problems.answers.lists import word_list, words_of
 from llmopt.problems.answers.mentions import (
@@ -44,7 +47,9 @@ from llmopt.problems.answers.mentions import (
     whole_words,
 )
 from llmopt.problems.answers.numbers import Found, find_numbers, round_to, show_number
+from llmopt.problems.answers.repetition import endless
 from llmopt.problems.answers.resolution import decide
+from llmopt.problems.answers.thoughts import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,13 +80,15 @@ def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None)
     if kind == "brackets":
         sequence = bracket_sequence(output)
         return None if sequence is None else closing_part(sequence)
+    if kind != "text" and (field := answer_field(spoken(output))) is not None:
+        output = field
     if kind == "list":
-        return word_list(output)
+        return None if endless(spoken(output)) >= 0 else word_list(output)
     if kind in ("choice", "boolean"):
         return _one_of(output, kind, None if choices is None else tuple(choices))
     text = clean(output)
     if kind == "number":
-        number = _number(text, _emphasized(output))
+        number = _number(*_finished(text), _emphasized(output))
         return None if number is None else show_number(number)
     return _announced_text(text) or spoken(whole).strip() or None
 
@@ -90,10 +97,16 @@ def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None)
 @lru_cache(maxsize=512)
 def _one_of(output: str, kind: AnswerKind, choices: tuple[str, ...] | None) -> str | None:
     """Return the choice or boolean that `output` decides for, or None."""
-    text = clean(output)
+    text, lost = _finished(clean(output))
     if kind == "choice":
-        return decide(text, choice_mentions(text, choices))
-    return decide(text, boolean_mentions(text, choices or _BOOLEANS))
+        return decide(text, choice_mentions(text, choices), lost=lost)
+    return decide(text, boolean_mentions(text, choices or _BOOLEANS), lost=lost)
+
+
+def _finished(text: str) -> tuple[str, bool]:
+    """Return a cleaned text without an endless repetition at its end, and whether it had one."""
+    begin = endless(text)
+    return (text, False) if begin < 0 else (text[:begin], True)
 
 
 def is_correct(
@@ -172,11 +185,14 @@ def possible(target: str, kind: AnswerKind, choices: Sequence[str] | None = None
 
 def number_of(text: str) -> Fraction | None:
     """Return the number that `text` consists of (``$1,200``, ``5 %``, ``1/2``), or None."""
-    plain = re.sub(r"^([-+]?)\s*[$€£¥₹]\s*", r"\1", clean(text).strip()).removesuffix(".")
-    plain = plain.rstrip(" %$€£¥₹")
-    found = find_numbers(plain)
-    if len(found) == 1 and (found[0].start, found[0].end) == (0, len(plain)):
-        return found[0].value
+    text = clean(text).strip()
+    plain = re.sub(r"^([-+]?)\s*[$€£¥₹]\s*", r"\1", text).removesuffix(".").rstrip(" %$€£¥₹")
+    for written in (plain, text):  # a currency can say that "m" are millions
+        found = find_numbers(written)
+        if len(found) == 1:
+            around = written[: found[0].start] + written[found[0].end :]
+            if not (around if written is plain else around.strip(" .%$€£¥₹")):
+                return found[0].value
     return None
 
 
@@ -208,8 +224,8 @@ def _emphasized(output: str) -> Fraction | None:
     return found[0].value if len(found) == 1 and not found[0].weak else None
 
 
-def _number(text: str, emphasized: Fraction | None = None) -> Fraction | None:
-    """Apply rules 2 and 3 of the module to the numbers of a cleaned text."""
+def _number(text: str, lost: bool, emphasized: Fraction | None) -> Fraction | None:
+    """Apply rules 2 and 3 of the module to the numbers of a cleaned text; `lost`: 2 alone."""
     refused = refusals(text)
     found = [
         f for f in find_numbers(text) if not any(low <= f.start < high for low, high in refused)
@@ -219,7 +235,7 @@ def _number(text: str, emphasized: Fraction | None = None) -> Fraction | None:
         if inside and not (place.loose and _is_reasoning(text, place.low, inside[0], found)):
             return (inside[-1] if place.backwards else _right_side(text, inside)).value
     found = _certain(found)
-    if not found:
+    if not found or lost:
         return None
     if emphasized is not None and "=" not in text.rstrip().rpartition("\n")[2]:
         return emphasized

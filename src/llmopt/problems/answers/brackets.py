@@ -20,7 +20,8 @@ import html
 import re
 import unicodedata
 
-from llmopt.problems.answers.cleaning import announced, before_next_question, spoken
+from llmopt.problems.answers.cleaning import announced, before_next_question
+from llmopt.problems.answers.thoughts import spoken
 
 _OPENING = "([{<"
 _CLOSING = ")]}>"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 
+from llmopt.problems.answers.thoughts import spoken
+
 _BEGINNING, _END = 4_000, 12_000  # characters of a long output that are read
 _SOON = 30  # characters after a colon within which an announced answer begins
 _BOXES = 20  # the last ones that are looked into; models that loop write thousands
@@ -16,6 +18,7 @@ _PLAIN = str.maketrans("‘’“”−–‐‑⁄٫٬", "''\"\"----/.,") | {or
 # Scripts without blanks between words: Thai, Japanese, Chinese, Korean.
 _DENSE = r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _SEAM = re.compile(rf"(?<={_DENSE})(?=[A-Za-z0-9(\[$+-])|(?<=[A-Za-z0-9)\]%])(?={_DENSE})")
+_FULL_STOP = re.compile(r"[！？](?!\s|$)")  # noqa: RUF001  # they end a sentence without a blank
 _END_TAG = re.compile(r"</(?:final[ _]?)?answer>", re.IGNORECASE)
 _EMPHASIS = re.compile(
     r"\*\*|`|(?<!\w)(?:\*(?=\S)|_+(?=[^\W_]))|(?<=[^\s*])\*(?!\w)|(?<=[^\W_])_+(?!\w)"
@@ -35,6 +38,11 @@ _STYLED = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|mathrm|mathbf|mathit|mathsf|mbox|emph|bm)"
     r"\s*\{([^{}]*)\}"
 )
+# A letter or a word in dollars, which stand for a formula; before digits they are money.
+_FORMULA = re.compile(
+    r"(?<![\w$])\${1,2}\s*(\(?[A-Za-z](?:[A-Za-z ()-]{0,40}[A-Za-z)])?)\s*\${1,2}(?![\w$])"
+)
+_QUOTED_LETTER = re.compile(r"([:=]|\bis)[ ]*'([A-Za-z])'(?!\w)")
 _NESTING = 4  # levels of styles inside one another
 # The languages of MGSM, in which models number their questions.
 _NEXT_QUESTION = re.compile(
@@ -55,6 +63,7 @@ _ABROAD = (
     r"|\brisposta(?:\s+(?:finale|corretta))?(?:\s+è\b|(?=\s*:))"
     r"|\b(?:окончательный\s+|правильный\s+)?ответ(?=\s*[:—-])"
     r"|(?:最终|正确)?答案(?:[是为為]|(?=\s*:))|答え(?:[はが]|(?=\s*:))|정답(?:[은이]|(?=\s*:))|답(?:[은]|(?=\s*:))"
+    r"|(?:故|应|應|我|因此|所以)[选選](?:择|擇)?(?:项|項)?"
     r"|คำตอบ(?:คือ|(?=\s*:))|উত্তর(?:\s*হল|(?=\s*:))|సమాధానం(?:\s*ఏమిటంటే)?|\bjibu(?:\s+ni\b|(?=\s*:))"
     r"|उत्तर(?:\s+है)?(?=\s*:|\s+\d)|(?:الجواب|الإجابة)(?:\s+(?:هو|هي))?"
 )
@@ -171,14 +180,18 @@ def clean(output: str) -> str:
     """Return what a model wrote without what only dresses it.
 
     Unicode NFKC with ASCII digits, quotes and dashes; no Markdown emphasis and nothing struck
-    out; common LaTeX as plain text; of a reasoning model only what follows ``</think>``. Cut
-    before a further question that starts a line (``Q:`` and the like), unless nothing would be
-    left before it.
+    out; common LaTeX as plain text, a letter in dollars without them; of a reasoning model only
+    what it said (:func:`~llmopt.problems.answers.thoughts.spoken`). Cut before a further question
+    that starts a line (``Q:`` and the like), unless nothing would be left before it.
     """
     text = spoken(output)
-    text = text if text.isascii() else _ascii_digits(text)
+    text = text if text.isascii() else _ascii_digits(_FULL_STOP.sub(r"\g<0> ", text))
     if "\\" in text or "{,}" in text:
         text = _without_latex(text)
+    if "$" in text:
+        text = _FORMULA.sub(r"\1", text)
+    if "'" in text:
+        text = _QUOTED_LETTER.sub(r'\1 "\2"', text)
     if "</" in text:
         text = _END_TAG.sub("\n", text)
     if "~~" in text:
@@ -186,14 +199,6 @@ def clean(output: str) -> str:
     if "*" in text or "_" in text or "`" in text:
         text = _EMPHASIS.sub("", text)
     return before_next_question(text)
-
-
-def spoken(output: str) -> str:
-    """Return what follows the thoughts of a reasoning model; thoughts without end say nothing."""
-    if "</think>" in output:
-        return output.rsplit("</think>", 1)[1]
-    begin = output.find("<think>")
-    return output if begin < 0 else output[:begin]
 
 
 def before_next_question(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.problems.answers.cleaning import clean, normalize
 from llmopt.problems.answers.lettered_options import LETTER, parsed, same_option
+from llmopt.problems.answers.scripts import denied, edges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +25,29 @@ _NEGATION = re.compile(
     r"|choice|is|considered)\s+)*\W*$",
     re.IGNORECASE,
 )
+_COMPARED = re.compile(
+    r"\b(?:than|over|unlike|as\s+opposed\s+to|compared\s+(?:to|with)|versus)\s+"
+    r"(?:(?:the|a|an|option|answer|choice)\s+)*[^\w.!?\n]*$",
+    re.IGNORECASE,
+)
+# What says of a lone letter that it is the answer, and of the text around it that it goes on.
+_PREFERRED = re.compile(
+    r"\s*[,(]?\s*(?:\b(?:and|but)\s+)?\b(?:not|rather\s+than|instead\s+of|over)\b\W+(?:option\s+|\()?[A-Za-z]\b"
+    r"|\s+(?:is|seems|appears|looks|sounds)\s+(?:(?:a|an|the|much|far|slightly)\s+)*"
+    r"(?:more|better|likelier|stronger)\b[^.!?\n]{0,60}?\bthan\b"
+    r"|\s*(?:选?项|選項|答案)?(?:是|才是|为)?(?:正确|正確|对的|對的)"
+)
+_LESS = re.compile(r"\b(?:less|worse|weaker)\b", re.IGNORECASE)
 _REJECTED = re.compile(
     r"[)\].\"':]*\s+(?:(?:is|are|was|seems|would\s+be|can\s+be|must\s+be)\s+(?:therefore\s+|also\s+"
     r"|clearly\s+|thus\s+)?(?:wrong|incorrect|false\b|not\s+(?:correct|right|the|true|possible|valid)"
-    r"|eliminated|excluded|ruled\s+out|out\b|impossible)|(?:isn't|doesn't|does\s+not|cannot|can't)\b)",
+    r"|eliminated|excluded|ruled\s+out|out\b|impossible|worse\b|less\s+(?:likely|plausible|probable"
+    r"|correct|accurate|suitable|appropriate|fitting|convincing))|(?:isn't|doesn't|does\s+not|cannot|can't)\b)",
     re.IGNORECASE,
 )
-_REJECTING = re.compile(r"wrong|incorrect|false|not\b|n't|eliminated|excluded|\bout\b|impossible")
+_REJECTING = re.compile(
+    r"wrong|incorrect|false|not\b|n't|eliminated|excluded|\bout\b|impossible|\bless\b|worse"
+)
 _NEARBY = 40  # characters before a mention in which a negation is looked for
 # "No" answers before the end of a clause or a new sentence's subject, but not in "no doubt".
 _NO = re.compile(
@@ -99,10 +116,13 @@ def choice_mentions(text: str, choices: tuple[str, ...] | None) -> list[Mention]
             m for m in found if m.strength > 1 or not any(t.start <= m.start < t.end for t in texts)
         ] + texts
     rejecting = letters and _REJECTING.search(text)
+    foreign = not text.isascii()
     kept = [
         m
         for m in found
-        if not _negated(text, m.start) and not (rejecting and _rejected(text, m, choices))
+        if not _negated(text, m.start)
+        and not (foreign and denied(text, m.start, m.end))
+        and not (rejecting and _rejected(text, m, choices))
     ]
     return sorted(kept, key=lambda m: (m.start, m.end))
 
@@ -131,8 +151,9 @@ def whole_words(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 def _whole(phrase: str) -> str:
     first, last = phrase[0], phrase[-1]
-    before = r"(?<!\w)(?<!\w-)" if re.match(r"\w", first) else ""
-    after = r"(?!\w)(?!-\w)" if re.match(r"\w", last) else ""
+    before, after = edges(phrase)
+    before = before or (r"(?<!\w)(?<!\w-)" if re.match(r"\w", first) else "")
+    after = after or (r"(?!\w)(?!-\w)" if re.match(r"\w", last) else "")
     if first.isdigit():  # 5 is not in 4.5 nor in -5
         before += r"(?<!\d[.,])(?<!-)"
     if last.isdigit():
@@ -187,9 +208,12 @@ def _letter_pattern(letters: str) -> re.Pattern[str]:
     some = f"[{letters}]"
     either = f"(?i:{some})"
     alone = r"(?<![\w'])"
-    ends = r"(?=\s*(?:[.,;:!)\]}\"]|\n|$))"
+    ends = r"(?=\s*(?:[.,;:!)\]}\"】」』》、]|\n|$))"
     # A capital A or I before a small word begins a sentence, unless the word gives a reason.
-    prose = r"(?!(?<=[AI]) (?!because|since|is|as|and)[a-z])"
+    prose = (
+        r"(?!(?<=[AI]) (?!because|since|is|as|and|not|over|rather than|instead of"
+        r"|seems|appears|looks|sounds)[a-z])"
+    )
     return re.compile(
         rf"(?<![\w)])[(\[]\s?(?P<bracketed>{either})\s?[)\]]"
         rf"|(?<![\w'(\[])(?P<closed>{either})\)(?!\w)"
@@ -212,7 +236,9 @@ def _letter_mentions(text: str, letters: dict[str, str], *, shown: bool) -> list
     for match in _letter_pattern("".join(letters)).finditer(text):
         way = match.lastgroup or ""
         strength = _STRENGTHS.get(way, 0)
-        if not shown:
+        if not strength and match[way].isupper() and _PREFERRED.match(text, match.end(way)):
+            strength = 1
+        elif not shown:
             strength = 1 if way == "bracketed" else 0
         value = letters[match[way].upper()]
         found.append(Mention(match.start(way), match.end(), value, strength))
@@ -220,7 +246,11 @@ def _letter_mentions(text: str, letters: dict[str, str], *, shown: bool) -> list
 
 
 def _negated(text: str, start: int) -> bool:
-    return _NEGATION.search(text, max(0, start - _NEARBY), start) is not None
+    """Say whether a mention is denied, or is what another one is preferred to."""
+    low = max(0, start - _NEARBY)
+    if _NEGATION.search(text, low, start):
+        return True
+    return bool(_COMPARED.search(text, low, start)) and not _LESS.search(text, low, start)
 
 
 def _rejected(text: str, mention: Mention, choices: tuple[str, ...] | None) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
+from llmopt.problems.answers.magnitudes import EAST_ASIAN, compound, magnitude
+
 _UNITS = re.findall(
     r"\w+",
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -37,6 +39,8 @@ _WORDS = rf"(?:{_SCALED}(?:{_JOIN}{_SCALED})*(?:{_JOIN}{_BELOW_1000})?|{_BELOW_1
 # Longer runs of digits are no quantities, and whole numbers of them cost quadratic time.
 _DIGITS = (
     r"(?:\d{1,3}(?:,\d{3}){1,99}(?![\d])"  # 1,234,567
+    r"|\d{1,3}(?:'\d{3}){1,99}(?![\d'])"  # 1'234'567 as in Switzerland
+    r"|\d{1,3}(?:_\d{3}){1,99}(?![\d_])"  # 1_234_567 as in programs
     r"|\d{1,2}(?:,\d{2}){1,20},\d{3}(?!\d)"  # 12,34,567 as in India
     r"|\d{1,300}(?!\d))"
 )
@@ -60,11 +64,12 @@ _NUMBER = re.compile(
                 \{{?(?P<power>[-+]?\d{{1,3}})\}}?(?!\d)
               | /(?P<bottom>\d{{1,300}}(?:\.\d{{1,300}})?)(?![\d/]) )?
         )
-        (?:\s+(?P<scale>{"|".join(_SCALES)})\b)?
+        (?:(?:\s+|-(?![hH]undred))(?P<scale>{"|".join(_SCALES)})\b)?
     )
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_SEPARATOR = re.compile(r"[,'_]")
 _CURRENCY = re.compile(r"([-+]?)(?:\b(?:US|A|C|Rs\.?))?[ ]?[$€£¥₹][ ]?([-+]?)(?=\.?\d)")
 _ENUMERATOR = re.compile(
     r"^[ \t#>-]*(?:(?:step|part|day|case)\s+)?\(?(\d{1,3})[.):](?=[ \t]+\S)|\bstep\s+(\d{1,3})\b",
@@ -73,6 +78,13 @@ _ENUMERATOR = re.compile(
 _CALENDAR = re.compile(
     r"\b(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{2,4}|\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\b)?"
     r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s\d{1,2},\s\d{4})(?![\w/])",
+    re.IGNORECASE,
+)
+# What is denied directly in front of a number, but not "not only 5" nor "not more than 5".
+_NEGATING = re.compile(r"\bno[tn]|n't|rather|instead|nicht|\bpas\b|不是|ではなく", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"(?:\b(?:not|isn't|aren't|wasn't|rather\s+than|instead\s+of|nicht|non|pas|and\s+not)\s+|不是\s*)"
+    r"(?:(?:is|be|the|a|an|equal\s+to|exactly|simply)\s+)?(?=[-+.\d]|\b[nmzotfse])",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
@@ -104,16 +116,26 @@ def find_numbers(text: str) -> list[Found]:
     Read are signs, thousands separators (``1,234``, ``1 234``; ``1.234,5``, ``1.234.567``),
     decimals (``2.5``; ``2,5`` outside of brackets and lists), ``1/2``, ``2 1/2``, ``1e5``,
     ``3 x 10^5``, ``2 million``, ``-$5``, and English words up to the trillions
-    (``forty-two``). Units and percent signs are passed over. A hyphen between two numbers is
-    no sign.
+    (``forty-two``). A magnitude behind a number counts (``150k``, ``€3.2bn``, ``1,2 Mio``,
+    ``3万``); other units and percent signs are passed over. A hyphen between two numbers is
+    no sign. What is denied (``not 26``) is left out.
     """
     # Same length, so that the indices stay those of the text.
     plain = _CURRENCY.sub(lambda m: (m[1] + m[2]).rjust(len(m[0])), text)
     weak = {m.start(m.lastindex or 0) for m in _ENUMERATOR.finditer(plain)}
     dates = [m.span() for m in _CALENDAR.finditer(plain)]
+    negated = {m.end() for m in _NEGATED.finditer(plain)} if _NEGATING.search(plain) else ()
+    taken = 0
     found = []
     for match in _NUMBER.finditer(plain):
         start, end = match.span()
+        if start < taken:
+            continue
+        factor, end = magnitude(text, start, end)
+        value = _value(match) * factor
+        if text.startswith(EAST_ASIAN, end - 1):
+            value, end = compound(text, value, end)
+        taken = end
         word = match["word"] is not None
         doubtful = (
             start in weak
@@ -121,7 +143,8 @@ def find_numbers(text: str) -> list[Found]:
             or (not word and _ORDINAL.match(plain, end) is not None)
             or any(low <= start < high for low, high in dates)
         )
-        found.append(Found(start, end, _value(match), word, doubtful))
+        if start not in negated:
+            found.append(Found(start, end, value, word, doubtful))
     return found
 
 
@@ -152,7 +175,7 @@ def _value(match: re.Match[str]) -> Fraction:
         value = Fraction(_european(match["european"]))
     else:
         power = int(match["exponent"] or match["power"] or 0)
-        value = Fraction(f"{match['digits'].replace(',', '')}e{power}")
+        value = Fraction(f"{_SEPARATOR.sub('', match['digits'])}e{power}")
         bottom = Fraction(match["bottom"] or 1)
         value = value / bottom if bottom else value
     if match["scale"]:

@@ -13,23 +13,34 @@ if TYPE_CHECKING:
     from llmopt.problems.answers.cleaning import Announced
     from llmopt.problems.answers.mentions import Mention
 
-_JOINED = re.compile(r"\W*\s(?:or|and|nor|vs\.?)\s+\W*|\W*[/|]\W*", re.IGNORECASE)
+_JOINED = re.compile(
+    r"\W*\s(?:or|and|nor|vs\.?)\s+\W*|\W*[/|、&]\W*"
+    r"|\W*(?:或者?|还是|還是|和|与|與|及|または|もしくは|あるいは|[かとや]|또는|혹은|이?나|[와과]|หรือ|และ|กับ)\W*",
+    re.IGNORECASE,
+)
+_BESIDE = re.compile(r"\W*[,;+]\W*")  # between answers of which several are given
+_CLAUSE_END = re.compile(r"\W*(?:[.,;!?\n]|$)")
 _JOIN_LENGTH = 12  # characters between two alternatives of a list at most
 _HEADING = re.compile(r"\W*(?:[^\W\d]\w*(?: \w+){0,2}\s*:\W*)?")
 _EXPRESSION = re.compile(r"\s*(?:and\b|or\b|not\b|=|&|\||\))", re.IGNORECASE)
 _QUESTION = re.compile(
     r"\b(?:whether|(?:if|which|what|who)\b[^.!?\n]*\?|(?:determine|check|see|assess|decide)\s+if)\b"
+    r"|是否|是不是|かどうか|인지|หรือไม่"
     r"|^\W*(?:is|are|was|were|does|do|did|can|could|would|should|will|has|have)\b[^.!\n]*\?",
     re.IGNORECASE,
 )
+_ASKED_ABROAD = re.compile(r"是否|是不是|かどうか|인지|หรือไม่")
 _CONCLUSION = re.compile(
     r"\W*(?:so|thus|therefore|hence|consequently|accordingly|overall|finally|ultimately|in\s+(?:conclusion"
     r"|summary|short|the\s+end)|to\s+(?:conclude|summarize|sum\s+up)|as\s+a\s+result|conclusion"
-    r"|based\s+on|given\s+(?:this|that|the)|this\s+means|which\s+means|since|final(?:ly)?)\b",
+    r"|based\s+on|given\s+(?:this|that|the)|this\s+means|which\s+means|since|final(?:ly)?)\b"
+    r"|\W*(?:因此|所以|综上|綜上|总之|總之|总体|總體|整体|最终|最終|结论|結論|したがって|従って|よって|ゆえに|以上|つまり"
+    r"|全体として|따라서|그러므로|결론|결국|종합|전체적으로|ดังนั้น|สรุป|โดยรวม)",
     re.IGNORECASE,
 )
 _STATED = re.compile(
-    r"(?:\b(?:is|are|was|be|becomes?|gives?|equals?|to|as|say|would\s+be|get|have|choose)|=|:|->|⇒|→)"
+    r"(?:\b(?:is|are|was|be|becomes?|gives?|equals?|to|as|say|would\s+be|get|have|choose)|=|:|->|⇒|→"
+    r"|[是为為应選选]|属于|屬於|[はがも]|(?:[은는]|이|가)(?=\W)|คือ|เป็น|ว่า)"
     r"(?:\s+(?:the|a|an|that|therefore|thus|then|indeed|clearly|deductively|option|choice))*[\s\W]*$",
     re.IGNORECASE,
 )
@@ -45,7 +56,7 @@ _NEARBY = 80  # characters before a mention in which "is" or a colon is looked f
 _LONG = 200  # characters from which a text is reasoning and not a bare answer
 
 
-def decide(text: str, mentions: Sequence[Mention]) -> str | None:
+def decide(text: str, mentions: Sequence[Mention], *, lost: bool = False) -> str | None:
     """Return the one answer that the mentions in a cleaned text amount to, or None.
 
     In this order: the announced one; the one that the last line consists of; the one that a
@@ -53,6 +64,11 @@ def decide(text: str, mentions: Sequence[Mention]) -> str | None:
     behind an "is" or a colon; the only one of the last sentence. What stands in a list of
     alternatives, in a question or in a refusal does not count, nor do lines that repeat the
     options.
+
+    Args:
+        text: Cleaned.
+        mentions: Where it names an answer.
+        lost: Whether the text goes on without end: only what it announces counts then.
     """
     if not mentions:
         return None
@@ -60,11 +76,28 @@ def decide(text: str, mentions: Sequence[Mention]) -> str | None:
     for place in announced(text):
         found = _announced(text, place, counted)
         if found:
-            return found.value
+            return None if _several(text, found, counted) else found.value
+    if lost:
+        return None
     named = _without_repeated_options(text, [m for m in counted if m.strength])
+    if named and _several(text, named[0], counted) and _leads(text, named[0]):
+        return None
     if named:
         return _bare_last_line(text, counted) or _unannounced(text, named)
     return _only({m.value for m in counted if m.strength > 1 and _RIGHT.match(text, m.end)})
+
+
+def _several(text: str, mention: Mention, mentions: Sequence[Mention]) -> bool:
+    """Say whether other answers stand beside one, with commas alone between: "A, C"."""
+    place = mention.end
+    for other in mentions:
+        if other.start < mention.end or other.value == mention.value:
+            continue
+        between = text[place : other.start]
+        if len(between) > _JOIN_LENGTH or not _BESIDE.fullmatch(between):
+            return False
+        return _CLAUSE_END.match(text, other.end) is not None
+    return False
 
 
 def _unannounced(text: str, named: list[Mention]) -> str | None:
@@ -107,7 +140,7 @@ def _counted(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     if refused:
         # A choice that is itself worded like a refusal begins where the refusal begins.
         counted = [m for m in counted if not any(lo < m.start < hi for lo, hi in refused)]
-    if "?" in text or "whether" in text or " if " in text:
+    if "?" in text or "whether" in text or " if " in text or _ASKED_ABROAD.search(text):
         counted = [m for m in counted if not _asked(text, m)]
     return counted
 

@@ -5,12 +5,14 @@ Whatever cannot be used is refused with the place and the column, before anythin
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ import numpy as np
 from llmopt.core.values import Item, canonical, digest
 from llmopt.errors import DataError, nearest
 from llmopt.problems.data.files import records
+from llmopt.problems.data.shapes import inner, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 CHAT = "messages"
 """The column that fine-tuning files and chat logs keep a conversation in."""
 
+_CHATS = (CHAT, "conversations")
+_SPEAKERS = {"human": "user", "gpt": "assistant", "bot": "assistant"}
+_USUAL = ("input", "target")  # columns that nobody has to name
 _MISSING = object()
 _PLAIN = (str, bool, int, float, Decimal, date, time)
 
@@ -37,7 +43,9 @@ class RowColumns:
     """Which columns of a row make an item.
 
     A column of a nested object is named by its path with dots, such as ``inputs.question`` or
-    ``annotations.0.result``; a column whose own name has dots comes first.
+    ``annotations.0.result``, also where a cell is such an object as JSON; a column whose own name
+    has dots comes first. Where neither is named and the rows have no such columns, those of a
+    known export are taken (:mod:`~llmopt.problems.data.shapes`).
 
     Attributes:
         input: What the scorer LLM is given. Several columns become one text, a labelled
@@ -80,10 +88,15 @@ def items_of(records: Iterable[DataRecord], source: str, columns: RowColumns) ->
     Raises:
         DataError: A row cannot be used; the message names its place and the column.
     """
+    records = iter(records)
+    start = next(records, None)
+    if start is not None:
+        columns = _recognised(start, columns)
+        records = chain((start,), records)
     inputs = columns.inputs
     if not inputs or len(set(inputs)) < len(inputs):
         raise DataError(f"input columns are one or more, all different, but got {list(inputs)!r}")
-    if inputs == (columns.target,) != (CHAT,):
+    if inputs == (columns.target,) and inputs[0] not in _CHATS:
         raise DataError(f"input and target are two columns, but both are {columns.target!r}")
     seen: Counter[str] = Counter()
     items: list[Item] = []
@@ -100,6 +113,16 @@ def items_of(records: Iterable[DataRecord], source: str, columns: RowColumns) ->
     if not items:
         raise DataError(f"{source}: a data set has at least one row, but it has none")
     return tuple(items)
+
+
+def _recognised(record: DataRecord, columns: RowColumns) -> RowColumns:
+    """Return the columns of a known export where nobody has named any and the usual are missing."""
+    if (columns.input, columns.target) != _USUAL or all(c in record.values for c in _USUAL):
+        return columns
+    shape = shape_of(record.values)
+    if shape is None:
+        return columns
+    return replace(columns, input=shape.input, target=shape.target or _USUAL[1])
 
 
 def text_of(record: DataRecord, column: str) -> str:
@@ -120,6 +143,7 @@ def value_of(values: Mapping[str, object], column: str) -> Any:
         return values[column]
     found: Any = values
     for step in column.split("."):
+        found = inner(found)
         if isinstance(found, Mapping) and step in found:
             found = found[step]
         elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
@@ -131,7 +155,7 @@ def value_of(values: Mapping[str, object], column: str) -> Any:
 
 def _item(record: DataRecord, columns: RowColumns, *, first: bool) -> Item:
     inputs = columns.inputs
-    if first or CHAT in record.values:
+    if first or any(chat in record.values for chat in _CHATS):
         inputs = _or_chat(record, inputs)
     for column in inputs:
         if value_of(record.values, column) is _MISSING:
@@ -176,16 +200,25 @@ def _named(item: Item, name: str) -> Item:
 
 def _or_chat(record: DataRecord, inputs: tuple[str, ...]) -> tuple[str, ...]:
     """Return the column of messages where the named one is missing and a row is a chat."""
-    nowhere = len(inputs) == 1 and value_of(record.values, inputs[0]) is _MISSING
-    return (CHAT,) if nowhere and _conversation(record.values.get(CHAT)) is not None else inputs
+    if len(inputs) == 1 and value_of(record.values, inputs[0]) is _MISSING:
+        for chat in _CHATS:
+            if _conversation(record.values.get(chat)) is not None:
+                return (chat,)
+    return inputs
 
 
 def _conversation(value: object) -> list[Mapping[str, Any]] | None:
     """Return a value as messages of a chat, or None if it is something else."""
+    value = inner(value)
     if not isinstance(value, list) or not value:
         return None
     if all(isinstance(turn, Mapping) and {"role", "content"} <= set(turn) for turn in value):
         return value
+    if all(isinstance(turn, Mapping) and {"from", "value"} <= set(turn) for turn in value):
+        return [
+            {"role": _SPEAKERS.get(turn["from"], turn["from"]), "content": turn["value"]}
+            for turn in value
+        ]
     return None
 
 
@@ -225,13 +258,18 @@ def _answers(record: DataRecord, column: str, value: object) -> tuple[str, ...]:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, list | tuple):
-        return (_text(record, column, value),)
+        return (_text(record, column, _as_json(value)),)
     if not value:
         raise DataError(
             f"{record.place}, column {column!r}: a list of accepted answers has at least one, "
             "but it is empty; fill it or drop the row"
         )
-    return tuple(dict.fromkeys(_text(record, column, one) for one in value))
+    return tuple(dict.fromkeys(_text(record, column, _as_json(one)) for one in value))
+
+
+def _as_json(value: object) -> object:
+    """Return an object as JSON, which the metric of that name compares field by field."""
+    return json.dumps(value, ensure_ascii=False) if value and isinstance(value, dict) else value
 
 
 def _weight(record: DataRecord, column: str, *, first: bool) -> float:

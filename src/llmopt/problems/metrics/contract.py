@@ -16,6 +16,7 @@ from llmopt.core.text import one_line
 from llmopt.errors import ConfigError, DataError, RefusedError
 from llmopt.problems.answers import possible
 from llmopt.problems.answers.cleaning import normalize
+from llmopt.problems.answers.thoughts import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -96,6 +97,7 @@ class Metric(ABC):
             colon.
         help: What it takes for right, in a phrase for the documents.
         argument: What a configuration writes behind its name and a colon; empty: nothing.
+        optional_argument: Whether the colon and the argument may be left out.
         kind: What kind of answer it reads; empty: any.
         by_target: Whether a constant answer is right wherever it is the target. Where not, the
             targets may all be equal, or missing.
@@ -105,6 +107,7 @@ class Metric(ABC):
     name: str
     help: str = ""
     argument: str = ""
+    optional_argument: bool = False
     kind: AnswerKind | Literal[""] = ""
     by_target: bool = True
     closed_set: bool = False
@@ -252,7 +255,7 @@ class Rule(Metric):
     def extract(self, output: str, item: Item) -> str | None:
         """Return the answer that `output` gives, or None where it gives none, or several."""
         del item
-        return normalize(output)
+        return normalize(spoken(output))
 
     def same(self, answer: str, item: Item) -> bool:
         """Say whether an answer, as :meth:`extract` gave it, is the target."""

@@ -32,6 +32,7 @@ from llmopt.problems.answers import (
 from llmopt.problems.answers.cleaning import normalize
 from llmopt.problems.answers.lettered_options import parsed, read_options, with_target
 from llmopt.problems.answers.mentions import BOOLEAN_PAIRS
+from llmopt.problems.answers.thoughts import marks_thoughts, spoken
 from llmopt.problems.metrics.contract import (
     Assertion,
     Closed,
@@ -41,6 +42,7 @@ from llmopt.problems.metrics.contract import (
     Scored,
     kept,
 )
+from llmopt.problems.metrics.json_fields import JsonFields, is_json_object
 from llmopt.problems.metrics.judge import Judge
 
 if TYPE_CHECKING:
@@ -267,6 +269,11 @@ class LetteredOptions(Rule):
     form = "the letter of one option"
     closed_set = True
 
+    @property
+    def title(self) -> str:
+        """What messages call it: what a configuration does."""
+        return "Options"
+
     def extract(self, output: str, item: Item) -> str | None:
         """Return the option that the output names, as it is listed."""
         return extract(output, "choice", read_options(item.input) or None)
@@ -359,7 +366,8 @@ return closing(output).endsWith(closing(target));"""
 class Pattern(Rule):
     """What a regular expression finds first in the output is the target, both normalized.
 
-    Only the first 20,000 characters of an output are searched. An expression with nested
+    Only the first 20,000 characters of an output are searched, without the thoughts of a reasoning
+    model unless the expression itself names their marks. An expression with nested
     repetitions can still take very long on fewer; that is the user's to avoid.
 
     Attributes:
@@ -393,7 +401,8 @@ class Pattern(Rule):
     def extract(self, output: str, item: Item) -> str | None:
         """Return what the expression finds, normalized."""
         del item
-        match = self._compiled.search(output[:_PATTERN_LENGTH])
+        said = output if marks_thoughts(self.regex) else spoken(output)
+        match = self._compiled.search(said[:_PATTERN_LENGTH])
         found = match and (match[1] if self._compiled.groups else match[0])
         return None if found is None else normalize(found)
 
@@ -465,6 +474,7 @@ METRICS: Mapping[str, type[Metric]] = {
         LetteredOptions,
         Words,
         Brackets,
+        JsonFields,
         Pattern,
         Judge,
     )
@@ -487,7 +497,7 @@ def metric_named(name: str, choices: Sequence[str] = ()) -> Metric:
     """
     kind, colon, rest = name.partition(":")
     known = METRICS.get(kind)
-    if known and bool(colon) == bool(known.argument):
+    if known and (bool(colon) == bool(known.argument) or (known.optional_argument and not colon)):
         return known.made(rest, choices)
     if colon:
         found = _function(name)
@@ -501,6 +511,8 @@ OWN = "package.module:function"
 
 def usage(metric: type[Metric]) -> str:
     """Return how a configuration names a metric."""
+    if metric.optional_argument:
+        return f"{metric.name}[:{metric.argument}]"
     return f"{metric.name}:{metric.argument}" if metric.argument else metric.name
 
 
@@ -513,8 +525,10 @@ def default_metric(targets: Sequence[str]) -> Metric:
     """Return the metric that the targets suggest.
 
     Number where all are numbers, boolean where all are of one pair of words, choice for 2 to
-    20 distinct targets that occur twice each, otherwise exact.
+    20 distinct targets that occur twice each, JSON where all are objects, otherwise exact.
     """
+    if targets and all(map(is_json_object, targets)):
+        return JsonFields()
     if targets and all(number_of(target) is not None for target in targets):
         return Number()
     counts = Counter(map(normalize, targets))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.errors import DataError
+from llmopt.problems.data.labels import spellings
 from llmopt.problems.metrics.rules import (
     Choice,
     check_targets,
@@ -43,7 +44,7 @@ def chosen_metric(
     elif metric == "auto":
         chosen = Choice(tuple(choices)) if choices else default_metric(targets)
     else:
-        known = tuple(choices) or tuple(sorted(set(targets)))
+        known = tuple(choices) or tuple(sorted(spellings(targets)))
         chosen = metric_named(metric, known)
     check_targets(chosen, [one for item in items for one in chosen.expected(item)])
     if chosen.by_target and len(set(targets)) < 2:  # noqa: PLR2004 - one class is no task

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from llmopt.core.values import Message, in_words
 from llmopt.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "steps"]
+    from llmopt.core.values import Item
+
+Position = Literal["before_Q", "Q_begin", "Q_end", "A_begin", "steps", "system"]
 
 _LAYOUTS: dict[tuple[str, bool], str] = {
     ("before_Q", True): "{instruction}\nQ: {input}\n\nA:",
@@ -22,6 +26,8 @@ _LAYOUTS: dict[tuple[str, bool], str] = {
     ("Q_end", False): "{input}\n{instruction}",
     # Ours: the cue after which an answer carries out numbered steps (docs/papers/abo.md).
     ("steps", False): "{instruction}\n\nQuestion: {input}\n\nStep 1:",
+    ("system", False): "[system]\n{instruction}\n\n[user]\n{input}",
+    ("system", True): "[system]\n{instruction}\n\n[user]\nQ: {input}\n\nA:",
 }
 
 _WHERE: dict[str, str] = {
@@ -30,9 +36,13 @@ _WHERE: dict[str, str] = {
     "Q_end": "at the end of the question",
     "A_begin": "at the beginning of the answer",
     "steps": "before the question",
+    "system": "in the system message, before the question",
 }
 
 _ANY_SLOT = re.compile(r"(?<!\{)\{([\w.\- ]+)\}(?!\})")
+
+
+_TURN = re.compile(r"^\[(system|user|assistant)\][ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,8 @@ class Layout:
     """A prompt with two slots, ``{instruction}`` and ``{input}``, each standing once.
 
     In place of ``{input}`` there may be slots for columns of the data, such as ``{context}`` and
-    ``{question}``.
+    ``{question}``. A text whose first line is ``[system]``, ``[user]`` or ``[assistant]`` is a
+    chat: each such line begins a turn. Without them, all of it is one turn of the user.
 
     Attributes:
         text: The prompt with its slots; every other brace is literal text.
@@ -48,7 +59,7 @@ class Layout:
         columns: The columns of the data that slots may name.
 
     Raises:
-        ConfigError: A slot is missing or stands twice.
+        ConfigError: A slot is missing or stands twice, or the turns are no chat.
     """
 
     text: str
@@ -58,38 +69,80 @@ class Layout:
     def __post_init__(self) -> None:
         for slot in ("instruction", "input"):
             count = self.text.count(f"{{{slot}}}")
-            replaced = slot == "input" and not count and self._used
+            replaced = slot == "input" and not count and self.used
             if count != 1 and not replaced:
                 raise ConfigError(
                     f"a prompt layout holds {{{slot}}} exactly once, but got it {count} times"
                 )
+        roles = [role for role, _ in self._turns]
+        if "system" in roles[1:] or roles[-1] != "user":
+            raise ConfigError(
+                "a prompt layout of turns has one [system] at most, which is the first, and ends "
+                f"with [user], but got {', '.join(f'[{role}]' for role in roles)}; mend the order"
+            )
 
     @property
-    def _used(self) -> tuple[str, ...]:
+    def chat(self) -> bool:
+        """Whether it has turns of its own, and is not one turn of the user."""
+        return _TURN.match(self.text) is not None
+
+    @property
+    def instructs(self) -> bool:
+        """Whether the instruction stands in a system message."""
+        return any(role == "system" and "{instruction}" in text for role, text in self._turns)
+
+    @property
+    def used(self) -> tuple[str, ...]:
         """The columns that slots of the text name."""
         return tuple(c for c in self.columns if f"{{{c}}}" in self.text)
 
-    def fill(self, instruction: str, question: str, fields: Sequence[tuple[str, str]] = ()) -> str:
-        """Return the prompt; an empty instruction goes together with its separator.
+    @cached_property
+    def _turns(self) -> tuple[tuple[Any, str], ...]:
+        """The turns as role and text with slots."""
+        if not self.chat:
+            return (("user", self.text),)
+        _, *parts = _TURN.split(self.text)
+        return tuple(
+            (role, text.strip("\n")) for role, text in zip(parts[::2], parts[1::2], strict=True)
+        )
+
+    def turns(
+        self, instruction: str, question: str, fields: Sequence[tuple[str, str]] = ()
+    ) -> tuple[Message, ...]:
+        """Return the prompt as a chat; an empty instruction goes together with its separator.
+
+        A system message that is then empty goes, too. What stands in slots never begins a turn.
 
         Args:
             instruction: What stands in its slot.
             question: The input of an item.
             fields: Further columns of its row.
         """
-        text = self.text
-        if not instruction:
-            # One pass, the separators in the order in which the layouts above use them.
-            text = text.removeprefix("{instruction}\n\n")
-            for around in ("{instruction}\n", "\n{instruction}", " {instruction}"):
-                if around in text:
-                    text = text.replace(around, "")
-                    break
         known = dict(fields)
-        values = {**{c: known.get(c, "") for c in self._used}, "input": question}
+        values = {**{c: known.get(c, "") for c in self.used}, "input": question}
         values["instruction"] = instruction
-        slots = "|".join(map(re.escape, values))
-        return re.sub(rf"\{{({slots})\}}", lambda slot: values[slot.group(1)], text)
+        slots = re.compile(rf"\{{({'|'.join(map(re.escape, values))})\}}")
+        filled = []
+        for role, text in self._turns:
+            left = text if instruction else _without_instruction(text)
+            content = slots.sub(lambda slot: values[slot.group(1)], left)
+            if content or role != "system":
+                filled.append(Message(role, content))
+        return tuple(filled)
+
+    def fill(self, instruction: str, question: str, fields: Sequence[tuple[str, str]] = ()) -> str:
+        """Return the prompt as a person reads it; see :meth:`turns`."""
+        return in_words(self.turns(instruction, question, fields))
+
+
+def _without_instruction(text: str) -> str:
+    """Return a text with slots without that of the instruction and its separator."""
+    text = text.removeprefix("{instruction}\n\n")
+    # One pass, the separators in the order in which the layouts above use them.
+    for around in ("{instruction}\n", "\n{instruction}", " {instruction}"):
+        if around in text:
+            return text.replace(around, "")
+    return text
 
 
 def named_slots(text: str) -> tuple[str, ...]:
@@ -98,12 +151,24 @@ def named_slots(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name not in ("instruction", "input")))
 
 
+def own_layout(text: str, items: Sequence[Item]) -> Layout:
+    """Return a layout of the user's own, whose slots may name columns that the items have.
+
+    Raises:
+        ConfigError: See :class:`Layout`.
+    """
+    columns = tuple(name for name, _ in items[0].fields) if items else ()
+    made = Layout(text, columns=columns)
+    return replace(made, where=_WHERE["system"]) if made.instructs else made
+
+
 def layout(position: Position, *, qa_frame: bool | None = None) -> Layout:
     """Return the layout of a position.
 
     Args:
-        position: ``before_Q``, ``Q_begin``, ``Q_end`` or ``A_begin``; or ``steps``, before a
-            question that ends with the cue ``Step 1:``.
+        position: ``before_Q``, ``Q_begin``, ``Q_end`` or ``A_begin``; ``steps``, before a
+            question that ends with the cue ``Step 1:``; or ``system``, in a system message before
+            the question as the user's.
         qa_frame: Whether the markers ``Q:`` and ``A:`` stand around. None: as the position
             needs; before_Q and A_begin cannot do without (O2).
 

@@ -31,7 +31,7 @@ from llmopt.problems.metrics.rules import check_closed, owned
 from llmopt.problems.prompt.choices import chosen_metric
 from llmopt.problems.prompt.constraints import Invariants, Leaks
 from llmopt.problems.prompt.instructions import instruction_of
-from llmopt.problems.prompt.layout import Layout, layout, named_slots
+from llmopt.problems.prompt.layout import Layout, layout, named_slots, own_layout
 from llmopt.problems.prompt.proposal_filter import Filters
 from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import load_task
@@ -222,7 +222,8 @@ class PromptProblem:
             position: Where the instruction stands; not used with `prompt`.
             qa_frame: See :func:`~llmopt.problems.prompt.layout.layout`.
             prompt: A layout of the user's own with ``{instruction}`` and ``{input}``, or with
-                columns of the data in place of the latter.
+                columns of the data in place of the latter; lines ``[system]``, ``[user]`` and
+                ``[assistant]`` begin turns. See :class:`~llmopt.problems.prompt.layout.Layout`.
             balanced: Score balanced accuracy.
             asking: How the scorer LLM is asked.
             filters: Which proposals are refused.
@@ -258,7 +259,7 @@ class PromptProblem:
             instructions=tuple(dict.fromkeys(text.strip() for text in starts)),
             task=task,
             metric=chosen,
-            prompt=_own_layout(prompt, items) if prompt else layout(position, qa_frame=qa_frame),
+            prompt=own_layout(prompt, items) if prompt else layout(position, qa_frame=qa_frame),
             asking=asking or Asking(),
             filters=filters or Filters(),
             invariants=invariants or Invariants(),
@@ -397,8 +398,8 @@ class PromptProblem:
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
         """Return the scorer call for an instruction and an item."""
-        filled = self.prompt.fill(text, item.input, item.fields)
-        return self.asking.first(filled, scorer, self.metric, item)
+        turns = self.prompt.turns(text, item.input, item.fields)
+        return self.asking.first(turns, scorer, self.metric, item)
 
     def again(self, first: Call, answer: str) -> Call | None:
         """Return the call that asks for the final answer, or None where one call is enough."""
@@ -434,11 +435,12 @@ class PromptProblem:
         if call.answers:
             read = self.metric.closed(item).scored(reply)
             return Outcome(item.id, read.score, read.answer, item.weight)
+        cut_at = call.max_tokens if reply.finish == "length" else 0
         again = self.again(call, reply.text)
         if again:
             reply = await scorer.complete(again)
         scored = await self._scored(reply.text, item)
-        return Outcome(item.id, scored.score, scored.answer, item.weight)
+        return Outcome(item.id, scored.score, scored.answer, item.weight, cut_at=cut_at)
 
     async def _scored(self, output: str, item: Item) -> Scored:
         """Return what an output is worth: the best of what it is worth for each accepted answer."""
@@ -469,12 +471,6 @@ def _check_accepted(items: Iterable[Item], asking: Asking | None, *, balanced: b
             "a balanced score weighs the answers alike, but the data bring weights, or several "
             "right answers for a row; set balanced = false, or leave problem.weight out"
         )
-
-
-def _own_layout(text: str, items: Sequence[Item]) -> Layout:
-    """Return a layout of the user's own, whose slots may name columns that the items have."""
-    columns = tuple(name for name, _ in items[0].fields) if items else ()
-    return Layout(text, columns=columns)
 
 
 def _data(items: Sequence[Item]) -> str:

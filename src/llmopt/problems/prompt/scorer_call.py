@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from llmopt.core.model import text_call
-from llmopt.core.values import Message
+from llmopt.core.values import Call, Message
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.answers.cleaning import before_next_question
 
 if TYPE_CHECKING:
     from llmopt.core.model import Model
-    from llmopt.core.values import Call, Item
+    from llmopt.core.values import Item
     from llmopt.problems.metrics.contract import Metric
 
 Mode = Literal["auto", "chat", "completion"]
@@ -27,7 +26,8 @@ class Asking:
     """How the scorer LLM is asked.
 
     Attributes:
-        mode: As a chat of one user turn, as a raw completion, or as the model can.
+        mode: As a chat (of one user turn unless the layout has others), as a raw completion, or as
+            the model can. A raw completion gets the texts of the turns, blank lines between them.
         temperature: 0 is greedy, as in the paper.
         max_tokens: Of one answer; 0 takes what suits the metric: 1,024 for numbers (the answer
             comes after the reasoning) and 256 otherwise.
@@ -76,10 +76,15 @@ class Asking:
                 f'{scorer.identity}; set scorer.answer = "text", or take another model'
             )
 
-    def first(self, prompt: str, scorer: Model, metric: Metric, item: Item) -> Call:
-        """Return the call that asks with a prompt for the answer to an item."""
+    def first(self, turns: tuple[Message, ...], scorer: Model, metric: Metric, item: Item) -> Call:
+        """Return the call that asks with the turns of a prompt for the answer to an item."""
         chat = scorer.traits.chat if self.mode == "auto" else self.mode == "chat"
-        asked = text_call("scorer", prompt, raw=not chat, temperature=self.temperature)
+        asked = Call(
+            "scorer",
+            messages=turns if chat else (),
+            prompt=None if chat else as_text(turns),
+            temperature=self.temperature,
+        )
         if self.answer == "text":
             return self.spoken(asked, metric)
         return replace(asked, max_tokens=1, answers=metric.closed(item).texts)
@@ -113,5 +118,11 @@ class Asking:
         if said:
             turns = (*first.messages, Message("assistant", said), Message("user", cue))
         else:
-            turns = (Message("user", f"{first.messages[0].content}\n\n{cue}"),)
+            *before, last = first.messages
+            turns = (*before, Message(last.role, f"{last.content}\n\n{cue}"))
         return replace(first, messages=turns, max_tokens=AGAIN_TOKENS)
+
+
+def as_text(turns: tuple[Message, ...]) -> str:
+    """Return what a raw completion is given of a chat: the texts, blank lines between them."""
+    return "\n\n".join(turn.content for turn in turns)
