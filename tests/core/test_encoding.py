@@ -101,7 +101,7 @@ def test_an_option_that_is_gone_is_another_configuration() -> None:
 
 
 def stored(value: Any) -> str:
-    """Return the representation of a value with the names that its classes had in older releases."""
+    """Return the representation of a value under the class names of older releases."""
     text, values = repr(value), [value]
     while values:
         found = values.pop()
