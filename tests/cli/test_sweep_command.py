@@ -145,7 +145,7 @@ def test_a_sweep_is_not_resumed_or_shown_as_a_run(project: Shell) -> None:
     project.llmopt("sweep", "orders.toml", "-q")
     said = project.llmopt("resume", "orders")
     assert said.code == 2
-    assert "'orders' is a sweep; the llmopt sweep command that began it goes on" in said.err
+    assert "'orders' is a sweep; repeat the llmopt sweep command that began it" in said.err
     said = project.llmopt("show", "orders")
     assert (said.code, "'orders' is a sweep; show one of its cells" in said.err) == (2, True)
     assert project.llmopt("show", project.runs()[0]).code == 0

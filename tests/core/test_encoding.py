@@ -6,7 +6,7 @@ import functools
 import json
 import math
 import re
-from dataclasses import dataclass, field, make_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -100,11 +100,27 @@ def test_an_option_that_is_gone_is_another_configuration() -> None:
     assert not is_representation(repr(before()), Inner())
 
 
+def stored(value: Any) -> str:
+    """Return the representation of a value under the class names of older releases."""
+    text, values = repr(value), [value]
+    while values:
+        found = values.pop()
+        kind = type(found)
+        if is_dataclass(found):
+            values += [getattr(found, one.name) for one in fields(found) if one.repr]
+            text = re.sub(
+                rf"\b{kind.__name__}\(", f"{getattr(kind, 'stored_name', kind.__name__)}(", text
+            )
+        elif isinstance(found, tuple):
+            values += found
+    return text
+
+
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_the_representation_of_every_method_is_known_again(name: str) -> None:
     made = algorithm_named(name)
-    assert named_in(repr(made)) == name
-    assert is_representation(repr(made), made)
+    assert named_in(stored(made)) == name
+    assert is_representation(stored(made), made)
     assert made.options == {}
 
 
