@@ -94,3 +94,11 @@ async def test_each_figure_that_a_message_names_leads_to_the_next_stage(
         raised: dict[str, Any] = {unit: amount if unit == "usd" else int(amount)}
         limits = Limits(**raised)
     assert goes <= 8
+
+
+async def test_a_result_says_what_it_cost_where_prices_are_known(tmp_path: Path) -> None:
+    model, _ = counted()
+    result = await done(model, tmp_path, Limits(calls=10_000))
+    tokens = [(used.input_tokens, used.output_tokens) for used in result.usage.values()]
+    assert result.usd == pytest.approx(sum(i + 2 * o for i, o in tokens) / 1e6)
+    assert result.to_dict()["usd"] == result.usd

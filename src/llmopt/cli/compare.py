@@ -151,9 +151,11 @@ def _scored(score: Score | None, shown: Presentation) -> str:
 
 def _effort(rows: Sequence[Compared]) -> Table:
     """Return what each run did and spent."""
-    from llmopt.core.formatting import clock
+    from llmopt.core.formatting import clock, dollars
 
-    table = _made("", "steps", "solutions", "evaluations", "calls", "tokens", "time")
+    heads = ["", "steps", "solutions", "evaluations", "calls", "tokens", "time"]
+    priced = any(row.usd for row in rows)
+    table = _made(*heads, *(["dollars"] if priced else []))
     for number, row in enumerate(rows, 1):
         table.add_row(
             f"[{number}]",
@@ -163,6 +165,7 @@ def _effort(rows: Sequence[Compared]) -> Table:
             f"{row.calls:,}",
             f"{row.tokens:,}",
             clock(row.seconds),
+            *([dollars(row.usd)] if priced else []),
         )
     return table
 

@@ -104,6 +104,7 @@ def _show_run(
 ) -> None:
     from dataclasses import asdict
 
+    from llmopt.core.formatting import spent
     from llmopt.core.text import visible
     from llmopt.engine.header import RunHeader
     from llmopt.engine.journal import understood
@@ -134,6 +135,10 @@ def _show_run(
     if result:
         best = visible(result["best"]["text"]) or "(empty)"
         click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
+        for note in result["notes"]:
+            click.echo(visible(note))
+        if usd := result.get("usd"):
+            click.echo(f"Cost: {spent('usd', usd)}, by the prices that are known.")
     elif config["source"]:
         click.echo(f"\nNot finished; continue with: {command_line(('resume', run), where)}")
     else:

@@ -119,11 +119,12 @@ def _ask(
         stored=lambda: store.spent(name),
         step_deadline=step_deadline,
     )
-    stack.enter_context(_booked(store, name, session.traffic))
+    stack.enter_context(booked(store, name, session.traffic))
     session.optimizer, session.scorer, session.judge = models.wrapped(
         store, name, session.traffic, stack
     )
     session.embedder = models.embedder
+    session.price_list = models.price_list
     session.seed, session.slots = models.seed, models.evaluations
 
 
@@ -146,7 +147,7 @@ def calm_collector() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _booked(store: Store, run: str, traffic: Traffic) -> Iterator[None]:
+def booked(store: Store, run: str, traffic: Traffic) -> Iterator[None]:
     """Journal what the run has paid and its replies do not show, for when it is resumed.
 
     That is known when the models are closed. What was on its way when an earlier process was

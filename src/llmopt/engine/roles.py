@@ -103,6 +103,10 @@ class Models:
         """What the models cost, as far as it is known or needed."""
         return self._options.prices
 
+    def price_list(self) -> Mapping[Role, Price]:
+        """Return what each model costs: as the user says, or else as far as it is known."""
+        return self._known_prices(self._options.prices)
+
     def _known_prices(self, given: Mapping[Role, Price]) -> Mapping[Role, Price]:
         """Return the user's prices, and where there is none the one that is known, if any."""
         made = dict(given)

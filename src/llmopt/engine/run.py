@@ -394,6 +394,7 @@ class Run:
             usage={str(role): u for role, u in paid if role in always or u.calls},
             seconds=self.session.seconds,
             stretch=self.session.traffic.stretch,
+            usd=self.session.usd(),
         )
 
     # -- journal and progress ----------------------------------------------------------------

@@ -17,12 +17,13 @@ from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from llmopt.core.model import Model
     from llmopt.core.store import Status, Store
     from llmopt.core.values import Role, Usage
     from llmopt.engine.progress import Progress
+    from llmopt.models.middleware.budget import Price
 
 _OFTEN = 1.0  # seconds from note to note of the time
 
@@ -54,6 +55,7 @@ class Session:
         slots: Evaluations in flight at most.
         tolerance: Share of what is measured together that may stay unmeasured, 0..1.
         listen: Told of changes of progress.
+        price_list: Returns what the models cost by role, as far as it is known.
     """
 
     store: Store
@@ -67,6 +69,7 @@ class Session:
     slots: int = 64
     tolerance: float = 0.5
     listen: Callable[[Progress], None] = silent
+    price_list: Callable[[], Mapping[Role, Price]] = dict
     _noted: float = field(default_factory=time.monotonic, init=False)
     _noting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -104,12 +107,12 @@ class Session:
             self._noted = now
 
     @contextlib.asynccontextmanager
-    async def timed(self) -> AsyncIterator[None]:
-        """Note the time again and again while the context lasts."""
+    async def timed(self, every: float = _OFTEN) -> AsyncIterator[None]:
+        """Note the time again and again, every so many seconds, while the context lasts."""
 
         async def noting() -> None:
             while True:
-                await asyncio.sleep(_OFTEN)
+                await asyncio.sleep(every)
                 # What cannot be stored now is noted later, and ends the run elsewhere.
                 with contextlib.suppress(StoreError):
                     await asyncio.to_thread(self.note_time)
@@ -131,6 +134,16 @@ class Session:
         """Return what was paid up to now by role, also for what others have stored first."""
         doubled = self.traffic.doubled()
         return {role: used + doubled[role] for role, used in self.store.spent(self.name).items()}
+
+    def usd(self) -> float | None:
+        """Return what was paid up to now in US dollars, or None where a price is not known."""
+        prices, total = self.price_list(), 0.0
+        for role, used in self.paid().items():
+            if used.calls and role not in prices:
+                return None
+            if used.calls:
+                total += prices[role].of(used.input_tokens, used.output_tokens)
+        return total
 
     def remember(self) -> None:
         """Count what earlier parts have paid and their replies do not show."""

@@ -96,6 +96,7 @@ class Result:
         presentation: How the problem's scores are shown.
         dropped: Parts of the start that the winner has not, as phrases: headings, placeholders,
             numbered rules, most of its words.
+        usd: What was used in US dollars; None where a price is not known.
     """
 
     run: str
@@ -120,6 +121,7 @@ class Result:
     optimism: float | None = None
     presentation: Presentation = field(default_factory=Presentation)
     dropped: tuple[str, ...] = ()
+    usd: float | None = None
 
     @property
     def out_of_budget(self) -> bool:

@@ -160,6 +160,7 @@ def _row(store: Store, told: RunHistory, info: RunInfo, shown: Presentation) -> 
         verdict=told.result["verdict"] if told.result else "",
         curve=tuple(curve),
         curve_partial=partial,
+        usd=told.result.get("usd") if told.result else None,
     )
 
 

@@ -48,6 +48,7 @@ class Compared:
         corrected: The p-value of `difference` after Holm's correction, where more than one run
             is compared with the first.
         wording: How the first run's winner becomes this one's; empty for the first run.
+        usd: What was used in US dollars; None where a price is not known.
     """
 
     run: str
@@ -76,6 +77,7 @@ class Compared:
     difference: Difference | None = None
     corrected: float | None = None
     wording: tuple[Change, ...] = ()
+    usd: float | None = None
 
     @property
     def calls(self) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.problem import check_scorer
-from llmopt.engine.opening import opened
+from llmopt.engine.opening import booked, opened
 from llmopt.engine.options import SessionOptions
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
 from llmopt.evidence.convergence import Converged, VariantCurve, lines_of
@@ -27,6 +27,8 @@ from llmopt.evidence.sweep_summary import (
     courses_of,
     summarized,
 )
+from llmopt.models.middleware.budget import Account, Limits, Spent
+from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.sweeps.cell import done_cell
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from llmopt.core.store import Store
+    from llmopt.engine.session import Session
     from llmopt.sweeps.grid import Cell, Sweep
 
 _HARMLESS = ("concurrency", "deadline", "price", "requests_per_minute", "tokens_per_minute")
@@ -113,7 +116,8 @@ async def run_sweep(
         contextlib.AsyncExitStack() as stack,
     ):
         kept = session.store
-        pool = Pool(kept.replies(sweep.name), quiet=not progress)
+        _open_account(session, sweep, stack)
+        pool = Pool(kept.replies(sweep.name), quiet=not progress, traffic=session.traffic)
         stack.push_async_callback(pool.close)
         for cell in sweep.cells:
             _check(cell, pool)
@@ -142,6 +146,22 @@ async def run_sweep(
                 view.begins(len(done))
             await _each(left, one, jobs)
         return _compared(sweep, kept, done)
+
+
+def _open_account(session: Session, sweep: Sweep, stack: contextlib.AsyncExitStack) -> None:
+    """Let a sweep buy no more calls than the budgets of its cells come to, whatever dies.
+
+    What was on its way when an earlier process was killed is in the ledger, and counts.
+    """
+    store, name = session.store, session.name
+    caps = [cell.settings.budget.calls for cell in sweep.cells]
+    whole = sum(cap for cap in caps if cap is not None) if None not in caps else None
+    account = Account(Limits(calls=whole))
+    for role, used in store.spent(name).items():
+        account.add(Spent(used.calls, used.tokens), role)
+    session.traffic = Traffic(account, stored=lambda: store.spent(name))
+    stack.enter_context(booked(store, name, session.traffic))
+    session.remember()
 
 
 def finished(store: Store, sweep: Sweep) -> dict[str, Done]:

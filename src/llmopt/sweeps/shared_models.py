@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import digest
 from llmopt.engine.journal import UNSTORED
+from llmopt.models.middleware.budget import Budget
 from llmopt.models.middleware.cache import Cache, CacheWriter
 from llmopt.models.middleware.concurrency import Gate, Rates
+from llmopt.models.middleware.in_flight import Booked
 from llmopt.models.middleware.rate_limit import Limit
+from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.middleware.usage import Meter
 from llmopt.models.providers.local import LocalModel
 from llmopt.terminal.progress import Download
@@ -29,9 +32,17 @@ def models_of(cell: Cell, pool: Pool) -> dict[Role, Model]:
 
 
 class Pool:
-    """The models of a sweep, each built once; a reply is bought once for all cells."""
+    """The models of a sweep, each built once; a reply is bought once for all cells.
 
-    def __init__(self, replies: Replies, *, quiet: bool) -> None:
+    Args:
+        replies: Where replies are kept.
+        quiet: Whether nothing is shown.
+        traffic: What all cells may buy together, and the ledger of what is on its way; None: no
+            limit, and no ledger.
+    """
+
+    def __init__(self, replies: Replies, *, quiet: bool, traffic: Traffic | None = None) -> None:
+        self._traffic = traffic or Traffic()
         self._replies = replies
         self._quiet = quiet
         self._models: dict[NamedModel, Cache] = {}
@@ -56,10 +67,11 @@ class Pool:
             rates = Rates(table.requests_per_minute, table.tokens_per_minute)
             where = built.traits.endpoint or f"the model {named.name}"
             gate = self._gates.setdefault(where, Gate(most or built.traits.slots, rates))
-            # No retry and no budget: those are the cells' own, and one layer of each is enough.
-            self._models[named] = Cache(
-                Limit(CacheWriter(meter, self._replies), gate), self._replies
-            )
+            # No retry: that is the cells' own, and one layer is enough. The budget is that of all.
+            bought = CacheWriter(Budget(meter, self._traffic.account), self._replies)
+            ledger = self._traffic.ledger
+            sent = Booked(bought, ledger) if ledger else bought
+            self._models[named] = Cache(Limit(sent, gate), self._replies)
         return self._models[named]
 
     async def close(self) -> None:

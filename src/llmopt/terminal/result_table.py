@@ -10,6 +10,7 @@ from llmopt.core.formatting import (
     p_equals,
     p_value,
     plural,
+    spent,
 )
 from llmopt.core.text import one_line, visible
 from llmopt.evidence.scores import LEGEND, mark
@@ -164,6 +165,8 @@ def _costs(result: Result) -> Iterator[str]:
     for reason, count in result.rejected.items():
         yield f"  {count} x {one_line(reason)}"
     yield from paid(result.usage, result.stretch)
+    if result.usd:
+        yield f"Cost: {spent('usd', result.usd)}, by the prices that are known."
     yield f"Time: {clock(result.seconds)}. Run: {result.run}"
 
 

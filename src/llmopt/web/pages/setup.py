@@ -61,6 +61,14 @@ def cost(price: Mapping[str, Any] | None, used: Mapping[str, Any]) -> float | No
     return float(spent) / _MILLION
 
 
+def total_cost(record: Mapping[str, Any]) -> float | None:
+    """Return what all roles have used in US dollars, or None where a price is not known."""
+    used = {role: use for role, use in record["usage"].items() if use["calls"]}
+    prices = record.get("prices", {})
+    known = [cost(prices.get(role), use) for role, use in used.items()]
+    return sum(usd for usd in known if usd is not None) if None not in known else None
+
+
 def cost_sentences(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield what else is to be known about the costs."""
     if any(price and price["by"] == "list" for price in record["prices"].values()):

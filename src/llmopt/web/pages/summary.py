@@ -9,7 +9,7 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.formatting import clock, counted, p_value
+from llmopt.core.formatting import clock, counted, p_value, spent
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
 from llmopt.web.pages.plots import across, around_zero
@@ -20,7 +20,7 @@ from llmopt.web.pages.score_text import (
     points,
     shown_in,
 )
-from llmopt.web.pages.setup import cost_sentences, setup_groups, usage_rows
+from llmopt.web.pages.setup import cost_sentences, setup_groups, total_cost, usage_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -162,6 +162,8 @@ def _facts(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     if calls:
         more = f"{sum(map(_tokens, record['usage'].values())):,} tokens"
         yield {"name": "models", "value": counted(calls, "call"), "more": more}
+    if usd := total_cost(record):
+        yield {"name": "cost", "value": spent("usd", usd), "more": ""}
     yield {"name": "time", "value": clock(record["seconds"]), "more": ""}
 
 
