@@ -270,15 +270,15 @@ def test_what_a_model_says_cannot_command_the_terminal(shell: Shell) -> None:
 
 
 def test_an_answer_that_is_cut_off_names_the_limit(shell: Shell) -> None:
-    """One that is right all the same is none of the matter."""
+    """A long one is only begun, unless nothing was said by then."""
     reply = "Reply({!r}, finish='length')"
-    for said, limit, told in (("Let me see", 8, True), ("", 300, True), ("yes no", 300, False)):
+    for said, limit, told in (("Let me see", 8, True), ("", 300, True), ("Hm", 300, False)):
         shell.write(
-            "own.py",
+            f"own{len(said)}.py",
             "from llmopt.core.values import Reply\n"
             "def answer(call):\n"
             f"    return '<INS>x</INS>' if '<INS>' in call.text else {reply.format(said)}\n",
         )
-        shell.configure((SCRIPTED, 'model = "scripted/own:answer"'))
+        shell.configure((SCRIPTED, f'model = "scripted/own{len(said)}:answer"'))
         cautions = notes(shell, "-o", f"scorer.max_tokens={limit}")
         assert (f"cut off at {limit} tokens" in cautions) is told

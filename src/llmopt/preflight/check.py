@@ -13,7 +13,6 @@ from llmopt.preflight.cautions import cautions, on_replies
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import estimate
 from llmopt.preflight.findings import (
-    SHORT,
     Findings,
     built,
     known_of,
@@ -78,8 +77,7 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
             "optimizer": (optimizer, first),
             "scorer": (scorer, ask),
         }
-        known = await _known(findings, settings, asked, offline=offline)
-        findings.cautions += await _on_length(findings, problem, ask)
+        known = await _known(findings, settings, problem, asked, offline=offline)
         if judge:
             known["judge"] = known_of(findings, "judge", judge, settings)
             if not offline:
@@ -119,8 +117,7 @@ async def _described(findings: Findings, problem: PromptProblem, settings: Confi
 async def _on_length(findings: Findings, problem: PromptProblem, call: Call) -> list[str]:
     """Say that the scorer LLM's answer was cut off at its limit before it was right."""
     found = findings.models["scorer"]
-    used = found.get("usage", {}).get("output_tokens", 0)
-    if found.get("finish") != "length" or call.answers or call.max_tokens > max(SHORT, used):
+    if found.get("finish") != "length" or call.answers or found["max_tokens"] < call.max_tokens:
         return []
     scored = 0.0
     if found["answer"].strip() and not problem.metric.calls:
@@ -135,6 +132,7 @@ async def _on_length(findings: Findings, problem: PromptProblem, call: Call) -> 
 async def _known(
     findings: Findings,
     settings: Configuration,
+    problem: PromptProblem,
     asked: Mapping[Role, tuple[Model, Call | None]],
     *,
     offline: bool,
@@ -148,6 +146,8 @@ async def _known(
             if role == "scorer" and _silenced(findings):  # thinking takes more than a short answer
                 most = call.max_tokens
                 known[role] = await tried(findings, role, model, call, known[role], most=most)
+            if role == "scorer":
+                findings.cautions += await _on_length(findings, problem, call)
     return known
 
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from llmopt.preflight.estimate import Cost, Estimate, ModelFacts
     from llmopt.terminal.progress import Doing
 
-SHORT = 16
-"""Tokens that a model may answer when it is only tried."""
+_SHORT = 16  # tokens that a model may answer when it is only tried
 
 
 @dataclass
@@ -143,7 +142,7 @@ async def tried(
     call: Call,
     known: ModelFacts,
     *,
-    most: int = SHORT,
+    most: int = _SHORT,
 ) -> ModelFacts:
     """Ask a role's model once, for so many tokens at most, and return what is known of it then."""
     from llmopt.core.text import one_line
@@ -176,6 +175,7 @@ async def tried(
     findings.models[role] |= {
         "answer": reply.text,
         "finish": reply.finish,
+        "max_tokens": call.max_tokens,
         "seconds": seconds,
         "usage": asdict(used),
     }
@@ -185,7 +185,7 @@ async def tried(
 
 
 def _silent(finish: str) -> str:
-    why = f" (it may still have been thinking after {SHORT} tokens)" if finish == "length" else ""
+    why = f" (it may still have been thinking after {_SHORT} tokens)" if finish == "length" else ""
     return f"empty{why}"
 
 

@@ -114,6 +114,8 @@ NUMBERS: list[Row] = [
     ('{"total": 5}', "5", 1),
     ('{"result": {"value": 5, "unit": "kg"}}', "5", 1),
     ('<think>{"answer": 4}</think>{"answer": 5}', "5", 1),
+    ('Sure! {"final_answer": 14, "confidence": 0.9}', "14", 1),
+    ('{"final_answer": 14, "confidence": 0.9', "14", 1),  # cut off
     ('{"answer": null, "confidence": 5}', "5", 0),
     (f"We begin with 3. {LOOP * 40}", "3", 0),
     (f"The answer is 3. {LOOP * 40}", "3", 1),
@@ -154,6 +156,8 @@ CHOICES: list[tuple[tuple[str, ...], str, str, float]] = [
     (ABCD, "选项A错误，所以选B", "B", 1),
     (ABCD, "A不正确，B正确", "B", 1),
     (ABCD, "正确答案：B", "B", 1),
+    (ABCD, "正解はBです", "B", 1),
+    (ABCD, "Between A and B, B is better", "B", 1),
     (ABCD, "(A)\n" * 100, "A", 0),
     (FEELINGS, "more positive than negative", "positive", 1),
     (FEELINGS, "positive, negative", "positive", 0),
@@ -193,6 +197,7 @@ CHOICES: list[tuple[tuple[str, ...], str, str, float]] = [
     (("정상", "고장"), "이것은 비정상입니다", "정상", 0),
     (THAI, "รีวิวนี้เป็นเชิงบวก", "เชิงบวก", 1),
     (THAI, "เป็นเชิงลบไม่ใช่เชิงบวก", "เชิงลบ", 1),
+    (("ปกติ", "เสีย"), "ผิดปกติ", "ปกติ", 0),
     (THAI, "ไม่ใช่เชิงลบ", "เชิงลบ", 0),
 ]
 

@@ -62,7 +62,8 @@ _ABROAD = (
     r"|\bresposta(?:\s+(?:final|correta))?(?:\s+é\b|(?=\s*:))"
     r"|\brisposta(?:\s+(?:finale|corretta))?(?:\s+è\b|(?=\s*:))"
     r"|\b(?:окончательный\s+|правильный\s+)?ответ(?=\s*[:—-])"
-    r"|(?:最终|正确)?答案(?:[是为為]|(?=\s*:))|答え(?:[はが]|(?=\s*:))|정답(?:[은이]|(?=\s*:))|답(?:[은]|(?=\s*:))"
+    r"|(?:最终|正确)?(?:答案|回答)(?:[是为為]|(?=\s*:))"
+    r"|(?:答え|正解|解答)(?:[はが]|(?=\s*:))|정답(?:[은이]|(?=\s*:))|답(?:[은]|(?=\s*:))"
     r"|(?:故|应|應|我|因此|所以)[选選](?:择|擇)?(?:项|項)?"
     r"|คำตอบ(?:คือ|(?=\s*:))|উত্তর(?:\s*হল|(?=\s*:))|సమాధానం(?:\s*ఏమిటంటే)?|\bjibu(?:\s+ni\b|(?=\s*:))"
     r"|उत्तर(?:\s+है)?(?=\s*:|\s+\d)|(?:الجواب|الإجابة)(?:\s+(?:هو|هي))?"
@@ -70,7 +71,7 @@ _ABROAD = (
 # Where an announcement may begin: quick to search, so that the rest is tried there only.
 _ANCHOR = re.compile(r"answer|correct|right|best|final|#{4}|<answer>|<final")
 _ANNOUNCEMENT = re.compile(
-    r"\b(?:answers?|(?:correct|right|best|final)\s+(?:option|choice|result|statement|sentence))\b"
+    r"(?:\b|(?<=_))(?:answers?|(?:correct|right|best|final)\s+(?:option|choice|result|statement|sentence))\b"
     r"(?:\s+(?:option|choice|letter))?(?:\s+(?:to|for)\s[^.:\n]{1,80}?)?[\"']?"
     rf"(?:(?P<verb>{_VERB})|(?=\s*[:=])|(?P<gap>\s*\n(?=\s*\S)))\s*[:=]*"
     r"|(?P<hashes>\#{4}(?!\#)(?=\s*[^\s\w#]{0,3}\d)(?!\s*\d{1,2}[.)]\s))"

@@ -10,7 +10,6 @@ from llmopt.problems.answers.thoughts import spoken
 
 _ATTEMPTS = 50  # opening braces at which an object may begin
 _LENGTH = 100_000  # characters of an output that are searched
-_FENCED = re.compile(r"\s*```[\w-]*[ \t]*\n?(.*?)\s*(?:```)?\s*", re.DOTALL)
 _ANSWERS = (
     "finalanswer",
     "answer",
@@ -61,20 +60,23 @@ def json_object(output: str) -> dict[str, Any] | None:
 
 
 def answer_field(output: str) -> str | None:
-    """Return the answer of an output that is one JSON object and no more, or None.
+    """Return the answer of an output that is one JSON object, or ends in one, or None.
 
     It is the field that is called answer, result, label or the like, else the only one besides
     a confidence, a reason and the like. An object inside is asked in the same way.
     """
-    text = output.strip()
-    if text.startswith("`") and (fenced := _FENCED.fullmatch(text)):
-        text = fenced[1].strip()
-    if not (text.startswith("{") and text.endswith("}")):
+    text = output.rstrip(" \t\r\n`")
+    if not text.endswith("}"):
         return None
-    value, end = _decoded(text, 0)
-    if value is None or end != len(text):
-        return None
-    return _answer(value)
+    at = text.find("{")
+    for _ in range(_ATTEMPTS):
+        value, end = _decoded(text, at)
+        if value is not None and end == len(text):
+            return _answer(value)
+        at = text.find("{", end)
+        if at < 0:
+            break
+    return None
 
 
 def _decoded(text: str, at: int) -> tuple[dict[str, Any] | None, int]:

@@ -34,7 +34,7 @@ _COMPARED = re.compile(
 _PREFERRED = re.compile(
     r"\s*[,(]?\s*(?:\b(?:and|but)\s+)?\b(?:not|rather\s+than|instead\s+of|over)\b\W+(?:option\s+|\()?[A-Za-z]\b"
     r"|\s+(?:is|seems|appears|looks|sounds)\s+(?:(?:a|an|the|much|far|slightly)\s+)*"
-    r"(?:more|better|likelier|stronger)\b[^.!?\n]{0,60}?\bthan\b"
+    r"(?:(?:more|better|likelier|stronger)\b[^.!?\n]{0,60}?\bthan\b|(?:correct|better)\b)"
     r"|\s*(?:选?项|選項|答案)?(?:是|才是|为)?(?:正确|正確|对的|對的)"
 )
 _LESS = re.compile(r"\b(?:less|worse|weaker)\b", re.IGNORECASE)
