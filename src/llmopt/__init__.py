@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from llmopt.api import optimize as optimize
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
+    from llmopt.api import result_of as result_of
+    from llmopt.api import runs as runs
     from llmopt.core.algorithm import Algorithm as Algorithm
     from llmopt.core.values import Candidate as Candidate
     from llmopt.core.values import Evaluation as Evaluation
@@ -92,6 +94,8 @@ _PUBLIC = {
     "prepare": "llmopt.api:prepare",
     "protegi": "llmopt.algorithms.protegi:protegi",
     "random_search": "llmopt.algorithms.baselines.random_search:random_search",
+    "result_of": "llmopt.api:result_of",
+    "runs": "llmopt.api:runs",
     "sampling": "llmopt.algorithms.sampling:sampling",
     "sgdm": "llmopt.algorithms.gpo.sgdm:sgdm",
     "two_opt": "llmopt.algorithms.baselines.two_opt:two_opt",

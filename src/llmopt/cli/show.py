@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
-    """Show a run's trajectory, or what a step sent and received.
+    """Show a run's trajectory and result, or what a step sent and received.
 
     The meta-prompt and the replies of a step are printed exactly; only on a terminal are
     control characters spelled out.
@@ -104,9 +104,9 @@ def _show_run(
 ) -> None:
     from dataclasses import asdict
 
-    from llmopt.core.text import visible
     from llmopt.engine.header import RunHeader
-    from llmopt.terminal.result_table import print_curve, print_trajectory
+    from llmopt.evidence.result import Result
+    from llmopt.terminal.result_table import print_curve, print_result, print_trajectory
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
     shown = RunHeader.of(config).presentation
@@ -124,14 +124,15 @@ def _show_run(
         print_json(data)
         return
     print_trajectory(console(), trajectory, shown)
-    print_curve(console(), curve, shown)
     if result:
-        best = visible(result["best"]["text"]) or "(empty)"
-        click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
-    elif config["source"]:
-        click.echo(f"\nNot finished; go on with: {command_line(('resume', run), where)}")
+        print_result(console(), Result.plain({"presentation": shown.to_dict(), **result}))
     else:
-        click.echo("\nNot finished; call optimize() with its name again.")
+        print_curve(console(), curve, shown)
+        resume = command_line(("resume", run), where)
+        how = (
+            f"go on with: {resume}" if config["source"] else "call optimize() with its name again."
+        )
+        click.echo(f"\nNot finished; {how}")
     if len(told) > 1:
         step_1 = command_line(("show", run, "--step", "1"), where)
         click.echo(f"A step with its meta-prompt and replies: {step_1}")

@@ -156,7 +156,7 @@ class OfPoint:
         return self.function(self.space.decode(text))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class VectorProblem(FunctionProblem):
     """Find the point at which a function is lowest or highest; `function` is an :class:`OfPoint`.
 

@@ -130,7 +130,7 @@ class Instance:
                 yield self.encode(tour[:first] + tour[first : last + 1][::-1] + tour[last + 1 :])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TourProblem(FunctionProblem):
     """Find the shortest tour over an instance; :func:`tsp` makes one.
 
