@@ -47,10 +47,14 @@ if TYPE_CHECKING:
     from llmopt.models.middleware.budget import Price as Price
     from llmopt.problems.function import FunctionProblem as FunctionProblem
     from llmopt.problems.metrics.judge import Judge as Judge
+    from llmopt.problems.numeric.points import VectorProblem as VectorProblem
+    from llmopt.problems.numeric.points import vector_problem as vector_problem
     from llmopt.problems.prompt.constraints import Invariants as Invariants
     from llmopt.problems.prompt.prompt_problem import PromptProblem as PromptProblem
     from llmopt.problems.prompt.proposal_filter import Filters as Filters
     from llmopt.problems.prompt.scorer_call import Asking as Asking
+    from llmopt.problems.tours.tour_problem import TourProblem as TourProblem
+    from llmopt.problems.tours.tour_problem import tsp as tsp
     from llmopt.store import open_store as open_store
 
     Budget = Limits
@@ -72,6 +76,8 @@ _PUBLIC = {
     "PromptProblem": "llmopt.problems.prompt.prompt_problem:PromptProblem",
     "Result": "llmopt.evidence.result:Result",
     "Run": "llmopt.engine.run:Run",
+    "TourProblem": "llmopt.problems.tours.tour_problem:TourProblem",
+    "VectorProblem": "llmopt.problems.numeric.points:VectorProblem",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
@@ -98,7 +104,9 @@ _PUBLIC = {
     "runs": "llmopt.api:runs",
     "sampling": "llmopt.algorithms.sampling:sampling",
     "sgdm": "llmopt.algorithms.gpo.sgdm:sgdm",
+    "tsp": "llmopt.problems.tours.tour_problem:tsp",
     "two_opt": "llmopt.algorithms.baselines.two_opt:two_opt",
+    "vector_problem": "llmopt.problems.numeric.points:vector_problem",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list, made from the table above
