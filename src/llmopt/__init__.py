@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from llmopt.api import optimize as optimize
     from llmopt.api import optimize_async as optimize_async
     from llmopt.api import prepare as prepare
+    from llmopt.api import result_of as result_of
+    from llmopt.api import runs as runs
     from llmopt.core.algorithm import Algorithm as Algorithm
     from llmopt.core.values import Candidate as Candidate
     from llmopt.core.values import Evaluation as Evaluation
@@ -45,10 +47,14 @@ if TYPE_CHECKING:
     from llmopt.models.middleware.budget import Price as Price
     from llmopt.problems.function import FunctionProblem as FunctionProblem
     from llmopt.problems.metrics.judge import Judge as Judge
+    from llmopt.problems.numeric.points import VectorProblem as VectorProblem
+    from llmopt.problems.numeric.points import vector_problem as vector_problem
     from llmopt.problems.prompt.constraints import Invariants as Invariants
     from llmopt.problems.prompt.prompt_problem import PromptProblem as PromptProblem
     from llmopt.problems.prompt.proposal_filter import Filters as Filters
     from llmopt.problems.prompt.scorer_call import Asking as Asking
+    from llmopt.problems.tours.tour_problem import TourProblem as TourProblem
+    from llmopt.problems.tours.tour_problem import tsp as tsp
     from llmopt.store import open_store as open_store
 
     Budget = Limits
@@ -70,6 +76,8 @@ _PUBLIC = {
     "PromptProblem": "llmopt.problems.prompt.prompt_problem:PromptProblem",
     "Result": "llmopt.evidence.result:Result",
     "Run": "llmopt.engine.run:Run",
+    "TourProblem": "llmopt.problems.tours.tour_problem:TourProblem",
+    "VectorProblem": "llmopt.problems.numeric.points:VectorProblem",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
@@ -92,9 +100,13 @@ _PUBLIC = {
     "prepare": "llmopt.api:prepare",
     "protegi": "llmopt.algorithms.protegi:protegi",
     "random_search": "llmopt.algorithms.baselines.random_search:random_search",
+    "result_of": "llmopt.api:result_of",
+    "runs": "llmopt.api:runs",
     "sampling": "llmopt.algorithms.sampling:sampling",
     "sgdm": "llmopt.algorithms.gpo.sgdm:sgdm",
+    "tsp": "llmopt.problems.tours.tour_problem:tsp",
     "two_opt": "llmopt.algorithms.baselines.two_opt:two_opt",
+    "vector_problem": "llmopt.problems.numeric.points:vector_problem",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list, made from the table above

@@ -21,6 +21,7 @@ from llmopt.engine.controls import (
 )
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import evaluated
+from llmopt.engine.header import RunHeader
 from llmopt.engine.identity import register
 from llmopt.engine.opening import opened
 from llmopt.engine.options import Options, like, takes
@@ -28,19 +29,23 @@ from llmopt.engine.overfitting import check_validation
 from llmopt.engine.roles import Models
 from llmopt.engine.run import Run
 from llmopt.engine.stop import Stop
+from llmopt.errors import ConfigError
+from llmopt.evidence.result import Result
 from llmopt.evidence.verdict import Evidence
+from llmopt.history.listing import listed
+from llmopt.store import open_store
 from llmopt.terminal.progress import say
 from llmopt.terminal.progress.terminal_display import TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.engine.display import Display
     from llmopt.evidence.comparison import Comparison
-    from llmopt.evidence.result import Result
+    from llmopt.history.listing import Listed
 
 
 @takes(Options)
@@ -174,3 +179,51 @@ def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> C
         StepFailedError: More answers failed than the tolerance allows; likewise.
     """
     return wait(evaluate_async(problem, instructions, **options), say)
+
+
+def runs(store: Store | str | None = None) -> tuple[Listed, ...]:
+    """Return the runs of a store, newest first.
+
+    Args:
+        store: A store, or where it is; None: where runs are usually kept.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    with _read(store) as kept:
+        return listed(kept)
+
+
+def result_of(run: str, store: Store | str | None = None) -> Result:
+    """Return what a finished run has found, again.
+
+    Args:
+        run: Its name.
+        store: A store, or where it is; None: where runs are usually kept.
+
+    Raises:
+        StoreError: There is no such run.
+        ConfigError: It has not come to its end, or is no search.
+    """
+    with _read(store) as kept:
+        header = RunHeader.of(kept.config(run))
+        found = None
+        for record in kept.records(run):
+            if record.kind == "result":  # the last one: a run resumed after its budget has several
+                found = record.data
+    if found is None:
+        raise ConfigError(
+            f"a result is that of a search which has come to its end, but {run!r} has none; go on "
+            "with it, or look at it with llmopt show"
+        )
+    return Result.plain({"presentation": header.presentation.to_dict(), **found})
+
+
+@contextlib.contextmanager
+def _read(store: Store | str | None) -> Iterator[Store]:
+    """Lend a store; one that is opened here is closed again."""
+    if store is not None and not isinstance(store, str):
+        yield store
+        return
+    with contextlib.closing(open_store(store, new=store is None)) as kept:
+        yield kept

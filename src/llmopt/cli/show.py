@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
-    """Show a run's trajectory, or what a step sent and received.
+    """Show a run's trajectory and result, or what a step sent and received.
 
     The meta-prompt and the replies of a step are printed exactly; only on a terminal are
     control characters spelled out.
@@ -104,13 +104,12 @@ def _show_run(
 ) -> None:
     from dataclasses import asdict
 
-    from llmopt.core.formatting import spent
-    from llmopt.core.text import visible
     from llmopt.engine.header import RunHeader
     from llmopt.engine.journal import understood
     from llmopt.evidence.finalists import cut_off
+    from llmopt.evidence.result import Result
     from llmopt.history.run_history import whole_result
-    from llmopt.terminal.result_table import print_curve, print_trajectory
+    from llmopt.terminal.result_table import print_curve, print_result, print_trajectory
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
     shown = RunHeader.of(config).presentation
@@ -128,21 +127,20 @@ def _show_run(
         print_json(data)
         return
     print_trajectory(console(), trajectory, shown)
-    print_curve(console(), curve, shown)
     outcomes = [o for entry in trajectory for o in entry.evaluation.outcomes]
     for note in cut_off(outcomes, "on train"):
         click.echo(f"\nNote: {note}")
     if result:
-        best = visible(result["best"]["text"]) or "(empty)"
-        click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
-        for note in result["notes"]:
-            click.echo(visible(note))
-        if usd := result.get("usd"):
-            click.echo(f"Cost: {spent('usd', usd)}, by the prices that are known.")
-    elif config["source"]:
-        click.echo(f"\nNot finished; continue with: {command_line(('resume', run), where)}")
+        print_result(console(), Result.plain({"presentation": shown.to_dict(), **result}))
     else:
-        click.echo("\nNot finished; call optimize() with its name again.")
+        print_curve(console(), curve, shown)
+        resume = command_line(("resume", run), where)
+        how = (
+            f"continue with: {resume}"
+            if config["source"]
+            else "call optimize() with its name again."
+        )
+        click.echo(f"\nNot finished; {how}")
     if len(told) > 1:
         step_1 = command_line(("show", run, "--step", "1"), where)
         click.echo(f"A step with its meta-prompt and replies: {step_1}")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, fields
+from html import escape
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
 
+from llmopt.core.formatting import counted, p_value, plural
 from llmopt.core.presentation import Presentation
-from llmopt.evidence.scores import LEVEL
+from llmopt.core.text import visible
+from llmopt.core.values import Candidate, Usage
+from llmopt.errors import MissingExtraError
+from llmopt.evidence.differences import Versus
+from llmopt.evidence.scores import LEVEL, Score
+from llmopt.evidence.text_table import TextTable
+from llmopt.models.middleware.traffic import Stretch
+from llmopt.statistics import Difference, Interval
 
 if TYPE_CHECKING:
-    from llmopt.core.values import Candidate, Usage
-    from llmopt.evidence.differences import Versus
-    from llmopt.evidence.scores import Score
-    from llmopt.models.middleware.traffic import Stretch
-    from llmopt.statistics import Difference
+    from collections.abc import Mapping
+
+_SPLITS = ("train", "validation", "held out (test)")
 
 BUDGET = "out of budget: "
 """How :attr:`Result.stopped` begins where a spending limit ended the search."""
@@ -128,6 +136,164 @@ class Result:
         """Whether a spending limit ended the search; the run can then be resumed."""
         return self.stopped.startswith(BUDGET)
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether the starting solution is still the best."""
+        return self.best.text == self.start.text
+
+    @property
+    def shown_lines(self) -> tuple[ResultRow, ...]:
+        """The lines of the table as people are shown them: the winner once."""
+        return tuple(r for r in self.lines if not (self.unchanged and r.label == "best"))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data for JSON."""
         return asdict(self)
+
+    @classmethod
+    def plain(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild a result from what :meth:`to_dict` gave, also by way of JSON.
+
+        What a newer release added is left out, and what an older one did not have is as usual.
+        """
+        known = {one.name for one in fields(cls)}
+        made: dict[str, Any] = {key: value for key, value in data.items() if key in known}
+        for role in ("best", "start"):
+            made[role] = _candidate(data[role])
+        made["lines"] = tuple(_row(line) for line in data.get("lines") or ())
+        made["test"] = _held(data["test"]) if data.get("test") else None
+        made["notes"] = tuple(data.get("notes") or ())
+        made["dropped"] = tuple(data.get("dropped") or ())
+        made["usage"] = {role: Usage(**used) for role, used in (data.get("usage") or {}).items()}
+        made["stretch"] = Stretch(**(data.get("stretch") or {}))
+        made["curve"] = tuple(_point(point) for point in data.get("curve") or ())
+        made["comparisons"] = tuple(_versus(one) for one in data.get("comparisons") or ())
+        if "presentation" in data:
+            made["presentation"] = Presentation.plain(data["presentation"])
+        return cls(**made)
+
+    def scores_table(self) -> TextTable:
+        """Return the scores with their intervals: a row for each of :attr:`shown_lines`."""
+        shown, lines = self.presentation, self.shown_lines
+        rows = [(line.train, line.validation, line.test) for line in lines]
+        most = [
+            max((s.planned for s in column if s), default=0)
+            for column in (zip(*rows, strict=True) if rows else ((),) * len(_SPLITS))
+        ]
+        heads = [f"\n{100 * self.level:g} % intervals"]
+        for name, n in zip(_SPLITS, most, strict=True):
+            unit = "%, " if shown.shares and n else ""
+            heads.append(f"{name}\n{unit}{counted(n, 'item')}" if n else f"{name}\n")
+        cells = [
+            (line.label, *(_scored(score, n, shown) for score, n in zip(row, most, strict=True)))
+            for line, row in zip(lines, rows, strict=True)
+        ]
+        return TextTable(tuple(heads), tuple(cells))
+
+    def comparisons_table(self) -> TextTable:
+        """Return the winner against the start and the controls."""
+        shown = self.presentation
+        difference = "points" if shown.shares else "difference"
+        interval = f"{100 * self.level:g} % interval"
+        heads = ("winner against", difference, interval, "p", "the winner is")
+        rows = []
+        for versus in self.comparisons:
+            found = versus.difference
+            low, high = (
+                shown.number(end, signed=True) for end in (found.interval.low, found.interval.high)
+            )
+            mean = shown.number(found.mean, signed=True)
+            rows.append(
+                (versus.against, mean, f"[{low}, {high}]", p_value(versus.corrected), versus.word)
+            )
+        return TextTable(heads, tuple(rows))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the table as plain rows: a mean, its interval and its items for each split."""
+        made = []
+        for line in self.lines:
+            row: dict[str, Any] = {"label": line.label, "text": line.text}
+            for split in ("train", "validation", "test"):
+                score: Score | None = getattr(line, split)
+                row[split] = score.mean if score else None
+                row[f"{split}_low"] = score.interval.low if score else None
+                row[f"{split}_high"] = score.interval.high if score else None
+                row[f"{split}_items"] = score.n if score else 0
+            made.append(row)
+        return made
+
+    def to_frame(self) -> Any:
+        """Return :meth:`rows` as a pandas DataFrame.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise MissingExtraError("a DataFrame", "pandas") from error
+        return pandas.DataFrame(self.rows())
+
+    def __str__(self) -> str:
+        """Return the winner, the tables and what they say."""
+        parts = [*self._words(), self.scores_table().text()]
+        if len(self.comparisons) > 1:
+            parts.append(self.comparisons_table().text())
+        return "\n\n".join((*parts, self._verdict()))
+
+    def _repr_html_(self) -> str:
+        """Return the same for a notebook, escaped."""
+        words = "".join(f'<p style="white-space:pre-wrap">{escape(p)}</p>' for p in self._words())
+        more = self.comparisons_table().html() if len(self.comparisons) > 1 else ""
+        said = f'<p style="white-space:pre-wrap">{escape(self._verdict())}</p>'
+        return f"<div>{words}{self.scores_table().html()}{more}{said}</div>"
+
+    def _words(self) -> list[str]:
+        """Return the texts of start and winner under their names."""
+        still = "start, and still the best" if self.unchanged else "start"
+        named = [(still, self.start), *(() if self.unchanged else (("best", self.best),))]
+        return [f"{name}:\n{visible(one.text) or '(empty)'}" for name, one in named]
+
+    def _verdict(self) -> str:
+        return "\n".join((visible(self.verdict), *(f"Note: {visible(n)}" for n in self.notes)))
+
+
+def _scored(score: Score | None, n: int, shown: Presentation) -> str:
+    """Return a score with its interval, and its number of items where it is not the usual one."""
+    if score is None:
+        return "-"
+    fewer = "" if score.n == n else f"\n{score.items} {plural(score.planned, 'item')}"
+    mean, low, high = map(shown.number, (score.mean, score.interval.low, score.interval.high))
+    alone = not shown.shares and low == high  # of one item nothing more is known
+    return f"{mean}{fewer}" if alone else f"{mean} [{low}, {high}]{fewer}"
+
+
+def _candidate(data: Mapping[str, Any]) -> Candidate:
+    return Candidate(data["text"], data["step"], tuple(data["parents"]))
+
+
+def _optional(data: Mapping[str, Any] | None) -> Score | None:
+    return Score.plain(data) if data else None
+
+
+def _row(data: Mapping[str, Any]) -> ResultRow:
+    scores = (_optional(data.get(split)) for split in ("train", "validation", "test"))
+    return ResultRow(data["label"], data["text"], *scores)
+
+
+def _difference(data: Mapping[str, Any]) -> Difference:
+    return Difference(**{**data, "interval": Interval(**data["interval"])})
+
+
+def _held(data: Mapping[str, Any]) -> Held:
+    start, best = Score.plain(data["start"]), Score.plain(data["best"])
+    return Held(start, best, _difference(data["difference"]))
+
+
+def _point(data: Mapping[str, Any]) -> OverfittingPoint:
+    scores = (_optional(data.get(split)) for split in ("train", "validation"))
+    return OverfittingPoint(data["step"], data["candidate"], *scores)
+
+
+def _versus(data: Mapping[str, Any]) -> Versus:
+    return Versus(**{**data, "difference": _difference(data["difference"])})

@@ -70,7 +70,7 @@ def langchain_prompt(found: Material) -> str:
 _LANGCHAIN = {"system": "System", "user": "Human", "assistant": "AI"}
 
 
-def _langchain_text(parts: Sequence[Part]) -> dict[str, Any]:
+def _langchain_text(parts: Sequence[TemplatePart]) -> dict[str, Any]:
     """Return a text with variables as LangChain's template."""
     text = "".join(
         f"{{{variable(part.slot)}}}" if part.slot else _doubled(part.text) for part in parts
@@ -131,7 +131,7 @@ def raw(found: Material) -> bool:
 
 
 @dataclass(frozen=True)
-class Part:
+class TemplatePart:
     """A part of a turn: a text, or the slot of a variable.
 
     Attributes:
@@ -143,7 +143,7 @@ class Part:
     slot: str = ""
 
 
-def slotted(found: Material) -> list[tuple[str, list[Part]]]:
+def slotted(found: Material) -> list[tuple[str, list[TemplatePart]]]:
     """Return the turns of the scorer's prompt as role and parts; only inputs are left open."""
     own = found.export.instruction + (found.export.layout or "")
     slots = ("input", *_layout(found).used)
@@ -155,11 +155,11 @@ def slotted(found: Material) -> list[tuple[str, list[Part]]]:
     ]
 
 
-def joined(turns: Sequence[tuple[str, Sequence[Part]]]) -> list[Part]:
+def joined(turns: Sequence[tuple[str, Sequence[TemplatePart]]]) -> list[TemplatePart]:
     """Return the parts of all turns as a raw completion has them."""
-    found: list[Part] = []
+    found: list[TemplatePart] = []
     for _, parts in turns:
-        found += [Part("\n\n")] * bool(found) + list(parts)
+        found += [TemplatePart("\n\n")] * bool(found) + list(parts)
     return found
 
 
@@ -169,9 +169,12 @@ def variable(column: str) -> str:
     return f"_{made}" if made[:1].isdigit() else made
 
 
-def _parts(text: str, marks: Mapping[str, str]) -> list[Part]:
+def _parts(text: str, marks: Mapping[str, str]) -> list[TemplatePart]:
     pieces = re.split(f"({'|'.join(marks)})", text)
-    parts = (Part("", marks[piece]) if piece in marks else Part(piece) for piece in pieces)
+    parts = (
+        TemplatePart("", marks[piece]) if piece in marks else TemplatePart(piece)
+        for piece in pieces
+    )
     return [part for part in parts if part.text or part.slot]
 
 

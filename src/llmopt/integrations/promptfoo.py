@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llmopt.core.values import Item
     from llmopt.engine.journal import ProblemRecord
     from llmopt.integrations.exported import Material
-    from llmopt.integrations.frameworks import Part
+    from llmopt.integrations.frameworks import TemplatePart
 
 _SPLITS: tuple[SplitName, ...] = ("test", "validation", "train")
 _BRACES = re.compile(
@@ -80,7 +80,7 @@ def _prompt(found: Material) -> str:
     return json.dumps(said, ensure_ascii=False)
 
 
-def _template(parts: Sequence[Part]) -> str:
+def _template(parts: Sequence[TemplatePart]) -> str:
     """Return parts of a prompt as a template."""
     # What stands behind a brace decides whether it opens something, so a text is taken whole.
     return "".join(

@@ -93,6 +93,14 @@ class FunctionProblem:
                     f"{parsed.reason}"
                 )
 
+    def __repr__(self) -> str:
+        """Return a short summary; texts may be long and many."""
+        aim = "minimize" if self.minimize else "maximize"
+        return (
+            f"{type(self).__name__}({aim}, {one_line(self.describe, 60)!r}, "
+            f"{len(self.seeds)} starts)"
+        )
+
     @property
     def description(self) -> Description:
         """How the problem presents itself to an optimizer LLM."""

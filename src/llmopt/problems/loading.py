@@ -9,6 +9,7 @@ from llmopt.core.imports import imported
 from llmopt.core.problem import is_problem
 from llmopt.errors import ConfigError, nearest
 from llmopt.problems.function import FunctionProblem
+from llmopt.problems.numeric.points import vector_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ _FORMER = {
 """Modules that configurations of stored runs name by where they once were."""
 
 _NEEDED = ("describe", "seeds")  # what a plain function cannot do without
+_OF_NUMBERS = ("describe", "bounds")  # likewise, where it is one of numbers
 _BY_NAME = {"parser", "shown"}  # what is a function itself, and so is named
 
 
@@ -31,7 +33,9 @@ def problem_named(name: str, arguments: Mapping[str, Any]) -> Problem:
 
     Args:
         name: ``package.module:name`` of a function that returns a problem, or of one from text
-            to a number, which becomes a :class:`FunctionProblem`.
+            to a number, which becomes a :class:`FunctionProblem`; or of one from numbers to a
+            number, where the arguments declare `bounds`
+            (:func:`~llmopt.problems.numeric.points.vector_problem`).
         arguments: Keyword arguments of the one or of the other; functions are named likewise.
 
     Raises:
@@ -46,7 +50,9 @@ def problem_named(name: str, arguments: Mapping[str, Any]) -> Problem:
     if not callable(found):
         raise ConfigError(f"{name} is a problem or a function, but got {found!r}")
     arguments = dict(arguments)
-    if all(needed in arguments for needed in _NEEDED):
+    if all(needed in arguments for needed in _OF_NUMBERS):
+        arguments["function"], found = found, vector_problem
+    elif all(needed in arguments for needed in _NEEDED):
         for key in _BY_NAME & arguments.keys():
             arguments[key] = imported(arguments[key], f"the function {key!r}")
         arguments["function"], found = found, FunctionProblem
@@ -78,5 +84,6 @@ def _check_arguments(function: Callable[..., Any], name: str, arguments: Mapping
     except TypeError as error:
         raise ConfigError(
             f"{name} is a function that needs no more than [problem.arguments] give it, but got: "
-            f"{error}; a function from text to a number needs {' and '.join(_NEEDED)} there"
+            f"{error}; a function from text to a number needs {' and '.join(_NEEDED)} there, one "
+            f"of numbers {' and '.join(_OF_NUMBERS)}"
         ) from error

@@ -8,8 +8,6 @@ from llmopt.core.formatting import (
     clock,
     counted,
     p_equals,
-    p_value,
-    plural,
     spent,
 )
 from llmopt.core.text import one_line, visible
@@ -24,8 +22,9 @@ if TYPE_CHECKING:
     from llmopt.core.presentation import Presentation
     from llmopt.core.trajectory import Entry, Trajectory
     from llmopt.core.values import Usage
-    from llmopt.evidence.result import OverfittingPoint, Result, ResultRow
+    from llmopt.evidence.result import OverfittingPoint, Result
     from llmopt.evidence.scores import Score
+    from llmopt.evidence.text_table import TextTable
     from llmopt.models.middleware.traffic import Stretch
     from llmopt.statistics import Difference
 
@@ -42,19 +41,18 @@ def print_result(console: Console, result: Result) -> None:
         # Not wrapped by us, so that it can be copied as it is.
         console.print(Text(visible(text) or "(empty)", style="bold"), soft_wrap=True)
 
-    same = result.best.text == result.start.text
-    lines = [line for line in result.lines if not (same and line.label == "best")]
-    for line in lines:
+    same = result.unchanged
+    for line in result.shown_lines:
         if line.label not in ("start", "best") and line.train is None:
             continue  # a plain control says in its label what it is
         still = same and line.label == "start"
         say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
         quote(line.text)
     console.print()
-    console.print(_scores(lines, result.level, result.presentation))
+    console.print(_drawn(result.scores_table()))
     if len(result.comparisons) > 1:
         console.print()
-        console.print(_comparisons(result))
+        console.print(_drawn(result.comparisons_table()))
     print_curve(console, result.curve, result.presentation)
     console.print()
     say(result.verdict, "bold")
@@ -67,51 +65,16 @@ def print_result(console: Console, result: Result) -> None:
         say(text)
 
 
-def _scores(lines: Sequence[ResultRow], level: float, shown: Presentation) -> Table:
-    """Return the table of scores with their intervals; 80 columns are enough for it."""
+def _drawn(cells: TextTable) -> Table:
+    """Return a table for a terminal, of which the first column may be wrapped."""
     from rich.table import Table
     from rich.text import Text
 
-    rows = [(line.train, line.validation, line.test) for line in lines]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(f"\n{100 * level:g} % intervals")
-    most = [max((s.planned for s in column if s), default=0) for column in zip(*rows, strict=True)]
-    for name, n in zip(("train", "validation", "held out (test)"), most, strict=True):
-        unit = "%, " if shown.shares and n else ""
-        table.add_column(f"{name}\n{unit}{counted(n, 'item')}" if n else f"{name}\n", no_wrap=True)
-    for line, row in zip(lines, rows, strict=True):
-        cells = (_scored(score, n, shown) for score, n in zip(row, most, strict=True))
-        table.add_row(Text(visible(line.label)), *map(Text, cells))
-    return table
-
-
-def _comparisons(result: Result) -> Table:
-    """Return the table of the winner against the start and the controls."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = result.presentation
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    names = (
-        "points" if shown.shares else "difference",
-        f"{100 * result.level:g} % interval",
-        "p",
-        "the winner is",
-    )
-    table.add_column("winner against")
-    for name in names:
-        table.add_column(name, no_wrap=True)
-    for versus in result.comparisons:
-        found = versus.difference
-        ends = (found.interval.low, found.interval.high)
-        low, high = (shown.number(end, signed=True) for end in ends)
-        cells = (
-            shown.number(found.mean, signed=True),
-            f"[{low}, {high}]",
-            p_value(versus.corrected),
-            versus.word,
-        )
-        table.add_row(Text(visible(versus.against)), *map(Text, cells))
+    for number, head in enumerate(cells.heads):
+        table.add_column(head, no_wrap=number > 0)
+    for label, *row in cells.rows:
+        table.add_row(Text(visible(label)), *map(Text, row))
     return table
 
 
@@ -250,13 +213,3 @@ def _cell(score: Score | None, shown: Presentation) -> str:
     low, high = shown.number(score.interval.low), shown.number(score.interval.high)
     apart = "\n" if score.mark else " "  # 80 columns are enough for two such cells
     return f"{shown.amount(score.mean)} [{low}, {high}]{apart}n={score.items}"
-
-
-def _scored(score: Score | None, n: int, shown: Presentation) -> str:
-    """Return a score with its interval, and its number of items where it is not the usual one."""
-    if score is None:
-        return "-"
-    fewer = "" if score.n == n else f"\n{score.items} {plural(score.planned, 'item')}"
-    mean, low, high = map(shown.number, (score.mean, score.interval.low, score.interval.high))
-    alone = not shown.shares and low == high  # of one item nothing more is known
-    return f"{mean}{fewer}" if alone else f"{mean} [{low}, {high}]{fewer}"

@@ -36,6 +36,13 @@ class Splits:
     validation: tuple[Item, ...]
     test: tuple[Item, ...]
 
+    def __repr__(self) -> str:
+        """Return how many items there are; the rows themselves are many."""
+        sizes = ", ".join(
+            f"{name}={len(getattr(self, name))}" for name in ("train", "validation", "test")
+        )
+        return f"Splits({sizes})"
+
 
 def split(
     items: Sequence[Item],

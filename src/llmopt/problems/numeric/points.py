@@ -7,14 +7,14 @@ import re
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from llmopt.core.encoding import written
 from llmopt.errors import ConfigError
 from llmopt.problems.function import FunctionProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import numpy as np
+    from collections.abc import Callable, Mapping, Sequence
 
     from llmopt.core.problem import Description
 
@@ -156,7 +156,7 @@ class OfPoint:
         return self.function(self.space.decode(text))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class VectorProblem(FunctionProblem):
     """Find the point at which a function is lowest or highest; `function` is an :class:`OfPoint`.
 
@@ -218,3 +218,71 @@ class VectorProblem(FunctionProblem):
     def draw(self, rng: np.random.RandomState) -> str:
         """Return a point drawn uniformly from the grid within the bounds."""
         return self.space.draw(rng)
+
+
+def vector_problem(
+    function: Callable[[Sequence[float]], float],
+    *,
+    describe: str,
+    bounds: Mapping[str, Sequence[float]],
+    decimals: int = 2,
+    minimize: bool = False,
+    best: float | None = None,
+    seeds: Sequence[Sequence[float]] = (),
+    starts: int = 5,
+    seed: int = 0,
+) -> VectorProblem:
+    """Return the problem of finding the point at which a function of numbers is best.
+
+    Its space is declared, so methods that need no language model can be run on it, too.
+
+    Args:
+        function: Of the coordinates, in the order of `bounds`.
+        describe: What a good point is, in a sentence or two; shown to the optimizer LLM.
+        bounds: Low and high of each coordinate by its name, such as ``{"x": (-5, 5)}``.
+        decimals: Digits after the point of a coordinate, 0 to 9; 0: whole numbers.
+        minimize: Whether lower values are better.
+        best: The best value there is, where it is known: a run stops when it is reached.
+        seeds: Points to start from; none: `starts` drawn ones.
+        starts: How many are drawn, 1 or more.
+        seed: Of the draw.
+
+    Raises:
+        ConfigError: A bound, a starting point or a number cannot be used.
+    """
+    pairs = []
+    for name, ends in bounds.items():
+        if len(ends) != len(("low", "high")):
+            raise ConfigError(
+                f"the bounds of a coordinate are low and high, but those of {name!r} are {ends!r}"
+            )
+        pairs.append((float(ends[0]), float(ends[1])))
+    space = Space(tuple(bounds), tuple(pairs), decimals)
+    if not seeds and starts < 1:
+        raise ConfigError(f"starts are 1 or more, but got {starts}")
+    for point in seeds:
+        if len(point) != len(pairs):
+            raise ConfigError(
+                f"a starting point has {len(pairs)} coordinates, but got {list(point)!r}"
+            )
+    rng = np.random.RandomState(seed)
+    drawn = [space.encode(point) for point in seeds] or [space.draw(rng) for _ in range(starts)]
+    within = ", ".join(
+        f"{name} from {low:g} to {high:g}" for name, (low, high) in zip(bounds, pairs, strict=True)
+    )
+    form = ", ".join(f"{name}=…" for name in bounds)
+    return VectorProblem(
+        OfPoint(function, space),
+        f"{describe.rstrip()} A point is written {form}, with {within}.",
+        list(dict.fromkeys(drawn)),
+        minimize=minimize,
+        parser=space.parse,
+        best=best,
+        space=space,
+        identity=_identity(function),
+    )
+
+
+def _identity(function: Callable[[Sequence[float]], float]) -> str:
+    """Return what a function is known by: its name, or its settings."""
+    return str(getattr(function, "__qualname__", None) or written(function))

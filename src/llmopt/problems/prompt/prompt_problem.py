@@ -86,6 +86,14 @@ class PromptProblem:
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", owned(self.metric))  # a mere callable is one as well
 
+    def __repr__(self) -> str:
+        """Return a short summary, without the rows."""
+        more = f" and {len(self.instructions) - 1} more" if len(self.instructions) > 1 else ""
+        return (
+            f"PromptProblem({self.splits!r}, metric={self.metric.name!r}, "
+            f"start={one_line(self.instructions[0], 60)!r}{more})"
+        )
+
     @classmethod
     def from_file(
         cls,

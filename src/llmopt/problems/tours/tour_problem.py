@@ -134,7 +134,7 @@ def optimum_by(solved: Solved | None) -> float | None:
     return -solved.length * (1 + _ROUNDING) if solved and solved.proven else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TourProblem(FunctionProblem):
     """Find the shortest tour over an instance; :func:`tsp` makes one.
 
