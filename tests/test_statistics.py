@@ -103,6 +103,17 @@ def test_bootstrap_does_not_depend_on_how_draws_are_chunked(
     assert bootstrap_mean(scores, draws=500) == whole
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 20])
+def test_bootstrap_of_few_scores_is_as_wide_as_their_number_asks(n: int) -> None:
+    """Hesterberg's 5.3: Student's t, and n for n - 1 in the variance of a resample's mean."""
+    scores = np.random.default_rng(1).normal(size=n)
+    draws = np.random.RandomState(0).randint(0, n, size=(2000, n))
+    outer = stats.norm.cdf(-stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1)))
+    low, high = np.quantile(scores[draws].mean(axis=1), [outer, 1 - outer])
+    found = bootstrap_mean(scores.tolist(), draws=2000)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
+
+
 def test_bootstrap_weights_count_as_repetitions_of_the_mean() -> None:
     """A weight of 3 on the only right item of two moves the centre to 3/4."""
     assert bootstrap_mean([1, 0], [3, 1]) == Interval(0.0, 1.0)

@@ -160,6 +160,28 @@ async def test_a_run_ends_at_its_target(tmp_path: Path) -> None:
         assert run.why_stop() == "target reached"
 
 
+async def test_a_partial_score_ends_no_run_at_its_target(tmp_path: Path) -> None:
+    """Half of the items, all right, may be the easy half."""
+    async with opened(tmp_path, steps=9, target=0.8) as run:
+        run.tell(await run.ask(), [Evaluation((Outcome("a", 1.0),), 2)] * 2)
+        assert run.trajectory.best(1)[0].score >= 0.8
+        assert run.why_stop() == ""
+        asked = await run.ask()
+        run.tell(asked, [0.8] * len(asked.candidates))
+        assert run.why_stop() == "target reached"
+
+
+async def test_the_time_of_a_step_is_stored_with_it(tmp_path: Path) -> None:
+    """A process that is killed in a later step has not lost it."""
+    async with opened(tmp_path) as run:
+        before = [run.store.seconds(run.name)]
+        for _ in range(3):
+            await run.step()
+            before.append(run.store.seconds(run.name))
+    assert before[0] == 0.0
+    assert before == sorted(set(before))
+
+
 async def test_a_target_that_a_start_reaches_ends_the_run_before_any_step(tmp_path: Path) -> None:
     result = await ran(tmp_path, target=0.0)
     assert (result.steps, result.stopped) == (0, "target reached")

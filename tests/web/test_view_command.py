@@ -46,12 +46,28 @@ def test_it_says_where_it_is_and_ends_calmly(store: Path, number: signal.Signals
     process = started("first", "--store", str(store), "--port", "0")
     url, _, hint = first_line(process).partition(" ")
     assert "Ctrl-C" in hint
-    with urllib.request.urlopen(url) as answer:
-        assert url.endswith("/run/first")
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with opener.open(url) as answer:
+        assert url.partition("?token=")[0].endswith("/run/first")
         assert b'data-run="first"' in answer.read()
     process.send_signal(number)
     out, err = process.communicate()
     assert (process.returncode, out, err) == (0, "", "Ended.\n")
+
+
+@pytest.mark.parametrize("path", ["", "run/first", "run/first/record.json", "events", "compare"])
+def test_another_user_of_this_machine_does_not_get_in(store: Path, path: str) -> None:
+    """Who comes from the loopback address may be anybody who is logged in here."""
+    process = started("--store", str(store), "--port", "0")
+    url, _, token = first_line(process).split(" ")[0].partition("?token=")
+    assert len(token) >= 32
+    for wrong in ("", "?token=", f"?token={token[:-1]}"):
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            urllib.request.urlopen(f"{url}{path}{wrong}")
+        assert b"A token is missing" in refused.value.read()
+        refused.value.close()
+    process.send_signal(signal.SIGINT)
+    process.communicate()
 
 
 def test_for_machines_the_address_is_a_document_and_a_token_is_in_it(store: Path) -> None:
@@ -90,7 +106,7 @@ def test_without_a_port_the_next_free_one_is_taken(store: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate()
     assert len(urls) == 2
-    assert all(int(url.rpartition(":")[2].strip("/")) >= PORT for url in urls)
+    assert all(int(url.rpartition(":")[2].partition("/")[0]) >= PORT for url in urls)
 
 
 def test_an_unknown_run_or_store_is_refused_before_anything_listens(store: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Name or address to listen on. Beyond this machine, a token is needed to get in.",
+    help="Name or address to listen on. The printed address holds the token to get in.",
 )
 @click.option("--open", "opening", is_flag=True, help="Open it in the browser.")
 @store_option

@@ -2,7 +2,8 @@
 
 A page of another site cannot read what is served here: it is of another origin, and no header
 allows that origin anything. A name that another site has made to lead here (DNS rebinding) is
-not one of those served. Whoever is not on this machine needs the token.
+not one of those served. Everybody needs the token: other users of this machine reach its loopback
+addresses too.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ class Door:
 
     @classmethod
     def at(cls, host: str, port: int) -> Door:
-        """Return the door of a server that listens on `host`; beyond loopback, with a token."""
+        """Return the door of a server that listens on `host`, with a new token."""
         cookie = f"llmopt-view-{port}"  # cookies are shared by the ports of a name
         if is_loopback(host):
-            return cls(_LOOPBACK | {host.casefold()}, cookie=cookie)
+            return cls(_LOOPBACK | {host.casefold()}, False, secrets.token_urlsafe(32), cookie)
         everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
         mine = {host.casefold()}
         if everywhere:

@@ -40,8 +40,8 @@ def serve(
 
     Args:
         store: Where the runs are kept; the caller closes it.
-        tell: Given the address to open, as soon as it answers. Where `host` can be reached by
-            others, it holds the token that is needed to get in.
+        tell: Given the address to open, as soon as it answers. It holds the token that is needed
+            to get in.
         host: Name or address to listen on.
         port: Where to listen; None: 8700, or the next one that is free.
         path: What the address leads to.
