@@ -154,7 +154,8 @@ class Configuration(Table):
                 scorer.answer,
             ),
             "filters": Filters(
-                table.max_length,
+                # The default follows the start; a number that the user wrote does not.
+                table.max_length if "max_length" in table.model_fields_set else Filters.max_length,
                 table.digits,
                 table.last_full_stop,
                 table.copied_words,

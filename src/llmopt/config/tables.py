@@ -18,7 +18,7 @@ from llmopt.models.registry import NamedModel
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
-from llmopt.problems.prompt.proposal_filter import Filters, Variables
+from llmopt.problems.prompt.proposal_filter import Variables  # noqa: TC001 - likewise
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ProblemTable(Table):
     balanced: bool = False
     sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5)
     split_seed: int = Field(default=0, ge=0, lt=SEEDS)
-    max_length: int = Field(default=Filters.max_length, ge=1)
+    max_length: int = Field(default=500, ge=1)
     digits: bool = True
     last_full_stop: bool = False
     copied_words: int = Field(default=8, ge=0)

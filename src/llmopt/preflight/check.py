@@ -64,10 +64,7 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
         planned = algorithm.steps(problem, run.steps)
         steps = f"{counted(planned, 'step')} of {algorithm.name}"
         findings.passed("configuration", f"{steps}, seed {run.seed}")
-        if algorithm.embedder:
-            await embedder_named(algorithm.embedder).close()
-            findings.passed("embeddings", algorithm.embedder)
-        await _described(findings, problem, settings)
+        await _described(findings, problem, algorithm, settings)
         calls, _ = await first_step(problem, algorithm, optimizer, seed=run.seed, steps=planned)
         first = calls[0] if calls else None
         if first:
@@ -108,8 +105,13 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
     return findings
 
 
-async def _described(findings: Findings, problem: PromptProblem, settings: Configuration) -> None:
-    """Say what the data and the metric are."""
+async def _described(
+    findings: Findings, problem: PromptProblem, algorithm: Algorithm, settings: Configuration
+) -> None:
+    """Say what the embeddings, the data and the metric are."""
+    if algorithm.embedder:
+        await embedder_named(algorithm.embedder).close()
+        findings.passed("embeddings", algorithm.embedder)
     findings.passed("data", _data(problem))
     findings.passed("metric", await _metric(problem, settings.problem.metric))
 
