@@ -18,7 +18,7 @@ from llmopt.models.registry import NamedModel
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
-from llmopt.problems.prompt.proposal_filter import Variables  # noqa: TC001 - likewise
+from llmopt.problems.prompt.proposal_filter import Variables  # noqa: TC001 - as above
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
