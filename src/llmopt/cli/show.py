@@ -128,6 +128,8 @@ def _show_run(
     if result:
         best = visible(result["best"]["text"]) or "(empty)"
         click.echo(f"\nBest: {best}\n{visible(result['verdict'])}")
+        for note in result.get("notes") or ():
+            click.echo(visible(f"Note: {note}"))
     elif config["source"]:
         click.echo(f"\nNot finished; go on with: {command_line(('resume', run), where)}")
     else:
