@@ -30,6 +30,18 @@ _BYTES = 4  # of a token, as a rule
 _SENTENCE = "Be exact."  # what the smallest of edits adds
 
 
+def before_paying(problem: PromptProblem, scorer: Model, first: Call | None) -> tuple[str, ...]:
+    """Return all cautions, those on the first call to the optimizer LLM included, if there is one.
+
+    Args:
+        problem: What is optimized.
+        scorer: The scorer LLM; only its traits are looked at.
+        first: The call.
+    """
+    said = cautions(problem, scorer, first.text if first else "")
+    return (*said, *on_replies(problem, first))
+
+
 def on_replies(problem: PromptProblem, first: Call | None) -> list[str]:
     """Point out a limit on replies of the optimizer LLM that no edit of the longest start keeps.
 

@@ -9,7 +9,7 @@ from llmopt.core.store import check_name
 from llmopt.engine.controls import SAMPLING, control_of, plain_controls
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
-from llmopt.preflight.cautions import cautions, on_replies
+from llmopt.preflight.cautions import before_paying
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import estimate
 from llmopt.preflight.findings import (
@@ -97,8 +97,7 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
                 known=known,
             )
         _add_budget(findings, problem, settings, planned)
-        findings.cautions += cautions(problem, scorer, first.text if first else "")
-        findings.cautions += on_replies(problem, first)
+        findings.cautions += before_paying(problem, scorer, first)
     finally:
         for model in models.values():
             await model.close()

@@ -47,7 +47,7 @@ def _dropped(start: str, text: str) -> Iterator[str]:
     before, after = Counter(words_of(start)), Counter(words_of(text))
     share = (before & after).total() / max(1, before.total())
     if before.total() >= _WORDS and share < _SHARE:
-        yield f"{1 - share:.0%} of its words"
+        yield f"{100 * (1 - share):.0f} % of its words"
 
 
 def _missing(what: str, before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
