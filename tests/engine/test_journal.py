@@ -82,7 +82,7 @@ def test_a_store_gives_the_steps_in_order_and_nothing_else(tmp_path: Path) -> No
     wanted = [
         Step(0, (Entry(Candidate("ä \ud800 \n"), Evaluation((Outcome("i", 0.1 + 0.2),), 1)),)),
         Step(1, (Entry(Candidate("x", 1), Evaluation((Outcome("i", 0.0, cut_at=8),), 1)),)),
-        Step(2, (), (Rejected("x", "empty", 1),), ("key",)),
+        Step(2, (), (Rejected("x", "empty", 2),), ("key",)),
     ]
     for step in wanted:
         store.append("run", "status", {"status": "running"})
