@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from llmopt.config.settings import Configuration
 from llmopt.config.tables import JudgeTable, Table, why
 from llmopt.errors import ConfigError, nearest
+from llmopt.models.secrets import looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,6 +164,11 @@ def _resolved(path: str, folder: Path) -> str:
     return str((folder / Path(path).expanduser()).resolve())
 
 
+_MODELS = ("optimizer", "scorer", "judge")
+_NEAR_KEYS = ("base_url", "key_variable", "price", "headers", "extra")
+_WORD = 20  # characters of a text that is no key
+
+
 def _complaint(detail: dict[str, Any]) -> str:
     """Return one line about one broken rule, with the nearest known key for an unknown one."""
     path = [str(part) for part in detail["loc"]]
@@ -178,7 +184,23 @@ def _complaint(detail: dict[str, Any]) -> str:
         rule = "a table"
     elif detail["type"] == "tuple_type":  # as a TOML file has it
         rule = "a valid list"
-    return f"the key {key!r} is {rule}, but got {detail['input']!r}"
+    return f"the key {key!r} is {rule}, but got {_repeated(path, detail['input'])}"
+
+
+def _repeated(path: list[str], value: Any) -> str:
+    """Return a value for a message; what may be a key in a wrong place is not repeated."""
+    texts = _texts(value)
+    secret = any(map(looks_secret, texts))
+    if path[0] in _MODELS and len(path) > 1:  # where keys are written, they are mistaken
+        secret = secret or (path[1] in _NEAR_KEYS and bool(texts))
+        secret = secret or any(len(text) > _WORD for text in texts)
+    return "another value, which is not repeated" if secret else repr(value)
+
+
+def _texts(value: Any) -> list[str]:
+    """Return all texts in a value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [value] if isinstance(value, str) else [text for one in inner for text in _texts(one)]
 
 
 def _keys(path: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.core.model import DEADLINE
 from llmopt.engine.options import plain, rows_in
 from llmopt.errors import ConfigError, DataError
-from llmopt.models.providers.openai import check_storable
+from llmopt.models.providers.openai import check_storable, check_variable
 from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
 from llmopt.problems.metrics.judge import Judge
@@ -195,8 +195,10 @@ class ModelTable(Table):
         """Return what names the model.
 
         Raises:
-            ConfigError: The base URL, a field or a header holds a secret, which would be stored.
+            ConfigError: The base URL, a field or a header holds a secret, which would be stored, or
+                the variable of the key is none.
         """
+        check_variable(self.key_variable or "")
         if self.base_url:
             check_storable(self.base_url)
         request = RequestOptions(

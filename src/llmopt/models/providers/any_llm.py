@@ -28,8 +28,9 @@ from llmopt.errors import (
     WithheldError,
 )
 from llmopt.models.providers.http_errors import Redactor, fault_of_status
-from llmopt.models.providers.openai import checked_url
-from llmopt.models.providers.openai_wire import dialect_of, read_reply, request_of
+from llmopt.models.providers.openai import check_variable, checked_url
+from llmopt.models.providers.openai_wire import dialect_of, read_without_secrets, request_of
+from llmopt.models.secrets import know, know_proxies, shown_variable
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -109,7 +110,7 @@ class AnyLLMModel:
                 answer = await self._client.acompletion(
                     model=self.model, **request_of(call, self._dialect)
                 )
-            return read_reply(answer.model_dump(), call)
+            return read_without_secrets(answer.model_dump(), call)
         except TimeoutError:
             fault = LostReplyError(
                 f"{self.identity} gave no whole answer in {self._timeout:g} s, half of the "
@@ -136,7 +137,10 @@ class AnyLLMModel:
         options: dict[str, Any] = {"api_base": self._base_url, "unified_exceptions": True}
         try:
             cls = self._library.AnyLLM.get_provider_class(self._provider)
-            self._redact = Redactor(self._secrets(str(cls.ENV_API_KEY_NAME)))
+            secrets = self._secrets(str(cls.ENV_API_KEY_NAME))
+            self._redact = Redactor(secrets)
+            know(*secrets)
+            know_proxies()
             if self._key_variable:
                 options["api_key"] = self._key(self._key_variable)
             try:
@@ -155,11 +159,13 @@ class AnyLLMModel:
 
     def _key(self, variable: str) -> str:
         """Return the key in a variable that was named."""
+        check_variable(variable)
         found = os.environ.get(variable, "").strip()
         if not found:
+            shown = shown_variable(variable)
             raise ConfigError(
-                f"{self.identity} is used with the key in the environment variable {variable}, "
-                f"but it is not set; run: export {variable}=…"
+                f"{self.identity} is used with the key in the environment variable {shown}, "
+                f"but it is not set; run: export {shown}=…"
             )
         return found
 

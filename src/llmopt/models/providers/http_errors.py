@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from llmopt.errors import (
     BadCallError,
@@ -17,6 +15,7 @@ from llmopt.errors import (
     TransientError,
     WithheldError,
 )
+from llmopt.models.secrets import MARK, fit_for_messages, forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +28,6 @@ _PAYMENT = 402
 _FILTERED = ("content_filter", "content_policy_violation")
 _SERVER = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-# What looks like a key is hidden even where it is not ours, or only a part of ours.
-_KEYLIKE = re.compile(r"\b(?:(?:sk|gsk|xai|fw|tgp|hf)[-_*]|AIza)[\w*.\-]{8,}|\bBearer\s+\S+")
 # Codes and types of an account that pays for nothing more until a person acts, as OpenAI,
 # Anthropic, Moonshot and a LiteLLM proxy name them. A limit that ends by itself is not among
 # them: Gemini's RESOURCE_EXHAUSTED, a limit per minute or day, is asked again.
@@ -100,7 +97,8 @@ class Redactor:
     """Makes a provider's words fit for a message: one short line without secrets.
 
     Attributes:
-        secrets: Texts that must not be shown, in any of the forms in which servers echo them.
+        secrets: Texts that must not be shown, in any of the forms in which servers echo them,
+            beside those in use anywhere in this process.
     """
 
     secrets: tuple[str, ...] = ()
@@ -112,13 +110,9 @@ class Redactor:
         """Return `text` on one line, without secrets and control characters, shortened."""
         # Secrets go first: shortening or joining lines could leave a recognisable part.
         for secret in self.secrets:
-            for form in (
-                secret,
-                quote(secret, safe=""),
-                base64.b64encode(secret.encode()).decode(),
-            ):
-                text = text.replace(form, "[secret]")
-        text = _KEYLIKE.sub("[secret]", _CONTROL.sub(" ", text))
+            for form in forms_of(secret):
+                text = text.replace(form, MARK)
+        text = fit_for_messages(_CONTROL.sub(" ", fit_for_messages(text)))
         text = " ".join(text.split())
         return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 

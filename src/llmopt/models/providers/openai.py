@@ -30,11 +30,19 @@ from llmopt.errors import (
 from llmopt.models.providers.bodies import ENCODINGS, body_of, decoded
 from llmopt.models.providers.http_errors import Redactor, fault_of_status, is_bad_call, words_of
 from llmopt.models.providers.likelihood import likelihood_fields, read_likelihoods
-from llmopt.models.providers.openai_wire import read_reply, read_vectors, request_of
+from llmopt.models.providers.openai_wire import read_vectors, read_without_secrets, request_of
 from llmopt.models.providers.presets import OPENAI
 from llmopt.models.providers.remedies import remedy_of
 from llmopt.models.providers.reported_usage import read_usage
 from llmopt.models.providers.request_options import RequestOptions
+from llmopt.models.secrets import (
+    fit_for_messages,
+    is_variable,
+    know,
+    know_proxies,
+    looks_secret,
+    shown_variable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,6 +138,7 @@ class OpenAIModel:
         user = _user(url)
         self._authorization = f"Bearer {bearer}" if bearer else user and f"Basic {user}"
         self._redact = Redactor(_secrets(url, bearer, *request.secrets()))
+        know(bearer, *request.secrets(), *_secrets(url, secret=True))
         self._held: _Connection | None = None
         self._reached = False
         self._answered = False
@@ -142,7 +151,7 @@ class OpenAIModel:
         data = await self.answer(call, **(likelihood_fields(call) if call.answers else {}))
         if call.answers:
             return read_likelihoods(data, call, self._where)
-        return read_reply(data, call)
+        return read_without_secrets(data, call)
 
     async def answer(self, call: Call, **fields: Any) -> dict[str, Any]:
         """Return the decoded answer to a call whose request has some more fields.
@@ -307,6 +316,7 @@ class OpenAIModel:
         )
         # Looked up once: aiohttp's own look-up reads the environment and a file at every call.
         host = self._base.hostname or ""
+        know_proxies()
         proxy = None if proxy_bypass(host) else getproxies().get(self._base.scheme)
         return _Connection(loop, session, proxy)
 
@@ -406,8 +416,9 @@ def checked_url(url: str) -> SplitResult:
     if not host or parts.scheme not in ("http", "https"):
         # The value is not repeated as a whole: it may hold a password.
         shown = url.strip().rpartition("@")[2].partition("?")[0]
+        named = "another text" if looks_secret(shown) else repr(shown)
         raise ConfigError(
-            f"a base URL is http(s)://host[:port]/path, but got {shown!r}; "
+            f"a base URL is http(s)://host[:port]/path, but got {named}; "
             "for the provider's own endpoint leave it out"
         )
     name = f"[{host}]" if ":" in host else host
@@ -424,6 +435,19 @@ def _variant(query: str) -> str:
     return f"?{digest(canonical(sorted(chosen)))[:8]}" if chosen else ""
 
 
+def check_variable(name: str) -> None:
+    """Check that a variable of the environment is named, and not its value written.
+
+    Raises:
+        ConfigError: It is no name; the message does not repeat it, as it may be a key.
+    """
+    if name and not is_variable(name):
+        raise ConfigError(
+            "a key is named by the environment variable that holds it, of letters, digits and _, "
+            "but got another text; write the key into a variable, and its name here"
+        )
+
+
 def check_storable(url: str) -> None:
     """Check that a base URL may stand in a configuration, which is stored and shown.
 
@@ -432,7 +456,11 @@ def check_storable(url: str) -> None:
             repeat it.
     """
     parts = urlsplit(url.strip())
-    if "@" in parts.netloc or any(_SECRET_NAME.search(name) for name, _ in parse_qsl(parts.query)):
+    if (
+        "@" in parts.netloc
+        or any(_SECRET_NAME.search(name) for name, _ in parse_qsl(parts.query))
+        or fit_for_messages(url) != url
+    ):
         raise ConfigError(
             f"a base URL in a configuration holds no password and no key, but got one for "
             f"{parts.hostname}; configurations are stored: name the whole URL in the environment "
@@ -447,10 +475,17 @@ def _user(url: str) -> str:
     return "" if pair == ":" else base64.b64encode(pair.encode()).decode()
 
 
-def _secrets(url: str, *keys: str) -> tuple[str, ...]:
-    """Return all texts of a configuration that no message may show, longest first."""
+def _secrets(url: str, *keys: str, secret: bool = False) -> tuple[str, ...]:
+    """Return all texts of a configuration that no message may show, longest first.
+
+    Args:
+        url: The base URL.
+        keys: Others.
+        secret: Whether values of the query are left out whose names are not those of secrets.
+    """
     parts = urlsplit(url.strip())
-    values = [value for _, value in parse_qsl(parts.query)]
+    query = parse_qsl(parts.query)
+    values = [value for name, value in query if not secret or _SECRET_NAME.search(name)]
     values += [*keys, unquote(parts.password or ""), parts.password or "", _user(url)]
     found = {value for value in values if len(value) >= _SHORTEST_SECRET}
     return tuple(sorted(found, key=len, reverse=True))
@@ -458,14 +493,16 @@ def _secrets(url: str, *keys: str) -> tuple[str, ...]:
 
 def _key(key: str | None, variable: str, where: str, *, needed: bool) -> str:
     """Return the key to send, or "" where the endpoint needs none."""
+    check_variable(variable)
     found = (key if key is not None else os.environ.get(variable, "")).strip()
+    shown = shown_variable(variable)
     if not found and needed:
         raise ConfigError(
-            f"{where} is used with the key in the environment variable {variable}, but it is not "
-            f"set; run: export {variable}=…, or name another variable or another base URL"
+            f"{where} is used with the key in the environment variable {shown}, but it is not "
+            f"set; run: export {shown}=…, or name another variable or another base URL"
         )
     if not (found.isascii() and found.isprintable()):
         raise ConfigError(
-            f"the key in {variable} is one line of plain characters, but got others; copy it again"
+            f"the key in {shown} is one line of plain characters, but got others; copy it again"
         )
     return found

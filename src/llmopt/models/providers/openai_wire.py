@@ -6,13 +6,14 @@ Shared by every model that speaks it: the HTTP client and llama.cpp's in-process
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from llmopt.core.text import one_line
 from llmopt.core.values import Reply
 from llmopt.errors import LostReplyError, WithheldError
 from llmopt.models.providers.reported_usage import counted
+from llmopt.models.secrets import fit_for_messages, without_secrets
 
 if TYPE_CHECKING:
     from llmopt.core.values import Call
@@ -161,6 +162,25 @@ def read_reply(data: dict[str, Any], call: Call) -> Reply:
     if cut >= 0:
         text, finish = text[:cut], "stop"
     return Reply(text=text, usage=usage, finish=finish or "stop", reasoning=reasoning)
+
+
+def read_without_secrets(data: dict[str, Any], call: Call) -> Reply:
+    """Return the reply as :func:`read_reply` does, without the secrets in use in this process.
+
+    A server that repeats a key in an answer would have it stored, and told to another model.
+
+    Raises:
+        LostReplyError, WithheldError: As there.
+    """
+    try:
+        reply = read_reply(data, call)
+    except LostReplyError as error:
+        error.args = (fit_for_messages(str(error)),)
+        raise
+    text, reasoning = without_secrets(reply.text), without_secrets(reply.reasoning)
+    if (text, reasoning) == (reply.text, reply.reasoning):
+        return reply
+    return replace(reply, text=text, reasoning=reasoning)
 
 
 def choice_of(data: dict[str, Any]) -> dict[str, Any]:

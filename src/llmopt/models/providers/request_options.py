@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from llmopt.core.values import canonical, digest
 from llmopt.errors import ConfigError
 from llmopt.models.providers.openai_wire import PLAIN, REASONING
+from llmopt.models.secrets import shown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,8 +224,8 @@ def _filled(value: Any, where: str) -> Any:
         found = os.environ.get(value[_ENV], "").strip()
         if not found:
             raise ConfigError(
-                f"{where} is read from the environment variable {value[_ENV]}, but it is not "
-                f"set; run: export {value[_ENV]}=…"
+                f"{where} is read from the environment variable {shown_variable(value[_ENV])}, but "
+                f"it is not set; run: export {shown_variable(value[_ENV])}=…"
             )
         return found
     if isinstance(value, dict):
