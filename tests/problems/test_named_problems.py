@@ -105,3 +105,11 @@ def test_a_function_brings_everything_with_it(problem: dict[str, Any], says: str
 def test_instructions_cannot_be_evaluated_where_there_are_none() -> None:
     with pytest.raises(ConfigError, match="this is for instructions"):
         made({"function": REGRESSION}).built_prompts()
+
+
+@pytest.mark.parametrize(
+    "name", ["tsp:tsp", "regression:linear_regression", "landscapes:landscape"]
+)
+def test_configurations_may_name_where_a_problem_once_was(name: str) -> None:
+    arguments = {"name": "sphere"} if name.startswith("landscapes") else {}
+    assert problem_named(f"llmopt.problems.{'spaces'}.{name}", arguments).starts

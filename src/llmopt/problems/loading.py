@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from llmopt.core.problem import Problem
 
+_SPACES = "llmopt.problems.spaces"
 _FORMER = {
-    "llmopt.problems.numeric.test_functions": "llmopt.problems.numeric.test_functions",
-    "llmopt.problems.numeric.regression": "llmopt.problems.numeric.regression",
-    "llmopt.problems.tours.tour_problem": "llmopt.problems.tours.tour_problem",
+    f"{_SPACES}.landscapes": "llmopt.problems.numeric.test_functions",
+    f"{_SPACES}.regression": "llmopt.problems.numeric.regression",
+    f"{_SPACES}.tsp": "llmopt.problems.tours.tour_problem",
 }
 """Modules that configurations of stored runs name by where they once were."""
 
