@@ -212,7 +212,7 @@ async def test_a_run_amid_faults_ends_as_one_without(tmp_path: Path) -> None:
     assert journaled(tmp_path / "rough.sqlite") == journaled(tmp_path / "calm.sqlite")
 
 
-@pytest.mark.parametrize("fault", ["400", "401", "403", "404", "quota"])
+@pytest.mark.parametrize("fault", ["401", "403", "404", "quota"])
 async def test_a_refusal_ends_a_run_at_once(tmp_path: Path, fault: str) -> None:
     """In the midst of a run, with others pausing for most of a minute, nobody is asked again,
     the provider's own words are told, and the run goes on once it is allowed to."""

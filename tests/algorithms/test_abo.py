@@ -369,14 +369,19 @@ def test_a10_whoever_names_abo_says_which_layer_it_is() -> None:
                 f"{path.name}: {paragraph}"
             )
     for name in (
-        "algorithms/abo.py",
-        "parts/behaviour.py",
-        "parts/demonstrating.py",
-        "parts/diagnosing.py",
-        "parts/rounds.py",
-        "parts/traces.py",
+        "__init__.py",
+        "rewrite.py",
+        "demonstrate.py",
+        "diagnose.py",
+        "rounds.py",
+        "traces.py",
     ):
-        assert "ours" in (ROOT / "src" / "llmopt" / name).read_text(encoding="utf-8").lower()
+        assert (
+            "ours"
+            in (ROOT / "src" / "llmopt" / "algorithms" / "abo" / name)
+            .read_text(encoding="utf-8")
+            .lower()
+        )
 
 
 # -- the rest ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from llmopt import evaluate, open_store, optimize
+from llmopt import evaluate, open_store, optimize, prepare
 from llmopt.cli import main
 from llmopt.config.reading import settings
 from llmopt.core.values import Call, Message
@@ -151,8 +152,12 @@ def test_others_than_the_winner(shell: Shell) -> None:
 
 
 def test_an_unfinished_run_has_no_winner_but_ranks(shell: Shell) -> None:
-    stopped = shell.llmopt("run", "run.toml", "-q", "-o", "budget.calls=24")
-    assert stopped.code == 3
+    async def begun() -> None:
+        problem = replace(scripted.problem(), scorer=scripted.model())
+        async with prepare(problem, optimizer=scripted.model(), name="run", controls=()) as run:
+            await run.step()
+
+    asyncio.run(begun())
     refused = shell.llmopt("export", "run")
     assert (refused.code, refused.out) == (2, "")
     assert "--rank 1" in refused.err

@@ -131,7 +131,9 @@ def test_items_have_a_row_for_every_answer(odd: Shell) -> None:
     train = [r for r in rows if r["split"] == "train"]
     assert len(train) == sum(c["measured"] for s in data["steps"] for c in s["candidates"])
     assert all(r["input"] == inputs[r["item"]] for r in train)
-    assert {r["solution"] for r in rows if r["split"] == "test"} > {"best", "start"}
+    held_out = {r["solution"] for r in rows if r["split"] == "test"}
+    assert held_out > {"best"}
+    assert ("start" in held_out) == (data["result"]["best"] != data["result"]["start"])
 
 
 # -- promptfoo ------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_two_runs_share_a_store(project: Path) -> None:
 def test_a_run_that_is_going_on_is_not_started_again(project: Path, again: tuple[str, ...]) -> None:
     """The second start is refused and says why; the first does not notice."""
     store = ("--store", "store.sqlite")
-    first = Started(project, "run", "run.toml", "--name", "mine", *store)
+    first = Started(project, "run", "run.toml", "--name", "mine", *store, delay=0.05)
     assert first.says("step 1/3, measuring new solutions")
     code, out, err = Started(project, *again, *store).ended()
     assert first.process.poll() is None, "the first was over before the second was refused"

@@ -175,8 +175,7 @@ class TextualGradients:
             text,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
-            # A greedy answer to the same words is the same, whenever they are asked.
-            sample=ctx.sample(draw) if self.temperature else 0,
+            sample=ctx.sample(draw),
             mark=mark,
         )
 
