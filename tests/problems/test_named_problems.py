@@ -112,4 +112,4 @@ def test_instructions_cannot_be_evaluated_where_there_are_none() -> None:
 )
 def test_configurations_may_name_where_a_problem_once_was(name: str) -> None:
     arguments = {"name": "sphere"} if name.startswith("landscapes") else {}
-    assert problem_named(f"llmopt.problems.{'spaces'}.{name}", arguments).starts
+    assert problem_named(f"llmopt.problems.spaces.{name}", arguments).starts

@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
     from llmopt.core.problem import Problem
 
-_SPACES = "llmopt.problems.spaces"
 _FORMER = {
-    f"{_SPACES}.landscapes": "llmopt.problems.numeric.test_functions",
-    f"{_SPACES}.regression": "llmopt.problems.numeric.regression",
-    f"{_SPACES}.tsp": "llmopt.problems.tours.tour_problem",
+    "llmopt.problems.spaces.landscapes": "llmopt.problems.numeric.test_functions",
+    "llmopt.problems.spaces.regression": "llmopt.problems.numeric.regression",
+    "llmopt.problems.spaces.tsp": "llmopt.problems.tours.tour_problem",
 }
-"""Modules that configurations of stored runs name by where they once were."""
+"""Former addresses of modules that configurations of stored runs may name."""
 
 _NEEDED = ("describe", "seeds")  # what a plain function cannot do without
 _OF_NUMBERS = ("describe", "bounds")  # likewise, where it is one of numbers

@@ -22,7 +22,6 @@ _MARK = re.compile(
 )
 _CLOSES = ("/", "end_of_thought", "end_thinking", "<channel|>", "unused95", "</details>")
 # The channels of harmony: "<|channel|>analysis<|message|>…<|end|>…<|channel|>final<|message|>…".
-_CHANNEL = re.compile(r"<\|channel\|>")
 _FINAL = re.compile(
     r"<\|channel\|>\s*final\b[^<]{0,80}(?:<\|constrain\|>[^<]{0,80})?(?:<\|message\|>|\n)"
 )
