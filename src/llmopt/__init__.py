@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from llmopt.evidence.result import Result as Result
     from llmopt.models.middleware.budget import Limits
     from llmopt.models.middleware.budget import Price as Price
+    from llmopt.preflight.check import check as check
     from llmopt.problems.function import FunctionProblem as FunctionProblem
     from llmopt.problems.metrics.judge import Judge as Judge
     from llmopt.problems.numeric.points import VectorProblem as VectorProblem
@@ -80,6 +81,7 @@ _PUBLIC = {
     "VectorProblem": "llmopt.problems.numeric.points:VectorProblem",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
+    "check": "llmopt.preflight.check:check",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
     "drpo": "llmopt.algorithms.drpo:drpo",
     "evaluate": "llmopt.api:evaluate",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+import llmopt
 
 if TYPE_CHECKING:
     from conftest import Said, Shell
@@ -53,6 +56,14 @@ def test_a_good_configuration_is_told_in_words_and_starts_no_run(shell: Shell) -
         assert words in said.out
     assert "NO" not in said.out
     assert shell.runs() == []
+
+
+def test_the_same_in_python(shell: Shell) -> None:
+    found = llmopt.check(shell.folder / "run.toml", ["run.steps=3"], offline=True)
+    assert found.to_dict() == checked(shell, "--offline", "-o", "run.steps=3")
+    tables = tomllib.loads((shell.folder / "run.toml").read_text(encoding="utf-8"))
+    with pytest.raises(llmopt.LlmoptError, match="optimiser"):
+        llmopt.check({**tables, "optimiser": {}})
 
 
 def test_a_run_takes_no_more_than_its_check_said(shell: Shell) -> None:

@@ -45,8 +45,8 @@ def check(
     """
     import asyncio
 
-    from llmopt.cli.configured import configured
     from llmopt.preflight.check import examined
+    from llmopt.preflight.configured import configured
 
     settings, _ = configured(config, data_dir, overrides)
     findings = asyncio.run(examined(settings, offline=offline, quiet=silenced()))

@@ -49,10 +49,10 @@ def run(
     that is a sweep is done as by llmopt sweep. With --data, no file is needed: the data are looked
     at as by llmopt init --data.
     """
-    from llmopt.cli.configured import at_first_sight, configured
     from llmopt.cli.execute import execute
     from llmopt.cli.sweep import sweep
     from llmopt.config.draft import DraftModels
+    from llmopt.preflight.configured import at_first_sight, configured
     from llmopt.recipes import sweeps
     from llmopt.store import open_store
 

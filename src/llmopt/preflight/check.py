@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmopt.config.reading import settings as settings_of
 from llmopt.core.formatting import counted, limit
 from llmopt.core.store import check_name
+from llmopt.engine.blocking import wait
 from llmopt.engine.controls import SAMPLING, control_of, plain_controls
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
 from llmopt.preflight.cautions import before_paying
+from llmopt.preflight.configured import configured
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import estimate
 from llmopt.preflight.findings import (
@@ -19,9 +23,10 @@ from llmopt.preflight.findings import (
     tried,
 )
 from llmopt.problems.metrics.contract import Scored
+from llmopt.terminal.progress import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from llmopt.config.settings import Configuration
     from llmopt.core.algorithm import Algorithm
@@ -32,6 +37,38 @@ if TYPE_CHECKING:
 
 _CLASSES = 6  # classes up to which their shares are listed
 _FEW_STEPS = 2  # fewer are no search
+
+
+def check(
+    config: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    data_dir: str | None = None,
+    offline: bool = False,
+) -> Findings:
+    """Test a configuration before it costs anything, as ``llmopt check`` does.
+
+    It reads the data, renders the first meta-prompt, makes one short call to each model and
+    estimates calls, tokens, money and time.
+
+    Args:
+        config: A file, a recipe or a task by name; or the tables of a configuration.
+        overrides: Each ``table.key=value``, as after ``-o``.
+        data_dir: The data folder of a task.
+        offline: Whether to make no call and fetch nothing.
+
+    Returns:
+        What was found: ``code`` is 0 if a run can start, 1 if a model does not answer, and 2 if
+        something else would stop the run; ``to_dict()`` is the document of ``--json``.
+
+    Raises:
+        InputError: There is no such configuration, or it cannot be read at all.
+    """
+    if isinstance(config, str | Path):
+        found, _ = configured(str(config), data_dir, overrides)
+    else:
+        found = settings_of(dict(config), "the configuration", Path.cwd(), overrides)
+    return wait(examined(found, offline=offline, quiet=True), say)
 
 
 async def examined(settings: Configuration, *, offline: bool, quiet: bool = False) -> Findings:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
 
 needs_cma = pytest.mark.skipif(
-    importlib.util.find_spec("cma") is None, reason="needs the extra cma"
+    importlib.util.find_spec("cmaes") is None, reason="needs the extra cma"
 )
 
 

@@ -30,7 +30,7 @@ def made(**options: Any) -> llmopt.VectorProblem:
 @pytest.mark.parametrize("method", ["random-search", "hill-climbing", "one-plus-one-es", "cma-es"])
 def test_methods_without_a_model_work_on_it(tmp_path: Path, method: str) -> None:
     if method == "cma-es":
-        pytest.importorskip("cma", reason="the extra cma is not installed")
+        pytest.importorskip("cmaes", reason="the extra cma is not installed")
     problem = made()
     result = llmopt.optimize(
         problem, algorithm=method, steps=12, store=str(tmp_path / "s.db"), progress=False

@@ -1,7 +1,7 @@
 """CMA-ES: an evolution strategy that learns the covariance of its steps.
 
 Source: N. Hansen, "The CMA Evolution Strategy: A Tutorial" (arXiv 1604.00772), as the library
-`cma` does it (the extra ``cma``). Ours: it begins at the best starting solution, begins anew at
+`cmaes` does it (the extra ``cma``). Ours: it begins at the best starting solution, begins anew at
 a random point where it has converged, and a generation in which nothing is new costs no step.
 """
 
@@ -33,4 +33,5 @@ def cma_es(*, samples: int = 8, sigma: float = 0.3) -> Algorithm:
         propose=CovarianceMatrix(samples, sigma),
         rate=Everything(),
         keep=Elitist(),
+        version=2,
     )

@@ -1,6 +1,6 @@
 """CMA-ES as a `propose` part: learns the distribution of steps from past ones.
 
-The strategy is that of the library `cma` (N. Hansen, A. Auger and others), which is an extra. Its
+The strategy is that of the library `cmaes` (M. Nomura and M. Shibata), which is an extra. Its
 state is not stored: it is found again by replaying the strategy from its beginning, with what
 the trajectory says of every solution that it draws. In a process that has done the last step
 already, the replay goes on where that step ended, after checking that all it was told still holds.
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import warnings
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -76,7 +75,7 @@ class CovarianceMatrix:
             raise ConfigError(
                 "it needs 2 dimensions or more, but got 1; take one-plus-one-es for one"
             )
-        if importlib.util.find_spec("cma") is None:
+        if importlib.util.find_spec("cmaes") is None:
             raise MissingExtraError("CMA-ES", "cma")
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
@@ -128,21 +127,15 @@ class _Replay:
 
     def _begin(self, text: str) -> None:
         """Begin the strategy at a solution, in coordinates in which every range is 1 long."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it misses libraries that only its plots need
-            import cma
+        from cmaes import CMA
+
         mean = (np.array(self._problem.decode(text), dtype=np.float64) - self._low) / self._ranges
-        options = {
-            "popsize": self._samples,
-            "seed": np.nan,  # it would seed the global generator
-            "randn": self._rng.randn,
-            "verbose": -9,
-        }
-        self._strategy: Any = cma.CMAEvolutionStrategy(mean, self._sigma, options)
+        seed = int(self._rng.randint(2**31))
+        self._strategy = CMA(mean, self._sigma, seed=seed, population_size=self._samples)
         self._draw()
 
     def _draw(self) -> None:
-        self._points = self._strategy.ask()
+        self._points = [self._strategy.ask() for _ in range(self._samples)]
         self._texts = [
             self._problem.encode([float(x) for x in self._low + point * self._ranges])
             for point in self._points
@@ -174,8 +167,8 @@ class _Replay:
         # Only the order of the losses counts, and those that are none come last.
         worst = max((loss for loss in losses if loss < math.inf), default=0.0)
         finite = [loss if loss < math.inf else worst + 1 for loss in losses]
-        self._strategy.tell(self._points, finite)
-        if self._strategy.stop():
+        self._strategy.tell(list(zip(self._points, finite, strict=True)))
+        if self._strategy.should_stop():
             self._begin(self._problem.draw(self._rng))
         else:
             self._draw()

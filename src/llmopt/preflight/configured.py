@@ -1,4 +1,4 @@
-"""What a user named on the command line, as a configuration: a file, a recipe or a task."""
+"""What a user named, as a configuration: a file, a recipe or a task."""
 
 from __future__ import annotations
 
