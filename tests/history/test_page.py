@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import HOSTILE, document, hostile, large
 
+from llmopt.core.toml_text import toml_document
 from llmopt.web.pages.payload import chunks
-from llmopt.web.pages.reproduce import toml
 from llmopt.web.pages.run_page import (
     SCRIPTS,
     Served,
@@ -204,7 +204,7 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(PLAIN, st.dictionaries(PLAIN, VALUES, max_size=4), max_size=3))
 def test_a_configuration_reads_back_equal(config: dict[str, Any]) -> None:
-    assert tomllib.loads(toml(config)) == config
+    assert tomllib.loads(toml_document(config)) == config
 
 
 def test_a_start_that_stays_the_best_is_shown_once() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.toml_text import toml_value
 from llmopt.problems.metrics.rules import METRICS
 
 if TYPE_CHECKING:
@@ -179,21 +179,13 @@ def _calls(rows: int, *, judged: bool) -> int:
 
 
 def _keys(table: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_toml(value)}" for key, value in table.items()]
+    return [f"{key} = {toml_value(value)}" for key, value in table.items()]
 
 
 def _line(key: str, value: Any, note: str) -> str:
-    line = f"{key} = {_toml(value)}"
+    line = f"{key} = {toml_value(value)}"
     said = re.sub(r"\s+", " ", note)[:160]
     return f"{line:<31} # {said}" if said else line
-
-
-def _toml(value: Any) -> str:
-    """Return a text, a number, or a list of these as TOML."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    # JSON's escapes are TOML's; the one character that JSON leaves as it is has to be escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _listed(names: list[str]) -> str:

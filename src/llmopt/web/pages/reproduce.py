@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
+
+from llmopt.core.toml_text import toml_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def again(record: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -35,7 +33,7 @@ def again(record: Mapping[str, Any]) -> list[dict[str, str]]:
         {
             "say": "This is the whole configuration; saved as run.toml, it gives the same run. "
             "Paths are those of the machine that ran it.",
-            "code": toml(record["config"]),
+            "code": toml_document(record["config"]),
             "label": "Configuration",
         },
         {
@@ -64,34 +62,3 @@ def _replaying(config: Mapping[str, Any]) -> str:
     """Return the options that put a recording in the place of every model."""
     roles = [role for role in ("scorer", "optimizer", "judge") if role in config]
     return " ".join(f"-o {role}.model=replay/replies.jsonl" for role in roles)
-
-
-def toml(config: Mapping[str, Any]) -> str:
-    """Return plain tables as TOML that reads back equal; values that are None are left out."""
-    blocks: list[str] = []
-    for table, values in config.items():
-        blocks.append("\n".join([f"[{_key(table)}]", *_pairs(values)]))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _pairs(values: Mapping[str, Any]) -> list[str]:
-    return [f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None]
-
-
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _text(name)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(_pairs(value)) + " }" if value else "{}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(part) for part in value) + "]"
-    if isinstance(value, str):
-        return _text(value)
-    return json.dumps(value)
-
-
-def _text(value: str) -> str:
-    # TOML has JSON's escapes, but no pairs of surrogates; DEL is to be escaped, too.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
