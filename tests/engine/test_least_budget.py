@@ -56,6 +56,17 @@ async def test_too_small_a_budget_is_refused_before_the_first_call(
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("budget", [Limits(tokens=LEAST), Limits(usd=2 * LEAST / 1e6)])
+async def test_tokens_and_dollars_that_cannot_be_enough_are_refused_too(
+    tmp_path: Path, budget: Limits
+) -> None:
+    """Every call takes some tokens for its text, and one for its answer."""
+    model, asked = counted()
+    with pytest.raises(BudgetError, match="takes more than .* nothing was asked: llmopt check"):
+        await done(model, tmp_path, budget)
+    assert asked == []
+
+
 async def test_the_least_budget_ends_with_a_result(tmp_path: Path) -> None:
     model, asked = counted()
     result = await done(model, tmp_path, Limits(calls=LEAST))

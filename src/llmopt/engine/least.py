@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import capped
 from llmopt.core.problem import calls_each
 from llmopt.errors import BudgetError
+from llmopt.models.middleware.budget import Price, Spent
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmopt.core.problem import Problem
+    from llmopt.core.values import Call
     from llmopt.engine.session import Session
 
+_SPARSE = 8  # bytes of a token at most, white space not counted; English has about 5
 
-def least_calls(problem: Problem, session: Session, finalists: int) -> int:
-    """Return how many calls a run pays at least for a result, with nothing that is stored.
 
-    0 where nobody knows, because a problem of another kind makes its calls itself.
+def least(problem: Problem, session: Session, finalists: int) -> Spent:
+    """Return what a run pays at least for a result, with nothing for what is stored.
+
+    Tokens and dollars are those of the scorer LLM, counted low: every answer is one token.
+    Seconds are 0, because nobody knows how fast a model is.
+
+    Nothing where nobody knows, because a problem of another kind makes its calls itself.
 
     Args:
         problem: What is optimized.
@@ -26,16 +36,28 @@ def least_calls(problem: Problem, session: Session, finalists: int) -> int:
     """
     scorer = session.scorer
     if scorer is None or not isinstance(problem, PromptProblem):
-        return 0
+        return Spent()
+    calls = {call.key(scorer.identity): call for call in _calls(problem, session, finalists)}
+    missing = [call for key, call in calls.items() if session.store.exchange(key) is None]
+    asked = sum(len("".join(call.text.split()).encode()) // _SPARSE for call in missing)
+    price = session.price_list().get("scorer", Price(0.0, 0.0))
+    return Spent(
+        len(missing) * calls_each(problem),
+        asked + len(missing),
+        price.of(asked, len(missing)),
+    )
+
+
+def _calls(problem: PromptProblem, session: Session, finalists: int) -> Iterator[Call]:
+    """Return the calls to the scorer LLM that no run can do without."""
     starts = problem.starts
     tested = starts[:2]  # where there are several, another one than the first may win
     chosen = starts[: max(1, finalists)]
     jobs = [(text, item) for text in starts for item in problem.items("train")]
     jobs += [(text, item) for text in chosen for item in problem.items("validation")]
     jobs += [(text, item) for text in tested for item in problem.items("test")]
-    keys = {problem.call(text, item, scorer).key(scorer.identity) for text, item in jobs}
-    missing = sum(session.store.exchange(key) is None for key in keys)
-    return missing * calls_each(problem)
+    assert session.scorer is not None  # noqa: S101 - asked by the caller
+    return (problem.call(text, item, session.scorer) for text, item in jobs)
 
 
 def check_budget(problem: Problem, session: Session, finalists: int) -> None:
@@ -45,15 +67,21 @@ def check_budget(problem: Problem, session: Session, finalists: int) -> None:
         BudgetError: It cannot; nothing was sent.
     """
     account = session.traffic.account
-    cap = account.limits.calls
-    if cap is None:
+    caps = {field.name: getattr(account.limits, field.name) for field in fields(account.limits)}
+    if not any(cap for name, cap in caps.items() if name != "seconds"):
         return
-    spent = account.spent.calls
-    least = least_calls(problem, session, finalists)
-    if least and spent + least > cap:
-        before = f", of which {spent:,} are spent" if spent else ""
+    spent, needed = account.spent, least(problem, session, finalists)
+    for name, cap in caps.items():
+        used, more = getattr(spent, name), getattr(needed, name)
+        if cap is None or not more or used + more <= cap:
+            continue
+        before = f", of which {capped(name, used)} are spent" if used else ""
+        if name == "calls":
+            takes, advice = f"{more:,} calls at least", f"give at least {capped(name, used + more)}"
+        else:  # counted low, so that more than this may still be too little
+            takes = f"more than {capped(name, more)}"
+            advice = "llmopt check says what a run takes"
         raise BudgetError(
-            f"a budget pays for measuring the start, choosing and testing, which takes {least:,} "
-            f"calls at least, but got {capped('calls', cap)}{before}; nothing was asked: give at "
-            f"least {capped('calls', spent + least)}"
+            f"a budget pays for measuring the start, choosing and testing, which takes {takes}, "
+            f"but got {capped(name, cap)}{before}; nothing was asked: {advice}"
         )
