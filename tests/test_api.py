@@ -230,5 +230,18 @@ def test_a_model_in_this_process_is_free_unless_the_user_says_otherwise(tmp_path
     assert not free.out_of_budget
     dear = llmopt.Price(1e6, 1e6)
     stated = {**cent, "prices": {"optimizer": dear, "scorer": dear}}
-    with pytest.raises(llmopt.LlmoptError, match=r"the budget is \$0\.01"):
+    with pytest.raises(llmopt.LlmoptError, match=r"but got \$0\.01"):
         llmopt.optimize(problem(scripted.model()), **small(tmp_path / "dear", **stated))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("algoritm", "no option 'algoritm'; did you mean 'algorithm'"),
+        ("scorer", r"no option 'scorer'; it is given to the problem: PromptProblem\("),
+    ],
+)
+def test_an_option_that_a_run_has_not_is_named(tmp_path: Path, option: str, said: str) -> None:
+    given = {**small(tmp_path), option: "x"}
+    with pytest.raises(TypeError, match=said):
+        llmopt.optimize(problem(scripted.model()), **given)

@@ -24,12 +24,12 @@ from llmopt.engine.evaluate import evaluated
 from llmopt.engine.header import RunHeader
 from llmopt.engine.identity import register
 from llmopt.engine.opening import opened
-from llmopt.engine.options import Options, like, takes
+from llmopt.engine.options import Options, like, rows_of, takes
 from llmopt.engine.overfitting import check_validation
 from llmopt.engine.roles import Models
 from llmopt.engine.run import Run
 from llmopt.engine.stop import Stop
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, nearest
 from llmopt.evidence.result import Result
 from llmopt.evidence.verdict import Evidence
 from llmopt.history.listing import listed
@@ -70,7 +70,7 @@ def optimize(problem: Problem, **options: Any) -> Result:
 @takes(Options)
 async def optimize_async(problem: Problem, **options: Any) -> Result:
     """Do the same as :func:`optimize` in a running event loop."""
-    async with _opened(problem, Options(**options), display=TERMINAL) as run:
+    async with _opened(problem, _chosen(problem, options), display=TERMINAL) as run:
         return await run.optimize()
 
 
@@ -88,7 +88,18 @@ def prepare(problem: Problem, **options: Any) -> AbstractAsyncContextManager[Run
     Raises:
         InputError: Something given cannot be used; nothing was paid.
     """
-    return _opened(problem, Options(**options), display=NO_DISPLAY)
+    return _opened(problem, _chosen(problem, options), display=NO_DISPLAY)
+
+
+def _chosen(problem: Problem, options: dict[str, Any]) -> Options:
+    """Return the options of a run; one that there is not is named as the user wrote it."""
+    known = [row.name for row in rows_of(Options)]
+    for name in options:
+        if name not in known:
+            own = f"; it is given to the problem: {type(problem).__name__}(…, {name}=…)"
+            advice = own if hasattr(problem, name) else nearest(name, known)
+            raise TypeError(f"a run has no option {name!r}{advice}")
+    return Options(**options)
 
 
 @contextlib.asynccontextmanager

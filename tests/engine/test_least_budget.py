@@ -62,7 +62,7 @@ async def test_tokens_and_dollars_that_cannot_be_enough_are_refused_too(
 ) -> None:
     """Every call takes some tokens for its text, and one for its answer."""
     model, asked = counted()
-    with pytest.raises(BudgetError, match="takes more than .* nothing was asked: llmopt check"):
+    with pytest.raises(BudgetError, match=r"takes more than .* nothing was asked: llmopt check"):
         await done(model, tmp_path, budget)
     assert asked == []
 

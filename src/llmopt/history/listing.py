@@ -64,6 +64,11 @@ class Listed:
     header: RunHeader
 
     @property
+    def name(self) -> str:
+        """Its name."""
+        return self.info.name
+
+    @property
     def algorithm(self) -> str:
         """Name of its method; ``evaluation`` or ``sweep`` where it is one."""
         return self.header.algorithm
@@ -81,7 +86,7 @@ class Listed:
     def to_dict(self) -> dict[str, Any]:
         """Return the run as plain data for JSON."""
         return {
-            "name": self.info.name,
+            "name": self.name,
             "created": self.info.created,
             "status": self.info.status,
             "algorithm": self.algorithm,
