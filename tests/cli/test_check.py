@@ -230,6 +230,13 @@ def test_small_splits_are_pointed_out_with_what_would_be_enough(shell: Shell) ->
     said = notes(shell)
     assert "8 validation items are too few" in said
     assert "20 test items are too few to be sure of a gain of 5 points" in said
+    data = checked(shell)
+    assert [shown["disagreement"] for shown in data["shows"]] == [0.2, 0.4]
+    (detail,) = (row["detail"] for row in data["checks"] if row["check"] == "evidence")
+    assert detail == (
+        "20 test rows can show a difference of about 35 points if 20 %, 37 points if 40 % of them "
+        "are right for only one of winner and start"
+    )
     assert "about 626" in said
     assert "no validation split" in notes(shell, "-o", "problem.sizes=[12, 0, 20]")
     rows(shell, ["yes", "no"] * 350)

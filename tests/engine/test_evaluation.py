@@ -112,7 +112,7 @@ def test_the_verdict_says_what_the_test_says(second: str, word: str) -> None:
     problem = scripted.problem(items=300, sizes=(50, 50, 200))
     found = done(problem=problem, texts=("Answer.", second))
     assert word in found.verdict
-    assert ("would show a difference" in found.verdict) == ("not" in word)
+    assert ("items can show a difference of about" in found.verdict) == ("not" in word)
     turned = done(problem=problem, texts=(second, "Answer."))
     assert word.replace("better", "worse") in turned.verdict
 
@@ -124,6 +124,18 @@ def test_many_are_sorted_by_what_can_be_said() -> None:
     assert found.verdict == (
         "Against [1], corrected for 2 comparisons: better: [3]; not distinguishable: [2]."
     )
+
+
+@pytest.mark.parametrize(
+    ("texts", "part", "picked"), [(3, "test", 1), (2, "test", 0), (3, "train", 0)]
+)
+def test_picking_the_best_of_many_on_held_out_items_is_said_to_be_a_choice(
+    texts: int, part: str, picked: int
+) -> None:
+    found = done(texts=TEXTS[:texts], part=part)
+    said = [note for note in found.notes if "is a choice on held-out items" in note]
+    assert len(said) == picked
+    assert all(f"the best of these {texts} instructions" in note for note in said)
 
 
 def test_items_that_differ_are_those_that_make_the_difference() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import llmopt
+from llmopt.core.problem import Description, Exemplar, Refusal
+from llmopt.core.values import Item, Outcome
 from llmopt.errors import BudgetError
 from llmopt.models.middleware.budget import Limits, Price
 from llmopt.models.providers.scripted import ScriptedModel
@@ -17,6 +19,8 @@ from llmopt.testing.scripted import answer, problem
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.model import Model
+    from llmopt.core.problem import SplitName
     from llmopt.core.values import Call
     from llmopt.evidence.result import Result
 
@@ -113,3 +117,61 @@ async def test_a_result_says_what_it_cost_where_prices_are_known(tmp_path: Path)
     tokens = [(used.input_tokens, used.output_tokens) for used in result.usage.values()]
     assert result.usd == pytest.approx(sum(i + 2 * o for i, o in tokens) / 1e6)
     assert result.to_dict()["usd"] == result.usd
+
+
+@dataclass(frozen=True)
+class LongTexts:
+    """Long texts are good: 100 items in each split, and nobody is asked what a text is worth."""
+
+    starts: tuple[str, ...] = ("A start.",)
+    scorer: None = None
+
+    @property
+    def description(self) -> Description:
+        return Description("A long text.", noun="text", measure="value")
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        return {"problem": "long texts"}
+
+    def items(self, split: SplitName) -> tuple[Item, ...]:
+        return tuple(Item(f"{split} {number}") for number in range(100))
+
+    def parse(self, text: str) -> str | Refusal:
+        return text.strip() or Refusal("empty")
+
+    def exemplar(self, item: Item, placeholder: str) -> Exemplar:
+        return Exemplar(item.input, placeholder, item.target)
+
+    def show(self, score: float, buckets: int) -> str:
+        del buckets
+        return f"{score:.2f}"
+
+    def scale(self, buckets: int) -> str:
+        del buckets
+        return ""
+
+    def aim(self, best: float, buckets: int) -> str:
+        return self.show(best + 0.1, buckets)
+
+    async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
+        del scorer
+        return Outcome(item.id, len(text) / 1000)
+
+
+async def test_where_no_model_measures_nothing_is_kept_back_for_the_end(tmp_path: Path) -> None:
+    """20 calls pay for steps, although choosing and testing takes 600 evaluations."""
+    model, asked = counted()
+    result = await llmopt.optimize_async(
+        LongTexts(),
+        optimizer=model,
+        steps=2,
+        finalists=3,
+        controls=(),
+        budget=Limits(calls=20),
+        store=tmp_path / "runs.sqlite",
+        progress=False,
+    )
+    assert result.steps == 2
+    assert 0 < len(asked) <= 20
+    assert result.test is not None

@@ -207,7 +207,7 @@ async def test_a_small_difference_is_not_distinguishable() -> None:
     choice = await case.choice()
     assert choice.verdict == (
         f"The winner is not distinguishable from the start on {TEST} held-out items (+5.0 points). "
-        "About 155 of them would be needed to tell."
+        f"These {TEST} items can show a difference of about 11 points or more."
     )
     assert choice.test is not None
     assert choice.test.difference.interval.low <= 0 <= choice.test.difference.interval.high
@@ -268,8 +268,8 @@ async def test_partly_measured_solutions_never_beat_full_ones() -> None:
     choice = await case.choice()
     assert choice.best.text == "start"
     assert (
-        "One finalist could not be measured on every validation item, and ranks behind the others."
-        in choice.notes
+        "One finalist could not be measured on enough validation items, and ranks behind the "
+        "others." in choice.notes
     )
 
 
@@ -322,11 +322,14 @@ async def test_controls_stand_in_the_table_with_their_test_scores_only() -> None
     assert choice.lines[3].text == "Think."
 
 
-async def test_the_winner_is_compared_with_each_and_corrected_for_their_number() -> None:
+async def test_the_start_is_tested_first_and_the_controls_are_corrected_among_themselves() -> None:
     choice = await beside().choice()
     assert [versus.against for versus in choice.comparisons] == ["start", "nothing", "general"]
-    raw = [versus.difference.p_value for versus in choice.comparisons]
-    assert tuple(versus.corrected for versus in choice.comparisons) == holm(raw)
+    start, *controls = choice.comparisons
+    assert (start.corrected, start.family) == (start.difference.p_value, 1)
+    adjusted = holm([versus.difference.p_value for versus in controls])
+    assert tuple(versus.corrected for versus in controls) == adjusted
+    assert {versus.family for versus in controls} == {2}
     assert [v.word for v in choice.comparisons] == ["better", "better", "not distinguishable"]
     assert choice.verdict == (
         "The winner is better than the start on held-out items (+50.0 points). Against the "
@@ -334,17 +337,49 @@ async def test_the_winner_is_compared_with_each_and_corrected_for_their_number()
     )
 
 
-async def test_a_word_needs_the_corrected_p_value() -> None:
-    """A difference that alone would be called real is not, beside others that are nothing."""
+LABELS = tuple((name, name) for name in ("a", "b", "c"))
+
+
+async def test_controls_take_nothing_from_the_comparison_with_the_start() -> None:
+    """What is said of the start is the same with controls and without; theirs is corrected."""
     right = {name: share(0.5) for name in ("start", "a", "b", "c")}
-    right["new"] = share(0.6, test=0.6)
+    right["new"] = share(0.6, test=0.58)  # five items more: p is 1/32
     train: dict[str, float | None] = {"start": 0.3, "new": 0.9}
     alone = await Case(train, right).choice()
-    labels = tuple((name, name) for name in ("a", "b", "c"))
-    among = await Case(train, right, evidence=Evidence(controls=labels)).choice()
+    among = await Case(train, right, evidence=Evidence(controls=LABELS)).choice()
     assert alone.comparisons[0].word == "better"
-    assert among.comparisons[0].difference == alone.comparisons[0].difference
-    assert among.comparisons[0].word == "not distinguishable"
+    assert among.comparisons[0] == alone.comparisons[0]
+    assert [v.difference for v in among.comparisons[1:]] == [alone.comparisons[0].difference] * 3
+    assert [v.word for v in among.comparisons[1:]] == ["not distinguishable"] * 3
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.05, 0.09, 0.1, 0.2, -0.2])
+async def test_no_control_changes_what_is_said_of_the_start(gain: float) -> None:
+    """Whatever the controls get; and they get words only after the start."""
+    right = {"start": share(0.5), "new": share(0.6, test=0.5 + gain), "a": share(0.1)}
+    right |= {"b": share(0.5), "c": share(0.95)}
+    train: dict[str, float | None] = {"start": 0.3, "new": 0.9}
+    alone = await Case(train, right).choice()
+    among = await Case(train, right, evidence=Evidence(controls=LABELS)).choice()
+    assert among.comparisons[0] == alone.comparisons[0]
+    assert among.verdict.startswith(alone.verdict)
+    closed = alone.comparisons[0].word == "not distinguishable"
+    words = [versus.word for versus in among.comparisons[1:]]
+    assert all((word == "not tested") is closed for word in words)
+    assert all(v.corrected >= among.comparisons[0].corrected for v in among.comparisons)
+
+
+async def test_controls_are_figures_without_words_where_the_start_shows_no_difference() -> None:
+    right = {"start": share(0.5), "new": share(0.6, test=0.55), "": share(0.1), "Think.": share(0)}
+    choice = await Case(
+        {"start": 0.3, "new": 0.9}, right, evidence=Evidence(controls=TWO)
+    ).choice()  # fmt: skip
+    assert [v.word for v in choice.comparisons] == ["not distinguishable", *["not tested"] * 2]
+    assert choice.comparisons[1].difference.p_value < 0.001
+    assert choice.verdict.endswith(
+        'It is not tested against "nothing" and "general": controls come after the start, and '
+        "only if that one differs."
+    )
 
 
 async def test_a_control_that_has_won_or_is_tested_already_is_not_measured_again() -> None:
@@ -377,8 +412,9 @@ async def test_a_start_that_won_is_compared_with_the_controls_alone() -> None:
     ).choice()  # fmt: skip
     assert [versus.against for versus in choice.comparisons] == ["nothing", "general"]
     assert choice.verdict == (
-        "No gain: nothing that was tried did better than the starting solution. Against the "
-        'controls it is better than "nothing"; not distinguishable from "general".'
+        "No gain: the other finalist did not do better than the start in the choice on 30 "
+        'validation and 10 train items. Against the controls it is better than "nothing"; not '
+        'distinguishable from "general".'
     )
 
 

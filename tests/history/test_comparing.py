@@ -130,6 +130,8 @@ def test_more_than_two_are_corrected_by_holm(where: Path) -> None:
     corrected = [row.corrected for row in found.runs[1:]]
     assert min(c or 0.0 for c in corrected) == min(1.0, 2 * min(raw))
     assert found.verdict.startswith("Against the winner of [1], corrected for 2 comparisons: ")
+    picking = "Picking the best of these 3 runs by these items is a choice on held-out items"
+    assert any(words.startswith(picking) for words in found.warnings)
 
 
 def test_equal_winners_are_said_to_be_equal(where: Path) -> None:

@@ -75,10 +75,32 @@ def test_each_comparison_says_its_word(result: Result) -> None:
 def test_what_the_verdict_rests_on_is_said(result: Result) -> None:
     said = printed(result)
     assert f"\n{result.verdict}\n" in said
-    assert "corrected for its 4 comparisons (Holm)" in said
-    assert "before correction (McNemar mid-p test)" in said
+    how = "the start is tested first, at the full level; the p-values of 3 controls are corrected"
+    assert f"In the table above, {how} for their number (Holm), intervals are not." in said
+    assert "before correction" not in said
+    assert "(McNemar mid-p test)" in said
     assert f"picked from {result.candidates} solutions, {result.finalists} of them" in said
-    assert f"{100 * (result.optimism or 0):.1f} points more on train than on test" in said
+    much = f"{100 * (result.optimism or 0):.1f} points more on train than on test (95 % interval "
+    assert much in said
+
+
+def test_results_of_older_versions_say_how_they_were_corrected(result: Result) -> None:
+    """There, the start was corrected too, and the sentence on train had no interval."""
+    found = tuple(replace(versus, family=None) for versus in result.comparisons)
+    said = printed(replace(result, comparisons=found, optimism_interval=None))
+    assert "p-values are corrected for all 4 comparisons (Holm), intervals are not." in said
+    assert "before correction (McNemar mid-p test)" in said
+    assert "more on train than on test.\n" in said
+
+
+def test_where_the_start_shows_no_difference_the_table_has_no_words_on_controls(
+    result: Result,
+) -> None:
+    first, *controls = result.comparisons
+    closed = [replace(versus, word="not tested") for versus in controls]
+    said = printed(replace(result, comparisons=(first, *closed)))
+    assert sum(line.rstrip().endswith("  not tested") for line in said.splitlines()) == 3
+    assert "shows no difference, so 3 controls are not tested." in said
 
 
 def test_the_text_of_best_of_n_is_shown_and_the_plain_controls_are_only_named(

@@ -333,13 +333,16 @@ class Trajectory:
 def rank(entry: Entry) -> tuple[bool, int, float]:
     """Return what claims go by: full or partial, how much was measured, the score.
 
-    A partial score never outranks a full one. Among partial ones, who was measured on more
-    items (in tenths of all, so that a few lost replies do not matter) ranks higher: those
-    who saw fewer were dropped because they were worse.
+    A partial score never outranks a full one, but one of which a few answers were lost by
+    accident is :attr:`~llmopt.core.values.Evaluation.whole` and ranks among the full ones.
+    Among the others, who was measured on more items (in tenths of all, so that a few lost
+    replies do not matter) ranks higher: those who saw fewer were dropped because they were worse.
     """
     evaluation = entry.evaluation
+    if evaluation.whole:
+        return (True, 10, entry.score)
     tenths = round(10 * evaluation.measured / max(1, evaluation.planned))
-    return (not evaluation.partial, tenths, entry.score)
+    return (False, tenths, entry.score)
 
 
 def _blank(entry: Entry) -> bool:

@@ -23,6 +23,7 @@ _TEMPLATE_TOKENS = 256
 _TURN_TOKENS = 32
 
 _PACKED = 43  # characters of a packed key: 32 bytes in base64, without the padding
+_LOST = 0.1  # share of the answers that may be lost where a score counts as full
 
 
 _encode = json.JSONEncoder(
@@ -161,8 +162,19 @@ class Evaluation:
 
     @property
     def partial(self) -> bool:
-        """Whether some planned item has no score; claims rank partial scores below full ones."""
+        """Whether some planned item has no score; such a score is marked where it is shown."""
         return self.measured < self.planned
+
+    @property
+    def whole(self) -> bool:
+        """Whether claims take it for full: all items were tried, and at most a tenth was lost.
+
+        A call is lost by accident, and says little of the solution. One that was dropped from a
+        step, by stages or a race, was not tried on every item, because it was worse.
+        """
+        tried = len(self.outcomes) >= self.planned
+        lost = self.planned - self.measured
+        return tried and self.measured > 0 and lost <= _LOST * self.planned
 
     @cached_property
     def score(self) -> float | None:

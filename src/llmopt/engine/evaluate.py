@@ -35,7 +35,7 @@ from llmopt.engine.scoring import Scoring
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Comparison, compare, differing, sentence
 from llmopt.evidence.differences import groups_of
-from llmopt.evidence.finalists import cut_off
+from llmopt.evidence.finalists import cut_off, picking
 from llmopt.models.middleware.base import Middleware
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 _SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 PARTS = (*_SPLITS, "all")
+_MANY = 3  # instructions from which the best of them is pointed out to be a choice
 
 
 @dataclass(frozen=True)
@@ -354,3 +355,5 @@ def _notes(plan: EvaluationPlan, found: Sequence[Outcome]) -> Iterator[str]:
             f"same evaluation asks for them again. The first: {missing[0].reason}."
         )
     yield from cut_off(found, "in all")
+    if len(plan.texts) >= _MANY and plan.part in ("test", "all"):
+        yield picking(f"{len(plan.texts)} instructions")

@@ -281,7 +281,7 @@ class Run:
         done, best = self.trajectory.steps - 1, self.trajectory.best(1)
         return self.stop.why(
             done=done,
-            best=best[0].score if best and not best[0].evaluation.partial else None,
+            best=best[0].score if best and best[0].evaluation.whole else None,
             idle=done - self._gained,
             stale=self.curve.stale,
         )
@@ -319,7 +319,7 @@ class Run:
             while True:
                 if self.trajectory.steps:
                     final = final_calls(self.problem, self.finalists)
-                    self.session.traffic.keep_back(final * calls_each(self.problem))
+                    self.session.traffic.keep_back(final * self._each)
                     await self.validate()
                 if why := self.why_stop():
                     return why
@@ -336,7 +336,7 @@ class Run:
         def announce(split: SplitName, jobs: int) -> None:
             self._scoring.begin()
             after = 2 * len(self.problem.items("test")) if split == "validation" else 0
-            self.session.traffic.expect((jobs + after) * calls_each(self.problem))
+            self.session.traffic.expect((jobs + after) * self._each)
             self._watch.say(phase=split, done=0, planned=jobs, ahead=after)
 
         choice = await decide(
@@ -379,6 +379,7 @@ class Run:
             level=choice.level,
             finalists=choice.finalists,
             optimism=choice.optimism,
+            optimism_interval=choice.optimism_interval,
             presentation=self._shown,
             dropped=dropped,
         )
@@ -431,13 +432,18 @@ class Run:
     async def _measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> Sequence[Outcome]:
         """Measure what a rate asks for, which may be in several batches."""
         self._watch.planned(len(jobs))
-        self.session.traffic.expect(len(jobs) * calls_each(self.problem))
+        self.session.traffic.expect(len(jobs) * self._each)
         return await self._scoring.measure(jobs)
+
+    @property
+    def _each(self) -> int:
+        """How many calls one evaluation takes; none where no model is asked for it."""
+        asks = self.session.scorer is not None or self.session.judge is not None
+        return calls_each(self.problem) if asks else 0
 
     def _expect_step(self, step: int) -> None:
         """Guess the calls of the next step, so that a budget that ends in it names enough."""
-        each = calls_each(self.problem) if self.session.scorer else 0
-        rows = len(self.problem.items("train"))
+        each, rows = self._each, len(self.problem.items("train"))
         if step > 1:
             asked = max(_USUAL, getattr(self.algorithm.propose, "samples", 0))
             self.session.traffic.expect(self._largest * each + asked)

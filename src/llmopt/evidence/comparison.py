@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.values import Evaluation, Outcome
 from llmopt.evidence.differences import difference_of
 from llmopt.evidence.scores import LEVEL, Score, score_of
-from llmopt.evidence.words import by_word, deciding, needed, than, word_of
+from llmopt.evidence.words import by_word, can_show, deciding, than, word_of
 from llmopt.statistics import Difference, holm
 
 if TYPE_CHECKING:
@@ -205,9 +205,7 @@ def sentence(rows: Sequence[ScoredInstruction], part: str, shown: Presentation) 
         f"[2] is {than(row.word)} [1] on {row.difference.n} {where} "
         f"({shown.points(row.difference.mean)})."
     )
-    if more := needed(row.difference, row.word):
-        said += f" About {more:,} items would show a difference of this size."
-    return said
+    return f"{said} {can_show(row.difference, row.word, shown)}".rstrip()
 
 
 def _by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:

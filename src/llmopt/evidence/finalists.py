@@ -28,21 +28,32 @@ def finalists_of(trajectory: Trajectory, k: int, start: Entry) -> list[Entry]:
     # Where an item cannot be measured for anybody, nobody is measured on more than the start.
     first, best = start.evaluation, trajectory.best(k)
     enough = first.measured if first.partial and first.measured else first.planned + 1
-    found = [
-        e for e in best if not e.evaluation.partial or e.evaluation.measured >= enough
-    ] or list(best[:1])
+    found = [e for e in best if e.evaluation.whole or e.evaluation.measured >= enough] or list(
+        best[:1]
+    )
     if all(e.candidate.id != start.candidate.id for e in found):
         found.append(start)
     return [start if e.candidate.id == start.candidate.id else e for e in found]
 
 
-def standing(held: Evaluation | None, entry: Entry, start: Entry) -> tuple[Any, ...]:
-    """Order by validation, then train, then *the* start, any start, the shorter text.
+def standing(
+    held: Evaluation | None, entry: Entry, start: Entry, score: float | None
+) -> tuple[Any, ...]:
+    """Order by a score, then validation, train, *the* start, any start, the shorter text.
 
-    On both splits a partial score never outranks a full one.
+    On both splits a score of which more than a few answers are missing is behind those that have
+    them; see :attr:`~llmopt.core.values.Evaluation.whole`.
+
+    Args:
+        held: What was measured on validation.
+        entry: What was measured on train.
+        start: The solution to beat.
+        score: Of :func:`~llmopt.evidence.pooled.pooled`; None: nothing was measured.
     """
     return (
-        held is not None and not held.partial,
+        held is not None and held.whole,
+        held is not None or entry.evaluation.whole,
+        -math.inf if score is None else score,
         -math.inf if held is None or held.score is None else held.score,
         (False, -1, -math.inf) if entry.evaluation.score is None else rank(entry),
         entry is start,
@@ -52,15 +63,29 @@ def standing(held: Evaluation | None, entry: Entry, start: Entry) -> tuple[Any, 
 
 
 def behind(held: Collection[Evaluation]) -> list[str]:
-    """Say that finalists with unmeasured validation items rank behind the others."""
-    partial = sum(e.partial for e in held)
+    """Say that finalists with many unmeasured validation items rank behind the others."""
+    partial = sum(not e.whole for e in held)
     if partial in (0, len(held)):
         return []
     count = "One finalist" if partial == 1 else f"{partial} finalists"
     rank = "ranks" if partial == 1 else "rank"
     return [
-        f"{count} could not be measured on every validation item, and {rank} behind the others."
+        f"{count} could not be measured on enough validation items, and {rank} behind the others."
     ]
+
+
+def unbeaten(problem: Problem, trajectory: Trajectory, entries: Sequence[Entry]) -> str:
+    """Say what did not do better than the start, on what, where the start has won."""
+    others = len(entries) - 1
+    if not others:
+        alone = len(trajectory) == 1
+        return f"{'nothing else was' if alone else 'no other solution could be'} compared with it"
+    who = "the other finalist did not do" if others == 1 else f"none of {others} finalists did"
+    validation, train = len(problem.items("validation")), len(problem.items("train"))
+    where = f" on {train:,} train items" if train > 1 else ""
+    if validation:
+        where = f" in the choice on {validation:,} validation and {train:,} train items"
+    return f"{who} better than the start{where}"
 
 
 def on_choosing(problem: Problem) -> list[str]:
@@ -111,6 +136,18 @@ def cut_off(outcomes: Iterable[Outcome], whose: str) -> list[str]:
     missing = f", {unread:,} of them before there was any" if unread < len(cut) else ""
     said = f"{count} {len(measured):,} answers {whose} were cut off at {limits} tokens before they"
     return [f"{said} gave the right answer{missing}; raise scorer.max_tokens."]
+
+
+def picking(what: str) -> str:
+    """Say that taking the best of several by held-out items is a choice on these.
+
+    Args:
+        what: The several, as ``5 instructions``.
+    """
+    return (
+        f"Picking the best of these {what} by these items is a choice on held-out items: its score "
+        "here is flattered, and only other items can confirm it."
+    )
 
 
 def unmeasured(trajectory: Trajectory) -> list[str]:

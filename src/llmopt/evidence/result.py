@@ -101,6 +101,7 @@ class Result:
         finalists: Solutions that were compared on validation; 0: there is no such split.
         optimism: The winner's score on train minus that on test, by which the search flattered
             it; in the problem's own direction. None where it was not measured on both.
+        optimism_interval: Of `optimism`; the two are means over different items.
         presentation: How the problem's scores are shown.
         dropped: Parts of the start that the winner has not, as phrases: headings, placeholders,
             numbered rules, most of its words.
@@ -130,6 +131,7 @@ class Result:
     presentation: Presentation = field(default_factory=Presentation)
     dropped: tuple[str, ...] = ()
     usd: float | None = None
+    optimism_interval: Interval | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -168,6 +170,8 @@ class Result:
         made["stretch"] = Stretch(**(data.get("stretch") or {}))
         made["curve"] = tuple(_point(point) for point in data.get("curve") or ())
         made["comparisons"] = tuple(_versus(one) for one in data.get("comparisons") or ())
+        if between := data.get("optimism_interval"):
+            made["optimism_interval"] = Interval(**between)
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)
@@ -296,4 +300,5 @@ def _point(data: Mapping[str, Any]) -> OverfittingPoint:
 
 
 def _versus(data: Mapping[str, Any]) -> Versus:
-    return Versus(**{**data, "difference": _difference(data["difference"])})
+    bounds = Interval(**data["bounds"]) if data.get("bounds") else None
+    return Versus(**{**data, "difference": _difference(data["difference"]), "bounds": bounds})

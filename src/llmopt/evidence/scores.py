@@ -57,8 +57,8 @@ PARTIAL = " (partial)"
 """What stands behind a partial score."""
 
 LEGEND = (
-    "partial: some of the items have no score, so it is the mean of the others; it is never ranked "
-    "above a full one."
+    "partial: some of the items have no score, so it is the mean of the others; it is not ranked "
+    "above a full one, unless no more than a tenth of its answers was lost."
 )
 """What :data:`PARTIAL` means, for below a table."""
 

@@ -1,15 +1,15 @@
 """From a finished search to a reliable statement.
 
 Search, selection and report use three disjoint splits: candidates are searched on train, the
-winner is chosen on validation, and test is looked at once, for the winner, the start and the
-controls.
+winner is chosen among the best of them by train and validation together, and test is looked at
+once, for the winner, the start and the controls.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.core.problem import SplitName, presented
 from llmopt.core.trajectory import Entry
@@ -21,6 +21,7 @@ from llmopt.evidence.differences import (
     compared,
     difference_of,
     groups_of,
+    scale_of,
     sentence,
 )
 from llmopt.evidence.finalists import (
@@ -31,8 +32,11 @@ from llmopt.evidence.finalists import (
     monotony,
     on_choosing,
     standing,
+    unbeaten,
     unmeasured,
 )
+from llmopt.evidence.optimism import optimism_interval
+from llmopt.evidence.pooled import pooled
 from llmopt.evidence.result import Held, ResultRow
 from llmopt.evidence.scores import LEVEL, score_of
 
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from llmopt.core.presentation import Presentation
     from llmopt.core.problem import Problem
     from llmopt.core.trajectory import Trajectory
+    from llmopt.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Selection:
         level: Confidence level.
         groups: Which group each item belongs to, by its id.
         shown: How the problem's scores are shown.
+        unbeaten: Where the start has won: what did not do better than it, on what.
     """
 
     best: Entry
@@ -87,13 +93,15 @@ class Selection:
     level: float
     groups: Mapping[str, str]
     shown: Presentation
+    unbeaten: str = ""
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
-        """The winner against the start and the controls, corrected for their number."""
+        """The winner against the start, and then against the controls; see :func:`compared`."""
         if self.winner is None:
             return ()
-        return compared(self.winner, self.others, self.level, self.groups)
+        scale = scale_of(self.shown)
+        return compared(self.winner, self.others, self.level, self.groups, scale)
 
     @property
     def answers(self) -> tuple[tuple[str, str, Evaluation], ...]:
@@ -107,14 +115,25 @@ class Selection:
     @property
     def verdict(self) -> str:
         """What the comparisons say, in words."""
-        same = self.best.candidate.id == self.start.candidate.id
-        return sentence(self.comparisons, self.shown, tested=self.test is not None, same=same)
+        return sentence(
+            self.comparisons,
+            self.shown,
+            tested=self.test is not None,
+            unbeaten=self.unbeaten,
+            level=self.level,
+        )
 
     @property
     def optimism(self) -> float | None:
         """The winner's score on train minus that on test, or None."""
         line = self.lines[1]
         return None if not (line.train and line.test) else line.train.mean - line.test.mean
+
+    @property
+    def optimism_interval(self) -> Interval | None:
+        """The interval of `optimism`, at the level of the report."""
+        line = self.lines[1]
+        return None if not (line.train and line.test) else optimism_interval(line.train, line.test)
 
 
 async def decide(
@@ -147,7 +166,7 @@ async def decide(
     level, groups, shown = evidence.level, _questions(problem), presented(problem)
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
-    best = max(entries, key=lambda e: standing(held.get(e.candidate.id), e, start))
+    best = _chosen(entries, held, start)
     finals = [start] if best is start else [start, best]
     tested = await _measure(problem, "test", finals, measure, announce)
     found, missing = await _controls(problem, evidence, tested, measure, announce)
@@ -185,7 +204,19 @@ async def decide(
         level,
         groups,
         shown,
+        unbeaten(problem, trajectory, entries) if best is start else "",
     )
+
+
+def _chosen(entries: Sequence[Entry], held: Mapping[str, Evaluation], start: Entry) -> Entry:
+    """Return the winner: the best on train and validation together, of those measured on enough."""
+    scores = pooled(entries, held)
+
+    def order(entry: Entry) -> tuple[Any, ...]:
+        key = entry.candidate.id
+        return standing(held.get(key), entry, start, scores.get(key))
+
+    return max(entries, key=order)
 
 
 def _left_out(

@@ -9,17 +9,20 @@ from llmopt.evidence.scores import LEVEL
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from llmopt.core.presentation import Presentation
     from llmopt.statistics import Difference
 
-Word = Literal["better", "worse", "not distinguishable"]
+Word = Literal["better", "worse", "not distinguishable", "not tested"]
 ORDER: tuple[str, ...] = (*get_args(Word), "not comparable")
 """In which order words are told; the last is for what was not measured on the same items."""
 SIGNS: dict[str, tuple[str, str]] = {
     "better": ("good", "▲"),
     "worse": ("bad", "▼"),
     "not distinguishable": ("even", "◆"),
+    "not tested": ("even", "◇"),
 }
 """What each word is, and the mark beside it, for those who draw it."""
+_ROUND = 0.03  # a share from which whole points are exact enough
 
 
 def word_of(difference: Difference, p_value: float, level: float = LEVEL) -> Word:
@@ -44,7 +47,8 @@ def deciding(difference: Difference | None, corrected: float | None) -> float:
 
 def than(word: str) -> str:
     """Return a word as it stands before what is compared with: ``better than``."""
-    return f"{word} {'from' if word == 'not distinguishable' else 'than'}"
+    behind = {"not distinguishable": "from", "not tested": "against"}
+    return f"{word} {behind.get(word, 'than')}"
 
 
 def by_word(words: Iterable[tuple[str, str]]) -> str:
@@ -59,8 +63,29 @@ def by_word(words: Iterable[tuple[str, str]]) -> str:
     return "; ".join(f"{word}: {', '.join(named[word])}" for word in ORDER if word in named)
 
 
-def needed(difference: Difference, word: str) -> int | None:
-    """Return how many items would show a difference of this size where these do not, if known."""
-    wanted = difference.needed
-    more = word == "not distinguishable" and wanted is not None and wanted > difference.n
-    return wanted if more else None
+def can_show(difference: Difference, word: str, shown: Presentation) -> str:
+    """Return how small a difference these items can show, as a sentence, where they show none.
+
+    Empty where a difference was shown, where it is not known, and where the one that was seen is
+    as large, so that something else than the number of items was in the way.
+
+    Args:
+        difference: What was seen.
+        word: What was said of it.
+        shown: How the scores are shown.
+    """
+    least = difference.detectable
+    if word != "not distinguishable" or least is None or abs(difference.mean) >= least:
+        return ""
+    n = difference.n
+    if shown.shares and least >= 1:
+        return f"{'This item is' if n == 1 else f'These {n:,} items are'} too few to show any."
+    items = "This item" if n == 1 else f"These {n:,} items"
+    return f"{items} can show a difference of about {_about(least, shown)} or more."
+
+
+def _about(size: float, shown: Presentation) -> str:
+    """Return a size in round figures."""
+    if not shown.shares:
+        return f"{size:.2g}"
+    return f"{100 * size:.0f} points" if size >= _ROUND else f"{100 * size:.1f} points"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.core.encoding import agree
+from llmopt.evidence.finalists import picking
 from llmopt.evidence.result import BUDGET
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from llmopt.history.compared_run import Compared
     from llmopt.history.run_history import RunHistory
 
+_MANY = 3  # runs from which the best of them is pointed out to be a choice
 _UNEQUAL = 1.25  # evaluations of one search over another's from which it is said
 
 # Names in the identity of a run, and what it means when they differ.
@@ -68,6 +70,8 @@ def caveats(told: Sequence[RunHistory], rows: Sequence[Compared]) -> Iterator[st
                 "nothing had been measured on every train item by then."
             )
     yield from _effort(rows)
+    if sum(row.test is not None for row in rows) >= _MANY:
+        yield picking(f"{len(rows)} runs")
 
 
 def _held_out(first: RunHistory, other: RunHistory, number: int, row: Compared) -> Iterator[str]:

@@ -15,7 +15,7 @@ from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Differing
 from llmopt.evidence.differences import difference_of, groups_of
 from llmopt.evidence.scores import LEVEL, Score, score_of
-from llmopt.evidence.words import by_word, needed, than
+from llmopt.evidence.words import by_word, can_show, than
 from llmopt.history.caveats import caveats
 from llmopt.history.compared_run import Compared
 from llmopt.history.run_history import told_run
@@ -124,7 +124,7 @@ def _row(store: Store, told: RunHistory, info: RunInfo, shown: Presentation) -> 
         top = trajectory.best(1)
         if top and top[0].score is not None:
             curve.append(shown.facing(top[0].score))
-            partial += top[0].evaluation.partial
+            partial += not top[0].evaluation.whole
     start, best = next(iter(trajectory)), trajectory.best(1)
     text = (best[0] if best else start).text
     lines: dict[str, dict[str, Any]] = {}
@@ -245,6 +245,4 @@ def _sentence(rows: Sequence[Compared], shown: Presentation) -> str:
         f"The winner of [2] is {than(rows[1].word)} that of [1] on {found.n} common held-out "
         f"items ({shown.points(found.mean)})."
     )
-    if more := needed(found, rows[1].word):
-        said += f" About {more:,} items would show a difference of this size."
-    return said
+    return f"{said} {can_show(found, rows[1].word, shown)}".rstrip()

@@ -100,7 +100,6 @@ def _course(store: Store, run: str) -> Course:
             tried += 1
             starts += not number
             score = entry.evaluation.score
-            whole = score is not None and not entry.evaluation.partial
-            if score is not None and whole and (not path or score > path[-1][2]):
+            if score is not None and entry.evaluation.whole and (not path or score > path[-1][2]):
                 path.append((number, tried, score))
     return Course(tuple(path), steps=number, tried=tried, starts=starts)

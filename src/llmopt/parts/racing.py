@@ -171,10 +171,10 @@ def _cost(racing: int, seen: int, total: int, least: int) -> float:
 
 
 def _known(trajectory: Trajectory, items: Sequence[Item], k: int) -> Floats:
-    """Return the scores of the best `k` so far on the items, a row each; only of full ones."""
+    """Return the scores of the best `k` so far on the items, a row each; only of whole ones."""
     rows = []
     for entry in trajectory.best(k):
-        if not entry.evaluation.partial:
+        if entry.evaluation.whole:
             scores = {outcome.item: _number(outcome.score) for outcome in entry.evaluation.outcomes}
             rows.append([scores.get(item.id, np.nan) for item in items])
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(items))

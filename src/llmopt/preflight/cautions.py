@@ -8,12 +8,13 @@ from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING
 
+from llmopt.core.formatting import counted
 from llmopt.core.metaprompt import VARIABLES
 from llmopt.core.problem import Refusal
 from llmopt.core.text import one_line
 from llmopt.problems.answers.cleaning import normalize
 from llmopt.problems.data.labels import lookalikes, spellings
-from llmopt.statistics import items_needed
+from llmopt.statistics import items_needed, shown_gain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FEW = 20  # fewer validation items than this are too few to choose on
 GAIN = 0.05  # the gain that a test split should be able to see
+_DISAGREE = (0.2, 0.4)  # shares of rows on which winner and start usually disagree
 _MOST = 0.7  # a share of one answer above which always giving it looks good
 _NAMED = 8  # so many pairs of labels are pointed out
 _BYTES = 4  # of a token, as a rule
@@ -103,6 +105,30 @@ def _on_validation(n: int) -> str:
             "least, better 100."
         )
     return ""
+
+
+def forecast(rows: int) -> tuple[tuple[float, float], ...]:
+    """Return what test rows can show in four of five cases, before anything is measured.
+
+    Args:
+        rows: How many there are, at least 1.
+
+    Returns:
+        Shares of the rows on which winner and start may disagree, each with the smallest
+        difference that is then found; 1: none.
+    """
+    return tuple((share, shown_gain(rows, share)) for share in _DISAGREE)
+
+
+def shown_by(rows: int, found: Sequence[tuple[float, float]]) -> str:
+    """Say what :func:`forecast` has found."""
+    if all(least >= 1 for _, least in found):
+        return f"{counted(rows, 'test row')}, too few to show any difference"
+    parts = [f"{100 * least:.0f} points if {100 * share:.0f} %" for share, least in found]
+    return (
+        f"{counted(rows, 'test row')} can show a difference of about {', '.join(parts)} of them "
+        "are right for only one of winner and start"
+    )
 
 
 def _on_test(n: int) -> str:

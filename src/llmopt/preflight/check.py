@@ -12,7 +12,7 @@ from llmopt.engine.blocking import wait
 from llmopt.engine.controls import SAMPLING, control_of, plain_controls
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
-from llmopt.preflight.cautions import before_paying
+from llmopt.preflight.cautions import before_paying, forecast, shown_by
 from llmopt.preflight.configured import configured
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import estimate
@@ -144,12 +144,16 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
 async def _described(
     findings: Findings, problem: PromptProblem, algorithm: Algorithm, settings: Configuration
 ) -> None:
-    """Say what the embeddings, the data and the metric are."""
+    """Say what the embeddings, the data and the metric are, and what the test rows can show."""
     if algorithm.embedder:
         await embedder_named(algorithm.embedder).close()
         findings.passed("embeddings", algorithm.embedder)
     findings.passed("data", _data(problem))
     findings.passed("metric", await _metric(problem, settings.problem.metric))
+    rows = len(problem.items("test"))
+    if rows:
+        findings.shows = forecast(rows)
+        findings.passed("evidence", shown_by(rows, findings.shows))
 
 
 async def _on_length(findings: Findings, problem: PromptProblem, call: Call) -> list[str]:

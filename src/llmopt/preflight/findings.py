@@ -33,6 +33,8 @@ class Findings:
         proposing: Calls to the optimizer LLM at most, where there is no estimate.
         estimate: What a run takes; None where there is no scorer LLM.
         models: What is known of the model of each role.
+        shows: The smallest difference that the test rows can show, for shares of them on which
+            winner and start may disagree; of :func:`~llmopt.preflight.cautions.forecast`.
         quiet: Whether nothing is shown while something takes long.
     """
 
@@ -44,6 +46,7 @@ class Findings:
     proposing: int = 0
     estimate: Estimate | None = None
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shows: tuple[tuple[float, float], ...] = ()
     quiet: bool = False
 
     def doing(self, words: str) -> Doing:
@@ -92,6 +95,7 @@ class Findings:
             },
             "budget": {"says": self.buys, "steps": list(self.steps)},
             "cautions": self.cautions,
+            "shows": [{"disagreement": share, "difference": least} for share, least in self.shows],
         }
 
 

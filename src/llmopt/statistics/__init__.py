@@ -13,7 +13,7 @@ from llmopt.statistics.paired import (
     mcnemar_mid_p,
     paired_difference,
 )
-from llmopt.statistics.planning import items_needed, lead_p_value
+from llmopt.statistics.planning import items_needed, lead_p_value, shown_gain
 
 __all__ = [
     "Difference",
@@ -26,5 +26,6 @@ __all__ = [
     "mcnemar_exact",
     "mcnemar_mid_p",
     "paired_difference",
+    "shown_gain",
     "wilson",
 ]

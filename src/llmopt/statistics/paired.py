@@ -18,7 +18,7 @@ from llmopt.statistics.intervals import (
     quantile,
     summed,
 )
-from llmopt.statistics.planning import observations_needed
+from llmopt.statistics.planning import detectable, observations_needed
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -46,7 +46,10 @@ class Difference:
         ties: Items on which both scored the same.
         method: The test that gave the p-value, as a report writes it.
         needed: Items like these that find a true difference of this size in four of five
-            cases; None where there is no difference.
+            cases; None where there is no difference. It is kept for those who read it, and is
+            not printed: it takes a difference that may be luck for the true one.
+        detectable: The smallest true difference that these items show in four of five cases;
+            see :func:`~llmopt.statistics.planning.detectable`. None where that is not known.
     """
 
     mean: float
@@ -58,6 +61,7 @@ class Difference:
     ties: int
     method: str
     needed: int | None = None
+    detectable: float | None = None
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
@@ -150,7 +154,8 @@ def paired_difference(
     wins, losses = int((change > 0).sum()), int((change < 0).sum())
     single = bool((np.bincount(group) == 1).all())
     binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
-    if binary and single and bool((shares == shares[0]).all()):
+    plain = binary and single and bool((shares == shares[0]).all())
+    if plain:
         p_value, method = mcnemar_mid_p(losses, wins), "McNemar mid-p test"
     else:
         p_value, method = _sign_flips(summed(group, change * shares), draws, seed)
@@ -172,6 +177,7 @@ def paired_difference(
         ties=n - wins - losses,
         method=method,
         needed=_needed(change, shares, group, level),
+        detectable=detectable(sums, summed(group, shares), binary=binary, plain=plain, level=level),
     )
 
 

@@ -11,6 +11,8 @@ from llmopt.core.formatting import (
     spent,
 )
 from llmopt.core.text import one_line, visible
+from llmopt.evidence.differences import on_correction
+from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import LEGEND, mark
 
 if TYPE_CHECKING:
@@ -81,29 +83,22 @@ def _drawn(cells: TextTable) -> Table:
 def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     """Yield what the verdict rests on: the tests, the choice, and how far train flattered."""
     several = len(result.comparisons)
+    older = several > 1 and any(versus.family is None for versus in result.comparisons)
     if result.test and not same:
-        yield _difference(result.test.difference, result, corrected=several > 1)
+        yield _difference(result.test.difference, result, corrected=older)
     if several > 1:
-        yield (
-            f"In the table above, p-values are corrected for its {several} comparisons (Holm); "
-            "the intervals are not corrected."
-        )
+        how = on_correction([(v.against, v.word, v.family) for v in result.comparisons])
+        yield f"In the table above, {how}."
     if same:
         return
     picked = f"The winner was picked from {counted(result.candidates, 'solution')}"
     if result.finalists:
-        picked += f", {result.finalists} of them compared on validation"
-    optimism, shown = result.optimism, result.presentation
-    more = "more" if shown.higher_is_better else "less"
-    if optimism is None:
-        yield f"{picked}."
-    elif shown.facing(optimism) > 0:
-        yield (
-            f"{picked}. It scored {shown.points(abs(optimism), signed=False)} {more} on train than "
-            "on test: that much of its train score is luck, or fitted to those items."
-        )
-    else:
-        yield f"{picked}. It scored no {more} on train than on test."
+        picked += f", {result.finalists} of them compared on validation too"
+    flattered = ""
+    if result.optimism is not None:
+        interval, shown = result.optimism_interval, result.presentation
+        flattered = f" {on_optimism(result.optimism, interval, result.level, shown)}"
+    yield f"{picked}.{flattered}"
 
 
 def _difference(difference: Difference, result: Result, *, corrected: bool) -> str:

@@ -10,8 +10,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import clock, counted, p_value, spent
+from llmopt.evidence.differences import on_correction
+from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
+from llmopt.statistics import Interval
 from llmopt.web.pages.plots import across, around_zero
 from llmopt.web.pages.reproduce import again
 from llmopt.web.pages.score_text import (
@@ -23,7 +26,7 @@ from llmopt.web.pages.score_text import (
 from llmopt.web.pages.setup import cost_sentences, setup_groups, total_cost, usage_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from llmopt.core.presentation import Presentation
 
@@ -245,14 +248,15 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
         "difference": "points" if shown.shares else "difference",
         "comparisons_caption": (
             f"The winner against the others on the same held-out items, {level:g} % intervals"
-            + (
-                f"; p-values corrected for {len(found)} comparisons (Holm), intervals not"
-                if found[1:]
-                else ""
-            )
+            + (f"; {on_correction(_tests(found))}" if found[1:] else "")
         ),
         "remarks": list(_remarks(record, same=same)),
     }
+
+
+def _tests(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int | None]]:
+    """Return whom the winner was compared with, the word, and what its p-value is corrected for."""
+    return [(v["against"], v["word"], v.get("family")) for v in found]
 
 
 def _cell(score: Mapping[str, Any] | None, shown: Presentation) -> dict[str, str] | None:
@@ -288,7 +292,9 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
 def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
     if record["test"] and not same:
         found = record["test"]["difference"]
-        alone = " before correction" if record["comparisons"][1:] else ""
+        several = record["comparisons"][1:]
+        older = several and any(v.get("family") is None for v in record["comparisons"])
+        alone = " before correction" if older else ""
         p = p_value(found["p_value"], blank=FIXED)
         yield (
             f"Winner against start on {found['n']:,} held-out items: p {p}"
@@ -299,15 +305,12 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
         tried = sum(len(step["candidates"]) for step in record["steps"])
         yield (
             f"The winner was picked from {tried:,} solutions, {record['finalists']} of them "
-            "compared on validation; the held-out items were looked at once, at the end."
+            "compared on validation too; the held-out items were looked at once, at the end."
         )
-    shown, optimism = shown_in(record), record["optimism"]
-    if optimism and shown.facing(optimism) > 0:
-        much = shown.points(abs(optimism), signed=False)
-        yield (
-            f"It scored {much} {'more' if shown.higher_is_better else 'less'} on train than held "
-            "out: that much of its train score is luck, or fitted to those items."
-        )
+    if record["optimism"] is not None and not same:
+        between = record.get("optimism_interval")
+        interval = Interval(**between) if between else None
+        yield on_optimism(record["optimism"], interval, record["level"], shown_in(record))
     if record["stopped"]:
         yield f"Why the search ended: {record['stopped']}."
 
