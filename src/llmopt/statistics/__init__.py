@@ -5,6 +5,7 @@ the `seed` argument alone, through ``numpy.random.RandomState``, whose streams a
 same arguments give the same figures on every machine and with every numpy.
 """
 
+from llmopt.statistics.added import Added, added, mostly_agree
 from llmopt.statistics.intervals import Interval, alike, bootstrap_mean, wilson
 from llmopt.statistics.paired import (
     Difference,
@@ -16,8 +17,10 @@ from llmopt.statistics.paired import (
 from llmopt.statistics.planning import items_needed, lead_p_value
 
 __all__ = [
+    "Added",
     "Difference",
     "Interval",
+    "added",
     "alike",
     "bootstrap_mean",
     "holm",
@@ -25,6 +28,7 @@ __all__ = [
     "lead_p_value",
     "mcnemar_exact",
     "mcnemar_mid_p",
+    "mostly_agree",
     "paired_difference",
     "wilson",
 ]
