@@ -15,13 +15,18 @@ from llmopt.statistics.paired import (
     paired_difference,
 )
 from llmopt.statistics.planning import items_needed, lead_p_value
+from llmopt.statistics.student import t_p_value, t_quantile
+from llmopt.statistics.two_way import Estimate, Repetition, between_methods, over_tasks
 
 __all__ = [
     "Added",
     "Difference",
+    "Estimate",
     "Interval",
+    "Repetition",
     "added",
     "alike",
+    "between_methods",
     "bootstrap_mean",
     "holm",
     "items_needed",
@@ -29,6 +34,9 @@ __all__ = [
     "mcnemar_exact",
     "mcnemar_mid_p",
     "mostly_agree",
+    "over_tasks",
     "paired_difference",
+    "t_p_value",
+    "t_quantile",
     "wilson",
 ]
