@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from llmopt.statistics import (
-    Estimate,
+    MethodDifference,
     Repetition,
     between_methods,
     over_tasks,
@@ -82,7 +82,7 @@ def test_repetitions_without_common_items_are_a_t_test_of_their_differences() ->
     ]
     gains = (second - first).mean(1)
     found = between_methods(apart)
-    assert (found.mean, found.freedom) == (pytest.approx(gains.mean()), 4)
+    assert (found.mean, found.freedom) == pytest.approx((gains.mean(), 4))
     assert found.variance >= gains.var(ddof=1) / 5
 
 
@@ -124,10 +124,11 @@ def test_an_item_that_one_repetition_could_not_measure_is_left_out_of_it_alone()
 
 
 def test_tasks_count_the_same() -> None:
-    both = over_tasks([Estimate(0.1, 0.04, 4), Estimate(0.3, 0.04, 4)])
-    assert both == Estimate(pytest.approx(0.2), pytest.approx(0.02), pytest.approx(8))
-    assert over_tasks([Estimate(0.1, 0.04, 4)]) == Estimate(0.1, 0.04, pytest.approx(4))
-    assert over_tasks([Estimate(0.1, 0.0, 4), Estimate(0.0, 0.0, 2)]).p_value == 1
+    both = over_tasks([MethodDifference(0.1, 0.04, 4), MethodDifference(0.3, 0.04, 4)])
+    assert (both.mean, both.variance, both.freedom) == pytest.approx((0.2, 0.02, 8))
+    one = over_tasks([MethodDifference(0.1, 0.04, 4)])
+    assert (one.mean, one.variance, one.freedom) == pytest.approx((0.1, 0.04, 4))
+    assert over_tasks([MethodDifference(0.1, 0.0, 4), MethodDifference(0.0, 0.0, 2)]).p_value == 1
 
 
 def test_one_repetition_is_refused() -> None:

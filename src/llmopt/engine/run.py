@@ -379,6 +379,7 @@ class Run:
             level=choice.level,
             finalists=choice.finalists,
             optimism=choice.optimism,
+            losses=choice.losses,
             presentation=self._shown,
             dropped=dropped,
         )

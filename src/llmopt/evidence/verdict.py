@@ -33,6 +33,7 @@ from llmopt.evidence.finalists import (
     standing,
     unmeasured,
 )
+from llmopt.evidence.losses import Losses, losses_of
 from llmopt.evidence.result import Held, ResultRow
 from llmopt.evidence.scores import LEVEL, score_of
 
@@ -74,6 +75,8 @@ class Selection:
         level: Confidence level.
         groups: Which group each item belongs to, by its id.
         shown: How the problem's scores are shown.
+        losses: What the winner lost against the start on single test items, where scores are
+            graded.
     """
 
     best: Entry
@@ -87,6 +90,7 @@ class Selection:
     level: float
     groups: Mapping[str, str]
     shown: Presentation
+    losses: Losses | None = None
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
@@ -163,6 +167,7 @@ async def decide(
     winner = tested.get(best.candidate.id)
     others = [] if best is start or not tested else [(START, tested[start.candidate.id])]
     others += [(label, tested[entry.candidate.id]) for label, entry in found]
+    losses = losses_of(tested.get(start.candidate.id), winner, shown)
     notes = [
         *on_choosing(problem),
         *behind(held.values()),
@@ -171,6 +176,7 @@ async def decide(
         *unmeasured(trajectory),
         *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,
+        *(losses.note("The winner", "test items", shown) if losses else ()),
     ]
     test = _held(tested, (start, best), shown, level, groups)
     return Selection(
@@ -185,6 +191,7 @@ async def decide(
         level,
         groups,
         shown,
+        losses,
     )
 
 

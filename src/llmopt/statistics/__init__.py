@@ -16,13 +16,13 @@ from llmopt.statistics.paired import (
 )
 from llmopt.statistics.planning import items_needed, lead_p_value
 from llmopt.statistics.student import t_p_value, t_quantile
-from llmopt.statistics.two_way import Estimate, Repetition, between_methods, over_tasks
+from llmopt.statistics.two_way import MethodDifference, Repetition, between_methods, over_tasks
 
 __all__ = [
     "Added",
     "Difference",
-    "Estimate",
     "Interval",
+    "MethodDifference",
     "Repetition",
     "added",
     "alike",

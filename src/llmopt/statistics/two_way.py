@@ -47,7 +47,7 @@ class Repetition:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MethodDifference:
     """How much better the second of two methods is than the first.
 
     Attributes:
@@ -73,7 +73,7 @@ class Estimate:
         return t_p_value(self.mean / math.sqrt(self.variance), self.freedom)
 
 
-def between_methods(repetitions: Sequence[Repetition]) -> Estimate:
+def between_methods(repetitions: Sequence[Repetition]) -> MethodDifference:
     """Return the mean difference of two methods on one task, with its variance.
 
     With k repetitions the mean of the differences ``d_s`` varies by what the searches add and by
@@ -132,10 +132,10 @@ def between_methods(repetitions: Sequence[Repetition]) -> Estimate:
     else:
         items = float((parts.mean(axis=0) ** 2).sum()) * n / max(1, n - 1)
     variance = max(searches + _shared(parts, present), items)
-    return Estimate(float(gains.mean()), variance, freedom)
+    return MethodDifference(float(gains.mean()), variance, freedom)
 
 
-def over_tasks(estimates: Sequence[Estimate]) -> Estimate:
+def over_tasks(estimates: Sequence[MethodDifference]) -> MethodDifference:
     """Return the mean over tasks that count the same and have no item in common.
 
     Variances add; degrees of freedom by Welch and Satterthwaite.
@@ -146,7 +146,7 @@ def over_tasks(estimates: Sequence[Estimate]) -> Estimate:
     tasks = len(estimates)
     variance = sum(one.variance for one in estimates)
     square = sum(one.variance**2 / one.freedom for one in estimates)
-    return Estimate(
+    return MethodDifference(
         sum(one.mean for one in estimates) / tasks,
         variance / tasks**2,
         variance**2 / square if square else sum(one.freedom for one in estimates),
