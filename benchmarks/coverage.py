@@ -1,6 +1,8 @@
 """Do the intervals cover, and do the tests reject, as often as they say? By simulation.
 
     python benchmarks/coverage.py --runs 2000
+    python benchmarks/coverage.py --only graded    # scores that mostly agree
+    python benchmarks/coverage.py --only balanced  # classes that count the same
 
 Each row is a kind of data of which the truth is known. A 95 % interval should hold the truth in
 95 of 100 simulated runs, and a test at 5 % should reject a true hypothesis in 5 of 100; marked
@@ -17,9 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmopt.statistics import (
+    added,
     bootstrap_mean,
     mcnemar_exact,
     mcnemar_mid_p,
+    mostly_agree,
     paired_difference,
     wilson,
 )
@@ -46,13 +50,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--draws", type=int, default=2000, help="of each bootstrap")
+    parser.add_argument("--only", default="", help="part of the names of rows")
     given = parser.parse_args()
     print(f"{'runs that a 95 % interval covers, %':52}" + "".join(f"n={n:<8}" for n in SIZES))
-    for name, hit in intervals(given.draws).items():
-        row(name, hit, given.runs, (93, 97))
+    held = intervals(given.draws) | graded(given.draws) | classes(given.draws, covering=True)
+    for name, hit in held.items():
+        if given.only in name:
+            row(name, hit, given.runs, (93, 97))
     print(f"\n{'runs in which a test at 5 % rejects what is true, %':52}")
-    for name, hit in tests(given.draws).items():
-        row(name, hit, given.runs, (3, 7))
+    for name, hit in (tests(given.draws) | classes(given.draws, covering=False)).items():
+        if given.only in name:
+            row(name, hit, given.runs, (3, 7))
 
 
 def row(
@@ -77,9 +85,6 @@ def intervals(draws: int) -> dict[str, Callable[[RandomState, int], bool]]:
         )
     found["bootstrap mean, scores between 0 and 1"] = lambda random, n: covers(
         bootstrap_mean(random.beta(2, 1, n), draws=draws, seed=seed(random)), 2 / 3
-    )
-    found["bootstrap mean, two classes balanced by weights"] = lambda random, n: balanced(
-        random, n, draws
     )
     found[f"clustered, n questions of {SAMPLES} answers each"] = lambda random, n: clustered(
         random, n, draws, together=True
@@ -134,13 +139,114 @@ def seed(random: RandomState) -> int:
     return int(random.randint(1 << 31))
 
 
-def balanced(random: RandomState, n: int, draws: int) -> bool:
-    """Two classes, one of a fifth of the items, of which 90 % and 50 % are right."""
-    few = n // 5
-    right = np.concatenate([random.random_sample(few) < EASY, random.random_sample(n - few) < HARD])
-    weights = np.repeat([n / few / 2, n / (n - few) / 2], [few, n - few])
-    interval = bootstrap_mean(right.astype(float), weights, draws=draws, seed=seed(random))
-    return covers(interval, (EASY + HARD) / 2)
+def graded(draws: int) -> dict[str, Callable[[RandomState, int], bool]]:
+    """Return the same for scores from 0 to 1 of which most are equal."""
+    found: dict[str, Callable[[RandomState, int], bool]] = {}
+    for usual, rest, others in (
+        (0.75, (0.0,), 0.05),
+        (0.75, (0.0, 1.0), 0.02),
+        (1.0, (0.5,), 0.05),
+        (1.0, (0.0, 0.25, 0.5, 0.75), 0.1),
+    ):
+        listed = ", ".join(f"{value:g}" for value in rest)
+        name = f"graded, all {usual:g} but {others:.0%} ({listed})"
+        found[name] = lambda random, n, mix=(usual, rest, others): covers(
+            mean_interval(mostly(random, n, *mix), random, draws), expected(*mix)
+        )
+    for rest, others in (((-0.5, 0.5), 0.03), ((-1.0,), 0.03), ((-0.5,), 0.1)):
+        listed = ", ".join(f"{value:+g}" for value in rest)
+        name = f"paired, graded, {others:.0%} differ ({listed})"
+        found[name] = lambda random, n, mix=(0.0, rest, others): covers(
+            changed(mostly(random, n, *mix), None, random, draws).interval, expected(*mix)
+        )
+    return found
+
+
+def mostly(
+    random: RandomState, n: int, usual: float, rest: tuple[float, ...], others: float
+) -> Floats:
+    """Return numbers that are the usual one but for a share."""
+    return np.where(random.random_sample(n) < others, random.choice(rest, n), usual)
+
+
+def expected(usual: float, rest: tuple[float, ...], others: float) -> float:
+    """Return the mean of such numbers."""
+    return (1 - others) * usual + others * float(np.mean(rest))
+
+
+def mean_interval(values: Floats, random: RandomState, draws: int) -> Interval:
+    """Return the interval that a report gives of such scores."""
+    if mostly_agree(values, range(len(values))):
+        return added(values).interval(0.95)
+    return bootstrap_mean(values, draws=draws, seed=seed(random))
+
+
+def changed(
+    change: Floats, labels: list[int] | None, random: RandomState, draws: int
+) -> Difference:
+    """Compare two whose scores differ by a change, with classes that count the same if given."""
+    first = np.where(change < 0, 1.0, 0.0)
+    weights = None
+    if labels is not None:
+        counts = np.bincount(labels)
+        weights = [len(labels) / len(counts) / counts[label] for label in labels]
+    return paired_difference(
+        first, first + change, weights, classes=labels, seed=seed(random), draws=draws
+    )
+
+
+CLASSES = {
+    "2 classes, 50 and 50 %": (0.5, 0.5),
+    "2 classes, 20 and 80 %": (0.2, 0.8),
+    "5 classes, 20 % each": (0.2,) * 5,
+    "5 classes, 50, 20 and 3 x 10 %": (0.5, 0.2, 0.1, 0.1, 0.1),
+}
+
+
+def classes(draws: int, *, covering: bool) -> dict[str, Callable[[RandomState, int], bool]]:
+    """Return the same for balanced accuracy: intervals, or tests without a difference."""
+    found: dict[str, Callable[[RandomState, int], bool]] = {}
+    for name, shares in CLASSES.items():
+        if covering:
+            found[f"balanced, {name}"] = lambda random, n, shares=shares: covers(
+                balanced(random, n, shares), (EASY + HARD * (len(shares) - 1)) / len(shares)
+            )
+        for moved in (0.1, 0.2, 0.4):
+            title = f"balanced, {name}, {moved:.0%} traded"
+            found[title] = lambda random, n, shares=shares, moved=moved: outcome(
+                changed(*traded(random, n, shares, moved), random, draws), covering=covering
+            )
+    return found
+
+
+def outcome(found: Difference, *, covering: bool) -> bool:
+    """Return whether the interval holds 0, or whether the test finds what is not there."""
+    return covers(found.interval, 0.0) if covering else found.p_value < LEVEL
+
+
+def sizes(n: int, shares: tuple[float, ...]) -> list[int]:
+    """Return the number of items of each class."""
+    return [round(n * share) for share in shares]
+
+
+def balanced(random: RandomState, n: int, shares: tuple[float, ...]) -> Interval:
+    """Classes of which the first is easier: 90 % are right, and 50 % of the others."""
+    counts = sizes(n, shares)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    right = random.random_sample(len(labels)) < np.where(labels == 0, EASY, HARD)
+    weights = len(labels) / len(counts) / np.repeat(counts, counts)
+    return added(right.astype(float), weights, classes=labels.tolist()).interval(0.95)
+
+
+def traded(
+    random: RandomState, n: int, shares: tuple[float, ...], moved: float
+) -> tuple[Floats, list[int]]:
+    """Changes of which the first class gains what the others lose, and the classes."""
+    counts = sizes(n, shares)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    lost = moved / (len(counts) - 1)
+    change = random.random_sample(len(labels)) < np.where(labels == 0, moved, lost)
+    return np.where(labels == 0, 1.0, -1.0) * change, labels.tolist()
 
 
 def clustered(random: RandomState, n: int, draws: int, *, together: bool) -> bool:

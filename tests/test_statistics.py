@@ -224,10 +224,13 @@ def test_swapping_the_two_mirrors_the_difference(scores: list[tuple[float, float
 
 
 def test_equal_scores_are_no_difference() -> None:
+    """The next items may differ nevertheless, so the interval is not a point."""
     difference = paired_difference([0.5, 1, 0], [0.5, 1, 0])
     assert (difference.mean, difference.p_value) == (0, 1)
-    assert difference.interval == Interval(0, 0)
+    assert difference.interval.low == -difference.interval.high < 0
     assert difference.needed is None
+    values = paired_difference([50, 1, 0], [50, 1, 0])  # of any size: their range is not known
+    assert values.interval == Interval(0, 0)
     with pytest.raises(ValueError, match="equally long"):
         paired_difference([1], [1, 0])
 

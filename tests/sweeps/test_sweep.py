@@ -405,16 +405,61 @@ def test_a_table_is_mean_spread_and_rank() -> None:
     assert first.words == "compared with"
 
 
+def repeated(*scores: tuple[str, list[float]], seeds: int = 9) -> list[Done]:
+    """Searches that find the same with every seed."""
+    return [cell(name, seed, list(got)) for seed in range(seeds) for name, got in scores]
+
+
 def test_an_item_is_one_observation_however_many_seeds_measured_it() -> None:
-    """More seeds do not make more items: a p-value does not shrink by repetition."""
-    before, after = [0.0] * 8 + [1.0] * 4, [1.0] * 8 + [0.0] * 4
-    once = summarized([cell("a", 0, before), cell("b", 0, after)])[1]
-    often = summarized(
-        [cell(name, seed, s) for seed in range(9) for name, s in (("a", before), ("b", after))]
-    )[1]
-    assert once.difference
-    assert often.difference == once.difference
-    assert once.difference == paired_difference(before, after)
+    """More seeds do not make more items: an interval does not shrink by repetition."""
+    before, after = [0.0] * 40 + [1.0] * 20, [1.0] * 40 + [0.0] * 20
+    once = summarized(repeated(("a", before), ("b", after), seeds=1))[1].difference
+    often = summarized(repeated(("a", before), ("b", after)))[1].difference
+    assert once
+    assert often
+    assert once == paired_difference(before, after)
+    assert (often.n, often.wins, often.losses) == (once.n, once.wins, once.losses) == (60, 40, 20)
+    assert often.mean == pytest.approx(once.mean)
+    assert often.interval.high - often.interval.low >= once.interval.high - once.interval.low
+
+
+def test_with_one_seed_there_are_figures_and_no_word() -> None:
+    """However much two winners differ, another search may find anything."""
+    cells = [cell("a", 0, [0.0] * 50), cell("b", 0, [1.0] * 50)]
+    row = summarized(cells)[1]
+    assert row.difference
+    assert row.difference.interval.low > 0.5
+    assert (row.adjusted, row.seeds, row.words) == (None, 1, "not tested (one seed)")
+    assert flat(row)["adjusted"] is None
+
+
+def test_winners_that_vary_from_seed_to_seed_are_not_taken_for_the_method() -> None:
+    """Two of three searches of b were lucky: over the items alone p is below 0.0001."""
+    base = [1.0] * 100 + [0.0] * 100
+    found = {"a": (100, 100, 100), "b": (160, 99, 155)}
+    cells = [
+        cell(name, seed, [1.0] * right[seed] + [0.0] * (200 - right[seed]))
+        for seed in range(3)
+        for name, right in found.items()
+    ]
+    row = summarized(cells)[1]
+    assert row.words == "not distinguishable"
+    winners = [sum(c.test[n][1] for c in cells if c.variant == "b") / 3 for n in range(200)]
+    assert paired_difference(base, winners).p_value < 1e-4
+
+
+def test_seeds_that_split_the_rows_anew_are_compared_pair_by_pair() -> None:
+    """Easy test rows of a seed favour both winners, and are no difference of methods."""
+    cells = []
+    for seed, easy in enumerate((10, 20, 18)):
+        first, second = [1.0] * easy + [0.0] * (30 - easy), [1.0] * (easy + 8) + [0.0] * (22 - easy)
+        for name, scores in (("a", first), ("b", second)):
+            test = tuple((f"{seed}-{n}", score, 1.0) for n, score in enumerate(scores))
+            cells.append(Done(**{**vars(cell(name, seed, [])), "test": test}))
+    row = summarized(cells)[1]
+    assert row.difference
+    assert row.difference.n == 90
+    assert row.words == "better"
 
 
 def test_items_of_one_question_are_one_observation() -> None:
@@ -433,11 +478,14 @@ def test_items_of_one_question_are_one_observation() -> None:
 
 def test_p_values_are_corrected_for_the_number_of_variants() -> None:
     base = [0.0] * 20
-    cells = [
-        cell(name, 0, [1.0] * gained + base[gained:])
-        for name, gained in (("a", 0), ("b", 4), ("c", 12), ("d", 0))
-    ]
-    rows = summarized(cells)
+    rows = summarized(
+        repeated(
+            *(
+                (name, [1.0] * gained + base[gained:])
+                for name, gained in (("a", 0), ("b", 4), ("c", 12), ("d", 0))
+            )
+        )
+    )
     raw = [row.difference.p_value for row in rows if row.difference]
     assert [row.adjusted for row in rows[1:]] == list(holm(raw))
     assert [row.words for row in rows[1:]] == [
@@ -495,20 +543,22 @@ def test_the_order_of_seeds_and_items_changes_nothing(
         assert (same.mean, same.rank, same.won) == pytest.approx((row.mean, row.rank, row.won))
         if row.difference and same.difference:
             assert same.difference.mean == pytest.approx(row.difference.mean)
-            assert same.adjusted == row.adjusted
+            assert same.adjusted == pytest.approx(row.adjusted)
     once = [cell.score for cell in cells]
     assert [shuffled(done).score for done in cells] == pytest.approx(once)
 
 
-def test_the_notes_say_what_the_test_does_not() -> None:
+def test_the_notes_say_what_the_test_asks() -> None:
     few = [cell("a", 0, [0, 1, 0, 1]), cell("b", 0, [1, 1, 1, 1], calls=150)]
     said = "\n".join(notes(summarized(few), few))
-    assert "paired over 4 common test items " in said
-    assert "with one seed nothing is known of it" in said
+    assert "one seed says nothing" in said
+    assert "p:" not in said
     assert "100 to 150 calls" in said
     more = [cell(name, seed, [0, 1, seed]) for seed in (0, 1) for name in "ab"]
     said = "\n".join(notes(summarized(more), more))
-    assert "the spread over 2 seeds is all that is known of it" in said
+    assert "Student's t test over 2 seeds and 3 items" in said
+    assert "from seed to seed as well as from item to item" in said
+    assert "one seed" not in said
     assert "calls:" not in said
 
 

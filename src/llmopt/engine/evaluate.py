@@ -33,7 +33,7 @@ from llmopt.engine.progress import Progress
 from llmopt.engine.roles import Models
 from llmopt.engine.scoring import Scoring
 from llmopt.errors import ConfigError
-from llmopt.evidence.comparison import Comparison, compare, differing, sentence
+from llmopt.evidence.comparison import Comparison, compare, differing, large_losses, sentence
 from llmopt.evidence.differences import groups_of
 from llmopt.evidence.finalists import cut_off, picking
 from llmopt.models.middleware.base import Middleware
@@ -261,7 +261,7 @@ class _Evaluating:
             rows=rows,
             differing=differing(rows, plan.items, plan.samples, shown),
             verdict=sentence(rows, plan.part, shown),
-            notes=tuple(_notes(plan, found)),
+            notes=(*_notes(plan, found), *large_losses(rows, plan.part, shown)),
             usage={str(role): used for role, used in session.paid().items() if used.calls},
             usd=session.traffic.account.spent.usd if self.priced else None,
             seconds=session.seconds,

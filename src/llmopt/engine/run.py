@@ -380,6 +380,7 @@ class Run:
             finalists=choice.finalists,
             optimism=choice.optimism,
             optimism_interval=choice.optimism_interval,
+            losses=choice.losses,
             presentation=self._shown,
             dropped=dropped,
         )

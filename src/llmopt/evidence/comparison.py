@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import Evaluation, Outcome
 from llmopt.evidence.differences import difference_of
+from llmopt.evidence.losses import Losses, losses_of
 from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.words import by_word, can_show, deciding, than, word_of
 from llmopt.statistics import Difference, holm
@@ -39,6 +40,7 @@ class ScoredInstruction:
         corrected: The p-value of `difference` after Holm's correction, where more than one
             instruction is compared with the first.
         outcomes: Every answer: item by item, and for each item sample by sample.
+        losses: What it lost against the first on single items, where scores are graded.
     """
 
     text: str
@@ -48,6 +50,7 @@ class ScoredInstruction:
     difference: Difference | None
     corrected: float | None
     outcomes: tuple[Outcome, ...]
+    losses: Losses | None = None
 
     @property
     def p_value(self) -> float:
@@ -152,6 +155,7 @@ def compare(
                 difference=None if first is None else difference_of(first, items, LEVEL, groups),
                 corrected=None,
                 outcomes=tuple(outcomes),
+                losses=losses_of(first, items, shown),
             )
         )
         first = first or items
@@ -206,6 +210,17 @@ def sentence(rows: Sequence[ScoredInstruction], part: str, shown: Presentation) 
         f"({shown.points(row.difference.mean)})."
     )
     return f"{said} {can_show(row.difference, row.word, shown)}".rstrip()
+
+
+def large_losses(rows: Sequence[ScoredInstruction], part: str, shown: Presentation) -> list[str]:
+    """Return a note for each row that lost much on single items against the first."""
+    where = "items" if part == "all" else f"{part} items"
+    return [
+        note
+        for number, row in enumerate(rows, 1)
+        if row.losses
+        for note in row.losses.note(f"[{number}]", where, shown)
+    ]
 
 
 def _by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import counted
 from llmopt.core.text import folded
+from llmopt.evidence.classes import classes_of
 from llmopt.evidence.scores import LEVEL
 from llmopt.evidence.words import ORDER, Word, can_show, than, word_of
 from llmopt.statistics import Difference, Interval, holm, paired_difference
@@ -172,7 +173,8 @@ def difference_of(
     """Compare two on the items that were measured for both; None where there are none.
 
     Items of one group are one question that was asked several times, and are resampled
-    together; an item that is in no group is its own.
+    together; an item that is in no group is its own. Where weights balance classes, they are
+    compared class by class.
     """
     pairs = [
         (f.score, s.score, f.weight, groups.get(f.item, f.item))
@@ -182,7 +184,9 @@ def difference_of(
     if not pairs:
         return None
     before, after, weights, clusters = zip(*pairs, strict=True)
-    return paired_difference(before, after, weights, level, clusters=clusters)
+    share = all(0 <= score <= 1 for score in (*before, *after))
+    classes = classes_of(weights) if share else None
+    return paired_difference(before, after, weights, level, clusters=clusters, classes=classes)
 
 
 def groups_of(items: Sequence[Item]) -> dict[str, str]:

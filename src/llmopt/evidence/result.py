@@ -13,6 +13,7 @@ from llmopt.core.text import visible
 from llmopt.core.values import Candidate, Usage
 from llmopt.errors import MissingExtraError
 from llmopt.evidence.differences import Versus
+from llmopt.evidence.losses import Loss, Losses
 from llmopt.evidence.scores import LEVEL, Score
 from llmopt.evidence.text_table import TextTable
 from llmopt.models.middleware.traffic import Stretch
@@ -106,6 +107,8 @@ class Result:
         dropped: Parts of the start that the winner has not, as phrases: headings, placeholders,
             numbered rules, most of its words.
         usd: What was used in US dollars; None where a price is not known.
+        losses: What the winner lost against the start on single test items, where scores are
+            graded; None where they are right or wrong.
     """
 
     run: str
@@ -132,6 +135,7 @@ class Result:
     dropped: tuple[str, ...] = ()
     usd: float | None = None
     optimism_interval: Interval | None = None
+    losses: Losses | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -169,6 +173,7 @@ class Result:
         made["usage"] = {role: Usage(**used) for role, used in (data.get("usage") or {}).items()}
         made["stretch"] = Stretch(**(data.get("stretch") or {}))
         made["curve"] = tuple(_point(point) for point in data.get("curve") or ())
+        made["losses"] = _losses(data["losses"]) if data.get("losses") else None
         made["comparisons"] = tuple(_versus(one) for one in data.get("comparisons") or ())
         if between := data.get("optimism_interval"):
             made["optimism_interval"] = Interval(**between)
@@ -297,6 +302,10 @@ def _held(data: Mapping[str, Any]) -> Held:
 def _point(data: Mapping[str, Any]) -> OverfittingPoint:
     scores = (_optional(data.get(split)) for split in ("train", "validation"))
     return OverfittingPoint(data["step"], data["candidate"], *scores)
+
+
+def _losses(data: Mapping[str, Any]) -> Losses:
+    return Losses(**{**data, "largest": tuple(Loss(**one) for one in data["largest"])})
 
 
 def _versus(data: Mapping[str, Any]) -> Versus:

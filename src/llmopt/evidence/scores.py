@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.statistics import Interval, alike, bootstrap_mean, wilson
+from llmopt.evidence.classes import classes_of
+from llmopt.statistics import Interval, added, alike, bootstrap_mean, mostly_agree, wilson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from llmopt.core.presentation import Presentation
     from llmopt.core.values import Evaluation
@@ -81,8 +82,10 @@ def mark(measured: int, planned: int, *, items: bool = False) -> str:
     return f" (partial, {counted(measured, planned)} items)" if items else PARTIAL
 
 
-def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str]) -> Score | None:
-    """Return mean and interval: Wilson for equally weighted right/wrong, else bootstrap."""
+def _score(
+    evaluation: Evaluation | None, level: float, groups: Mapping[str, str], *, shares: bool
+) -> Score | None:
+    """Return mean and interval of what was measured, if anything was."""
     if evaluation is None or evaluation.score is None:
         return None
     known = [
@@ -91,16 +94,34 @@ def _score(evaluation: Evaluation | None, level: float, groups: Mapping[str, str
         if o.score is not None
     ]
     scores, weights, clusters = zip(*known, strict=True)
-    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and len(set(clusters)) == len(scores):
-        interval = wilson(sum(scores), len(scores), level)
-    elif len(scores) > 1 and set(scores) in ({0.0}, {1.0}):  # nothing to draw from
-        n = alike(weights, clusters)
-        interval = wilson(scores[0] * n, n, level)
-    elif len(scores) > 1:
-        interval = bootstrap_mean(scores, weights, level, clusters=clusters)
-    else:  # one value of a function has no spread to speak of
-        interval = Interval(scores[0], scores[0])
+    interval = _interval(scores, weights, clusters, level, shares=shares)
     return Score(evaluation.score, interval, len(scores), evaluation.planned)
+
+
+def _interval(
+    scores: Sequence[float],
+    weights: Sequence[float],
+    clusters: Sequence[str],
+    level: float,
+    *,
+    shares: bool,
+) -> Interval:
+    """Return the interval that suits the scores.
+
+    Wilson's for equally weighted right and wrong answers. The bootstrap's otherwise, but where
+    classes count the same, or nearly all scores are equal, that of :func:`added`.
+    """
+    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and len(set(clusters)) == len(scores):
+        return wilson(sum(scores), len(scores), level)
+    if len(scores) > 1 and set(scores) in ({0.0}, {1.0}):  # nothing to draw from
+        n = alike(weights, clusters)
+        return wilson(scores[0] * n, n, level)
+    classes = classes_of(weights) if shares else None
+    if shares and (classes or mostly_agree(scores, clusters)):
+        return added(scores, weights, clusters=clusters, classes=classes).interval(level)
+    if len(scores) > 1:
+        return bootstrap_mean(scores, weights, level, clusters=clusters)
+    return Interval(scores[0], scores[0])  # one value of a function has no spread to speak of
 
 
 def score_of(
@@ -118,7 +139,7 @@ def score_of(
         level: Confidence level of the interval.
         groups: Which group items belong to, by id; an item that is not there is its own.
     """
-    score = _score(evaluation, level, groups or {})
+    score = _score(evaluation, level, groups or {}, shares=shown.shares)
     if score is None:
         return None
     low, high = sorted((shown.facing(score.interval.low), shown.facing(score.interval.high)))

@@ -1,8 +1,8 @@
 """A sweep's table: variants compared with the first one on common test items.
 
 Every cell is one search, and counts with what its winner got on test. For each variant: the
-mean, the spread over the seeds, a paired test against the first variant with Holm's correction,
-and the mean rank. Several tasks count the same, whatever their number of items.
+mean, the spread over the seeds, a test against the first variant over seeds and items with Holm's
+correction, and the mean rank. Several tasks count the same, whatever their number of items.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from llmopt.core.formatting import counted
 from llmopt.core.presentation import Presentation, of_older_cell
 from llmopt.evidence.convergence import Converged, Course
 from llmopt.evidence.words import word_of
-from llmopt.statistics import Difference, holm, paired_difference
+from llmopt.statistics import (
+    Difference,
+    Repetition,
+    between_methods,
+    holm,
+    over_tasks,
+    paired_difference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +35,12 @@ OUT_OF_BUDGET = "budget used"
 CELL = "cell"
 """Kind of the records of a sweep's journal that say what a cell found."""
 
+UNTESTED = "not tested (one seed)"
+"""What is said of a variant with one search on a task: another one might find anything."""
+
 LEVEL = 0.95
 _FEW_SEEDS = 5
+_TWO = 2  # seeds, from which on there is a test
 _UNEQUAL = 1.25  # calls of one cell over another's; a start that wins is tested once, not twice
 
 
@@ -112,12 +123,16 @@ class VariantScore:
         rank: Mean rank among the variants over tasks and seeds, 1 is the best; ties share.
         won: On how many tasks and seeds it scored higher than the first variant.
         lost: On how many it scored lower.
-        difference: Minus the first variant on common test items; None for the first one.
-        adjusted: The p-value of the difference after Holm's correction over the rows of a table.
+        difference: Minus the first variant on common test items; None for the first one. With
+            several seeds it is that of the methods, over seeds and items; with one it is that of
+            the two winners, over items alone.
+        adjusted: The p-value of the difference after Holm's correction over the rows of a table;
+            None with one seed.
         steps: Steps done, on average.
         calls: Calls used, on average.
         tokens: Tokens used, on average.
         unmeasured: Test answers that the scores do without, in all cells together.
+        seeds: In how many repetitions it is compared with the first one, at least, on each task.
     """
 
     task: str
@@ -135,12 +150,15 @@ class VariantScore:
     calls: float
     tokens: float
     unmeasured: int
+    seeds: int = 0
 
     @property
     def words(self) -> str:
-        """What the paired test says, never more."""
-        if self.difference is None or self.adjusted is None:
+        """What the test says, never more."""
+        if self.difference is None:
             return "compared with"
+        if self.adjusted is None:
+            return UNTESTED
         return word_of(self.difference, self.adjusted)
 
 
@@ -193,7 +211,7 @@ def _table(cells: Sequence[Done], task: str) -> list[VariantScore]:
         _row(task, name, of[name], first, ranks[name], compared=number > 0)
         for number, name in enumerate(variants)
     ]
-    tested = [row for row in rows if row.difference is not None]
+    tested = [row for row in rows if row.difference is not None and row.seeds >= _TWO]
     p_values = holm([row.difference.p_value for row in tested if row.difference])
     adjusted = {row.variant: p for row, p in zip(tested, p_values, strict=True)}
     return [replace(row, adjusted=adjusted.get(row.variant)) for row in rows]
@@ -214,6 +232,8 @@ def _row(
     seeds = [fmean(scores) for scores in by_seed.values()]
     theirs = {(cell.task, cell.seed): cell.score for cell in first}
     gains = [cell.score - theirs[cell.task, cell.seed] for cell in cells]
+    pairs = _pairs(first, cells) if compared else {}
+    repeated = min((len({pair.seed for pair in found}) for found in pairs.values()), default=0)
     return VariantScore(
         task=task,
         variant=variant,
@@ -224,12 +244,13 @@ def _row(
         rank=fmean(ranks),
         won=sum(gain > 0 for gain in gains),
         lost=sum(gain < 0 for gain in gains),
-        difference=_difference(first, cells) if compared else None,
+        difference=_difference(pairs, repeated),
         adjusted=None,
         steps=fmean(cell.steps for cell in cells),
         calls=fmean(cell.calls for cell in cells),
         tokens=fmean(cell.tokens for cell in cells),
         unmeasured=sum(cell.unmeasured for cell in cells),
+        seeds=repeated,
     )
 
 
@@ -247,37 +268,111 @@ def _ranks(cells: Sequence[Done]) -> dict[str, list[float]]:
     return ranks
 
 
-def _difference(first: Sequence[Done], second: Sequence[Done]) -> Difference | None:
-    """Compare two variants item by item; an item's score is its mean over the seeds.
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """What two winners of one repetition got on an item."""
 
-    Only items that were measured for both in the same task and seed count, so an item is one
-    observation however often it was measured; those of one group are resampled together.
-    Weights make all tasks count the same.
-    """
+    seed: str
+    item: str
+    before: float
+    after: float
+    weight: float
+    question: str
+
+
+def _pairs(first: Sequence[Done], second: Sequence[Done]) -> dict[str, list[_Pair]]:
+    """Return, for each task, what was measured for both in the same task and seed."""
     theirs = {(cell.task, cell.seed): cell for cell in first}
-    pairs: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
-    weights: dict[tuple[str, str], float] = {}
-    clusters: dict[tuple[str, str], tuple[str, str]] = {}
+    pairs: dict[str, list[_Pair]] = defaultdict(list)
     for cell in second:
         before = {item: score for item, score, _ in theirs[cell.task, cell.seed].test}
-        for item, score, weight in cell.test:
-            if item in before:
-                pairs[cell.task, item].append((before[item], score))
-                weights[cell.task, item] = weight
-                clusters[cell.task, item] = cell.task, cell.groups.get(item, item)
+        pairs[cell.task] += [
+            _Pair(cell.seed, item, before[item], score, weight, cell.groups.get(item, item))
+            for item, score, weight in cell.test
+            if item in before
+        ]
+    return {task: found for task, found in pairs.items() if found}
+
+
+def _difference(pairs: Mapping[str, Sequence[_Pair]], seeds: int) -> Difference | None:
+    """Compare two variants on common items; all tasks count the same.
+
+    Several searches of each are compared over seeds and items. Of one search of each, it is the
+    winners that are compared, item by item; an item is one observation however often it was
+    measured, and those of one question are resampled together.
+
+    Args:
+        pairs: Of each task.
+        seeds: Repetitions of each task, at least.
+    """
     if not pairs:
         return None
+    items: dict[tuple[str, str], list[_Pair]] = defaultdict(list)
+    for task, found in pairs.items():
+        for pair in found:
+            items[task, pair.item].append(pair)
+    before = [fmean(pair.before for pair in found) for found in items.values()]
+    after = [fmean(pair.after for pair in found) for found in items.values()]
+    if seeds >= _TWO:
+        return _of_methods(pairs, before, after, seeds)
+    weights = {key: found[-1].weight for key, found in items.items()}
     total: dict[str, float] = defaultdict(float)
     for (task, _), weight in weights.items():
         total[task] += weight
     single = len(total) == 1  # then the weights stay as they are, equal ones exactly equal
     return paired_difference(
-        [fmean(before for before, _ in found) for found in pairs.values()],
-        [fmean(after for _, after in found) for found in pairs.values()],
-        [weights[key] if single else weights[key] / total[key[0]] for key in pairs],
+        before,
+        after,
+        [weight if single else weight / total[task] for (task, _), weight in weights.items()],
         LEVEL,
-        clusters=[clusters[key] for key in pairs],
+        clusters=[(task, found[-1].question) for (task, _), found in items.items()],
     )
+
+
+def _of_methods(
+    pairs: Mapping[str, Sequence[_Pair]],
+    before: Sequence[float],
+    after: Sequence[float],
+    seeds: int,
+) -> Difference:
+    """Compare two variants over seeds and items.
+
+    Args:
+        pairs: Of each task, in 2 or more repetitions.
+        before: What the first got on each item, over the seeds.
+        after: What the second got.
+        seeds: Repetitions of each task, at least.
+    """
+    found = over_tasks([between_methods(_repetitions(some)) for some in pairs.values()])
+    changes = [b - a for a, b in zip(before, after, strict=True)]
+    wins, losses = sum(c > 0 for c in changes), sum(c < 0 for c in changes)
+    n = len(changes)
+    return Difference(
+        mean=found.mean,
+        interval=found.interval(LEVEL),
+        p_value=found.p_value,
+        n=n,
+        wins=wins,
+        losses=losses,
+        ties=n - wins - losses,
+        method=f"Student's t test over {seeds} seeds and {n:,} items",
+    )
+
+
+def _repetitions(pairs: Sequence[_Pair]) -> list[Repetition]:
+    """Return what was measured in each repetition of a task."""
+    by_seed: dict[str, list[_Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_seed[pair.seed].append(pair)
+    return [
+        Repetition(
+            [pair.before for pair in found],
+            [pair.after for pair in found],
+            [pair.weight for pair in found],
+            [pair.question for pair in found],
+        )
+        for found in by_seed.values()
+    ]
 
 
 def notes(rows: Sequence[VariantScore], cells: Sequence[Done]) -> list[str]:
@@ -286,24 +381,7 @@ def notes(rows: Sequence[VariantScore], cells: Sequence[Done]) -> list[str]:
     compared = [row for row in rows if row.difference is not None]
     found = []
     if compared:
-        one = compared[0].difference
-        assert one is not None  # noqa: S101 - chosen so just above
-        number = sum(row.task == compared[0].task for row in compared)
-        found.append(
-            f"p: two-sided, paired over {one.n} common test items"
-            + (", each with its mean over the seeds" if seeds > 1 else "")
-            + f" ({one.method}); corrected for {counted(number, 'comparison')} a table "
-            "(Holm). Intervals are 95 %, uncorrected."
-        )
-        found.append(
-            "The test compares the instructions that these runs found. Whether a variant finds "
-            "better ones in other runs is another question: "
-            + (
-                f"the spread over {seeds} seeds is all that is known of it."
-                if seeds > 1
-                else "with one seed nothing is known of it."
-            )
-        )
+        found += _on_the_test(compared)
     if lost := sum(cell.unmeasured for cell in cells):
         found.append(f"partial: without {counted(lost, 'test answer')} left unmeasured.")
     idle = sum(not cell.steps and cell.stopped == OUT_OF_BUDGET for cell in cells)
@@ -322,6 +400,34 @@ def notes(rows: Sequence[VariantScore], cells: Sequence[Done]) -> list[str]:
                 "calls: they are compared as they are, not at equal calls. Give the sweep a "
                 "[budget] that ends all of them."
             )
+    return found
+
+
+def _on_the_test(compared: Sequence[VariantScore]) -> list[str]:
+    """Return what the test asks, or why there is none.
+
+    Args:
+        compared: Rows with a difference, at least one.
+    """
+    tested = [row for row in compared if row.seeds >= _TWO]
+    found = []
+    if tested and (one := tested[0].difference):
+        number = sum(row.task == tested[0].task for row in tested)
+        found.append(
+            f"p: two-sided, on common test items ({one.method}); corrected for "
+            f"{counted(number, 'comparison')} a table (Holm). Intervals are 95 %, uncorrected."
+        )
+        found.append(
+            "The test asks which variant would find the better winner in other searches, and on "
+            "other items: it counts how much winners vary from seed to seed as well as from item "
+            "to item. Small differences take many seeds."
+        )
+    if len(tested) < len(compared):
+        found.append(
+            "One seed: the 95 % intervals compare the winners that these runs found, item by "
+            "item. Which variant finds better ones in other runs is another question, of which "
+            "one seed says nothing, so no variant is called better. Add seeds to the grid."
+        )
     return found
 
 

@@ -35,6 +35,7 @@ from llmopt.evidence.finalists import (
     unbeaten,
     unmeasured,
 )
+from llmopt.evidence.losses import Losses, losses_of
 from llmopt.evidence.optimism import optimism_interval
 from llmopt.evidence.pooled import pooled
 from llmopt.evidence.result import Held, ResultRow
@@ -79,6 +80,8 @@ class Selection:
         level: Confidence level.
         groups: Which group each item belongs to, by its id.
         shown: How the problem's scores are shown.
+        losses: What the winner lost against the start on single test items, where scores are
+            graded.
         unbeaten: Where the start has won: what did not do better than it, on what.
     """
 
@@ -93,6 +96,7 @@ class Selection:
     level: float
     groups: Mapping[str, str]
     shown: Presentation
+    losses: Losses | None = None
     unbeaten: str = ""
 
     @cached_property
@@ -182,6 +186,7 @@ async def decide(
     winner = tested.get(best.candidate.id)
     others = [] if best is start or not tested else [(START, tested[start.candidate.id])]
     others += [(label, tested[entry.candidate.id]) for label, entry in found]
+    losses = losses_of(tested.get(start.candidate.id), winner, shown)
     notes = [
         *on_choosing(problem),
         *behind(held.values()),
@@ -190,6 +195,7 @@ async def decide(
         *unmeasured(trajectory),
         *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,
+        *(losses.note("The winner", "test items", shown) if losses else ()),
     ]
     test = _held(tested, (start, best), shown, level, groups)
     return Selection(
@@ -204,6 +210,7 @@ async def decide(
         level,
         groups,
         shown,
+        losses,
         unbeaten(problem, trajectory, entries) if best is start else "",
     )
 

@@ -14,6 +14,7 @@ from llmopt.core.values import Evaluation, Usage
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Differing
 from llmopt.evidence.differences import difference_of, groups_of
+from llmopt.evidence.losses import losses_of
 from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.words import by_word, can_show, than
 from llmopt.history.caveats import caveats
@@ -89,6 +90,7 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
             row,
             common=None if pair is None else len(pair[0].outcomes),
             difference=pair and difference_of(*pair, LEVEL, groups),
+            losses=pair and losses_of(*pair, shown),
             wording=changes(rows[0].best, row.best),
         )
         for row, pair in zip(rows[1:], pairs, strict=True)
@@ -100,7 +102,7 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
         shown,
         _changed(told, shown),
         verdict=_sentence(found, shown) if tested else _values(found, shown),
-        warnings=tuple(caveats(told, found)),
+        warnings=(*caveats(told, found), *_losses(found, shown)),
     )
 
 
@@ -211,6 +213,16 @@ def _changed(told: Sequence[RunHistory], shown: Presentation) -> tuple[Differing
                 )
             )
     return tuple(found)
+
+
+def _losses(rows: Sequence[Compared], shown: Presentation) -> list[str]:
+    """Return a note for each run whose winner lost much on single items."""
+    return [
+        note
+        for number, row in enumerate(rows, 1)
+        if row.losses
+        for note in row.losses.note(f"The winner of [{number}]", "common held-out items", shown)
+    ]
 
 
 def _values(rows: Sequence[Compared], shown: Presentation) -> str:

@@ -9,6 +9,7 @@ from llmopt.evidence.words import deciding, word_of
 
 if TYPE_CHECKING:
     from llmopt.core.values import Usage
+    from llmopt.evidence.losses import Losses
     from llmopt.evidence.scores import Score
     from llmopt.history.text_diff import Change
     from llmopt.statistics import Difference
@@ -49,6 +50,8 @@ class Compared:
             is compared with the first.
         wording: How the first run's winner becomes this one's; empty for the first run.
         usd: What was used in US dollars; None where a price is not known.
+        losses: What its winner lost against the first run's on single items, where scores are
+            graded.
     """
 
     run: str
@@ -78,6 +81,7 @@ class Compared:
     corrected: float | None = None
     wording: tuple[Change, ...] = ()
     usd: float | None = None
+    losses: Losses | None = None
 
     @property
     def calls(self) -> int:

@@ -5,6 +5,7 @@ the `seed` argument alone, through ``numpy.random.RandomState``, whose streams a
 same arguments give the same figures on every machine and with every numpy.
 """
 
+from llmopt.statistics.added import Added, added, mostly_agree
 from llmopt.statistics.intervals import Interval, alike, bootstrap_mean, wilson
 from llmopt.statistics.paired import (
     Difference,
@@ -14,18 +15,29 @@ from llmopt.statistics.paired import (
     paired_difference,
 )
 from llmopt.statistics.planning import items_needed, lead_p_value, shown_gain
+from llmopt.statistics.student import t_p_value, t_quantile
+from llmopt.statistics.two_way import MethodDifference, Repetition, between_methods, over_tasks
 
 __all__ = [
+    "Added",
     "Difference",
     "Interval",
+    "MethodDifference",
+    "Repetition",
+    "added",
     "alike",
+    "between_methods",
     "bootstrap_mean",
     "holm",
     "items_needed",
     "lead_p_value",
     "mcnemar_exact",
     "mcnemar_mid_p",
+    "mostly_agree",
+    "over_tasks",
     "paired_difference",
     "shown_gain",
+    "t_p_value",
+    "t_quantile",
     "wilson",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmopt.statistics.added import CHANGES, Added, added, mostly_agree
 from llmopt.statistics.intervals import (
     DRAWS,
     Interval,
@@ -15,7 +16,6 @@ from llmopt.statistics.intervals import (
     checked,
     chunks,
     grouped,
-    quantile,
     summed,
 )
 from llmopt.statistics.planning import detectable, observations_needed
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _EXACT_FLIPS = 12  # non-zero differences up to which all sign patterns are enumerated
-_FEW_DIFFER = 5  # fewer differing items than this are too few to draw from
 _NOTHING = 1e-12  # a smaller difference is a rounding error
 
 
@@ -115,6 +114,7 @@ def paired_difference(
     seed: int = 0,
     *,
     clusters: Sequence[Hashable] | None = None,
+    classes: Sequence[Hashable] | None = None,
     draws: int = DRAWS,
 ) -> Difference:
     """Compare two on the same items; above 0 means that the second is better.
@@ -125,10 +125,14 @@ def paired_difference(
     else from seeded draws with the observed one counted among them, so that it is
     never 0.
 
-    The interval is the bootstrap's. Where right or wrong answers differ in fewer than 5 clusters
-    it has next to nothing to draw from; there it is the adjusted Wald interval of Bonett and
-    Price (2012), which never is a single point. Where clusters weigh unequally, the two answers
-    that it adds weigh as much as the heaviest one.
+    The interval is the bootstrap's. Where scores from 0 to 1 changed by the same amount in all
+    but fewer than 5 clusters, the bootstrap has next to nothing to draw from; there it is the
+    adjusted Wald interval of Bonett and Price (2012), which is never a single point. Where
+    clusters weigh unequally, the two answers that it adds weigh as much as the heaviest one.
+
+    Where weights make classes count the same, a few answers of a rare class decide, and neither
+    sign flips nor a bootstrap notices that its other answers might be lost. With `classes`,
+    interval and p-value are the adjusted Wald ones class by class (:func:`added`), and agree.
 
     Args:
         first: Scores of the first, at least one, finite.
@@ -137,6 +141,8 @@ def paired_difference(
         level: Confidence level of the interval, between 0 and 1.
         seed: Of the bootstrap and of the permutations.
         clusters: The cluster of each item; None: each is its own.
+        classes: The class of each item, where weights make classes count the same; scores are
+            then from 0 to 1.
         draws: Of the bootstrap and of the permutations, at least 1.
 
     Raises:
@@ -152,21 +158,10 @@ def paired_difference(
     n = len(change)
     group = np.arange(n) if clusters is None else grouped(clusters, n)
     wins, losses = int((change > 0).sum()), int((change < 0).sum())
-    single = bool((np.bincount(group) == 1).all())
-    binary = bool(np.isin(np.concatenate([before, after]), (0.0, 1.0)).all())
-    plain = binary and single and bool((shares == shares[0]).all())
-    if plain:
-        p_value, method = mcnemar_mid_p(losses, wins), "McNemar mid-p test"
-    else:
-        p_value, method = _sign_flips(summed(group, change * shares), draws, seed)
-        method += "" if single else f" over {group.max() + 1:,} groups"
-    sums = summed(group, change * shares)
-    if binary and int((np.abs(sums) > _NOTHING).sum()) < _FEW_DIFFER:
-        interval = _bonett_price(sums, summed(group, shares), level)
-    else:
-        interval = bootstrap_mean(
-            change.tolist(), shares.tolist(), level, draws, seed, clusters=group.tolist()
-        )
+    pairs = _Pairs(before, after, shares, group, classes)
+    p_value, method = pairs.tested(draws, seed)
+    interval = pairs.interval(level, draws, seed)
+    sums, weighed = summed(group, change * shares), summed(group, shares)
     return Difference(
         mean=float((change * shares).sum() / shares.sum()),
         interval=interval,
@@ -177,25 +172,62 @@ def paired_difference(
         ties=n - wins - losses,
         method=method,
         needed=_needed(change, shares, group, level),
-        detectable=detectable(sums, summed(group, shares), binary=binary, plain=plain, level=level),
+        detectable=detectable(
+            sums, weighed, binary=pairs.binary, plain=pairs.plain, level=level
+        ),
     )
 
 
-def _bonett_price(sums: Floats, shares: Floats, level: float) -> Interval:
-    """Return the interval of a difference of two paired shares, with a success added to each.
+@dataclass(frozen=True)
+class _Pairs:
+    """Scores of two on the same items, with the weight, cluster and class of each item."""
 
-    Args:
-        sums: Weighted differences, one per cluster.
-        shares: Weight of each cluster; the two that are added weigh as much as the largest.
-        level: Confidence level.
-    """
-    largest = float(shares.max())
-    total = float(shares.sum()) + 2 * largest
-    centre = float(sums.sum()) / total
-    # The two that are added, a gain and a loss, cancel in the sum and count in its spread.
-    square = float(((sums - centre * shares) ** 2).sum()) + 2 * largest**2 * (1 + centre**2)
-    half = quantile(level) * math.sqrt(square) / total
-    return Interval(max(-1.0, centre - half), min(1.0, centre + half))
+    before: Floats
+    after: Floats
+    shares: Floats
+    group: NDArray[np.intp]
+    classes: Sequence[Hashable] | None
+
+    @property
+    def binary(self) -> bool:
+        """Whether all scores are 0 or 1."""
+        return bool(np.isin(np.concatenate([self.before, self.after]), (0.0, 1.0)).all())
+
+    @property
+    def plain(self) -> bool:
+        """Whether McNemar's test fits: right and wrong answers to items that count the same."""
+        equal = bool((self.shares == self.shares[0]).all())
+        return self.classes is None and self.binary and self._single and equal
+
+    @property
+    def _single(self) -> bool:
+        return bool((np.bincount(self.group) == 1).all())
+
+    def tested(self, draws: int, seed: int) -> tuple[float, str]:
+        """Return the p-value of the difference, and the name of the test that gave it."""
+        over = "" if self._single else f" over {self.group.max() + 1:,} groups"
+        change = self.after - self.before
+        if self.classes is not None:
+            return self._added().p_value, f"adjusted Wald test, class by class{over}"
+        if self.plain:
+            wins, losses = int((change > 0).sum()), int((change < 0).sum())
+            return mcnemar_mid_p(losses, wins), "McNemar mid-p test"
+        p_value, method = _sign_flips(summed(self.group, change * self.shares), draws, seed)
+        return p_value, method + over
+
+    def interval(self, level: float, draws: int, seed: int) -> Interval:
+        """Return the interval of the difference."""
+        change, group = (self.after - self.before).tolist(), self.group.tolist()
+        both = np.concatenate([self.before, self.after])
+        within = both.min() >= 0 and both.max() <= 1
+        if self.classes is not None or (within and mostly_agree(change, group)):
+            return self._added().interval(level)
+        return bootstrap_mean(change, self.shares.tolist(), level, draws, seed, clusters=group)
+
+    def _added(self) -> Added:
+        change, group = (self.after - self.before).tolist(), self.group.tolist()
+        shares = self.shares.tolist()
+        return added(change, shares, ends=CHANGES, clusters=group, classes=self.classes)
 
 
 def _needed(change: Floats, shares: Floats, group: NDArray[np.intp], level: float) -> int | None:

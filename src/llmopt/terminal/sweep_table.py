@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.statistics import Difference
-from llmopt.evidence.sweep_summary import Done, VariantScore, notes
+from llmopt.evidence.sweep_summary import UNTESTED, Done, VariantScore, notes
 
 
 def print_sweep(console: Console, rows: Sequence[VariantScore], cells: Sequence[Done]) -> None:
@@ -71,8 +71,10 @@ def _interval(difference: Difference | None, shown: Presentation) -> str:
 
 
 def _sentence(row: VariantScore, first: VariantScore, shown: Presentation) -> str:
-    if row.difference is None or row.adjusted is None:
+    if row.difference is None:
         return f"{row.variant}: no test item in common with {first.variant}."
-    points = f"{shown.points(row.difference.mean)}, p = {p_value(row.adjusted)}"
-    where = "" if row.words == "not distinguishable" else " in these runs"
-    return f"{row.variant}: {than(row.words)} {first.variant}{where} ({points})."
+    points = shown.points(row.difference.mean)
+    if row.adjusted is None:
+        return f"{row.variant}: {points} against {first.variant}; {UNTESTED}."
+    p = p_value(row.adjusted)
+    return f"{row.variant}: {than(row.words)} {first.variant} ({points}, p = {p})."
