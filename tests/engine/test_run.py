@@ -249,7 +249,12 @@ async def test_a_budget_of_calls_is_never_exceeded_and_a_larger_one_continues(
         assert result.test is not None
     assert model.calls <= calls
     again = await ran(tmp_path, model, budget=Limits(calls=10_000))
-    assert found(again) == found(expected)
+    # Another winner may have been tested before, so this may be the second look at the test items.
+    said = ("looks", "comparisons", "verdict", "notes")
+    both = [{k: v for k, v in found(one).items() if k not in said} for one in (again, expected)]
+    assert both[0] == both[1]
+    assert again.looks is not None
+    assert again.looks.earlier == again.looks.own <= 1
     assert journal(tmp_path) == journal(tmp_path / "whole")
 
 

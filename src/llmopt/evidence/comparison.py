@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.core.values import Item, Usage
+    from llmopt.evidence.looks import PriorLooks
     from llmopt.models.middleware.traffic import Stretch
 
 
@@ -101,6 +102,8 @@ class Comparison:
         usd: What that cost, where the price is known.
         seconds: Wall time, likewise.
         stretch: What came from the store and what was asked again, this time.
+        looks: How many results the test items had given before, which its p-values do not allow
+            for; None where others than these were used.
     """
 
     run: str
@@ -117,6 +120,7 @@ class Comparison:
     usd: float | None
     seconds: float
     stretch: Stretch
+    looks: PriorLooks | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data for JSON."""

@@ -26,7 +26,8 @@ class Versus:
     Attributes:
         against: Label of the other one: the start, or a control.
         difference: Winner minus the other on the same items; above 0 the winner is better.
-        corrected: The p-value after Holm's correction for all comparisons that are reported.
+        corrected: The p-value after Holm's correction for all comparisons that are reported, and
+            after that for earlier looks at the items (:mod:`llmopt.evidence.looks`).
         word: What the winner is at the level of the report, by the corrected p-value.
     """
 

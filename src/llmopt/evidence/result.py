@@ -13,6 +13,7 @@ from llmopt.core.text import visible
 from llmopt.core.values import Candidate, Usage
 from llmopt.errors import MissingExtraError
 from llmopt.evidence.differences import Versus
+from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.scores import LEVEL, Score
 from llmopt.evidence.text_table import TextTable
 from llmopt.models.middleware.traffic import Stretch
@@ -105,6 +106,8 @@ class Result:
         dropped: Parts of the start that the winner has not, as phrases: headings, placeholders,
             numbered rules, most of its words.
         usd: What was used in US dollars; None where a price is not known.
+        looks: How many results the test items had given before this one; p-values and words in
+            `comparisons` allow for it. None where it is not known, or no winner was tested.
     """
 
     run: str
@@ -130,6 +133,7 @@ class Result:
     presentation: Presentation = field(default_factory=Presentation)
     dropped: tuple[str, ...] = ()
     usd: float | None = None
+    looks: PriorLooks | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -168,6 +172,7 @@ class Result:
         made["stretch"] = Stretch(**(data.get("stretch") or {}))
         made["curve"] = tuple(_point(point) for point in data.get("curve") or ())
         made["comparisons"] = tuple(_versus(one) for one in data.get("comparisons") or ())
+        made["looks"] = PriorLooks.plain(data["looks"]) if data.get("looks") else None
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)

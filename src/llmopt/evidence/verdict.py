@@ -2,12 +2,12 @@
 
 Search, selection and report use three disjoint splits: candidates are searched on train, the
 winner is chosen on validation, and test is looked at once, for the winner, the start and the
-controls.
+controls. Where test had been looked at before, :mod:`llmopt.evidence.looks` says what that costs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
@@ -33,6 +33,7 @@ from llmopt.evidence.finalists import (
     standing,
     unmeasured,
 )
+from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.result import Held, ResultRow
 from llmopt.evidence.scores import LEVEL, score_of
 
@@ -74,6 +75,7 @@ class Selection:
         level: Confidence level.
         groups: Which group each item belongs to, by its id.
         shown: How the problem's scores are shown.
+        looks: How many results the held-out items had given before.
     """
 
     best: Entry
@@ -87,13 +89,15 @@ class Selection:
     level: float
     groups: Mapping[str, str]
     shown: Presentation
+    looks: PriorLooks = field(default_factory=PriorLooks)
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
-        """The winner against the start and the controls, corrected for their number."""
+        """The winner against the start and the controls, corrected for number and looks."""
         if self.winner is None:
             return ()
-        return compared(self.winner, self.others, self.level, self.groups)
+        found = compared(self.winner, self.others, self.level, self.groups)
+        return self.looks.corrected(found, self.level)
 
     @property
     def answers(self) -> tuple[tuple[str, str, Evaluation], ...]:

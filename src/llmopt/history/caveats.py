@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from llmopt.history.compared_run import Compared
     from llmopt.history.run_history import RunHistory
 
+_SEVERAL = 3  # runs from which on the best of them is said to be a choice
 _UNEQUAL = 1.25  # evaluations of one search over another's from which it is said
 
 # Names in the identity of a run, and what it means when they differ.
@@ -68,6 +69,12 @@ def caveats(told: Sequence[RunHistory], rows: Sequence[Compared]) -> Iterator[st
                 "nothing had been measured on every train item by then."
             )
     yield from _effort(rows)
+    tested = sum(row.test is not None for row in rows)
+    if tested >= _SEVERAL:
+        yield (
+            f"To take the best of these {tested} runs by their held-out scores is a choice on the "
+            "held-out items, so its score is flattered."
+        )
 
 
 def _held_out(first: RunHistory, other: RunHistory, number: int, row: Compared) -> Iterator[str]:

@@ -82,7 +82,7 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     """Yield what the verdict rests on: the tests, the choice, and how far train flattered."""
     several = len(result.comparisons)
     if result.test and not same:
-        yield _difference(result.test.difference, result, corrected=several > 1)
+        yield _difference(result.test.difference, result)
     if several > 1:
         yield (
             f"In the table above, p-values are corrected for its {several} comparisons (Holm); "
@@ -106,10 +106,13 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
         yield f"{picked}. It scored no {more} on train than on test."
 
 
-def _difference(difference: Difference, result: Result, *, corrected: bool) -> str:
+def _difference(difference: Difference, result: Result) -> str:
     shown, ends = result.presentation, (difference.interval.low, difference.interval.high)
     low, high = (shown.number(end, signed=True) for end in ends)
-    alone = " before correction" if corrected else ""
+    looks = result.looks.earlier if result.looks else 0
+    alone = " before correction" if result.comparisons[1:] or looks else ""
+    if looks and len(result.comparisons) == 1:  # there is no table that has it
+        alone += f", {p_equals(result.comparisons[0].corrected)} after it"
     return (
         f"Difference on {difference.n} held-out items: {shown.points(difference.mean)}, "
         f"{100 * result.level:g} % interval {low} to {high}, "

@@ -9,7 +9,8 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.formatting import clock, counted, p_value, spent
+from llmopt.core.formatting import clock, counted, ordinal, p_value, spent
+from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
 from llmopt.web.pages.plots import across, around_zero
@@ -288,7 +289,8 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
 def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
     if record["test"] and not same:
         found = record["test"]["difference"]
-        alone = " before correction" if record["comparisons"][1:] else ""
+        several = record["comparisons"][1:] or (record.get("looks") or {}).get("earlier")
+        alone = " before correction" if several else ""
         p = p_value(found["p_value"], blank=FIXED)
         yield (
             f"Winner against start on {found['n']:,} held-out items: p {p}"
@@ -299,7 +301,7 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
         tried = sum(len(step["candidates"]) for step in record["steps"])
         yield (
             f"The winner was picked from {tried:,} solutions, {record['finalists']} of them "
-            "compared on validation; the held-out items were looked at once, at the end."
+            f"compared on validation{_looks(record.get('looks'))}."
         )
     shown, optimism = shown_in(record), record["optimism"]
     if optimism and shown.facing(optimism) > 0:
@@ -308,8 +310,20 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
             f"It scored {much} {'more' if shown.higher_is_better else 'less'} on train than held "
             "out: that much of its train score is luck, or fitted to those items."
         )
+    if record.get("confirmation"):
+        yield record["confirmation"]
     if record["stopped"]:
         yield f"Why the search ended: {record['stopped']}."
+
+
+def _looks(found: Mapping[str, Any] | None) -> str:
+    """Say which look at the held-out items it was, as it was counted then."""
+    if found is None:  # of an older release, or nothing was compared
+        return ""
+    looks = PriorLooks.plain(found)
+    if looks.earlier:
+        return f"; it was the {ordinal(looks.number)} look at the held-out items"
+    return "; the held-out items were looked at once, at the end"
 
 
 # -- the parts that the script draws ------------------------------------------------------------
