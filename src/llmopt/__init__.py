@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.protegi import protegi as protegi
     from llmopt.algorithms.protegi.pe2 import pe2 as pe2
     from llmopt.algorithms.sampling import sampling as sampling
+    from llmopt.api import confirm as confirm
     from llmopt.api import evaluate as evaluate
     from llmopt.api import evaluate_async as evaluate_async
     from llmopt.api import optimize as optimize
@@ -83,6 +84,7 @@ _PUBLIC = {
     "ape": "llmopt.algorithms.ape:ape",
     "check": "llmopt.preflight.check:check",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
+    "confirm": "llmopt.api:confirm",
     "drpo": "llmopt.algorithms.drpo:drpo",
     "evaluate": "llmopt.api:evaluate",
     "evaluate_async": "llmopt.api:evaluate_async",

@@ -13,6 +13,7 @@ from llmopt.core.problem import (
     optimum_of,
 )
 from llmopt.engine.blocking import wait
+from llmopt.engine.confirm import confirmed
 from llmopt.engine.controls import (
     SAMPLING,
     Sampled,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.engine.display import Display
     from llmopt.evidence.comparison import Comparison
+    from llmopt.evidence.confirmation import Confirmation
     from llmopt.history.listing import Listed
 
 
@@ -190,6 +192,25 @@ def evaluate(problem: Problem, instructions: Sequence[str], **options: Any) -> C
         StepFailedError: More answers failed than the tolerance allows; likewise.
     """
     return wait(evaluate_async(problem, instructions, **options), say)
+
+
+@like(confirmed)
+def confirm(problem: Problem, run: str, **options: Any) -> Confirmation:
+    """Open the vault of a finished run, once, and compare its winner with its start there.
+
+    Args:
+        problem: The problem of the run, with its vault.
+        run: Name of the run.
+        options: See :func:`llmopt.engine.confirm.confirmed`; progress is shown on a terminal or
+            in a notebook.
+
+    Raises:
+        InputError: The run cannot be confirmed, or its vault was opened; nothing was paid.
+        BudgetError: A spending limit was reached; it continues with a larger one.
+        ModelError: A model could not answer; repeating the call continues.
+        StepFailedError: More answers failed than the tolerance allows; the same.
+    """
+    return wait(confirmed(problem, run, **{"display": TERMINAL, **options}), say)
 
 
 def runs(store: Store | str | None = None) -> tuple[Listed, ...]:

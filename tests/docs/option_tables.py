@@ -41,6 +41,7 @@ def kind_of(annotation: Any) -> str:
         bool: "true or false",
         int: "whole number",
         float: "number",
+        int | float: "number",
         list[str]: "list of texts",
         str | list[str]: "text or list of texts",
         str | dict[str, Any]: "text or table",

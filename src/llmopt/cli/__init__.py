@@ -14,6 +14,7 @@ import click
 from llmopt.cli.algorithms import algorithms
 from llmopt.cli.check import check
 from llmopt.cli.compare import compare
+from llmopt.cli.confirm import confirm
 from llmopt.cli.demo import demo
 from llmopt.cli.evaluate import evaluate
 from llmopt.cli.export import export
@@ -102,6 +103,7 @@ for command in (
     algorithms,
     check,
     compare,
+    confirm,
     demo,
     evaluate,
     export,

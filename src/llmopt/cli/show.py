@@ -106,9 +106,11 @@ def _show_run(
 
     from llmopt.engine.header import RunHeader
     from llmopt.engine.journal import understood
+    from llmopt.engine.vaults import confirmation_of
     from llmopt.evidence.finalists import cut_off
     from llmopt.evidence.result import Result
     from llmopt.history.run_history import whole_result
+    from llmopt.terminal.confirmation_table import print_confirmation
     from llmopt.terminal.result_table import print_curve, print_result, print_trajectory
 
     result, config, trajectory = None, store.config(run), _trajectory(told)
@@ -123,6 +125,7 @@ def _show_run(
             "steps": [_step(s, trajectory, shown) for s in told],
             "curve": [asdict(point) for point in curve],
             "result": result,
+            "confirmation": found.to_dict() if (found := confirmation_of(store, run)) else None,
         }
         print_json(data)
         return
@@ -132,6 +135,9 @@ def _show_run(
         click.echo(f"\nNote: {note}")
     if result:
         print_result(console(), Result.plain({"presentation": shown.to_dict(), **result}))
+        if found := confirmation_of(store, run):
+            click.echo()
+            print_confirmation(console(), found)
     else:
         print_curve(console(), curve, shown)
         resume = command_line(("resume", run), where)

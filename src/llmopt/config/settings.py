@@ -101,6 +101,7 @@ class Configuration(Table):
                 split=table.split,
                 sizes=table.sizes,
                 split_seed=table.split_seed,
+                vault=table.vault,
                 **options,
             )
         if table.dataset:
@@ -110,6 +111,7 @@ class Configuration(Table):
                 **table.columns,
                 sizes=table.sizes,
                 split_seed=table.split_seed,
+                vault=table.vault,
                 **options,
             )
         if table.data:
@@ -119,6 +121,7 @@ class Configuration(Table):
                 **table.columns,
                 sizes=table.sizes,
                 split_seed=table.split_seed,
+                vault=table.vault,
                 **options,
             )
         parts, slots = (table.train, table.validation, table.test), named_slots(options["prompt"])

@@ -98,6 +98,7 @@ class ProblemTable(Table):
     balanced: bool = False
     sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5)
     split_seed: int = Field(default=0, ge=0, lt=SEEDS)
+    vault: int | float = 0
     max_length: int = Field(default=500, ge=1)
     digits: bool = True
     last_full_stop: bool = False
@@ -158,6 +159,11 @@ class ProblemTable(Table):
             )
         if not self.benchmark and (self.data_dir or self.split):
             raise ConfigError("problem.data_dir and .split go with problem.benchmark; set it too")
+        if self.train and self.vault:
+            raise ConfigError(
+                "problem.vault is put aside of data that are then split, but got it with "
+                "problem.train; name problem.data instead, or leave problem.vault out"
+            )
         if self.split and "sizes" in self.model_fields_set:
             raise ConfigError(
                 f"a split is a paper's or has problem.sizes, but got {self.split!r} and sizes; "

@@ -15,6 +15,10 @@ _SHORT = 10_000  # a count from here on is shortened
 _MINUTE, _TEN_MINUTES, _HOUR = 60, 600, 3600  # seconds
 _UNITS = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 _TEN = 10
+_ORDINALS = (
+    *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"),
+    *("tenth", "eleventh", "twelfth"),
+)
 
 
 def counted(number: int, what: str, many: str = "") -> str:
@@ -25,6 +29,14 @@ def counted(number: int, what: str, many: str = "") -> str:
 def plural(number: int, what: str, many: str = "") -> str:
     """Return the name of so many things; see :func:`counted`."""
     return what if number == 1 else many or what + "s"
+
+
+def ordinal(number: int) -> str:
+    """Return a number from 1 as it counts: ``third``, ``13th``, ``21st``."""
+    if number <= len(_ORDINALS):
+        return _ORDINALS[number - 1]
+    last = 0 if number // 10 % 10 == 1 else number % 10
+    return f"{number:,}{('th', 'st', 'nd', 'rd')[last] if last <= 3 else 'th'}"  # noqa: PLR2004 - 1st, 2nd, 3rd
 
 
 def p_value(value: float, *, blank: str = " ") -> str:

@@ -173,6 +173,15 @@ class HasControls(Protocol):
 
 
 @runtime_checkable
+class HasVault(Protocol):
+    """A problem that may keep items back from every search, for one confirmation of its winner."""
+
+    def vault(self) -> Sequence[Item]:
+        """Return these items, which are in no split; they may be empty."""
+        ...
+
+
+@runtime_checkable
 class Demanding(Protocol):
     """A problem that not every scorer LLM can measure."""
 

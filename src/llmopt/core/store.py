@@ -117,7 +117,8 @@ class Store(Protocol):
     storage cannot be read or written. A store that an older version has written is brought up to
     date when it is opened.
 
-    A class that names this one as its base need not define :meth:`config` and :meth:`new_name`.
+    A class that names this one as its base need not define :meth:`config`, :meth:`new_name` and
+    :meth:`of_kind`.
     """
 
     def create(self, run: str, config: dict[str, Any]) -> None:
@@ -147,6 +148,21 @@ class Store(Protocol):
     def records(self, run: str) -> Iterator[JournalRecord]:
         """Yield the run's journal in order, a few records in memory at a time."""
         ...
+
+    def of_kind(
+        self, kind: str, runs: Iterable[str] | None = None
+    ) -> Iterator[tuple[str, JournalRecord]]:
+        """Yield the records of one kind in several journals, each with the name of its run.
+
+        Args:
+            kind: See :class:`JournalRecord`.
+            runs: Names of existing runs; None: all, in no particular order. The records of a run
+                come in their order.
+        """
+        for run in [info.name for info in self.runs()] if runs is None else runs:
+            for record in self.records(run):
+                if record.kind == kind:
+                    yield run, record
 
     def replies(self, run: str) -> Replies:
         """Return the replies of all runs; what is put through it is paid for by `run`.

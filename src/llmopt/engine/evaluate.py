@@ -26,6 +26,7 @@ from llmopt.core.values import (
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.header import HEADER, headed
 from llmopt.engine.journal import EVALUATION
+from llmopt.engine.look_journal import looked
 from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
@@ -218,9 +219,18 @@ class _Evaluating:
         """Measure, compare, and journal what was found and how it ended."""
         session = self.session
         with session.under_way():
-            comparison = self._compared(await self._measured())
+            comparison = self._looked(self._compared(await self._measured()))
             session.store.append(session.name, EVALUATION, comparison.to_dict())
         return comparison
+
+    def _looked(self, comparison: Comparison) -> Comparison:
+        """Journal the look at held-out items, and say how many there were before it."""
+        plan, session = self.plan, self.session
+        if plan.part not in ("test", "all"):
+            return comparison
+        looks = looked(session.store, session.name, plan.items, plan.texts)
+        notes = (*comparison.notes, *looks.uncorrected())
+        return replace(comparison, looks=looks, notes=notes)
 
     async def _measured(self) -> list[Outcome]:
         """Measure all jobs, in their order."""

@@ -40,7 +40,7 @@ class Progress:
         presentation: How the problem's scores are shown.
         phase: "starts", "asking", "scoring", "checking" (a point of the overfitting curve),
             "validation", "test", "done"; of an evaluation, which has no steps, "evaluating" or
-            "judging", and "done".
+            "judging", and "done"; of a vault "confirming".
         step: The step being done; 0 for the starting solutions.
         steps: Steps planned.
         done: Evaluations done in this phase.

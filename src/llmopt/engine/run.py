@@ -28,6 +28,7 @@ from llmopt.engine.journal import (
     steps,
 )
 from llmopt.engine.least import check_budget
+from llmopt.engine.look_journal import looked
 from llmopt.engine.monitor import Monitor
 from llmopt.engine.overfitting import Curve
 from llmopt.engine.progress import Progress, silent
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Item, Rejected
     from llmopt.engine.session import Session
+    from llmopt.evidence.looks import PriorLooks
     from llmopt.evidence.verdict import Selection
 
 _USUAL = 8  # calls to the optimizer LLM in a step, where a method does not say
@@ -347,6 +349,8 @@ class Run:
             self.finalists,
             evidence=self.evidence,
         )
+        looks = self._looked(choice)
+        choice = replace(choice, looks=looks or choice.looks)
         self.choice = choice
         self._test_told(choice)
         if self._ended is not None:  # choosing and testing was paid as well
@@ -366,6 +370,7 @@ class Run:
                 *on_refusals(self.problem, self.rejected, len(self.trajectory) - starts),
                 *on_dropped(dropped),
                 *self.curve.notes(self._shown),
+                *choice.looks.notes(self.evidence.level),
             ),
             stopped=stopped,
             steps=self.trajectory.steps - 1,
@@ -383,6 +388,7 @@ class Run:
             losses=choice.losses,
             presentation=self._shown,
             dropped=dropped,
+            looks=looks,
         )
         return self._closed(found)
 
@@ -416,6 +422,13 @@ class Run:
         self.curve.told(told.steps - 1, entries)
         if best:
             self._watch.stepped(told, best[0], self._shown.facing(best[0].score))
+
+    def _looked(self, choice: Selection) -> PriorLooks | None:
+        """Journal the look at the test items; None where no winner is compared, or by a control."""
+        texts = (choice.start.text, choice.best.text)
+        if not choice.answers or self._whole or texts[0] == texts[1]:
+            return None
+        return looked(self.store, self.name, self.problem.items("test"), texts)
 
     def _test_told(self, choice: Selection) -> None:
         """Journal the held-out answers behind a choice, so that runs can be compared."""

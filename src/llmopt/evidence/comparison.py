@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.core.values import Item, Usage
+    from llmopt.evidence.looks import PriorLooks
     from llmopt.models.middleware.traffic import Stretch
 
 
@@ -104,6 +105,8 @@ class Comparison:
         usd: What that cost, where the price is known.
         seconds: Wall time, likewise.
         stretch: What came from the store and what was asked again, this time.
+        looks: How many results the test items had given before, which its p-values do not allow
+            for; None where others than these were used.
     """
 
     run: str
@@ -120,6 +123,7 @@ class Comparison:
     usd: float | None
     seconds: float
     stretch: Stretch
+    looks: PriorLooks | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data for JSON."""

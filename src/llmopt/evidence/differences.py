@@ -37,8 +37,9 @@ class Versus:
         against: Label of the other one: the start, or a control.
         difference: Winner minus the other on the same items; above 0 the winner is better.
         corrected: The p-value that decides: the largest that the answers missing on one side can
-            give, corrected for the comparisons that are tested with it, and never below that of
-            the start, which is tested first.
+            give, corrected for the comparisons that are tested with it, never below that of the
+            start, which is tested first, and corrected for earlier looks at the items
+            (:mod:`llmopt.evidence.looks`).
         word: What the winner is at the level of the report, by the corrected p-value; ``not
             tested`` for a control where the start, which comes first, shows no difference.
         missing: Items on which only one of the two was measured.

@@ -13,6 +13,7 @@ from llmopt.core.text import visible
 from llmopt.core.values import Candidate, Usage
 from llmopt.errors import MissingExtraError
 from llmopt.evidence.differences import Versus
+from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.losses import Loss, Losses
 from llmopt.evidence.scores import LEVEL, Score
 from llmopt.evidence.text_table import TextTable
@@ -109,6 +110,8 @@ class Result:
         usd: What was used in US dollars; None where a price is not known.
         losses: What the winner lost against the start on single test items, where scores are
             graded; None where they are right or wrong.
+        looks: How many results the test items had given before this one; p-values and words in
+            `comparisons` allow for it. None where it is not known, or no winner was tested.
     """
 
     run: str
@@ -136,6 +139,7 @@ class Result:
     usd: float | None = None
     optimism_interval: Interval | None = None
     losses: Losses | None = None
+    looks: PriorLooks | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -177,6 +181,7 @@ class Result:
         made["comparisons"] = tuple(_versus(one) for one in data.get("comparisons") or ())
         if between := data.get("optimism_interval"):
             made["optimism_interval"] = Interval(**between)
+        made["looks"] = PriorLooks.plain(data["looks"]) if data.get("looks") else None
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)

@@ -2,12 +2,13 @@
 
 Search, selection and report use three disjoint splits: candidates are searched on train, the
 winner is chosen among the best of them by train and validation together, and test is looked at
-once, for the winner, the start and the controls.
+once, for the winner, the start and the controls. Where test had been looked at before,
+:mod:`llmopt.evidence.looks` says what that costs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -35,6 +36,7 @@ from llmopt.evidence.finalists import (
     unbeaten,
     unmeasured,
 )
+from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.losses import Losses, losses_of
 from llmopt.evidence.optimism import optimism_interval
 from llmopt.evidence.pooled import pooled
@@ -83,6 +85,7 @@ class Selection:
         losses: What the winner lost against the start on single test items, where scores are
             graded.
         unbeaten: Where the start has won: what did not do better than it, on what.
+        looks: How many results the held-out items had given before.
     """
 
     best: Entry
@@ -98,6 +101,7 @@ class Selection:
     shown: Presentation
     losses: Losses | None = None
     unbeaten: str = ""
+    looks: PriorLooks = field(default_factory=PriorLooks)
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
@@ -105,7 +109,8 @@ class Selection:
         if self.winner is None:
             return ()
         scale = scale_of(self.shown)
-        return compared(self.winner, self.others, self.level, self.groups, scale)
+        found = compared(self.winner, self.others, self.level, self.groups, scale)
+        return self.looks.corrected(found, self.level)
 
     @property
     def answers(self) -> tuple[tuple[str, str, Evaluation], ...]:

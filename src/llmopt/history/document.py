@@ -13,6 +13,7 @@ nor a module of theirs is needed any more.
     verdict, notes, stopped  sentences; ``finished`` says whether there is a result
     start, best              {"id", "text"}
     lines, comparisons, …    as :class:`~llmopt.evidence.result.Result` has them
+    confirmation             what its vault said, as a sentence; empty: that was not opened
     steps                    [{"step", "candidates", "rejected", "calls", "best", "best_partial"}]
     prompts                  meta-prompts; a call names its own by position
     items                    answers of start and winner, by split, where they differ or are wrong
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.values import Candidate
 from llmopt.engine.header import SWEEP, RunHeader
 from llmopt.engine.overfitting import curve_of
+from llmopt.engine.vaults import confirmation_of
 from llmopt.errors import ConfigError, StoreError
 from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.history.figures import figure_of
@@ -117,6 +119,7 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
         "measure": measured(shown),
         "finished": result is not None,
         **found,
+        "confirmation": vault.verdict if (vault := confirmation_of(store, run)) else "",
         "curve": [asdict(point) for point in curve.points(shown)],
         "steps": made,
         "prompts": prompts,
@@ -157,7 +160,7 @@ def _unkept(made: list[dict[str, Any]]) -> list[str]:
 
 _KEPT = (
     *("verdict", "notes", "stopped", "lines", "comparisons", "test", "level"),
-    *("finalists", "optimism", "optimism_interval", "rejected", "stretch", "dropped"),
+    *("finalists", "optimism", "optimism_interval", "rejected", "stretch", "dropped", "looks"),
 )
 
 

@@ -292,12 +292,13 @@ def _data(problem: PromptProblem) -> str:
     from llmopt.core.text import folded
 
     splits = problem.splits
-    items = (*splits.train, *splits.validation, *splits.test)
+    items = (*splits.train, *splits.validation, *splits.test, *splits.vault)
+    kept = f", {len(splits.vault):,} in the vault" if splits.vault else ""
     twice = len(items) - len({folded(item.input) for item in items})
     repeated = f", {counted(twice, 'repeated input')} kept on one side" if twice else ""
     return (
         f"{len(items):,} rows: {len(splits.train):,} train, {len(splits.validation):,} "
-        f"validation, {len(splits.test):,} test{repeated}; {_answers(problem)}"
+        f"validation, {len(splits.test):,} test{kept}{repeated}; {_answers(problem)}"
     )
 
 

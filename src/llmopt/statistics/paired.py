@@ -172,9 +172,7 @@ def paired_difference(
         ties=n - wins - losses,
         method=method,
         needed=_needed(change, shares, group, level),
-        detectable=detectable(
-            sums, weighed, binary=pairs.binary, plain=pairs.plain, level=level
-        ),
+        detectable=detectable(sums, weighed, binary=pairs.binary, plain=pairs.plain, level=level),
     )
 
 

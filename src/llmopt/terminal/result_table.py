@@ -104,7 +104,10 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
 def _difference(difference: Difference, result: Result, *, corrected: bool) -> str:
     shown, ends = result.presentation, (difference.interval.low, difference.interval.high)
     low, high = (shown.number(end, signed=True) for end in ends)
-    alone = " before correction" if corrected else ""
+    looks = result.looks.earlier if result.looks else 0
+    alone = " before correction" if corrected or looks else ""
+    if looks and len(result.comparisons) == 1:  # there is no table that has it
+        alone += f", {p_equals(result.comparisons[0].corrected)} after it"
     return (
         f"Difference on {difference.n} held-out items: {shown.points(difference.mean)}, "
         f"{100 * result.level:g} % interval {low} to {high}, "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmopt.core.text import folded, one_line
+from llmopt.core.values import digest
 from llmopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -24,23 +25,24 @@ _MOST_CLASSES = 20  # distinct targets up to which they are taken for classes
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Three parts of a data set without a common input.
+    """Three parts of a data set without a common input, and a fourth that no search touches.
 
     Attributes:
         train: What the search measures candidates on and shows to the optimizer LLM.
         validation: What the winner is selected on; empty where selection happens on train.
         test: What is evaluated once, at the end.
+        vault: What is opened once, by a confirmation of a finished run; empty by default.
     """
 
     train: tuple[Item, ...]
     validation: tuple[Item, ...]
     test: tuple[Item, ...]
+    vault: tuple[Item, ...] = ()
 
     def __repr__(self) -> str:
         """Return how many items there are; the rows themselves are many."""
-        sizes = ", ".join(
-            f"{name}={len(getattr(self, name))}" for name in ("train", "validation", "test")
-        )
+        names = ("train", "validation", "test", *(("vault",) if self.vault else ()))
+        sizes = ", ".join(f"{name}={len(getattr(self, name))}" for name in names)
         return f"Splits({sizes})"
 
 
@@ -50,6 +52,7 @@ def split(
     sizes: tuple[float, float, float] | tuple[int, int, int] = (0.25, 0.25, 0.5),
     seed: int = 0,
     stratify: bool = True,
+    vault: float = 0,
 ) -> Splits:
     """Split items at random into train, validation and test.
 
@@ -64,13 +67,16 @@ def split(
             items (all int). Validation may be 0. What is left over is in no part.
         seed: Of the shuffle; equal arguments give equal splits.
         stratify: Whether to mix the classes evenly.
+        vault: What is put aside before, see :func:`put_aside`; the sizes are of the others.
 
     Raises:
         ConfigError: The sizes are negative, too large or leave train or test empty.
         DataError: There are too few items for at least 2 in train and 2 in test.
     """
-    parts = portions(items, _counts(len(items), sizes), seed=seed, stratify=stratify)
-    splits = Splits(*parts)
+    aside, items = put_aside(items, vault)
+    counts = _counts(len(items), sizes)
+    train, validation, test = portions(items, counts, seed=seed, stratify=stratify)
+    splits = Splits(train, validation, test, aside)
     if min(len(splits.train), len(splits.test)) < _LEAST:
         raise DataError(
             f"train and test have at least {_LEAST} rows each, but the {len(items)} rows have only "
@@ -78,6 +84,43 @@ def split(
             "add rows with other inputs"
         )
     return splits
+
+
+def put_aside(items: Sequence[Item], vault: float) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Return the items of the vault, and all others, in their order.
+
+    Which items these are follows from their inputs alone, by a hash. So neither a seed nor the
+    order of the rows changes the vault, and rows that are added later change little of it. Items
+    whose inputs are equal but for case and white space stay together.
+
+    Args:
+        items: The whole data set.
+        vault: A share below 1 (a float) or a number of items (an int); 0: there is no vault.
+
+    Raises:
+        ConfigError: It is negative, or a share of 1 or more.
+        DataError: The vault would have fewer than 2 items, or leave fewer than 4.
+    """
+    if not (math.isfinite(vault) and vault >= 0) or (isinstance(vault, float) and vault >= 1):
+        raise ConfigError(
+            f"a vault is a share of the rows below 1, or a number of rows, but got {vault:g}; "
+            "problem.vault = 0.2 puts one row in five aside"
+        )
+    if not vault:
+        return (), tuple(items)
+    share = Fraction(str(vault))  # the decimals the user wrote
+    size = vault if isinstance(vault, int) else round(share * len(items))
+    if size < _LEAST or len(items) - size < 2 * _LEAST:
+        raise DataError(
+            f"a vault has at least {_LEAST} rows and leaves {2 * _LEAST}, but of {len(items)} rows "
+            f"problem.vault = {vault:g} takes {size}; change it, or add rows"
+        )
+    chosen: list[Item] = []
+    for _, group in sorted(_groups(items).items(), key=lambda named: digest(named[0])):
+        if len(chosen) + len(group) <= size:
+            chosen.extend(group)
+    inside = {item.id for item in chosen}
+    return tuple(chosen), tuple(item for item in items if item.id not in inside)
 
 
 def portions(
@@ -112,14 +155,14 @@ def portions(
 
 
 def without_repeats(splits: Splits) -> Splits:
-    """Leave out of validation and test what has an input that an earlier part has.
+    """Leave out of the held-out parts what has an input that an earlier part has.
 
     For splits whose train items are fixed by a paper: train stays as it is, and the held-out
     parts lose the few items that would be known from it. Repeats inside one part stay.
     """
     seen: set[str] = set()
     parts: list[tuple[Item, ...]] = []
-    for part in (splits.train, splits.validation, splits.test):
+    for part in (splits.train, splits.validation, splits.test, splits.vault):
         parts.append(tuple(item for item in part if folded(item.input) not in seen))
         seen.update(folded(item.input) for item in part)
     return Splits(*parts)
@@ -138,8 +181,8 @@ def check_disjoint(
         DataError: Two parts share an input.
     """
     owner: dict[str, str] = {}
-    parts = (splits.train, splits.validation, splits.test)
-    for name, part in zip(names, parts, strict=True):
+    parts = (splits.train, splits.validation, splits.test, splits.vault)
+    for name, part in zip((*names, "vault"), parts, strict=True):
         for item in part:
             first = owner.setdefault(folded(item.input), name)
             if first != name:

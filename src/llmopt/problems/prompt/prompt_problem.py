@@ -107,6 +107,7 @@ class PromptProblem:
         encoding: str = "",
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
+        vault: float = 0,
         **options: object,
     ) -> Self:
         """Read a CSV, TSV, JSONL, JSON, Excel or Parquet file and split it.
@@ -122,6 +123,8 @@ class PromptProblem:
             encoding: Of a text file that is not UTF-8, such as ``cp1252``.
             sizes: Train, validation and test as shares (together at most 1) or as counts.
             split_seed: Seed of the split.
+            vault: Rows that no search touches, as a share or as a count; see
+                :func:`~llmopt.problems.data.splits.put_aside`.
             options: See :meth:`from_splits`.
 
         Raises:
@@ -139,7 +142,8 @@ class PromptProblem:
             fields=fields,
             optional=optional,
         )
-        return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
+        splits = split(items, sizes=sizes, seed=split_seed, vault=vault)
+        return cls.from_splits(splits, **options)  # type: ignore[arg-type]
 
     @classmethod
     def from_rows(
@@ -153,6 +157,7 @@ class PromptProblem:
         fields: Sequence[str] = (),
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
+        vault: float = 0,
         **options: object,
     ) -> Self:
         """Take Python data, see :func:`~llmopt.problems.data.objects.from_rows`.
@@ -169,7 +174,8 @@ class PromptProblem:
             fields=fields,
             optional=optional,
         )
-        return cls.from_splits(split(items, sizes=sizes, seed=split_seed), **options)  # type: ignore[arg-type]
+        splits = split(items, sizes=sizes, seed=split_seed, vault=vault)
+        return cls.from_splits(splits, **options)  # type: ignore[arg-type]
 
     @classmethod
     def from_task(
@@ -180,6 +186,7 @@ class PromptProblem:
         split: Paper = "",
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
+        vault: float = 0,
         **options: object,
     ) -> Self:
         """Take one of the papers' tasks; see :func:`~llmopt.problems.tasks.load_task`.
@@ -190,6 +197,7 @@ class PromptProblem:
             split: Whose split: "opro", "gpo", or "" for `sizes`.
             sizes: As in :meth:`~llmopt.problems.tasks.Task.splits`.
             split_seed: Seed of the split; 0 is the papers'.
+            vault: As in :meth:`~llmopt.problems.tasks.Task.splits`.
             options: See :meth:`from_splits`; what is not given is the task's own.
 
         Raises:
@@ -197,7 +205,7 @@ class PromptProblem:
             ConfigError: The task, the split or an option cannot be used.
         """
         task = load_task(name, data_dir)
-        splits = task.splits(split, sizes=sizes, seed=split_seed)
+        splits = task.splits(split, sizes=sizes, seed=split_seed, vault=vault)
         return cls.from_splits(splits, **{**task.options(split), **options})
 
     @classmethod
@@ -252,7 +260,7 @@ class PromptProblem:
             ConfigError: An option cannot be used.
         """
         check_disjoint(splits)
-        items = (*splits.train, *splits.validation, *splits.test)
+        items = (*splits.train, *splits.validation, *splits.test, *splits.vault)
         chosen = chosen_metric(metric, choices, items)
         if asking and asking.answer == "likelihood":
             check_closed(chosen)
@@ -263,7 +271,8 @@ class PromptProblem:
             )
         _check_accepted(items, asking, balanced=balanced)
         if balanced:
-            splits = Splits(*(balance(s) for s in (splits.train, splits.validation, splits.test)))
+            parts = (splits.train, splits.validation, splits.test, splits.vault)
+            splits = Splits(*map(balance, parts))
         several = instructions if isinstance(instructions, list | tuple) else (instructions,)
         starts = tuple(instruction_of(one) for one in several)
         if not starts:
@@ -311,6 +320,7 @@ class PromptProblem:
             "train": _data(self.splits.train),
             "validation": _data(self.splits.validation),
             "test": _data(self.splits.test),
+            **({"vault": _data(self.splits.vault)} if self.splits.vault else {}),
             "instructions": canonical(self.instructions),
             "task": self.task,
             "metric": written(self.metric),
@@ -361,6 +371,10 @@ class PromptProblem:
         """Return the items of a split."""
         found: tuple[Item, ...] = getattr(self.splits, split)
         return found
+
+    def vault(self) -> tuple[Item, ...]:
+        """Return the items that no search touches."""
+        return self.splits.vault
 
     def parse(self, text: str) -> str | Refusal:
         """Polish a proposed instruction as the paper's code does, or refuse it.

@@ -15,6 +15,7 @@ from llmopt.problems.data.splits import (
     Splits,
     mixed,
     portions,
+    put_aside,
     split,
     without_repeats,
 )
@@ -174,6 +175,7 @@ class Task:
         *,
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         seed: int = 0,
+        vault: float = 0,
     ) -> Splits:
         """Return train, validation and test.
 
@@ -191,9 +193,12 @@ class Task:
             paper: Whose split.
             sizes: Three shares (at least one float) or three counts; not used with a paper's.
             seed: Of the draw.
+            vault: Put aside before, of the official test part or else of all items; see
+                :func:`~llmopt.problems.data.splits.put_aside`.
 
         Raises:
-            ConfigError: The paper has no split of this task, or sizes cannot be used.
+            ConfigError: The paper has no split of this task, or one that has no vault, or sizes
+                cannot be used.
             DataError: There are too few items.
         """
         if paper not in ("", "opro", "gpo"):
@@ -203,17 +208,23 @@ class Task:
                 f"the split {paper!r} is one that its paper has of the task, but got "
                 f"{self.name!r}; choose problem.sizes and leave problem.split out"
             )
+        if paper and vault:
+            raise ConfigError(
+                f"a paper's split has no vault, but got the split {paper!r} and vault = {vault:g}; "
+                "choose problem.sizes instead of problem.split, or leave problem.vault out"
+            )
         if paper == "opro":
             return self._opro(seed)
         if paper == "gpo" and self.entry.gpo:
             sizes = self.entry.gpo(len(self.test))
         first, second = self._answerable(self.train), self._answerable(self.test)
         if not first:
-            return split(second, sizes=sizes, seed=seed)
+            return split(second, sizes=sizes, seed=seed, vault=vault)
+        aside, second = put_aside(second, vault)
         counts = _counts(sizes, len(first), len(second))
         train, validation = portions(first, counts[:2], seed=seed)
         (test,) = portions(second, counts[2:], seed=seed)
-        return without_repeats(Splits(train, validation, test))
+        return without_repeats(Splits(train, validation, test, aside))
 
     def _opro(self, seed: int) -> Splits:
         pool = self.train or self.test

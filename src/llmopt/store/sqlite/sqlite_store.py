@@ -50,7 +50,7 @@ from llmopt.store.sqlite.place import identity_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -191,6 +191,17 @@ class SqliteStore(Store):
         """See the protocol."""
         self._check_known(run)
         return self._pages(run)
+
+    def of_kind(
+        self, kind: str, runs: Iterable[str] | None = None
+    ) -> Iterator[tuple[str, JournalRecord]]:
+        """See the protocol; no other record is read."""
+        sql = "SELECT seq, json FROM journal WHERE run = ? AND kind = ? ORDER BY seq"
+        for run in self._names() if runs is None else runs:
+            self._check_known(run)
+            for seq, text in self._rows(sql, (run, kind)):
+                data = self._decoded(text, _same, f"record {seq} of run {run!r}")
+                yield run, JournalRecord(seq, kind, data)
 
     def replies(self, run: str) -> SqliteReplies:
         """See the protocol."""

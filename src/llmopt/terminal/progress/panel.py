@@ -28,6 +28,7 @@ WORDS = {
     "validation": "choosing the winner on validation items",
     "test": "testing on held-out items",
     "evaluating": "measuring the instructions",
+    "confirming": "measuring winner and start on the vault",
     "judging": "asking the judge LLM",
     "done": "done",
 }

@@ -46,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     journals.a_name_follows_the_rule,
     journals.a_new_name_is_the_first_free_one,
     journals.a_journal_keeps_its_order,
+    journals.records_of_a_kind_are_found_in_all_journals,
     journals.a_journal_can_grow_while_it_is_read,
     journals.runs_are_summed_up_newest_first,
     journals.a_running_run_nobody_claims_is_interrupted,

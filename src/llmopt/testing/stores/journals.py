@@ -98,6 +98,24 @@ def a_journal_keeps_its_order(opener: Opener) -> None:
         )
 
 
+def records_of_a_kind_are_found_in_all_journals(opener: Opener) -> None:
+    """Records of one kind are found in all journals, or in those of the runs that are named."""
+    with closing(opener()) as store:
+        for run in ("a", "b", "c"):
+            store.create(run, {})
+        for number in range(3):
+            store.append("a", "note", {"number": number})
+            store.append("a", "other", {})
+        store.append("c", "note", {"text": NASTY[6]})
+    with closing(opener()) as store:
+        first = [("a", JournalRecord(1 + 2 * at, "note", {"number": at})) for at in range(3)]
+        last = [("c", JournalRecord(1, "note", {"text": NASTY[6]}))]
+        found = sorted(store.of_kind("note"), key=lambda pair: pair[0])
+        require("the records of the kind", found, [*first, *last])
+        require("those of two runs", list(store.of_kind("note", ("b", "c"))), last)
+        require("those of a kind that nobody wrote", list(store.of_kind("nothing")), [])
+
+
 def a_journal_can_grow_while_it_is_read(opener: Opener) -> None:
     """Reading a journal holds nothing up, and what was there at the beginning is read."""
     with closing(opener()) as store:

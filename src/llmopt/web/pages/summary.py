@@ -9,8 +9,9 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.formatting import clock, counted, p_value, spent
+from llmopt.core.formatting import clock, counted, ordinal, p_value, spent
 from llmopt.evidence.differences import on_correction
+from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
@@ -294,7 +295,8 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
         found = record["test"]["difference"]
         several = record["comparisons"][1:]
         older = several and any(v.get("family") is None for v in record["comparisons"])
-        alone = " before correction" if older else ""
+        looks = (record.get("looks") or {}).get("earlier")
+        alone = " before correction" if older or looks else ""
         p = p_value(found["p_value"], blank=FIXED)
         yield (
             f"Winner against start on {found['n']:,} held-out items: p {p}"
@@ -305,14 +307,26 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
         tried = sum(len(step["candidates"]) for step in record["steps"])
         yield (
             f"The winner was picked from {tried:,} solutions, {record['finalists']} of them "
-            "compared on validation too; the held-out items were looked at once, at the end."
+            f"compared on validation too{_looks(record.get('looks'))}."
         )
     if record["optimism"] is not None and not same:
         between = record.get("optimism_interval")
         interval = Interval(**between) if between else None
         yield on_optimism(record["optimism"], interval, record["level"], shown_in(record))
+    if record.get("confirmation"):
+        yield record["confirmation"]
     if record["stopped"]:
         yield f"Why the search ended: {record['stopped']}."
+
+
+def _looks(found: Mapping[str, Any] | None) -> str:
+    """Say which look at the held-out items it was, as it was counted then."""
+    if found is None:  # of an older release, or nothing was compared
+        return ""
+    looks = PriorLooks.plain(found)
+    if looks.earlier:
+        return f"; it was the {ordinal(looks.number)} look at the held-out items"
+    return "; the held-out items were looked at once, at the end"
 
 
 # -- the parts that the script draws ------------------------------------------------------------
