@@ -129,8 +129,8 @@ def test_a_word_holds_at_both_ends_or_is_not_said() -> None:
     assert found.word == "not distinguishable"
     text = sentence([found], ACCURACY, tested=True)
     assert (
-        "With the 2 answers missing on one side at worst and at best, it is +5.0 points to +7.0 "
-        "points, and one of these ends shows no difference."
+        "Counting 2 answers missing on one side at worst and at best, it is +5.0 to +7.0 points, "
+        "and one of these ends shows no difference."
     ) in text
 
 

@@ -219,3 +219,20 @@ def test_a_start_that_stays_the_best_is_shown_once() -> None:
 def test_the_hostile_text_is_what_it_is_meant_to_be() -> None:
     with pytest.raises(UnicodeEncodeError):
         HOSTILE.encode("utf-8")
+
+
+def test_a_page_says_how_comparisons_are_corrected_and_how_certain_the_optimism_is() -> None:
+    """As a result says it; one of an older version corrected the start, too."""
+    one = hostile("plain")
+    older = " ".join("".join(Parsed(page(one)).texts).split())
+    assert "p-values are corrected for all 2 comparisons (Holm), intervals are not" in older
+    assert "before correction" in older
+    assert "It scored 5.0 points more on train than on test." in older
+    start, control = one["comparisons"]
+    found = [start | {"family": 1}, control | {"family": 1, "word": "not tested"}]
+    newer = one | {"comparisons": found, "optimism_interval": {"low": -0.02, "high": 0.12}}
+    said = " ".join("".join(Parsed(page(newer)).texts).split())
+    assert "the start is tested first and shows no difference, so the control is not" in said
+    assert "before correction" not in said
+    assert "◇ not tested" in said
+    assert "(95 % interval -2.0 to +12.0), which may be chance." in said

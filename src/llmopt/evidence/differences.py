@@ -156,7 +156,8 @@ def on_correction(found: Sequence[tuple[str, str, int | None]]) -> str:
     if len(controls) == len(found):
         return corrected
     if "not tested" in controls:
-        return f"the start is tested first and shows no difference, so {many} are not tested"
+        rest = "the controls are" if controls[1:] else "the control is"
+        return f"the start is tested first and shows no difference, so {rest} not tested"
     first = "the start is tested first, at the full level"
     return f"{first}; {corrected}" if controls[1:] else f"{first}, and then {many}"
 
@@ -238,8 +239,8 @@ def _about_missing(versus: Versus, shown: Presentation, level: float) -> list[st
     answers = counted(versus.missing, "answer")
     if versus.bounds is None:
         return [f"What {answers} missing on one side would change is unknown."]
-    low, high = (shown.points(end) for end in (versus.bounds.low, versus.bounds.high))
-    said = f"With the {answers} missing on one side at worst and at best, it is {low} to {high}"
+    low, high = shown.number(versus.bounds.low, signed=True), shown.points(versus.bounds.high)
+    said = f"Counting {answers} missing on one side at worst and at best, it is {low} to {high}"
     lost = versus.word == "not distinguishable" and versus.difference.p_value < 1 - level
     return [f"{said}, and one of these ends shows no difference." if lost else f"{said}."]
 
