@@ -85,6 +85,7 @@ class ProblemTable(Table):
     target: str = "target"
     id: str = ""
     weight: str = ""
+    group: str = ""
     fields: list[str] = Field(default_factory=list)
     encoding: str = ""
     task: str = ""
@@ -118,6 +119,7 @@ class ProblemTable(Table):
             "target": self.target,
             "id": self.id,
             "weight": self.weight,
+            "group": self.group,
             "fields": tuple(self.fields),
         }
 
@@ -158,6 +160,11 @@ class ProblemTable(Table):
             )
         if not self.benchmark and (self.data_dir or self.split):
             raise ConfigError("problem.data_dir and .split go with problem.benchmark; set it too")
+        if self.benchmark and self.group:
+            raise ConfigError(
+                "problem.group is a column of data of your own, but got problem.benchmark too; "
+                "leave one out"
+            )
         if self.split and "sizes" in self.model_fields_set:
             raise ConfigError(
                 f"a split is a paper's or has problem.sizes, but got {self.split!r} and sizes; "

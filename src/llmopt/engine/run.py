@@ -374,7 +374,7 @@ class Run:
             usage={},
             seconds=0.0,
             stretch=self.session.traffic.stretch,
-            curve=self.curve.points(self._shown, level=self.evidence.level),
+            curve=self.curve.points(self._shown, level=self.evidence.level, groups=choice.groups),
             comparisons=choice.comparisons,
             level=choice.level,
             finalists=choice.finalists,

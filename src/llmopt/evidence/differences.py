@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmopt.core.text import folded
+from llmopt.core.groups import group_labels
 from llmopt.evidence.words import ORDER, Word, needed, than, word_of
 from llmopt.statistics import Difference, holm, paired_difference
 
@@ -67,8 +67,8 @@ def difference_of(
 ) -> Difference | None:
     """Compare two on the items that were measured for both; None where there are none.
 
-    Items of one group are one question that was asked several times, and are resampled
-    together; an item that is in no group is its own.
+    Items of one group are not independent, such as one question that was asked several times, and
+    are resampled together; an item that is in no group is its own.
     """
     pairs = [
         (f.score, s.score, f.weight, groups.get(f.item, f.item))
@@ -82,8 +82,9 @@ def difference_of(
 
 
 def groups_of(items: Sequence[Item]) -> dict[str, str]:
-    """Return which group each item belongs to, by its id: those of one input are one question."""
-    return {item.id: folded(item.input) or item.id for item in items}
+    """Return which group each item belongs to, by its id; see :func:`group_labels`."""
+    ids = (item.id for item in items)
+    return dict(zip(ids, group_labels(items), strict=True))
 
 
 def sentence(found: Sequence[Versus], shown: Presentation, *, tested: bool, same: bool) -> str:

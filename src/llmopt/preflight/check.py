@@ -18,6 +18,7 @@ from llmopt.preflight.findings import (
     known_of,
     tried,
 )
+from llmopt.preflight.grouping import on_groups
 from llmopt.problems.metrics.contract import Scored
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
             )
         _add_budget(findings, problem, settings, planned)
         findings.cautions += before_paying(problem, scorer, first)
+        findings.cautions += on_groups(problem, settings)
     finally:
         for model in models.values():
             await model.close()

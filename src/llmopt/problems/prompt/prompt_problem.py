@@ -103,6 +103,7 @@ class PromptProblem:
         target: str = "target",
         id: str = "",  # noqa: A002 - likewise
         weight: str = "",
+        group: str = "",
         fields: Sequence[str] = (),
         encoding: str = "",
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
@@ -117,6 +118,8 @@ class PromptProblem:
             target: Column of the expected answers; lists of accepted answers are allowed.
             id: Column of names of rows; empty: made from the content.
             weight: Column of weights; empty: all rows count the same.
+            group: Column of what rows share that are not independent, such as a passage or a user:
+                they stay in one part, and count as one in intervals and tests; empty: none.
             fields: Further columns that the metric gets with the item; what the prompt layout
                 names is taken anyhow.
             encoding: Of a text file that is not UTF-8, such as ``cp1252``.
@@ -136,6 +139,7 @@ class PromptProblem:
             encoding=encoding,
             id=id,
             weight=weight,
+            group=group,
             fields=fields,
             optional=optional,
         )
@@ -150,6 +154,7 @@ class PromptProblem:
         target: str = "target",
         id: str = "",  # noqa: A002 - likewise
         weight: str = "",
+        group: str = "",
         fields: Sequence[str] = (),
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
@@ -166,6 +171,7 @@ class PromptProblem:
             target=target,
             id=id,
             weight=weight,
+            group=group,
             fields=fields,
             optional=optional,
         )
@@ -263,7 +269,12 @@ class PromptProblem:
             )
         _check_accepted(items, asking, balanced=balanced)
         if balanced:
-            splits = Splits(*(balance(s) for s in (splits.train, splits.validation, splits.test)))
+            splits = replace(
+                splits,
+                train=balance(splits.train),
+                validation=balance(splits.validation),
+                test=balance(splits.test),
+            )
         several = instructions if isinstance(instructions, list | tuple) else (instructions,)
         starts = tuple(instruction_of(one) for one in several)
         if not starts:
@@ -307,10 +318,12 @@ class PromptProblem:
     def fingerprint(self) -> dict[str, str]:
         """Everything that decides scores, by name; a judge LLM once it is handed in."""
         judge = self.metric.judge
+        items = (*self.splits.train, *self.splits.validation, *self.splits.test)
         return {
             "train": _data(self.splits.train),
             "validation": _data(self.splits.validation),
             "test": _data(self.splits.test),
+            **_groups(items),
             "instructions": canonical(self.instructions),
             "task": self.task,
             "metric": written(self.metric),
@@ -559,3 +572,10 @@ def _data(items: Sequence[Item]) -> str:
         for item in items
     ]
     return digest(canonical(rows))[:16]
+
+
+def _groups(items: Sequence[Item]) -> dict[str, str]:
+    """Return what identifies the groups; apart, so that rows are the same rows with and without."""
+    if not any(item.group for item in items):
+        return {}
+    return {"groups": digest(canonical([[item.id, item.group] for item in items]))[:16]}
