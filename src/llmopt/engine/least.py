@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import capped
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from llmopt.engine.session import Session
 
 
-def least_calls(problem: Problem, session: Session, finalists: int) -> int:
+def least_calls(problem: Problem, session: Session, finalists: int, samples: int = 1) -> int:
     """Return how many calls a run pays at least for a result, with nothing that is stored.
 
     0 where nobody knows, because a problem of another kind makes its calls itself.
@@ -23,6 +24,7 @@ def least_calls(problem: Problem, session: Session, finalists: int) -> int:
         problem: What is optimized.
         session: Its models and their stored replies.
         finalists: How many of the best on train are measured on validation.
+        samples: Answers to each test item.
     """
     scorer = session.scorer
     if scorer is None or not isinstance(problem, PromptProblem):
@@ -32,13 +34,15 @@ def least_calls(problem: Problem, session: Session, finalists: int) -> int:
     chosen = starts[: max(1, finalists)]
     jobs = [(text, item) for text in starts for item in problem.items("train")]
     jobs += [(text, item) for text in chosen for item in problem.items("validation")]
-    jobs += [(text, item) for text in tested for item in problem.items("test")]
-    keys = {problem.call(text, item, scorer).key(scorer.identity) for text, item in jobs}
+    calls = [problem.call(text, item, scorer) for text, item in jobs]
+    for call in (problem.call(text, i, scorer) for text in tested for i in problem.items("test")):
+        calls += [replace(call, sample=call.sample + number) for number in range(samples)]
+    keys = {call.key(scorer.identity) for call in calls}
     missing = sum(session.store.exchange(key) is None for key in keys)
     return missing * calls_each(problem)
 
 
-def check_budget(problem: Problem, session: Session, finalists: int) -> None:
+def check_budget(problem: Problem, session: Session, finalists: int, samples: int = 1) -> None:
     """Refuse a budget that cannot pay what a run takes at least.
 
     Raises:
@@ -49,7 +53,7 @@ def check_budget(problem: Problem, session: Session, finalists: int) -> None:
     if cap is None:
         return
     spent = account.spent.calls
-    least = least_calls(problem, session, finalists)
+    least = least_calls(problem, session, finalists, samples)
     if least and spent + least > cap:
         before = f", of which {spent:,} are spent" if spent else ""
         raise BudgetError(

@@ -16,7 +16,7 @@ from llmopt.evidence.differences import Versus
 from llmopt.evidence.scores import LEVEL, Score
 from llmopt.evidence.text_table import TextTable
 from llmopt.models.middleware.traffic import Stretch
-from llmopt.statistics import Difference, Interval
+from llmopt.statistics import Difference, DrawNoise, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +105,8 @@ class Result:
         dropped: Parts of the start that the winner has not, as phrases: headings, placeholders,
             numbered rules, most of its words.
         usd: What was used in US dollars; None where a price is not known.
+        samples: Answers to each test item; its score is their mean.
+        noise: Where the noise of the difference from the start comes from, if that is known.
     """
 
     run: str
@@ -130,6 +132,8 @@ class Result:
     presentation: Presentation = field(default_factory=Presentation)
     dropped: tuple[str, ...] = ()
     usd: float | None = None
+    samples: int = 1
+    noise: DrawNoise | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -168,6 +172,7 @@ class Result:
         made["stretch"] = Stretch(**(data.get("stretch") or {}))
         made["curve"] = tuple(_point(point) for point in data.get("curve") or ())
         made["comparisons"] = tuple(_versus(one) for one in data.get("comparisons") or ())
+        made["noise"] = DrawNoise(**data["noise"]) if data.get("noise") else None
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)

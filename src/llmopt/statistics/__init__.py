@@ -5,7 +5,14 @@ the `seed` argument alone, through ``numpy.random.RandomState``, whose streams a
 same arguments give the same figures on every machine and with every numpy.
 """
 
+from llmopt.statistics.draw_noise import DrawNoise, draw_noise
 from llmopt.statistics.intervals import Interval, alike, bootstrap_mean, wilson
+from llmopt.statistics.judge_bias import (
+    CorrectedMean,
+    JudgeBias,
+    corrected_mean,
+    judge_bias,
+)
 from llmopt.statistics.paired import (
     Difference,
     holm,
@@ -16,12 +23,18 @@ from llmopt.statistics.paired import (
 from llmopt.statistics.planning import items_needed, lead_p_value
 
 __all__ = [
+    "CorrectedMean",
     "Difference",
+    "DrawNoise",
     "Interval",
+    "JudgeBias",
     "alike",
     "bootstrap_mean",
+    "corrected_mean",
+    "draw_noise",
     "holm",
     "items_needed",
+    "judge_bias",
     "lead_p_value",
     "mcnemar_exact",
     "mcnemar_mid_p",
