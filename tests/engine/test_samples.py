@@ -10,7 +10,7 @@ import pytest
 
 import llmopt
 from llmopt.core.values import digest
-from llmopt.engine.draws import answers_each
+from llmopt.engine.repeated_answers import answers_each
 from llmopt.errors import BudgetError, ConfigError
 from llmopt.evidence.result import Result
 from llmopt.evidence.verdict import final_calls

@@ -24,13 +24,13 @@ from llmopt.core.values import (
     digest,
 )
 from llmopt.engine.display import NO_DISPLAY
-from llmopt.engine.draws import Draws, draws_of
 from llmopt.engine.header import HEADER, headed
 from llmopt.engine.journal import EVALUATION
 from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
 from llmopt.engine.progress import Progress
+from llmopt.engine.repeated_answers import NumberedDraws, draws_of
 from llmopt.engine.roles import Models
 from llmopt.engine.scoring import Scoring
 from llmopt.errors import ConfigError
@@ -228,7 +228,7 @@ class _Evaluating:
         state = Progress(session.name, phase="evaluating", warnings=warnings)
         watch = Monitor(state, session.traffic, session.listen)
         scoring = Scoring(
-            Draws(self.plan.problem),
+            NumberedDraws(self.plan.problem),
             session.scorer,
             session.slots,
             session.tolerance,

@@ -17,7 +17,6 @@ from llmopt.core.part import StepContext
 from llmopt.core.problem import calls_each, presented
 from llmopt.core.trajectory import Entry, Trajectory, rank
 from llmopt.core.values import Candidate, Evaluation, Outcome
-from llmopt.engine.draws import Draws, HeldOutDraws, answers_each
 from llmopt.engine.journal import (
     PROBLEM,
     TESTED,
@@ -32,6 +31,7 @@ from llmopt.engine.least import check_budget
 from llmopt.engine.monitor import Monitor
 from llmopt.engine.overfitting import Curve
 from llmopt.engine.progress import Progress, silent
+from llmopt.engine.repeated_answers import HeldOutDraws, NumberedDraws, answers_each
 from llmopt.engine.scoring import Scoring
 from llmopt.engine.stop import Stop
 from llmopt.errors import BudgetError, StepFailedError
@@ -110,7 +110,11 @@ class Run:
         self._watch = Monitor(progress, traffic, silent)
         self.samples = answers_each(problem, session.scorer, self.evidence.samples)
         self._scoring = Scoring(
-            Draws(problem), session.scorer, session.slots, session.tolerance, self._watch.observed
+            NumberedDraws(problem),
+            session.scorer,
+            session.slots,
+            session.tolerance,
+            self._watch.observed,
         )
         self._gained = 0  # the last step with a new best
         self._evaluations = 0  # outcomes of all steps after the starts

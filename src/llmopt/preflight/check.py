@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.formatting import counted, limit
 from llmopt.core.store import check_name
 from llmopt.engine.controls import SAMPLING, control_of, plain_controls
-from llmopt.engine.draws import answers_each
+from llmopt.engine.repeated_answers import answers_each
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
 from llmopt.preflight.cautions import before_paying

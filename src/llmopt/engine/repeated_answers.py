@@ -47,7 +47,7 @@ def answers_each(problem: Problem, scorer: object, samples: int) -> int:
 
 
 @dataclass(frozen=True)
-class Draws:
+class NumberedDraws:
     """Measures draws: the problem as it is, but with calls that are different draws."""
 
     problem: Problem
@@ -76,7 +76,7 @@ class HeldOutDraws:
     """Measures held-out jobs with several answers each; a job's outcome is their mean.
 
     Attributes:
-        measure: Measures single answers, see :class:`Draws`.
+        measure: Measures single answers, see :class:`NumberedDraws`.
         samples: Answers to each item, 1 or more.
         scores: The scores of the answers to each item that was measured, by id of the candidate.
     """
