@@ -162,7 +162,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             ),
             finalists=chosen.finalists,
             validate_every=chosen.validate_every,
-            evidence=Evidence(chosen.level, plain),
+            evidence=Evidence(chosen.level, plain, chosen.samples),
             further=Sampled(control) if control else None,
         )
 

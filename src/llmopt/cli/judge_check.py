@@ -19,6 +19,9 @@ from llmopt.cli.options import (
 if TYPE_CHECKING:
     from llmopt.engine.judge_check import Checked
     from llmopt.problems.metrics.judge_agreement import Kappa, Share
+    from llmopt.statistics import JudgeBias
+
+_EXAMPLE = 70  # per cent: a score by which the bias is explained
 
 
 @click.command("judge-check")
@@ -112,6 +115,8 @@ def _print(checked: Checked) -> None:
     figures.add_row("agreement", _share(found.agreement))
     figures.add_row("Cohen's kappa", _kappa(found.kappa))
     figures.add_row("the same, near misses counting less", _kappa(found.weighted))
+    if found.score_bias:
+        figures.add_row("judge's score minus people's", _points(found.score_bias))
     if found.bias:
         figures.add_row("verdict changes with the order", _share(found.bias.changes))
         sides = f"{found.bias.first} to the first, {found.bias.second} to the second"
@@ -127,6 +132,8 @@ def _print(checked: Checked) -> None:
     out.print()
     out.print(counts)
     out.print()
+    if found.score_bias:
+        say(_meaning(found.score_bias))
     if found.unmeasured:
         say(
             f"Note: {len(found.unmeasured)} of {checked.rows} answers have no verdict and are left "
@@ -143,6 +150,23 @@ def _print(checked: Checked) -> None:
 def _share(share: Share) -> str:
     low, high = 100 * share.interval.low, 100 * share.interval.high
     return f"{100 * share.share:.1f} % [{low:.1f}, {high:.1f}] n={share.n}"
+
+
+def _points(bias: JudgeBias) -> str:
+    low, high = 100 * bias.interval.low, 100 * bias.interval.high
+    return f"{100 * bias.mean:+.1f} points [{low:+.1f}, {high:+.1f}] n={bias.n}"
+
+
+def _meaning(bias: JudgeBias) -> str:
+    """Say what the bias means for a score that this judge gives."""
+    means, low, high = (
+        max(0.0, min(100.0, _EXAMPLE - 100 * shift))
+        for shift in (bias.mean, bias.interval.high, bias.interval.low)
+    )
+    return (
+        f"A mean score of {_EXAMPLE} % by this judge means about {means:.1f} % by people (95 % "
+        f"interval {low:.1f} to {high:.1f} %, from these labels alone), for answers like these."
+    )
 
 
 def _kappa(kappa: Kappa) -> str:

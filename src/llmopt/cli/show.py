@@ -39,6 +39,7 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     from llmopt.engine.journal import Validation, steps
     from llmopt.engine.overfitting import curve_of
     from llmopt.errors import ConfigError
+    from llmopt.history.run_history import told as history_of
     from llmopt.store import open_store
 
     kept = open_store(store, new=store is None)
@@ -57,21 +58,22 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
             _show_evaluation(kept, run, as_json=as_json, where=store)
             return
         found_on: list[Validation] = []
-        told = list(steps(kept, run, validated=found_on.append))
+        past = list(steps(kept, run, validated=found_on.append))
         shown = header.presentation
         if step is None:
-            curve = curve_of(((s.number, s.entries) for s in told), found_on)
-            _show_run(kept, run, told, curve.points(shown), as_json=as_json, where=store)
+            curve = curve_of(((s.number, s.entries) for s in past), found_on)
+            points = curve.points(shown, groups=history_of(kept, run).groups)
+            _show_run(kept, run, past, points, as_json=as_json, where=store)
             return
-        found = next((s for s in told if s.number == step), None)
-        if not told:
+        found = next((s for s in past if s.number == step), None)
+        if not past:
             raise ConfigError(f"a step of {run!r} is one that is done, but none is yet")
         if found is None:
             raise ConfigError(
-                f"a step of {run!r} is one of 0 to {len(told) - 1}, but got {step}; "
+                f"a step of {run!r} is one of 0 to {len(past) - 1}, but got {step}; "
                 "0 is the starting solutions"
             )
-        _show_step(kept, found, _trajectory(told), shown, as_json=as_json)
+        _show_step(kept, found, _trajectory(past), shown, as_json=as_json)
     finally:
         kept.close()
 

@@ -133,6 +133,9 @@ def _problem(found: DataSurvey, table: Mapping[str, Any]) -> Iterator[str]:
         yield _line(key, value, notes[key])
         if key == "target" or (key == "input" and not found.target):
             yield '# task = "…"                    # what is decided, in a sentence: worth writing'
+            if found.group:
+                note = "if its rows are not independent: they stay in one part"
+                yield f"# {_line('group', found.group, note)}"
 
 
 def _answers(found: DataSurvey) -> str:

@@ -85,6 +85,7 @@ class ProblemTable(Table):
     target: str = "target"
     id: str = ""
     weight: str = ""
+    group: str = ""
     fields: list[str] = Field(default_factory=list)
     encoding: str = ""
     task: str = ""
@@ -119,6 +120,7 @@ class ProblemTable(Table):
             "target": self.target,
             "id": self.id,
             "weight": self.weight,
+            "group": self.group,
             "fields": tuple(self.fields),
         }
 
@@ -153,6 +155,14 @@ class ProblemTable(Table):
                 "a problem needs data: set problem.data, or problem.train and .test, or "
                 "problem.benchmark, or problem.dataset; or set problem.function"
             )
+        self._check_company()
+
+    def _check_company(self) -> None:
+        """Check that keys which belong to one kind of data are not given with another.
+
+        Raises:
+            ConfigError: One is.
+        """
         if not self.dataset and {"dataset_config", "dataset_split"} & self.model_fields_set:
             raise ConfigError(
                 "problem.dataset_config and .dataset_split go with problem.dataset; set it too"
@@ -163,6 +173,11 @@ class ProblemTable(Table):
             raise ConfigError(
                 "problem.vault is put aside of data that are then split, but got it with "
                 "problem.train; name problem.data instead, or leave problem.vault out"
+            )
+        if self.benchmark and self.group:
+            raise ConfigError(
+                "problem.group is a column of data of your own, but got problem.benchmark too; "
+                "leave one out"
             )
         if self.split and "sizes" in self.model_fields_set:
             raise ConfigError(

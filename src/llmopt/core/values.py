@@ -80,6 +80,9 @@ class Item:
         accepted: Further answers that are as right as the target.
         fields: Further columns of its row as name and text; a prompt layout and a metric of the
             user's own may use them.
+        group: What it shares with other items that are not independent of it, such as a passage,
+            a user or a document; empty: nothing. Those of one group stay in one split, and count
+            as one where intervals and tests count what is independent.
     """
 
     id: str
@@ -88,6 +91,7 @@ class Item:
     weight: float = 1.0
     accepted: tuple[str, ...] = ()
     fields: tuple[tuple[str, str], ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ class Sampled:
                 replace(run.session, name=name, listen=_not_done(run.session.listen)),
                 stop=Stop(_PATIENCE * (run.trajectory.steps - 1)),
                 finalists=run.finalists,
-                evidence=Evidence(run.evidence.level),
+                evidence=Evidence(run.evidence.level, samples=run.evidence.samples),
                 over=within.over,
                 whole=True,
             )

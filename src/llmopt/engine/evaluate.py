@@ -6,7 +6,7 @@ on where it was stopped, under the same budget, and costs nothing when it is don
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,13 @@ from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
 from llmopt.engine.progress import Progress
+from llmopt.engine.repeated_answers import NumberedDraws, draws_of
 from llmopt.engine.roles import Models
 from llmopt.engine.scoring import Scoring
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Comparison, compare, differing, large_losses, sentence
 from llmopt.evidence.differences import groups_of
 from llmopt.evidence.finalists import cut_off, picking
-from llmopt.models.middleware.base import Middleware
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.problem import Problem, SplitName
     from llmopt.core.store import Store
-    from llmopt.core.values import Call, Reply, Role
+    from llmopt.core.values import Role
     from llmopt.engine.display import Display
     from llmopt.engine.session import Session
     from llmopt.models.middleware.budget import Limits, Price
@@ -122,10 +122,10 @@ class EvaluationPlan:
     def jobs(self) -> list[tuple[Candidate, Item]]:
         """Return what is to be measured: instruction by instruction, item by item."""
         return [
-            (Candidate(text), _Draw(sample=number, **{name: getattr(item, name) for name in _ITEM}))
+            (Candidate(text), draw)
             for text in self.texts
             for item in self.items
-            for number in range(self.samples)
+            for draw in draws_of(item, self.samples)
         ]
 
 
@@ -239,7 +239,7 @@ class _Evaluating:
         state = Progress(session.name, phase="evaluating", warnings=warnings)
         watch = Monitor(state, session.traffic, session.listen)
         scoring = Scoring(
-            _Draws(self.plan.problem),
+            NumberedDraws(self.plan.problem),
             session.scorer,
             session.slots,
             session.tolerance,
@@ -277,41 +277,6 @@ class _Evaluating:
             seconds=session.seconds,
             stretch=session.traffic.stretch,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Draw(Item):
-    """An item that is to be answered once more."""
-
-    sample: int = 0
-
-
-_ITEM = tuple(field.name for field in fields(Item))
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Measures draws: the problem as it is, but with calls that are different draws."""
-
-    problem: Problem
-
-    async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
-        """See :meth:`llmopt.core.problem.Problem.measure`."""
-        if scorer is not None and isinstance(item, _Draw):
-            scorer = _Nth(scorer, item.sample)
-        return await self.problem.measure(text, item, scorer)
-
-
-class _Nth(Middleware):
-    """Makes of each call the draw of one number."""
-
-    def __init__(self, inner: Model, number: int) -> None:
-        super().__init__(inner)
-        self._number = number
-
-    async def complete(self, call: Call) -> Reply:
-        """Ask for this draw; number 0 is the call as it is."""
-        return await self.inner.complete(replace(call, sample=call.sample + self._number))
 
 
 def _paid_roles(models: Models) -> set[Role]:

@@ -265,19 +265,21 @@ def _unpacked(data: dict[str, Any]) -> Step:
 
 
 def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
-    return [
-        [item.id, item.input, item.target, item.weight]
-        + ([item.accepted, item.fields] if item.accepted or item.fields else [])
-        for item in items
-    ]
+    return [[item.id, item.input, item.target, item.weight, *_seldom(item)] for item in items]
+
+
+def _seldom(item: Item) -> tuple[Any, ...]:
+    """Return what the row of an item ends in where it says something."""
+    if item.group:
+        return item.accepted, item.fields, item.group
+    return (item.accepted, item.fields) if item.accepted or item.fields else ()
 
 
 def _unpacked_item(data: Sequence[Any]) -> Item:
     name, text, target, weight, *more = data
-    accepted, fields = more or ((), ())
-    return Item(
-        name, text, target, weight, tuple(accepted), tuple((key, value) for key, value in fields)
-    )
+    accepted, fields, *group = more or ((), ())
+    pairs = tuple((key, value) for key, value in fields)
+    return Item(name, text, target, weight, tuple(accepted), pairs, *group)
 
 
 def _packed(evaluation: Evaluation) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import capped
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SPARSE = 8  # bytes of a token at most, white space not counted; English has about 5
 
 
-def least(problem: Problem, session: Session, finalists: int) -> Spent:
+def least(problem: Problem, session: Session, finalists: int, samples: int = 1) -> Spent:
     """Return what a run pays at least for a result, with nothing for what is stored.
 
     Tokens and dollars are those of the scorer LLM, counted low: every answer is one token.
@@ -33,11 +33,14 @@ def least(problem: Problem, session: Session, finalists: int) -> Spent:
         problem: What is optimized.
         session: Its models and their stored replies.
         finalists: How many of the best on train are measured on validation.
+        samples: Answers to each test item.
     """
     scorer = session.scorer
     if scorer is None or not isinstance(problem, PromptProblem):
         return Spent()
-    calls = {call.key(scorer.identity): call for call in _calls(problem, session, finalists)}
+    calls = {
+        call.key(scorer.identity): call for call in _calls(problem, session, finalists, samples)
+    }
     missing = [call for key, call in calls.items() if session.store.exchange(key) is None]
     asked = sum(len("".join(call.text.split()).encode()) // _SPARSE for call in missing)
     price = session.price_list().get("scorer", Price(0.0, 0.0))
@@ -48,19 +51,26 @@ def least(problem: Problem, session: Session, finalists: int) -> Spent:
     )
 
 
-def _calls(problem: PromptProblem, session: Session, finalists: int) -> Iterator[Call]:
+def _calls(
+    problem: PromptProblem, session: Session, finalists: int, samples: int
+) -> Iterator[Call]:
     """Return the calls to the scorer LLM that no run can do without."""
     starts = problem.starts
     tested = starts[:2]  # where there are several, another one than the first may win
     chosen = starts[: max(1, finalists)]
-    jobs = [(text, item) for text in starts for item in problem.items("train")]
-    jobs += [(text, item) for text in chosen for item in problem.items("validation")]
-    jobs += [(text, item) for text in tested for item in problem.items("test")]
+    jobs = [(text, item, 0) for text in starts for item in problem.items("train")]
+    jobs += [(text, item, 0) for text in chosen for item in problem.items("validation")]
+    for text in tested:
+        jobs += [
+            (text, item, number) for number in range(samples) for item in problem.items("test")
+        ]
     assert session.scorer is not None  # noqa: S101 - asked by the caller
-    return (problem.call(text, item, session.scorer) for text, item in jobs)
+    for text, item, number in jobs:
+        call = problem.call(text, item, session.scorer)
+        yield replace(call, sample=call.sample + number)
 
 
-def check_budget(problem: Problem, session: Session, finalists: int) -> None:
+def check_budget(problem: Problem, session: Session, finalists: int, samples: int = 1) -> None:
     """Refuse a budget that cannot pay what a run takes at least.
 
     Raises:
@@ -70,7 +80,7 @@ def check_budget(problem: Problem, session: Session, finalists: int) -> None:
     caps = {field.name: getattr(account.limits, field.name) for field in fields(account.limits)}
     if not any(cap for name, cap in caps.items() if name != "seconds"):
         return
-    spent, needed = account.spent, least(problem, session, finalists)
+    spent, needed = account.spent, least(problem, session, finalists, samples)
     for name, cap in caps.items():
         used, more = getattr(spent, name), getattr(needed, name)
         if cap is None or not more or used + more <= cap:

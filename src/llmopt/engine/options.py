@@ -323,6 +323,17 @@ class Options(SessionOptions):
             written=list[Control],
         ),
     ] = ("empty", "think", "sampling")
+    samples: Annotated[
+        int,
+        Option(
+            "Answers to each test row, for the winner, the start and the controls; [more than "
+            "one](evidence.md#several-answers-to-each-test-row) at a temperature above 0 alone.",
+            table="evidence",
+            least=1,
+            most=1_000,
+            rule="evidence.samples are 1 to 1,000 answers",
+        ),
+    ] = 1
     record: Annotated[
         str | Path | None,
         Option(

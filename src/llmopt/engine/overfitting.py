@@ -16,7 +16,7 @@ from llmopt.evidence.result import OverfittingPoint
 from llmopt.evidence.scores import LEVEL, score_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from llmopt.core.presentation import Presentation
     from llmopt.core.problem import Problem
@@ -85,16 +85,23 @@ class Curve:
         found = (validation.evaluation.score for _, validation in self._found)
         return [-math.inf if score is None else score for score in found]
 
-    def points(self, shown: Presentation, *, level: float = LEVEL) -> tuple[OverfittingPoint, ...]:
+    def points(
+        self,
+        shown: Presentation,
+        *,
+        level: float = LEVEL,
+        groups: Mapping[str, str] | None = None,
+    ) -> tuple[OverfittingPoint, ...]:
         """Return the points in order.
 
         Args:
             shown: How the problem's scores are shown.
             level: Confidence level of their intervals.
+            groups: Which group items belong to, by id; an item that is not there is its own.
         """
 
         def score(evaluation: Evaluation) -> Score | None:
-            return score_of(evaluation, shown, level=level)
+            return score_of(evaluation, shown, level=level, groups=groups)
 
         return tuple(
             OverfittingPoint(

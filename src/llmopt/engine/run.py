@@ -32,9 +32,11 @@ from llmopt.engine.look_journal import looked
 from llmopt.engine.monitor import Monitor
 from llmopt.engine.overfitting import Curve
 from llmopt.engine.progress import Progress, silent
+from llmopt.engine.repeated_answers import HeldOutDraws, NumberedDraws, answers_each
 from llmopt.engine.scoring import Scoring
 from llmopt.engine.stop import Stop
 from llmopt.errors import BudgetError, StepFailedError
+from llmopt.evidence.draws_in_words import on_draws
 from llmopt.evidence.refusals import dropped_by, on_dropped, on_refusals
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
@@ -108,8 +110,13 @@ class Run:
             self.name, presentation=self._shown, steps=self.stop.steps, warnings=traffic.warnings
         )
         self._watch = Monitor(progress, traffic, silent)
+        self.samples = answers_each(problem, session.scorer, self.evidence.samples)
         self._scoring = Scoring(
-            problem, session.scorer, session.slots, session.tolerance, self._watch.observed
+            NumberedDraws(problem),
+            session.scorer,
+            session.slots,
+            session.tolerance,
+            self._watch.observed,
         )
         self._gained = 0  # the last step with a new best
         self._evaluations = 0  # outcomes of all steps after the starts
@@ -302,7 +309,7 @@ class Run:
             StoreError: Nothing can be stored.
         """
         if not self._whole:
-            check_budget(self.problem, self.session, self.finalists)
+            check_budget(self.problem, self.session, self.finalists, self.samples)
         with self.session.under_way() as ending:
             async with self._watch.stalls():
                 stopped = await self._search()
@@ -320,7 +327,7 @@ class Run:
         try:
             while True:
                 if self.trajectory.steps:
-                    final = final_calls(self.problem, self.finalists)
+                    final = final_calls(self.problem, self.finalists, self.samples)
                     self.session.traffic.keep_back(final * self._each)
                     await self.validate()
                 if why := self.why_stop():
@@ -337,10 +344,13 @@ class Run:
     async def _decided(self, stopped: str) -> Result:
         def announce(split: SplitName, jobs: int) -> None:
             self._scoring.begin()
-            after = 2 * len(self.problem.items("test")) if split == "validation" else 0
+            tested = 2 * self.samples * len(self.problem.items("test"))
+            after = tested if split == "validation" else 0
+            jobs *= self.samples if split == "test" else 1
             self.session.traffic.expect((jobs + after) * self._each)
             self._watch.say(phase=split, done=0, planned=jobs, ahead=after)
 
+        testing = HeldOutDraws(self._scoring.measure, self.samples)
         choice = await decide(
             self.problem,
             self.trajectory,
@@ -348,9 +358,11 @@ class Run:
             announce,
             self.finalists,
             evidence=self.evidence,
+            testing=testing,
         )
         looks = self._looked(choice)
         choice = replace(choice, looks=looks or choice.looks)
+        noise = testing.noise(choice.start.candidate, choice.best.candidate)
         self.choice = choice
         self._test_told(choice)
         if self._ended is not None:  # choosing and testing was paid as well
@@ -371,6 +383,7 @@ class Run:
                 *on_dropped(dropped),
                 *self.curve.notes(self._shown),
                 *choice.looks.notes(self.evidence.level),
+                *on_draws(noise, self.evidence.samples, self.samples, self._shown),
             ),
             stopped=stopped,
             steps=self.trajectory.steps - 1,
@@ -379,7 +392,7 @@ class Run:
             usage={},
             seconds=0.0,
             stretch=self.session.traffic.stretch,
-            curve=self.curve.points(self._shown, level=self.evidence.level),
+            curve=self.curve.points(self._shown, level=self.evidence.level, groups=choice.groups),
             comparisons=choice.comparisons,
             level=choice.level,
             finalists=choice.finalists,
@@ -389,6 +402,8 @@ class Run:
             presentation=self._shown,
             dropped=dropped,
             looks=looks,
+            samples=self.samples,
+            noise=noise,
         )
         return self._closed(found)
 
@@ -470,7 +485,7 @@ class Run:
     def _ahead(self, begun: int) -> int | None:
         """Guess the evaluations after those of a step: as many a step as so far."""
         left, told = max(0, self.stop.steps - begun), self.trajectory.steps - 1
-        final = final_calls(self.problem, self.finalists)
+        final = final_calls(self.problem, self.finalists, self.samples)
         first = begun if begun > told else begun + 1  # the last told step is being validated
         final += self.curve.left(first, begun + left) * len(self.problem.items("validation"))
         if not left:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import counted
-from llmopt.core.text import folded
+from llmopt.core.groups import group_labels
 from llmopt.evidence.classes import classes_of
 from llmopt.evidence.scores import LEVEL
 from llmopt.evidence.words import ORDER, Word, can_show, than, word_of
@@ -174,9 +174,9 @@ def difference_of(
 ) -> Difference | None:
     """Compare two on the items that were measured for both; None where there are none.
 
-    Items of one group are one question that was asked several times, and are resampled
-    together; an item that is in no group is its own. Where weights balance classes, they are
-    compared class by class.
+    Items of one group are not independent, such as one question that was asked several times, and
+    are resampled together; an item that is in no group is its own. Where weights balance classes,
+    they are compared class by class.
     """
     pairs = [
         (f.score, s.score, f.weight, groups.get(f.item, f.item))
@@ -192,8 +192,9 @@ def difference_of(
 
 
 def groups_of(items: Sequence[Item]) -> dict[str, str]:
-    """Return which group each item belongs to, by its id: those of one input are one question."""
-    return {item.id: folded(item.input) or item.id for item in items}
+    """Return which group each item belongs to, by its id; see :func:`group_labels`."""
+    ids = (item.id for item in items)
+    return dict(zip(ids, group_labels(items), strict=True))
 
 
 def sentence(

@@ -18,7 +18,7 @@ from llmopt.evidence.losses import Loss, Losses
 from llmopt.evidence.scores import LEVEL, Score
 from llmopt.evidence.text_table import TextTable
 from llmopt.models.middleware.traffic import Stretch
-from llmopt.statistics import Difference, Interval
+from llmopt.statistics import Difference, DrawNoise, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,6 +112,8 @@ class Result:
             graded; None where they are right or wrong.
         looks: How many results the test items had given before this one; p-values and words in
             `comparisons` allow for it. None where it is not known, or no winner was tested.
+        samples: Answers to each test item; its score is their mean.
+        noise: Where the noise of the difference from the start comes from, if that is known.
     """
 
     run: str
@@ -140,6 +142,8 @@ class Result:
     optimism_interval: Interval | None = None
     losses: Losses | None = None
     looks: PriorLooks | None = None
+    samples: int = 1
+    noise: DrawNoise | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -182,6 +186,7 @@ class Result:
         if between := data.get("optimism_interval"):
             made["optimism_interval"] = Interval(**between)
         made["looks"] = PriorLooks.plain(data["looks"]) if data.get("looks") else None
+        made["noise"] = DrawNoise(**data["noise"]) if data.get("noise") else None
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)

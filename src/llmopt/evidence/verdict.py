@@ -60,10 +60,12 @@ class Evidence:
     Attributes:
         level: Confidence level of intervals and words, between 0 and 1.
         controls: Label and text of each plain control, measured on the test items.
+        samples: Answers to each test item, 1 or more.
     """
 
     level: float = LEVEL
     controls: tuple[tuple[str, str], ...] = ()
+    samples: int = 1
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ async def decide(
     finalists: int,
     *,
     evidence: Evidence | None = None,
+    testing: Measure | None = None,
 ) -> Selection:
     """Choose the winner and test it once against the start and the controls.
 
@@ -166,19 +169,21 @@ async def decide(
         announce: Told the split and the number of jobs before they are measured.
         finalists: How many of the best on train are measured on validation.
         evidence: What to say beside that; None: the usual level, and no controls.
+        testing: Measures jobs on test; None: as the others.
 
     Raises:
         ModelError: A call failed for good.
         BudgetError: A spending limit is reached before the winner and the start are tested.
     """
     evidence, start = evidence or Evidence(), next(iter(trajectory))
+    testing = testing or measure
     level, groups, shown = evidence.level, _questions(problem), presented(problem)
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
     best = _chosen(entries, held, start)
     finals = [start] if best is start else [start, best]
-    tested = await _measure(problem, "test", finals, measure, announce)
-    found, missing = await _controls(problem, evidence, tested, measure, announce)
+    tested = await _measure(problem, "test", finals, testing, announce)
+    found, missing = await _controls(problem, evidence, tested, testing, announce)
 
     def line(label: str, entry: Entry) -> ResultRow:
         key = entry.candidate.id
@@ -281,9 +286,16 @@ def _questions(problem: Problem) -> dict[str, str]:
     return groups_of([item for split in get_args(SplitName) for item in problem.items(split)])
 
 
-def final_calls(problem: Problem, finalists: int) -> int:
-    """Return an upper bound of the scorer calls that :func:`decide` makes."""
-    return (finalists + 1) * len(problem.items("validation")) + 2 * len(problem.items("test"))
+def final_calls(problem: Problem, finalists: int, samples: int = 1) -> int:
+    """Return an upper bound of the scorer calls that :func:`decide` makes.
+
+    Args:
+        problem: What is optimized.
+        finalists: How many of the best on train are measured on validation.
+        samples: Answers to each test item.
+    """
+    tested = 2 * samples * len(problem.items("test"))
+    return (finalists + 1) * len(problem.items("validation")) + tested
 
 
 async def _measure(

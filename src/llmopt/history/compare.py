@@ -83,8 +83,7 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
     infos = {info.name: info for info in store.runs()}
     rows = [_row(store, one, infos[one.run], shown) for one in told]
     first = told[0]
-    groups = groups_of(first.tested.items if first.tested else ())
-    pairs = [_paired(first, other) for other in told[1:]]
+    pairs = [(_paired(first, other), _together(first, other)) for other in told[1:]]
     rows[1:] = [
         replace(
             row,
@@ -93,7 +92,7 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
             losses=pair and losses_of(*pair, shown),
             wording=changes(rows[0].best, row.best),
         )
-        for row, pair in zip(rows[1:], pairs, strict=True)
+        for row, (pair, groups) in zip(rows[1:], pairs, strict=True)
     ]
     found = _corrected(rows)
     tested = shown.shares or any(row.difference for row in found)
@@ -156,7 +155,7 @@ def _row(store: Store, told: RunHistory, info: RunInfo, shown: Presentation) -> 
         caps={cap: most for cap, most in source.get("budget", {}).items() if most is not None},
         start=start.text,
         best=text,
-        train=score_of(winner.evaluation, shown),
+        train=score_of(winner.evaluation, shown, groups=told.groups),
         validation=_score(found.get("validation")),
         test=_score(found.get("test")),
         verdict=told.result["verdict"] if told.result else "",
@@ -169,6 +168,11 @@ def _row(store: Store, told: RunHistory, info: RunInfo, shown: Presentation) -> 
 def _score(plain: dict[str, Any] | None) -> Score | None:
     """Rebuild a score from a result's plain data."""
     return None if plain is None else Score.plain(plain)
+
+
+def _together(first: RunHistory, other: RunHistory) -> dict[str, str]:
+    """Return the groups of the held-out items; those that one of two runs knows are enough."""
+    return groups_of([item for run in (first, other) if run.tested for item in run.tested.items])
 
 
 def _paired(first: RunHistory, other: RunHistory) -> tuple[Evaluation, Evaluation] | None:

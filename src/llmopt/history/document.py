@@ -43,9 +43,8 @@ from llmopt.history.sweep_document import measured, swept
 from llmopt.models.prices import list_price
 
 if TYPE_CHECKING:
-    from llmopt.core.presentation import Presentation
     from llmopt.core.store import Store
-    from llmopt.core.trajectory import Trajectory
+    from llmopt.history.run_history import RunHistory
 
 _FREE = ("local/", "replay/", "scripted/")
 
@@ -109,7 +108,7 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
     if optimum is None and problem:
         optimum = problem.optimum
     curve = curve_of(((s.number, s.entries) for s in journal.steps), journal.validations)
-    found = _found(result) if result else _so_far(trajectory, shown)
+    found = _found(result) if result else _so_far(journal)
     held_out = any(line["validation"] or line["test"] for line in found["lines"])
     usage = result["usage"] if result else _spent(store, run)
     return {
@@ -120,7 +119,7 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
         "finished": result is not None,
         **found,
         "confirmation": vault.verdict if (vault := confirmation_of(store, run)) else "",
-        "curve": [asdict(point) for point in curve.points(shown)],
+        "curve": [asdict(point) for point in curve.points(shown, groups=journal.groups)],
         "steps": made,
         "prompts": prompts,
         "items": items,
@@ -173,14 +172,15 @@ def _found(result: dict[str, Any]) -> dict[str, Any]:
     return {key: result.get(key) for key in _KEPT} | ends
 
 
-def _so_far(trajectory: Trajectory, shown: Presentation) -> dict[str, Any]:
+def _so_far(journal: RunHistory) -> dict[str, Any]:
     """Return what a run has found that has not come to its end."""
+    trajectory, shown = journal.trajectory, journal.header.presentation
     start, best = next(iter(trajectory), None), trajectory.best(1)
     named = {"start": start, "best": best[0] if best else start}
     lines = []
     for label, entry in named.items():
         if entry is not None:
-            score = score_of(entry.evaluation, shown)
+            score = score_of(entry.evaluation, shown, groups=journal.groups)
             train = asdict(score) if score else None
             line = {"label": label, "text": entry.text, "train": train}
             lines.append(line | {"validation": None, "test": None})

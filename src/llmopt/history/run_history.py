@@ -18,6 +18,7 @@ from llmopt.engine.journal import (
     understood,
 )
 from llmopt.errors import ConfigError
+from llmopt.evidence.differences import groups_of
 
 if TYPE_CHECKING:
     from llmopt.core.store import Store
@@ -70,12 +71,19 @@ class RunHistory:
 
     @cached_property
     def items(self) -> dict[str, Item]:
-        """The held-out items by id, without their weights, which depend on the split."""
+        """The held-out items by id, without what depends on the split or on groups."""
         return (
-            {item.id: replace(item, weight=1.0) for item in self.tested.items}
+            {item.id: replace(item, weight=1.0, group="") for item in self.tested.items}
             if self.tested
             else {}
         )
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """Which group each item belongs to, by its id, where the run has kept its items."""
+        parts = self.problem.items.values() if self.problem else ()
+        held = self.tested.items if self.tested else ()
+        return groups_of([*(item for part in parts for item in part), *held])
 
     @cached_property
     def answers(self) -> dict[Item, Outcome]:

@@ -10,10 +10,12 @@ from llmopt.core.formatting import counted, limit
 from llmopt.core.store import check_name
 from llmopt.engine.blocking import wait
 from llmopt.engine.controls import SAMPLING, control_of, plain_controls
+from llmopt.engine.repeated_answers import answers_each
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
 from llmopt.preflight.cautions import before_paying, forecast, shown_by
 from llmopt.preflight.configured import configured
+from llmopt.preflight.drawing import on_samples
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import estimate
 from llmopt.preflight.findings import (
@@ -22,6 +24,7 @@ from llmopt.preflight.findings import (
     known_of,
     tried,
 )
+from llmopt.preflight.grouping import on_groups
 from llmopt.problems.metrics.contract import Scored
 from llmopt.terminal.progress import say
 
@@ -131,10 +134,13 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
                 finalists=run.finalists,
                 plain=[text for _, text in plain_controls(problem, options["controls"])],
                 control=control_of(algorithm) if SAMPLING in options["controls"] else None,
+                samples=answers_each(problem, scorer, options["samples"]),
                 known=known,
             )
         _add_budget(findings, problem, settings, planned)
         findings.cautions += before_paying(problem, scorer, first)
+        findings.cautions += on_groups(problem, settings)
+        findings.cautions += on_samples(problem, options["samples"])
     finally:
         for model in models.values():
             await model.close()

@@ -57,6 +57,7 @@ async def rehearse(
     finalists: int,
     validate_every: int = 0,
     plain: Sequence[str] = (),
+    samples: int = 1,
     new: bool,
 ) -> Workload:
     """Go through a run.
@@ -72,6 +73,7 @@ async def rehearse(
         finalists: How many are measured on validation.
         validate_every: Steps from point to point of the overfitting curve; 0: there is none.
         plain: The plain controls, as texts.
+        samples: Answers to each test item.
         new: Whether every proposal is new, as long as is allowed and no worse than any other;
             if not, nothing new is proposed and every text is as short as it can be.
 
@@ -79,11 +81,12 @@ async def rehearse(
         TemplateError: A meta-prompt cannot be laid out.
     """
     sizes = Sizes(problem, scorer)
-    made = _Rehearsal(problem, algorithm, optimizer, sizes, seed, new=new)
+    made = _Rehearsal(problem, algorithm, optimizer, sizes, seed, samples=samples, new=new)
     plan = await made.plan(done, steps, finalists, validate_every)
     for text in plain:
         if new or text not in problem.starts:  # a start may have won, and is then tested anyway
-            work = plan.controls.scorer + sizes.exact(text, problem.items("test"))
+            tested = [sizes.exact(text, problem.items("test"))] * samples
+            work = sum(tested, plan.controls.scorer)
             plan = replace(plan, controls=Phase(scorer=work))
     if not problem.metric.calls:
         return plan
@@ -127,10 +130,11 @@ class _Rehearsal:
         sizes: Sizes,
         seed: int,
         *,
+        samples: int = 1,
         new: bool,
     ) -> None:
         self._problem, self._algorithm, self._sizes = problem, algorithm, sizes
-        self._seed, self._new = seed, new
+        self._seed, self._samples, self._new = seed, samples, new
         self._calls: list[Call] = []
         self._validated = 0  # candidates of the overfitting curve
         self._model = _recorder(optimizer, self._calls)
@@ -295,11 +299,11 @@ class _Rehearsal:
             known = len(self._told)
             times = min(self._validated + finalists + 1, known) - self._validated
             chosen = self._sizes.of(self._length, validation, times)
-            return chosen + self._sizes.of(self._length, test, min(2, known))
+            return chosen + self._sizes.of(self._length, test, self._samples * min(2, known))
         full = sum(not entry.evaluation.partial for entry in self._told)
         times = max(0, min(finalists, full) - self._validated)
         chosen = self._sizes.of(self._shortest, validation, times)
-        return chosen + self._sizes.of(self._shortest, test)
+        return chosen + self._sizes.of(self._shortest, test, self._samples)
 
 
 def _told(

@@ -177,6 +177,7 @@ async def estimate(
     finalists: int = 10,
     plain: Sequence[str] = (),
     control: Algorithm | None = None,
+    samples: int = 1,
     known: Mapping[Role, ModelFacts],
 ) -> Estimate:
     """Rehearse a run and return what it takes at least and at most.
@@ -195,6 +196,7 @@ async def estimate(
         finalists: How many are measured on validation.
         plain: The plain controls, as texts.
         control: The algorithm of the control best of N; None: there is none.
+        samples: Answers to each test item.
         known: What is known of the models, for every role that is played.
 
     Raises:
@@ -217,6 +219,7 @@ async def estimate(
             finalists=finalists,
             validate_every=validate_every,
             plain=plain,
+            samples=samples,
             new=new,
         )
         for done, new in ((shortest, False), (steps, True))
@@ -234,12 +237,13 @@ async def estimate(
                 seed=seed,
                 finalists=finalists,
                 plain=plain,
+                samples=samples,
                 new=True,
             )
             for method in (algorithm, control)  # the first without the curve
         ]
         high = replace(high, controls=_held_to(search, second))
-    finals = final_calls(problem, finalists) * calls_each(problem)
+    finals = final_calls(problem, finalists, samples) * calls_each(problem)
     return Estimate(low, high, known, finals)
 
 

@@ -6,7 +6,14 @@ same arguments give the same figures on every machine and with every numpy.
 """
 
 from llmopt.statistics.added import Added, added, mostly_agree
+from llmopt.statistics.draw_noise import DrawNoise, draw_noise
 from llmopt.statistics.intervals import Interval, alike, bootstrap_mean, wilson
+from llmopt.statistics.judge_bias import (
+    CorrectedMean,
+    JudgeBias,
+    corrected_mean,
+    judge_bias,
+)
 from llmopt.statistics.paired import (
     Difference,
     holm,
@@ -20,16 +27,22 @@ from llmopt.statistics.two_way import MethodDifference, Repetition, between_meth
 
 __all__ = [
     "Added",
+    "CorrectedMean",
     "Difference",
+    "DrawNoise",
     "Interval",
+    "JudgeBias",
     "MethodDifference",
     "Repetition",
     "added",
     "alike",
     "between_methods",
     "bootstrap_mean",
+    "corrected_mean",
+    "draw_noise",
     "holm",
     "items_needed",
+    "judge_bias",
     "lead_p_value",
     "mcnemar_exact",
     "mcnemar_mid_p",

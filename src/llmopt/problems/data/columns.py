@@ -56,6 +56,8 @@ class RowColumns:
             assistant.
         id: The column that names rows; empty: names are made from the content.
         weight: The column of weights, numbers greater than 0; empty: all rows count the same.
+        group: The column of what rows share that are not independent, such as a passage, a user
+            or a document; empty: rows belong together only where their inputs are equal.
         fields: Further columns that a prompt layout or a metric of the user's own uses.
         optional: Further fields that are taken where rows have them.
     """
@@ -64,6 +66,7 @@ class RowColumns:
     target: str = "target"
     id: str = ""
     weight: str = ""
+    group: str = ""
     fields: Sequence[str] = ()
     optional: Sequence[str] = ()
 
@@ -109,7 +112,7 @@ def items_of(records: Iterable[DataRecord], source: str, columns: RowColumns) ->
                 "stands there again; leave problem.id out, or make the ids unique"
             )
         repeated = f"-{seen[item.id]}" if seen[item.id] > 1 else ""
-        items.append(_named(item, item.id + repeated))
+        items.append(replace(item, id=item.id + repeated))
     if not items:
         raise DataError(f"{source}: a data set has at least one row, but it has none")
     return tuple(items)
@@ -191,11 +194,10 @@ def _item(record: DataRecord, columns: RowColumns, *, first: bool) -> Item:
         weight=_weight(record, columns.weight, first=first) if columns.weight else 1.0,
         accepted=answers[1:],
         fields=tuple(fields.items()),
+        group=_text(record, columns.group, value_of(record.values, columns.group), first=first)
+        if columns.group
+        else "",
     )
-
-
-def _named(item: Item, name: str) -> Item:
-    return Item(name, item.input, item.target, item.weight, item.accepted, item.fields)
 
 
 def _or_chat(record: DataRecord, inputs: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmopt.core.groups import group_labels
 from llmopt.core.text import folded, one_line
 from llmopt.core.values import digest
 from llmopt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from llmopt.core.values import Item
 
@@ -32,12 +33,14 @@ class Splits:
         validation: What the winner is selected on; empty where selection happens on train.
         test: What is evaluated once, at the end.
         vault: What is opened once, by a confirmation of a finished run; empty by default.
+        asked: The sizes that were asked for, where the user's groups made them differ.
     """
 
     train: tuple[Item, ...]
     validation: tuple[Item, ...]
     test: tuple[Item, ...]
     vault: tuple[Item, ...] = ()
+    asked: tuple[int, ...] = field(default=(), kw_only=True)
 
     def __repr__(self) -> str:
         """Return how many items there are; the rows themselves are many."""
@@ -61,6 +64,9 @@ def split(
     distinct targets, each at least as frequent as there are parts, every part has the classes
     in the shares of the whole, and so has every prefix of a part, because classes alternate.
 
+    So do the items of one group (:attr:`~llmopt.core.values.Item.group`). A part then comes as
+    close to its size as whole groups allow, which may be a little above it.
+
     Args:
         items: The whole data set.
         sizes: Three fractions (at least one float) whose sum is at most 1, or three numbers of
@@ -75,13 +81,20 @@ def split(
     """
     aside, items = put_aside(items, vault)
     counts = _counts(len(items), sizes)
-    train, validation, test = portions(items, counts, seed=seed, stratify=stratify)
-    splits = Splits(train, validation, test, aside)
+    if any(item.group for item in items):
+        parts = _whole_groups(items, counts, seed=seed, stratify=stratify)
+        asked = tuple(counts) if [len(part) for part in parts] != counts else ()
+        what, how = "groups", "and a group stays"
+    else:
+        parts, asked = portions(items, counts, seed=seed, stratify=stratify), ()
+        what, how = "distinct inputs", "and equal inputs stay"
+    train, validation, test = parts
+    splits = Splits(train, validation, test, aside, asked=asked)
     if min(len(splits.train), len(splits.test)) < _LEAST:
+        more = "other groups" if what == "groups" else "other inputs"
         raise DataError(
             f"train and test have at least {_LEAST} rows each, but the {len(items)} rows have only "
-            f"{len(_groups(items))} distinct inputs and equal inputs stay on one side; "
-            "add rows with other inputs"
+            f"{len(_groups(items))} {what} {how} on one side; add rows with {more}"
         )
     return splits
 
@@ -121,6 +134,34 @@ def put_aside(items: Sequence[Item], vault: float) -> tuple[tuple[Item, ...], tu
             chosen.extend(group)
     inside = {item.id for item in chosen}
     return tuple(chosen), tuple(item for item in items if item.id not in inside)
+
+
+def _whole_groups(
+    items: Sequence[Item], counts: Sequence[int], *, seed: int, stratify: bool
+) -> tuple[tuple[Item, ...], ...]:
+    """Draw parts that come as close to their sizes as whole groups allow; see :func:`split`."""
+    random = np.random.RandomState(seed)
+    pending = _mixed(list(_groups(items).values()), random, counts, stratify)
+    parts: list[tuple[Item, ...]] = []
+    for place, size in enumerate(counts):
+        last = place == len(counts) - 1 and sum(counts) == len(items)  # takes what is left
+        part: list[Item] = []
+        later = []
+        for group in pending:
+            if last or len(part) + len(group) <= size:
+                part.extend(group)
+            else:
+                later.append(group)
+        short = size - len(part)
+        nearest = min(later, key=lambda group: abs(len(group) - short), default=[])
+        if 0 < len(nearest) < 2 * short:
+            part.extend(nearest)
+            later.remove(nearest)
+        pending = later
+        # Candidates may be measured on the first items only, which must not be one group's.
+        mixture = _mixed([[item] for item in part], random, [len(part)], stratify)
+        parts.append(tuple(item for group in mixture for item in group))
+    return tuple(parts)
 
 
 def portions(
@@ -171,16 +212,17 @@ def without_repeats(splits: Splits) -> Splits:
 def check_disjoint(
     splits: Splits, names: tuple[str, str, str] = ("train", "validation", "test")
 ) -> None:
-    """Check that no two parts share an input; case and white space do not count.
+    """Check that no two parts share an input, where case and white space do not count, or a group.
 
     Args:
         splits: The parts, for example from the user's own files.
         names: What messages call the parts, for example the names of their files.
 
     Raises:
-        DataError: Two parts share an input.
+        DataError: Two parts share an input or a group.
     """
     owner: dict[str, str] = {}
+    home: dict[str, str] = {}
     parts = (splits.train, splits.validation, splits.test, splits.vault)
     for name, part in zip((*names, "vault"), parts, strict=True):
         for item in part:
@@ -189,6 +231,13 @@ def check_disjoint(
                 raise DataError(
                     f"an input is in one split only, but {first} and {name} both have "
                     f"{one_line(item.input, 60)!r}; remove it from one of them"
+                )
+            first = home.setdefault(item.group, name) if item.group else name
+            if first != name:
+                raise DataError(
+                    f"a group is in one split only, but {first} and {name} both have rows of "
+                    f"{one_line(item.group, 60)!r}; move them into one of the two, or leave "
+                    "problem.group out"
                 )
 
 
@@ -241,10 +290,10 @@ def _counts(n: int, sizes: tuple[float, float, float] | tuple[int, int, int]) ->
     return counts[:3]
 
 
-def _groups(items: Iterable[Item]) -> dict[str, list[Item]]:
+def _groups(items: Sequence[Item]) -> dict[str, list[Item]]:
     groups: dict[str, list[Item]] = {}
-    for item in items:
-        groups.setdefault(folded(item.input), []).append(item)
+    for item, label in zip(items, group_labels(items), strict=True):
+        groups.setdefault(label, []).append(item)
     return groups
 
 
@@ -268,7 +317,7 @@ def _mixed(
     """
     classes: dict[str, list[list[Item]]] = {}
     for group in groups:
-        classes.setdefault(folded(group[0].target), []).append(group)
+        classes.setdefault(_class_of(group), []).append(group)
     parts = sum(size > 0 for size in sizes)
     few = len(classes) <= _MOST_CLASSES and min(map(len, classes.values()), default=0) >= parts
     if not (stratify and few):
@@ -280,3 +329,10 @@ def _mixed(
             placed.append(((rank + 0.5) / len(members), name, members[index]))
     placed.sort(key=lambda entry: entry[:2])
     return [group for _, _, group in placed]
+
+
+def _class_of(group: Sequence[Item]) -> str:
+    """Return the class that a group is mixed by: of one of the user's, the most frequent."""
+    if not group[0].group:
+        return folded(group[0].target)
+    return Counter(folded(item.target) for item in group).most_common(1)[0][0]

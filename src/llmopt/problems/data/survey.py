@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import DataError
 from llmopt.problems.data.columns import RowColumns, items_of, value_of
 from llmopt.problems.data.files import records
+from llmopt.problems.data.group_columns import group_columns
 from llmopt.problems.data.shapes import ANSWERS, leaves, shape_of
 from llmopt.problems.metrics.rules import default_metric
 
@@ -55,6 +56,7 @@ class DataSurvey:
         rows: How many rows there are.
         metric: The metric that suits the answers.
         system: The system message that all chats begin with; empty where there is none.
+        group: The column that looks like what rows share that are not independent; empty: none.
     """
 
     encoding: str
@@ -66,6 +68,7 @@ class DataSurvey:
     rows: int
     metric: Metric
     system: str
+    group: str = ""
 
     @property
     def answers(self) -> Counter[str]:
@@ -117,6 +120,7 @@ def survey(
         len(found),
         default_metric(answers),
         _system(found, asked) if isinstance(asked, str) else "",
+        next(group_columns(found, columns, {target, *([asked] if type(asked) is str else [])}), ""),
     )
 
 

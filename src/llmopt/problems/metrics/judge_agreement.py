@@ -13,7 +13,7 @@ from llmopt.core.values import Item
 from llmopt.errors import DataError
 from llmopt.problems.data.columns import text_of
 from llmopt.problems.data.files import records
-from llmopt.statistics import Interval, wilson
+from llmopt.statistics import Interval, JudgeBias, judge_bias, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,6 +111,8 @@ class Agreement:
         weighted: Cohen's kappa with quadratic weights: near misses count less than far ones.
         bias: For a pairwise judge.
         unmeasured: Why a row has no verdict of the judge, one text for each such row.
+        score_bias: How much higher the judge's scores are than people's, from 0 to 1; None with
+            fewer than two rows.
     """
 
     verdicts: tuple[str, ...]
@@ -120,6 +122,7 @@ class Agreement:
     weighted: Kappa
     bias: PositionBias | None
     unmeasured: tuple[str, ...]
+    score_bias: JudgeBias | None = None
 
 
 def verdicts(judge: Judge) -> tuple[str, ...]:
@@ -188,6 +191,7 @@ def agreement(
     counts = Counter(pairs)
     confusion = tuple(tuple(counts[label, verdict] for verdict in used) for label in used)
     scores = [known for known in found if not isinstance(known, str)]
+    top = len(names) - 1
     places = np.array(used, dtype=np.float64)
     distance = (places[:, None] - places[None, :]) ** 2
     table = np.array(confusion, dtype=np.float64)
@@ -199,6 +203,9 @@ def agreement(
         weighted=_kappa(table, distance),
         bias=_bias(scores) if judge.mode == "pairwise" else None,
         unmeasured=tuple(why for why in found if isinstance(why, str)),
+        score_bias=judge_bias(
+            [sum(one) / len(one) for one in scores], [label / top for label, _ in pairs]
+        ),
     )
 
 

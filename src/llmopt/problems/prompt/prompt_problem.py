@@ -103,6 +103,7 @@ class PromptProblem:
         target: str = "target",
         id: str = "",  # noqa: A002 - likewise
         weight: str = "",
+        group: str = "",
         fields: Sequence[str] = (),
         encoding: str = "",
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
@@ -118,6 +119,8 @@ class PromptProblem:
             target: Column of the expected answers; lists of accepted answers are allowed.
             id: Column of names of rows; empty: made from the content.
             weight: Column of weights; empty: all rows count the same.
+            group: Column of what rows share that are not independent, such as a passage or a user:
+                they stay in one part, and count as one in intervals and tests; empty: none.
             fields: Further columns that the metric gets with the item; what the prompt layout
                 names is taken anyhow.
             encoding: Of a text file that is not UTF-8, such as ``cp1252``.
@@ -139,6 +142,7 @@ class PromptProblem:
             encoding=encoding,
             id=id,
             weight=weight,
+            group=group,
             fields=fields,
             optional=optional,
         )
@@ -154,6 +158,7 @@ class PromptProblem:
         target: str = "target",
         id: str = "",  # noqa: A002 - likewise
         weight: str = "",
+        group: str = "",
         fields: Sequence[str] = (),
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
@@ -171,6 +176,7 @@ class PromptProblem:
             target=target,
             id=id,
             weight=weight,
+            group=group,
             fields=fields,
             optional=optional,
         )
@@ -272,7 +278,7 @@ class PromptProblem:
         _check_accepted(items, asking, balanced=balanced)
         if balanced:
             parts = (splits.train, splits.validation, splits.test, splits.vault)
-            splits = Splits(*map(balance, parts))
+            splits = Splits(*map(balance, parts), asked=splits.asked)
         several = instructions if isinstance(instructions, list | tuple) else (instructions,)
         starts = tuple(instruction_of(one) for one in several)
         if not starts:
@@ -316,11 +322,13 @@ class PromptProblem:
     def fingerprint(self) -> dict[str, str]:
         """Everything that decides scores, by name; a judge LLM once it is handed in."""
         judge = self.metric.judge
+        items = (*self.splits.train, *self.splits.validation, *self.splits.test)
         return {
             "train": _data(self.splits.train),
             "validation": _data(self.splits.validation),
             "test": _data(self.splits.test),
             **({"vault": _data(self.splits.vault)} if self.splits.vault else {}),
+            **_groups(items),
             "instructions": canonical(self.instructions),
             "task": self.task,
             "metric": written(self.metric),
@@ -573,3 +581,10 @@ def _data(items: Sequence[Item]) -> str:
         for item in items
     ]
     return digest(canonical(rows))[:16]
+
+
+def _groups(items: Sequence[Item]) -> dict[str, str]:
+    """Return what identifies the groups; apart, so that rows are the same rows with and without."""
+    if not any(item.group for item in items):
+        return {}
+    return {"groups": digest(canonical([[item.id, item.group] for item in items]))[:16]}
