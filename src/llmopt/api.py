@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from llmopt.algorithms import algorithm_named
+from llmopt.algorithms.sampling import SAMPLING
 from llmopt.core.problem import (
     check_scorer,
     judge_of,
@@ -13,8 +14,8 @@ from llmopt.core.problem import (
     optimum_of,
 )
 from llmopt.engine.blocking import wait
+from llmopt.engine.control_size import share_of, spent_before
 from llmopt.engine.controls import (
-    SAMPLING,
     Sampled,
     control_of,
     plain_controls,
@@ -137,6 +138,8 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
+        if control:
+            session.traffic.account.controlled(spent_before(session.store, session.name))
         yield Run(
             judged(problem, session.judge),
             algorithm,
@@ -151,6 +154,9 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             validate_every=chosen.validate_every,
             evidence=Evidence(chosen.level, plain),
             further=Sampled(control) if control else None,
+            aside=share_of(problem, session.scorer, chosen.finalists, len(plain))
+            if control
+            else None,
         )
 
 

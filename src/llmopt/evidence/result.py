@@ -13,6 +13,7 @@ from llmopt.core.text import visible
 from llmopt.core.values import Candidate, Usage
 from llmopt.errors import MissingExtraError
 from llmopt.evidence.differences import Versus
+from llmopt.evidence.gain import Gain
 from llmopt.evidence.scores import LEVEL, Score
 from llmopt.evidence.text_table import TextTable
 from llmopt.models.middleware.traffic import Stretch
@@ -105,6 +106,7 @@ class Result:
         dropped: Parts of the start that the winner has not, as phrases: headings, placeholders,
             numbered rules, most of its words.
         usd: What was used in US dollars; None where a price is not known.
+        gain: Where the gain comes from; None where the method is shown no scores or asks no LLM.
     """
 
     run: str
@@ -130,6 +132,7 @@ class Result:
     presentation: Presentation = field(default_factory=Presentation)
     dropped: tuple[str, ...] = ()
     usd: float | None = None
+    gain: Gain | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -168,6 +171,7 @@ class Result:
         made["stretch"] = Stretch(**(data.get("stretch") or {}))
         made["curve"] = tuple(_point(point) for point in data.get("curve") or ())
         made["comparisons"] = tuple(_versus(one) for one in data.get("comparisons") or ())
+        made["gain"] = Gain.plain(data["gain"]) if data.get("gain") else None
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)
@@ -239,12 +243,16 @@ class Result:
         parts = [*self._words(), self.scores_table().text()]
         if len(self.comparisons) > 1:
             parts.append(self.comparisons_table().text())
+        if self.gain and self.gain.parts:
+            parts.append(self.gain.table(self.presentation, self.level).text())
         return "\n\n".join((*parts, self._verdict()))
 
     def _repr_html_(self) -> str:
         """Return the same for a notebook, escaped."""
         words = "".join(f'<p style="white-space:pre-wrap">{escape(p)}</p>' for p in self._words())
         more = self.comparisons_table().html() if len(self.comparisons) > 1 else ""
+        if self.gain and self.gain.parts:
+            more += self.gain.table(self.presentation, self.level).html()
         said = f'<p style="white-space:pre-wrap">{escape(self._verdict())}</p>'
         return f"<div>{words}{self.scores_table().html()}{more}{said}</div>"
 
@@ -255,7 +263,9 @@ class Result:
         return [f"{name}:\n{visible(one.text) or '(empty)'}" for name, one in named]
 
     def _verdict(self) -> str:
-        return "\n".join((visible(self.verdict), *(f"Note: {visible(n)}" for n in self.notes)))
+        read = self.gain.sentence(self.level) if self.gain else ""
+        notes = (f"Note: {visible(n)}" for n in self.notes)
+        return "\n".join((visible(self.verdict), *filter(None, [read]), *notes))
 
 
 def _scored(score: Score | None, n: int, shown: Presentation) -> str:

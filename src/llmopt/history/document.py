@@ -157,7 +157,7 @@ def _unkept(made: list[dict[str, Any]]) -> list[str]:
 
 _KEPT = (
     *("verdict", "notes", "stopped", "lines", "comparisons", "test", "level"),
-    *("finalists", "optimism", "rejected", "stretch", "dropped"),
+    *("finalists", "optimism", "rejected", "stretch", "dropped", "gain"),
 )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmopt.algorithms.sampling import SAMPLING
 from llmopt.core.formatting import counted, limit
 from llmopt.core.store import check_name
-from llmopt.engine.controls import SAMPLING, control_of, plain_controls
+from llmopt.engine.controls import control_of, plain_controls
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
 from llmopt.preflight.cautions import before_paying

@@ -14,10 +14,12 @@ from llmopt.statistics.paired import (
     paired_difference,
 )
 from llmopt.statistics.planning import items_needed, lead_p_value
+from llmopt.statistics.ranks import RankSum, rank_sum
 
 __all__ = [
     "Difference",
     "Interval",
+    "RankSum",
     "alike",
     "bootstrap_mean",
     "holm",
@@ -26,5 +28,6 @@ __all__ = [
     "mcnemar_exact",
     "mcnemar_mid_p",
     "paired_difference",
+    "rank_sum",
     "wilson",
 ]
