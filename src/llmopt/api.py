@@ -14,7 +14,7 @@ from llmopt.core.problem import (
     optimum_of,
 )
 from llmopt.engine.blocking import wait
-from llmopt.engine.control_size import share_of, spent_before
+from llmopt.engine.control_size import opened_share
 from llmopt.engine.controls import (
     Sampled,
     control_of,
@@ -138,8 +138,6 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
-        if control:
-            session.traffic.account.controlled(spent_before(session.store, session.name))
         yield Run(
             judged(problem, session.judge),
             algorithm,
@@ -154,9 +152,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             validate_every=chosen.validate_every,
             evidence=Evidence(chosen.level, plain),
             further=Sampled(control) if control else None,
-            aside=share_of(problem, session.scorer, chosen.finalists, len(plain))
-            if control
-            else None,
+            aside=opened_share(control, problem, session, chosen.finalists, len(plain)),
         )
 
 

@@ -13,9 +13,11 @@ from llmopt.models.middleware.budget import Account, Spent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llmopt.core.algorithm import Algorithm
     from llmopt.core.model import Model
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
+    from llmopt.engine.session import Session
 
 LEAST = 4
 """Candidates of the smallest control that says anything; of the search, where it tried fewer."""
@@ -57,6 +59,19 @@ def share_of(
         finals=tested + final_calls_of(problem, scorer, finalists, finalists),
         least=tested + LEAST * (1 + rows) + final_calls_of(problem, scorer, finalists, LEAST),
     )
+
+
+def opened_share(
+    control: Algorithm | None, problem: Problem, session: Session, finalists: int, plain: int
+) -> ControlShare | None:
+    """Return what the budget of a session keeps for a control; None: there is no control.
+
+    The budget then knows what earlier controls of the run have spent.
+    """
+    if control is None:
+        return None
+    session.traffic.account.controlled(spent_before(session.store, session.name))
+    return share_of(problem, session.scorer, finalists, plain)
 
 
 def final_calls_of(problem: Problem, scorer: Model | None, finalists: int, candidates: int) -> int:
