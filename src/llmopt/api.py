@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from llmopt.algorithms import algorithm_named
+from llmopt.algorithms.sampling import SAMPLING
 from llmopt.core.problem import (
     check_scorer,
     judge_of,
@@ -14,8 +15,8 @@ from llmopt.core.problem import (
 )
 from llmopt.engine.blocking import wait
 from llmopt.engine.confirm import confirmed
+from llmopt.engine.control_size import opened_share
 from llmopt.engine.controls import (
-    SAMPLING,
     Sampled,
     control_of,
     plain_controls,
@@ -141,6 +142,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             source=chosen.source,
         )
 
+    evidence = Evidence(chosen.level, plain, chosen.samples)
     async with opened(
         chosen,
         models,
@@ -162,8 +164,9 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             ),
             finalists=chosen.finalists,
             validate_every=chosen.validate_every,
-            evidence=Evidence(chosen.level, plain, chosen.samples),
+            evidence=evidence,
             further=Sampled(control) if control else None,
+            aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
 
 

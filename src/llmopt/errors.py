@@ -167,12 +167,18 @@ class BudgetError(LlmoptError):
         limit: Which limit: calls, tokens, usd or seconds; empty where nobody says.
         enough: How much of it suffices for what comes next; the message ends with it.
         spent: How much of it was spent when it was reached.
+        ahead: How much of it comes next.
+        kept: How much of it is kept back to choose and test the winner.
+        control: Whether some of it is kept for a control as well.
     """
 
     exit_code = 3
     limit = ""
     enough = 0.0
     spent = 0.0
+    ahead = 0.0
+    kept = 0.0
+    control = False
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,7 @@ from llmopt.algorithms.opro import opro
 from llmopt.algorithms.sampling import sampling
 from llmopt.api import prepare
 from llmopt.core.trajectory import Entry, Trajectory
-from llmopt.core.values import Candidate, Item, Outcome
+from llmopt.core.values import Candidate, Item, Outcome, digest
 from llmopt.engine.controls import (
     EvaluationCap,
     control_of,
@@ -183,23 +186,105 @@ async def test_the_longest_name_has_a_control_too(tmp_path: Path) -> None:
     assert set(runs(tmp_path)) == {"a" * 64, "a" * 56 + "-control"}
 
 
-@pytest.mark.parametrize("short", [1, 40, 100, 200, 331])
-async def test_a_budget_that_ends_in_the_controls_leaves_the_result_whole(
-    tmp_path: Path, short: int
-) -> None:
-    bare, whole = scripted.model(), scripted.model()
-    alone = await ran(tmp_path / "bare", bare, controls=())
-    full = await ran(tmp_path / "full", whole)
-    calls = max(bare.calls, whole.calls - short)
-    result = await ran(tmp_path, budget=Limits(calls=calls))
-    assert result.stopped == alone.stopped
-    assert not result.out_of_budget
-    assert result.lines[:2] == alone.lines
-    assert result.test == alone.test
-    assert any("missing" in note and "best of N" in note for note in result.notes)
+@pytest.mark.parametrize("calls", [560, 640, 800])
+async def test_a_search_that_its_budget_ends_has_a_control(tmp_path: Path, calls: int) -> None:
+    """Of equal size, or of a smaller one that a note states; the budget holds."""
+    full = await ran(tmp_path / "full", steps=5)
+    result = await ran(tmp_path, steps=5, budget=Limits(calls=calls))
+    assert result.out_of_budget
     assert sum(used.calls for used in result.usage.values()) <= calls
-    assert runs(tmp_path)["tried"] == "done"
-    assert found(await ran(tmp_path, budget=Limits(calls=10_000))) == found(full)
+    assert result.test is not None
+    assert result.lines[-1].label.startswith("best of ")
+    search, control = journal(tmp_path, "tried"), journal(tmp_path, "tried-control")
+    assert evaluations(control) <= evaluations(search)
+    smaller = any("smaller than the search" in note for note in result.notes)
+    assert smaller == (evaluations(control) < 0.9 * evaluations(search))
+    (named,) = re.findall(r"at least ([\d,]+) calls", result.stopped)
+    further = await ran(tmp_path, steps=5, budget=Limits(calls=int(named.replace(",", ""))))
+    assert further.steps > result.steps
+    again, whole = found(await ran(tmp_path, steps=5, budget=Limits(calls=10_000))), found(full)
+    del again["usage"], whole["usage"]  # choosing and testing once more costs something
+    assert again == whole
+
+
+async def test_of_what_is_left_no_more_than_a_third_is_kept_for_the_control(
+    tmp_path: Path,
+) -> None:
+    """The starts take 12 of 700 calls here, and choosing and testing at most 72."""
+    bare = await ran(tmp_path / "bare", steps=9, budget=Limits(calls=700), controls=())
+    held = await ran(tmp_path, steps=9, budget=Limits(calls=700))
+    alone, searched = (
+        evaluations(journal(folder, "tried")) for folder in (tmp_path / "bare", tmp_path)
+    )
+    assert bare.out_of_budget
+    assert held.out_of_budget
+    largest = 8 * 13
+    assert searched + largest >= 2 / 3 * alone
+
+
+async def test_a_control_that_a_budget_cuts_ends_the_same_if_it_is_interrupted(
+    tmp_path: Path,
+) -> None:
+    whole = await ran(tmp_path / "whole", steps=5, budget=Limits(calls=560))
+    left = [0]
+
+    def answer(call: Call) -> str:
+        if not left[0]:
+            raise RefusedError("no quota left")
+        left[0] -= 1
+        return scripted.answer(call)
+
+    model = ScriptedModel(answer, identity="scripted/world")
+    for _ in range(100):
+        left[0] = 37
+        with contextlib.suppress(RefusedError):
+            result = await ran(tmp_path, model, steps=5, budget=Limits(calls=560), concurrency=1)
+            break
+    assert result.lines == whole.lines
+    assert result.gain == whole.gain
+    assert journal(tmp_path, "tried-control") == journal(tmp_path / "whole", "tried-control")
+
+
+async def test_where_a_third_pays_for_no_control_the_search_has_everything(tmp_path: Path) -> None:
+    bare = await ran(tmp_path / "bare", steps=5, budget=Limits(calls=400), controls=())
+    result = await ran(tmp_path, steps=5, budget=Limits(calls=400))
+    assert result.steps == bare.steps
+    assert any("best of N" in note and "larger" in note for note in result.notes), result.notes
+
+
+async def test_a_first_step_that_is_shown_no_score_is_the_controls_too(tmp_path: Path) -> None:
+    """Where both ask in the same words, the replies of the search's first step are used again."""
+    await ran(tmp_path, algorithm=opro(scores=0, order="random"))
+    search, control = journal(tmp_path, "tried"), journal(tmp_path, "tried-control")
+    assert control[1]["calls"] == search[1]["calls"]
+    assert control[2]["calls"] != search[2]["calls"]
+
+
+async def test_a_gain_is_printed_in_its_parts_and_survives_the_journal(tmp_path: Path) -> None:
+    result = await ran(tmp_path)
+    assert result.gain is not None
+    assert [part.key for part in result.gain.parts] == ["writing", "choosing", "reading", "luck"]
+    assert result.test is not None
+    whole = sum(part.mean for part in result.gain.parts[:3])
+    assert whole == pytest.approx(result.test.difference.mean)
+    assert result.gain.test is not None
+    assert (result.gain.test.against, result.gain.test.items) == ("control", TRAIN)
+    assert llmopt.result_of("tried", str(tmp_path / "runs.sqlite")).gain == result.gain
+    assert type(result).plain(json.loads(json.dumps(result.to_dict()))).gain == result.gain
+    said = str(result)
+    assert "where the gain comes from" in said
+    assert "Did reading scores help?" in said
+    assert "one text against one text" in result.verdict
+
+
+async def test_without_a_control_later_steps_are_held_to_the_first(tmp_path: Path) -> None:
+    result = await ran(tmp_path, controls=())
+    assert result.gain is not None
+    assert [part.key for part in result.gain.parts] == ["writing", "searching", "luck"]
+    assert result.gain.test is not None
+    assert result.gain.test.against == "step 1"
+    assert "A control without scores would tell more." in str(result)
+    assert (await ran(tmp_path / "sampling", algorithm="sampling")).gain is None
 
 
 async def test_after_a_search_that_the_budget_ended_no_control_is_begun(tmp_path: Path) -> None:
@@ -341,3 +426,45 @@ async def test_a_run_that_is_done_step_by_step_has_its_controls_too(tmp_path: Pa
         await run.step()
         result = await run.optimize()
     assert len(result.lines) == 5
+
+
+def _world(*, follows: bool, luck: int) -> tuple[llmopt.PromptProblem, ScriptedModel]:
+    """A task on which a number in the text is its skill, and two ways to choose that number."""
+
+    def answer(call: Call) -> str:
+        if call.role == "optimizer":
+            drawn = int(digest(f"{luck} {call.text} {call.sample}")[:6], 16)
+            best = max(map(int, re.findall(r"effort (\d+)", call.text)), default=0)
+            effort = best + drawn % 12 if follows and best else 30 + drawn % 12
+            return f"<INS>Answer {drawn} with effort {min(95, max(5, effort))}.</INS>"
+        number = int(re.findall(r"number (\d+)", call.text)[-1])
+        skill = int((re.findall(r"effort (\d+)", call.text) or ["30"])[0]) / 100
+        right, wrong = ("yes", "no") if number % 2 else ("no", "yes")
+        chance = int(digest(f"{luck} {call.text}")[:6], 16) / 0xFFFFFF
+        return right if chance < skill else wrong
+
+    model = ScriptedModel(answer, identity=f"scripted/{follows}-{luck}")
+    return replace(scripted.problem(), scorer=model), model
+
+
+async def test_who_ignores_scores_gets_no_claim_and_who_follows_them_does(tmp_path: Path) -> None:
+    """Through the whole pipeline; the statistic itself is simulated more often elsewhere."""
+    words: dict[bool, list[str]] = {True: [], False: []}
+    for follows, runs_of_it in ((False, 6), (True, 3)):
+        for luck in range(runs_of_it):
+            problem, model = _world(follows=follows, luck=luck)
+            result = await llmopt.optimize_async(
+                problem,
+                optimizer=model,
+                steps=4,
+                controls=("sampling",),
+                seed=luck,
+                finalists=2,
+                store=tmp_path / f"{follows}-{luck}.sqlite",
+                progress=False,
+            )
+            assert result.gain
+            assert result.gain.test
+            words[follows].append(result.gain.test.word)
+    assert words[False].count("not distinguishable") >= 5
+    assert words[True].count("better") >= 2

@@ -58,7 +58,7 @@ def test_printed_it_is_the_table_and_the_verdict(result: Result) -> None:
 
 def test_in_a_notebook_it_is_a_table_with_everything_escaped(result: Result) -> None:
     html = result._repr_html_()
-    assert html.count("<table>") == 2
+    assert html.count("<table>") == 3  # scores, comparisons, parts of the gain
     assert "Say &lt;it&gt;." in html
     assert "Say <it>." not in html
 

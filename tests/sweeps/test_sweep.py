@@ -582,3 +582,21 @@ def test_cells_that_did_no_step_are_pointed_out(folder: Path) -> None:
     found = swept(made({"grid": ORDERS, "budget": {"calls": 150}}, folder), folder)
     assert {cell.steps for cell in found.cells} == {0}
     assert "4 of 4 cells did no step" in "\n".join(notes(found.rows, found.cells))
+
+
+def test_cells_have_the_control_that_a_base_names_and_only_that(folder: Path) -> None:
+    """It is within the budget of each cell; a sweep that began without it goes on with it."""
+    base = {**BASE, "evidence": {"controls": ["empty", "sampling"]}}
+    data = {"base": base, "grid": {"run.seed": [0]}, "budget": {"calls": 500}}
+    store = folder / "runs.sqlite"
+    found = swept(made(data, folder), folder, store=store)
+    assert all(cell.calls <= 500 for cell in found.cells)
+    kept = open_store(store)
+    names = {info.name for info in kept.runs()}
+    kept.close()
+    assert {f"{cell.cell}-control" for cell in found.cells} <= names
+    with_sampling = {**data, "grid": {"algorithm.name": ["opro", "sampling"]}}
+    with_sampling["base"] = {**base, "algorithm": {}}
+    for one, wanted in ((data, ["sampling"]), (with_sampling, [])):
+        cells = made(one, folder).cells
+        assert [cell.settings.evidence.controls for cell in cells] == [wanted] * len(cells)

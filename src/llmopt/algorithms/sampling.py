@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from llmopt.parts.variety import Vary
 
 
+SAMPLING = "sampling"
+"""Name of the method, and of the control best of N."""
+
+
 @method
 def sampling(
     *,
@@ -57,7 +61,7 @@ def sampling(
         TemplateError: The template cannot be used.
     """
     return Algorithm(
-        name="sampling",
+        name=SAMPLING,
         select=StartsOnly(),
         reflect=Exemplars(exemplars),
         propose=Generate(

@@ -14,17 +14,29 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, get_args
 
-from llmopt.algorithms.sampling import sampling
+from llmopt.algorithms.sampling import SAMPLING, sampling
 from llmopt.core.problem import HasControls
 from llmopt.core.store import LONGEST_NAME
 from llmopt.core.values import Evaluation
+from llmopt.engine.apart import asks_alike, taken_apart
+from llmopt.engine.control_size import (
+    ControlSize,
+    affordable,
+    final_calls_of,
+    note_spent,
+    plan,
+    planned,
+)
 from llmopt.engine.identity import register
 from llmopt.engine.options import Control
 from llmopt.engine.run import Run
 from llmopt.engine.stop import Stop
 from llmopt.errors import BudgetError, ConfigError, StoreError, nearest
+from llmopt.evidence.differences import sentence
 from llmopt.evidence.finalists import left_out
+from llmopt.evidence.gain import compared_texts
 from llmopt.evidence.verdict import Evidence, without
+from llmopt.models.middleware.budget import Limits
 from llmopt.parts.propose import Generate
 from llmopt.parts.reflect import Exemplars
 
@@ -38,9 +50,7 @@ if TYPE_CHECKING:
     from llmopt.core.values import Candidate, Item
     from llmopt.engine.progress import Progress
     from llmopt.evidence.result import Result
-
-SAMPLING = "sampling"
-"""Name of the control best of N, and of its algorithm."""
+    from llmopt.evidence.verdict import Selection
 
 _LABELS = {"empty": "empty instruction", "think": "think step by step"}
 _PATIENCE = 2  # times the steps of the search, after which too little new is proposed
@@ -81,7 +91,7 @@ def control_of(algorithm: Algorithm) -> Algorithm | None:
         return None
     made = replace(sampling(), rate=algorithm.rate)
     asked, said = algorithm.propose, algorithm.reflect
-    if isinstance(asked, Generate) and asked.wording == Generate().wording:
+    if isinstance(asked, Generate) and asks_alike(algorithm):
         made = replace(made, propose=replace(asked, scores=0, order="random"))
     if isinstance(said, Exemplars):
         made = replace(made, reflect=Exemplars(said.n))
@@ -150,34 +160,45 @@ class Sampled:
     async def __call__(self, run: Run, result: Result) -> Result:
         """Do the control's search, test its winner, and compare it with the search's.
 
-        Where a spending limit ends it, a note says that it is missing.
+        It is as large as the search, or as what is left of the budget pays for, which a note
+        says. Where that is next to nothing, a note says that it is missing.
 
         Raises:
             ModelError: A call failed for good; the run can be resumed.
             StoreError: Nothing can be stored.
         """
-        evaluations, candidates = measured(run.trajectory)
-        if result.out_of_budget:
+        search = ControlSize(*measured(run.trajectory))
+        size = _size(run, search) if search.evaluations else None
+        if not search.evaluations and result.out_of_budget:
             why = "the budget ended before it; resume the run with a larger one"
-        elif not evaluations:
+        elif not search.evaluations:
             why = "the search measured nothing new, so there is nothing to hold it to"
+        elif size is None:
+            why = "the budget leaves too little for it; resume the run with a larger one"
         else:
-            within = EvaluationCap(self.algorithm.rate, evaluations, candidates)
+            account = run.session.traffic.account
+            before = account.spent
+            within = EvaluationCap(self.algorithm.rate, size.evaluations, size.candidates)
             with self._opened(run, within) as control:
                 try:
                     await control.optimize()
                 except BudgetError as error:
                     why = str(error)
                 else:
-                    return _joined(run, result, control)
+                    why = "the budget ended before it proposed anything; resume with a larger one"
+                    if measured(control.trajectory)[0]:
+                        return _joined(run, result, control, within)
+                finally:
+                    if account.limits != Limits():
+                        note_spent(run.store, run.name, account.spent - before)
         return replace(result, notes=(*result.notes, without(["best of N, no scores"], why)))
 
     @contextlib.contextmanager
     def _opened(self, run: Run, within: EvaluationCap) -> Iterator[Run]:
         """Open the control's run, which is claimed meanwhile; one without a step is removed.
 
-        It ends when as much was measured as in the search that it is held to. What a spending
-        limit cuts short is no control, and nothing is tested.
+        It ends when as much was measured as in the search that it is held to, or when what is
+        left of a budget only just chooses and tests its winner.
         """
         algorithm = replace(self.algorithm, rate=within)
         name = self._registered(run, algorithm)
@@ -192,7 +213,12 @@ class Sampled:
                 finalists=run.finalists,
                 evidence=Evidence(run.evidence.level, samples=run.evidence.samples),
                 over=within.over,
-                whole=True,
+                finals=final_calls_of(
+                    run.problem,
+                    run.session.scorer,
+                    min(run.finalists, within.candidates),
+                    run.samples,
+                ),
             )
 
     def _registered(self, run: Run, algorithm: Algorithm) -> str:
@@ -225,7 +251,33 @@ class Sampled:
         return name
 
 
-def _joined(run: Run, result: Result, control: Run) -> Result:
+def _size(run: Run, search: ControlSize) -> ControlSize | None:
+    """Return how large the control of a search is; None: the budget leaves too little for one.
+
+    One that was planned before is kept, so that an interrupted control ends as one that was not:
+    what it has spent since then is what it was planned to spend.
+    """
+    session = run.session
+    size = affordable(
+        search,
+        run.problem,
+        session.scorer,
+        session.traffic.account,
+        finalists=run.finalists,
+        refused=run.rejected.total(),
+        samples=run.samples,
+    )
+    if size == search:
+        return size
+    known = planned(run.store, run.name, search)
+    if known and (size is None or size.candidates <= known.candidates):
+        return known
+    if size:
+        plan(run.store, run.name, search, size)
+    return size
+
+
+def _joined(run: Run, result: Result, control: Run, within: EvaluationCap) -> Result:
     """Return the result with the control's winner beside the others."""
     choice, other = run.choice, control.choice
     if choice is None or other is None:
@@ -244,18 +296,45 @@ def _joined(run: Run, result: Result, control: Run) -> Result:
         *left_out("test", [(label, other.winner)]),
     )
     if spent < _SHORT * most:
+        budget = control.ended_by_budget or within.candidates < measured(run.trajectory)[1]
+        why = (
+            "the budget paid for no more, and a larger one makes it as large"
+            if budget
+            else "without scores the optimizer LLM proposed too little that is new"
+        )
         less = (
             f'The control "{label}" is smaller than the search, {spent:,} evaluations against '
-            f"{most:,}: without scores the optimizer LLM proposed too little that is new."
+            f"{most:,}: {why}."
         )
         notes = (*notes, less)
     return replace(
         result,
         lines=both.lines,
         comparisons=both.comparisons,
-        verdict=both.verdict,
+        verdict=_verdict(both, label),
         notes=notes,
+        gain=taken_apart(run.algorithm, run.trajectory, choice, (control.trajectory, other.winner)),
     )
+
+
+def _verdict(both: Selection, label: str) -> str:
+    """Return the verdict; that on the control is about its winner alone, so it stands apart."""
+    found = [versus for versus in both.comparisons if versus.against != label]
+    said = [
+        sentence(
+            found,
+            both.shown,
+            tested=both.test is not None,
+            unbeaten=both.unbeaten,
+            level=both.level,
+        )
+    ]
+    said += [
+        compared_texts(label, versus.difference.mean, versus.word, both.shown)
+        for versus in both.comparisons
+        if versus.against == label
+    ]
+    return " ".join(said)
 
 
 def _not_done(listen: Callable[[Progress], None]) -> Callable[[Progress], None]:

@@ -36,6 +36,9 @@ value: the words of the command that repeats it), and kind of the records with w
 VALIDATION = "validation"
 """Kind of the records with a point of the overfitting curve; it follows the step it is about."""
 
+CONTROL = "control"
+"""Kind of the records of how large the control best of N is planned, and what it spent."""
+
 TESTED = "tested"
 """Kind of the records with the held-out answers behind a result; it comes before the result."""
 

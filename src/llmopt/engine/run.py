@@ -17,6 +17,7 @@ from llmopt.core.part import StepContext
 from llmopt.core.problem import calls_each, presented
 from llmopt.core.trajectory import Entry, Trajectory, rank
 from llmopt.core.values import Candidate, Evaluation, Outcome
+from llmopt.engine.apart import taken_apart
 from llmopt.engine.journal import (
     PROBLEM,
     TESTED,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from llmopt.engine.session import Session
     from llmopt.evidence.looks import PriorLooks
     from llmopt.evidence.verdict import Selection
+    from llmopt.models.middleware.aside import ControlShare
 
 _USUAL = 8  # calls to the optimizer LLM in a step, where a method does not say
 
@@ -75,7 +77,9 @@ class Run:
         evidence: What the verdict says beside the comparison with the start.
         further: Adds to a result that is already journaled, still as a part of the run.
         over: Says of the trajectory why the search is over; empty: it is not, for all that.
-        whole: Whether a search that a spending limit ends has found nothing.
+        aside: What a budget keeps for a control while the search goes on; None: nothing.
+        finals: Calls that are kept back to choose and test, of a search that is a part of another
+            run; None: the most that they can be.
 
     Raises:
         StoreError: The store holds no such run, or cannot be read.
@@ -93,7 +97,8 @@ class Run:
         evidence: Evidence | None = None,
         further: Callable[[Run, Result], Awaitable[Result]] | None = None,
         over: Callable[[Trajectory], str] = _never,
-        whole: bool = False,
+        aside: ControlShare | None = None,
+        finals: int | None = None,
     ) -> None:
         self.problem, self.algorithm, self.session = problem, algorithm, session
         self.stop = stop or Stop()
@@ -103,7 +108,8 @@ class Run:
         self.curve = Curve(validate_every)
         self.evidence = evidence or Evidence()
         self.choice: Selection | None = None  # of the last decision
-        self._further, self._over, self._whole = further, over, whole
+        self._further, self._over, self._finals = further, over, finals
+        self._aside = aside
         traffic = session.traffic
         self._shown = presented(problem)
         progress = Progress(
@@ -135,6 +141,11 @@ class Run:
     def store(self) -> Store:
         """Where journal and replies are."""
         return self.session.store
+
+    @property
+    def ended_by_budget(self) -> bool:
+        """Whether a spending limit ended the search."""
+        return self._ended is not None
 
     @property
     def progress(self) -> Progress:
@@ -308,7 +319,9 @@ class Run:
             StepFailedError: Too many items of a step stayed unmeasured.
             StoreError: Nothing can be stored.
         """
-        if not self._whole:
+        # One that has a result may have spent everything on its control since then.
+        begun = any(record.kind == "result" for record in self.store.records(self.name))
+        if self._finals is None and not begun:
             check_budget(self.problem, self.session, self.finalists, self.samples)
         with self.session.under_way() as ending:
             async with self._watch.stalls():
@@ -327,19 +340,25 @@ class Run:
         try:
             while True:
                 if self.trajectory.steps:
-                    final = final_calls(self.problem, self.finalists, self.samples)
-                    self.session.traffic.keep_back(final * self._each)
+                    self.session.traffic.keep_back(self._kept, self._aside)
                     await self.validate()
                 if why := self.why_stop():
                     return why
                 await self.step()
         except BudgetError as error:
-            if self._whole or not self.trajectory.steps:
+            if not self.trajectory.steps:
                 raise
             self._ended = error
             return f"{BUDGET}{error}"
         finally:
             self.session.traffic.keep_back(0)
+
+    @property
+    def _kept(self) -> int:
+        """Calls that are kept back to choose and test the winner."""
+        if self._finals is not None:
+            return self._finals
+        return final_calls(self.problem, self.finalists, self.samples) * self._each
 
     async def _decided(self, stopped: str) -> Result:
         def announce(split: SplitName, jobs: int) -> None:
@@ -365,8 +384,6 @@ class Run:
         noise = testing.noise(choice.start.candidate, choice.best.candidate)
         self.choice = choice
         self._test_told(choice)
-        if self._ended is not None:  # choosing and testing was paid as well
-            stopped = f"{BUDGET}{self.session.traffic.account.said(self._ended)}"
         dropped = dropped_by(self.problem, choice.best.text)
         starts = len(self.problem.starts)
         found = Result(
@@ -404,16 +421,21 @@ class Run:
             looks=looks,
             samples=self.samples,
             noise=noise,
+            gain=taken_apart(self.algorithm, self.trajectory, choice),
         )
         return self._closed(found)
 
     def _closed(self, result: Result) -> Result:
         """Return the result with what was used up to now; also what others have stored first."""
+        stopped = result.stopped
+        if self._ended is not None:  # what came after the search was paid as well
+            stopped = f"{BUDGET}{self.session.traffic.account.said(self._ended)}"
         paid = self.session.paid().items()
         # Few runs have a judge LLM or an embedding model; the two other roles are always there.
         always = ("optimizer", "scorer")
         return replace(
             result,
+            stopped=stopped,
             usage={str(role): u for role, u in paid if role in always or u.calls},
             seconds=self.session.seconds,
             stretch=self.session.traffic.stretch,
@@ -441,7 +463,7 @@ class Run:
     def _looked(self, choice: Selection) -> PriorLooks | None:
         """Journal the look at the test items; None where no winner is compared, or by a control."""
         texts = (choice.start.text, choice.best.text)
-        if not choice.answers or self._whole or texts[0] == texts[1]:
+        if not choice.answers or self._finals is not None or texts[0] == texts[1]:
             return None
         return looked(self.store, self.name, self.problem.items("test"), texts)
 

@@ -13,6 +13,7 @@ from llmopt.core.text import visible
 from llmopt.core.values import Candidate, Usage
 from llmopt.errors import MissingExtraError
 from llmopt.evidence.differences import Versus
+from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.losses import Loss, Losses
 from llmopt.evidence.scores import LEVEL, Score
@@ -114,6 +115,7 @@ class Result:
             `comparisons` allow for it. None where it is not known, or no winner was tested.
         samples: Answers to each test item; its score is their mean.
         noise: Where the noise of the difference from the start comes from, if that is known.
+        gain: Where the gain comes from; None where the method is shown no scores or asks no LLM.
     """
 
     run: str
@@ -144,6 +146,7 @@ class Result:
     looks: PriorLooks | None = None
     samples: int = 1
     noise: DrawNoise | None = None
+    gain: Gain | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -187,6 +190,7 @@ class Result:
             made["optimism_interval"] = Interval(**between)
         made["looks"] = PriorLooks.plain(data["looks"]) if data.get("looks") else None
         made["noise"] = DrawNoise(**data["noise"]) if data.get("noise") else None
+        made["gain"] = Gain.plain(data["gain"]) if data.get("gain") else None
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)
@@ -258,12 +262,16 @@ class Result:
         parts = [*self._words(), self.scores_table().text()]
         if len(self.comparisons) > 1:
             parts.append(self.comparisons_table().text())
+        if self.gain and self.gain.parts:
+            parts.append(self.gain.table(self.presentation, self.level).text())
         return "\n\n".join((*parts, self._verdict()))
 
     def _repr_html_(self) -> str:
         """Return the same for a notebook, escaped."""
         words = "".join(f'<p style="white-space:pre-wrap">{escape(p)}</p>' for p in self._words())
         more = self.comparisons_table().html() if len(self.comparisons) > 1 else ""
+        if self.gain and self.gain.parts:
+            more += self.gain.table(self.presentation, self.level).html()
         said = f'<p style="white-space:pre-wrap">{escape(self._verdict())}</p>'
         return f"<div>{words}{self.scores_table().html()}{more}{said}</div>"
 
@@ -274,7 +282,9 @@ class Result:
         return [f"{name}:\n{visible(one.text) or '(empty)'}" for name, one in named]
 
     def _verdict(self) -> str:
-        return "\n".join((visible(self.verdict), *(f"Note: {visible(n)}" for n in self.notes)))
+        read = self.gain.sentence(self.level) if self.gain else ""
+        notes = (f"Note: {visible(n)}" for n in self.notes)
+        return "\n".join((visible(self.verdict), *filter(None, [read]), *notes))
 
 
 def _scored(score: Score | None, n: int, shown: Presentation) -> str:

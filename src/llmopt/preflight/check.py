@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmopt.algorithms.sampling import SAMPLING
 from llmopt.config.reading import settings as settings_of
 from llmopt.core.formatting import counted, limit
 from llmopt.core.store import check_name
 from llmopt.engine.blocking import wait
-from llmopt.engine.controls import SAMPLING, control_of, plain_controls
+from llmopt.engine.controls import control_of, plain_controls
 from llmopt.engine.repeated_answers import answers_each
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named

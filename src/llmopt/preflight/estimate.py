@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.problem import calls_each
+from llmopt.engine.control_size import share_of
 from llmopt.engine.overfitting import check_validation
 from llmopt.evidence.verdict import final_calls
+from llmopt.models.middleware.aside import ControlShare, ShareOf
 from llmopt.models.middleware.budget import MEASURING
 from llmopt.preflight.dry_run import rehearse
 from llmopt.preflight.workload import Phase, Work, Workload
@@ -112,12 +114,14 @@ class Estimate:
         high: The high rehearsal.
         known: What is known of the models.
         finals: Calls that a budget keeps back for the end.
+        share: What a budget keeps for a control beside that; None: nothing.
     """
 
     low: Workload
     high: Workload
     known: Mapping[Role, ModelFacts]
     finals: int
+    share: ControlShare | None = None
 
     def least(self, role: Role) -> Cost:
         """Return what a role takes at least: every answer is one token."""
@@ -147,7 +151,10 @@ class Estimate:
             slack = sum((self._one(phase, r) for r in self.known), Cost()) if full else Cost()
             last = self.low.final
             kept = self.finals if done >= 0 else last.scorer.calls + last.judge.calls
-            if not _fits(spent, slack, _kept(kept, spent, measuring), limits):
+            back = _kept(kept, spent, measuring)
+            if self.share is not None and done >= 0:
+                back += _for_control(self.share, spent, measuring, back, limits)
+            if not _fits(spent, slack, back, limits):
                 return done
         return len(self.high.steps)
 
@@ -244,7 +251,8 @@ async def estimate(
         ]
         high = replace(high, controls=_held_to(search, second))
     finals = final_calls(problem, finalists, samples) * calls_each(problem)
-    return Estimate(low, high, known, finals)
+    share = share_of(problem, scorer, finalists, len(plain), samples) if control else None
+    return Estimate(low, high, known, finals, share)
 
 
 def _held_to(search: Workload, control: Workload) -> Phase:
@@ -307,6 +315,33 @@ def _kept(calls: int, spent: Cost, measuring: Cost) -> Cost:
         0,
         None if measuring.usd is None else measuring.usd * share,
         None if spent.seconds is None else spent.seconds * time,
+    )
+
+
+def _for_control(
+    share: ControlShare, spent: Cost, measuring: Cost, kept: Cost, limits: Limits
+) -> Cost:
+    """Return what a budget keeps for a control; nothing where its share pays for none."""
+    parts = [_kept(n, spent, measuring) for n in (share.starts, share.finals, share.least)]
+    found: dict[str, float] = {}
+    for unit in ("calls", "tokens", "usd", "seconds"):
+        cap = getattr(limits, unit)
+        used, *amounts = (getattr(cost, unit) for cost in (spent, *parts, kept))
+        if cap is None:
+            continue
+        if used is None or None in amounts:  # not known, so nobody says how many steps it buys
+            return Cost()
+        starts, finals, least, back = amounts
+        one = ShareOf(starts, finals, least, back, 0.0)
+        if not one.pays(cap):
+            return Cost()
+        found[unit] = one.of(cap, used)
+    return Cost(
+        math.ceil(found.get("calls", 0)),
+        math.ceil(found.get("tokens", 0)),
+        0,
+        found.get("usd", 0.0),
+        found.get("seconds", 0.0),
     )
 
 

@@ -22,6 +22,7 @@ from llmopt.statistics.paired import (
     paired_difference,
 )
 from llmopt.statistics.planning import items_needed, lead_p_value, shown_gain
+from llmopt.statistics.ranks import RankSum, rank_sum
 from llmopt.statistics.student import t_p_value, t_quantile
 from llmopt.statistics.two_way import MethodDifference, Repetition, between_methods, over_tasks
 
@@ -33,6 +34,7 @@ __all__ = [
     "Interval",
     "JudgeBias",
     "MethodDifference",
+    "RankSum",
     "Repetition",
     "added",
     "alike",
@@ -49,6 +51,7 @@ __all__ = [
     "mostly_agree",
     "over_tasks",
     "paired_difference",
+    "rank_sum",
     "shown_gain",
     "t_p_value",
     "t_quantile",

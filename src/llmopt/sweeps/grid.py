@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmopt.algorithms.sampling import SAMPLING
 from llmopt.config.reading import absolute, put, settings, tables
 from llmopt.errors import ConfigError, nearest
 from llmopt.recipes import recipe_or_file
@@ -160,9 +161,7 @@ def sweep_of(
                 f"{' or '.join(_CAPS)}, but got {cap!r}"
             )
         _set(base, f"budget.{cap}", value)
-    # What a search is compared with in a sweep is another variant, such as sampling. Controls in
-    # each cell would use up a part of its budget, so those of the base are for single runs.
-    _set(base, "evidence.controls", [])
+    _set(base, "evidence.controls", _controls(base, axes, variants))
     chosen = slug(name or data.get("name") or usual, _NAME)
     cells = tuple(_Grid(where, base, axes, variants, plain).cells(chosen))
     if any(cell.settings.budget.seconds for cell in cells):
@@ -199,6 +198,22 @@ def _base(base: Any, where: str, folder: Path) -> dict[str, Any]:
     beside = folder / base
     path = beside if beside.is_file() else recipe_or_file(base)
     return absolute(tables(path), path.parent)
+
+
+def _controls(
+    base: Mapping[str, Any], axes: Mapping[str, Any], variants: list[tuple[str, dict[str, Any]]]
+) -> list[str]:
+    """Return the controls of each cell.
+
+    What a search is compared with in a sweep is another variant, such as sampling. A control in
+    each cell uses up a part of its budget, so there is only the one that a base asks for by name,
+    and none where a variant is that control.
+    """
+    evidence = base.get("evidence")
+    asked = evidence.get("controls") if isinstance(evidence, dict) else None
+    names = [*axes.get("algorithm.name", ()), *(c.get("algorithm.name") for _, c in variants)]
+    wanted = isinstance(asked, list) and SAMPLING in asked and SAMPLING not in names
+    return [SAMPLING] if wanted else []
 
 
 def _variants(given: Any, where: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:

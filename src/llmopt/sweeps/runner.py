@@ -43,7 +43,14 @@ if TYPE_CHECKING:
     from llmopt.engine.session import Session
     from llmopt.sweeps.grid import Cell, Sweep
 
-_HARMLESS = ("concurrency", "deadline", "price", "requests_per_minute", "tokens_per_minute")
+_HARMLESS = (
+    "concurrency",
+    "controls",
+    "deadline",
+    "price",
+    "requests_per_minute",
+    "tokens_per_minute",
+)
 _SHOWN = 3  # keys that a message names
 
 

@@ -50,14 +50,14 @@ def print_result(console: Console, result: Result) -> None:
         still = same and line.label == "start"
         say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
         quote(line.text)
-    console.print()
-    console.print(_drawn(result.scores_table()))
-    if len(result.comparisons) > 1:
+    for cells in _tables(result):
         console.print()
-        console.print(_drawn(result.comparisons_table()))
+        console.print(_drawn(cells))
     print_curve(console, result.curve, result.presentation)
     console.print()
     say(result.verdict, "bold")
+    if result.gain and (read := result.gain.sentence(result.level)):
+        say(read)
     for text in _evidence(result, same=same):
         say(text)
     for note in result.notes:
@@ -65,6 +65,15 @@ def print_result(console: Console, result: Result) -> None:
     console.print()
     for text in _costs(result):
         say(text)
+
+
+def _tables(result: Result) -> Iterator[TextTable]:
+    """Yield the scores, the comparisons, and the parts of the gain, as far as there are any."""
+    yield result.scores_table()
+    if len(result.comparisons) > 1:
+        yield result.comparisons_table()
+    if result.gain and result.gain.parts:
+        yield result.gain.table(result.presentation, result.level)
 
 
 def _drawn(cells: TextTable) -> Table:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 from llmopt.core.formatting import bare, capped
 from llmopt.core.values import Role, Usage
 from llmopt.errors import BudgetError, ConfigError, LlmoptError, LostReplyError
+from llmopt.models.middleware.aside import ControlShare, ShareOf
 from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.excess import Excess
 from llmopt.models.middleware.timeout import queueing
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _PER = 1_000_000  # prices are per million tokens
 _WARNINGS = (0.95, 0.80, 0.50)  # shares of a cap that are worth a word
+_MARGIN = 1.1  # of tokens and dollars, whose calls are not all alike
 _CAUTION = 32  # times its bound that a call may use of which nothing is known
 
 MEASURING: tuple[Role, ...] = ("scorer", "judge")
@@ -131,6 +133,9 @@ class Account:
         self._measured = Spent()  # the share of those who measure
         self._reserved = Spent()
         self._kept = 0
+        self._aside: ControlShare | None = None  # kept for a control now
+        self._held: ControlShare | None = None  # the last one that was
+        self._controlled = Spent()
         self._stage_end = 0.0
         self._in_flight = 0
         self._clock = clock
@@ -162,13 +167,44 @@ class Account:
         if role in MEASURING:
             self._measured += spent
 
-    def keep_back(self, calls: int) -> None:
+    def keep_back(self, calls: int, control: ControlShare | None = None) -> None:
         """Keep so many calls out of reach until told otherwise, for a verdict at the end.
 
         Their tokens and dollars are kept too, at the mean of the calls that measured so far, and
         their seconds at the mean of all calls.
+
+        Args:
+            calls: To choose and test the winner.
+            control: What is kept for a control beside that.
         """
-        self._kept = calls
+        self._kept, self._aside = calls, control
+        self._held = control or self._held
+
+    def controlled(self, spent: Spent) -> None:
+        """Note what a control has spent, which is a part of what was spent in all."""
+        self._controlled += spent
+
+    def pays_for(self, measuring: float, proposing: float) -> bool:
+        """Return whether what is left pays for so many calls more, at the means of those so far.
+
+        Args:
+            measuring: Calls that measure.
+            proposing: Other calls.
+        """
+        spent, ours = self.spent, self._measured
+        others = spent.calls - ours.calls
+        for name, cap in self._caps:
+            if name == "calls":
+                more = measuring + proposing
+            elif name == "seconds":
+                more = (measuring + proposing) * spent.seconds / max(1, spent.calls)
+            else:
+                used, whole = getattr(ours, name), getattr(spent, name)
+                more = measuring * used / max(1, ours.calls)
+                more = _MARGIN * (more + proposing * (whole - used) / max(1, others))
+            if getattr(spent, name) + more > cap:
+                return False
+        return True
 
     def expect(self, calls: int) -> None:
         """Say how many calls the stage that begins now takes, so that an error can name its end.
@@ -193,11 +229,33 @@ class Account:
 
     @property
     def _back(self) -> Spent:
-        """What is kept back now."""
+        """What is kept back now to choose and test the winner."""
+        return self._priced(self._kept)
+
+    def _priced(self, calls: int) -> Spent:
+        """Return what so many calls that measure come to, at the mean of those so far."""
         one, spent = self._measured, self.spent
-        share = self._kept / one.calls if one.calls else 0.0
-        seconds = spent.seconds * self._kept / spent.calls if spent.calls else 0.0
-        return Spent(self._kept, math.ceil(one.tokens * share), one.usd * share, seconds)
+        share = calls / one.calls if one.calls else 0.0
+        seconds = spent.seconds * calls / spent.calls if spent.calls else 0.0
+        return Spent(calls, math.ceil(one.tokens * share), one.usd * share, seconds)
+
+    def _share(self, control: ControlShare, name: str, kept: float) -> ShareOf:
+        """Return a control's share in one unit."""
+        starts, finals, least = (
+            getattr(self._priced(calls), name)
+            for calls in (control.starts, control.finals, control.least)
+        )
+        return ShareOf(starts, finals, least, kept, getattr(self._controlled, name))
+
+    def _for_control(self) -> dict[str, float]:
+        """Return what is kept for a control now, by cap; nothing where that pays for none."""
+        if self._aside is None:
+            return {}
+        back, spent = self._back, self.spent
+        shares = {n: self._share(self._aside, n, getattr(back, n)) for n, _ in self._caps}
+        if not all(shares[name].pays(cap) for name, cap in self._caps):
+            return {}
+        return {name: shares[name].of(cap, getattr(spent, name)) for name, cap in self._caps}
 
     async def reserve(self, bound: Spent) -> None:
         """Set aside what a call may cost at most; every reservation must be settled.
@@ -300,10 +358,10 @@ class Account:
     def _fits(self, bound: Spent) -> bool:
         """Return whether there is room for `bound` now; raise where there never will be."""
         spent = self.spent + self._back if self._kept else self.spent
-        held = spent + self._reserved
+        held, control = spent + self._reserved, self._for_control()
         for name, cap in self._caps:
-            most = getattr(bound, name)
-            if name == "seconds" and spent.seconds >= cap:
+            most = getattr(bound, name) + control.get(name, 0.0)
+            if name == "seconds" and spent.seconds + control.get(name, 0.0) >= cap:
                 raise self._reached(name, bound)
             if getattr(spent, name) + most > cap:
                 raise self._reached(name, bound)
@@ -314,25 +372,38 @@ class Account:
     def _reached(self, name: str, bound: Spent) -> BudgetError:
         """Return the error of a cap that leaves no room for a call that may take `bound`."""
         spent, back = getattr(self.spent, name), getattr(self._back, name)
+        control = self._for_control().get(name, 0.0)
         kept = f", {bare(name, back)} are kept back to choose and test the winner" if back else ""
+        if control:
+            kept += f", {bare(name, math.ceil(control) if name != 'usd' else control)} for the "
+            kept += "control without scores"
         stage = self._stage(bound)
         most = getattr(stage, name)
         what = "what comes next takes about" if stage.calls > 1 else "the next call may take"
         next_one = f", and {what} {bare(name, most)}" if most else ""
-        enough = _rounded_up(name, spent + back + most)
+        held = self._aside is not None
+        enough = _rounded_up(name, self._enough(name, spent + most, back, control=held))
         error = BudgetError(
             f"the budget is {capped(name, getattr(self.limits, name))}, but {bare(name, spent)} "
             f"are spent{kept}{next_one}; resume the run with a larger budget, at least "
             f"{capped(name, enough)}"
         )
         error.limit, error.enough, error.spent = name, enough, spent
+        error.ahead, error.kept, error.control = most, back, held
         return error
+
+    def _enough(self, name: str, spent: float, back: float, *, control: bool) -> float:
+        """Return a cap that lets so much be spent, with what is kept."""
+        if not control or self._held is None:
+            return spent + back
+        return self._share(self._held, name, back).enough(spent)
 
     def said(self, error: BudgetError) -> str:
         """Return what an error of this account says, with what was spent since then."""
         if not error.limit:
             return str(error)
-        enough = error.enough + getattr(self.spent, error.limit) - error.spent
+        spent = getattr(self.spent, error.limit) + error.ahead
+        enough = self._enough(error.limit, spent, error.kept, control=error.control)
         words = str(error).removesuffix(capped(error.limit, error.enough))
         return words + capped(error.limit, _rounded_up(error.limit, enough))
 

@@ -17,6 +17,7 @@ from llmopt.models.middleware.budget import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from llmopt.models.middleware.aside import ControlShare
     from llmopt.models.middleware.concurrency import Gate
     from llmopt.models.middleware.in_flight import Ledger
     from llmopt.models.middleware.stack import Stack
@@ -115,9 +116,9 @@ class Traffic:
             for role in get_args(Role)
         }
 
-    def keep_back(self, calls: int) -> None:
+    def keep_back(self, calls: int, control: ControlShare | None = None) -> None:
         """See `Account.keep_back`."""
-        self.account.keep_back(calls)
+        self.account.keep_back(calls, control)
 
     def expect(self, calls: int) -> None:
         """See `Account.expect`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import clock, counted, ordinal, p_value, spent
 from llmopt.evidence.differences import on_correction
+from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import Score
@@ -60,7 +61,11 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
             "solution": _title(record),
             "evidence": "Evidence" if not record.get("function") else "Values",
         },
-        **(_evidence(record) if run else {"lines": [], "comparisons": [], "remarks": []}),
+        **(
+            _evidence(record)
+            if run
+            else {"lines": [], "comparisons": [], "gain": [], "remarks": []}
+        ),
         "parts": parts,
         "usage": usage_rows(record) if run else [],
         "usage_caption": "What the models were sent and what they wrote, by role",
@@ -251,6 +256,8 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
             f"The winner against the others on the same held-out items, {level:g} % intervals"
             + (f"; {on_correction(_tests(found))}" if found[1:] else "")
         ),
+        "gain": _parts_of_gain(record, shown),
+        "gain_caption": f"Where the gain comes from, {level:g} % intervals",
         "remarks": list(_remarks(record, same=same)),
     }
 
@@ -258,6 +265,21 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
 def _tests(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int | None]]:
     """Return whom the winner was compared with, the word, and what its p-value is corrected for."""
     return [(v["against"], v["word"], v.get("family")) for v in found]
+
+
+def _parts_of_gain(record: Mapping[str, Any], shown: Presentation) -> list[dict[str, str]]:
+    """Return the parts of the gain, as far as they could be measured."""
+    found = Gain.plain(record["gain"]) if record.get("gain") else Gain()
+    return [
+        {
+            "name": part.name,
+            "points": points(part.mean, shown),
+            "interval": f"{points(part.interval.low, shown)} to "
+            f"{points(part.interval.high, shown)}",
+            "word": part.word,
+        }
+        for part in found.parts
+    ]
 
 
 def _cell(score: Mapping[str, Any] | None, shown: Presentation) -> dict[str, str] | None:
@@ -291,6 +313,8 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
 
 
 def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
+    if record.get("gain") and (read := Gain.plain(record["gain"]).sentence(record["level"])):
+        yield read
     if record["test"] and not same:
         found = record["test"]["difference"]
         several = record["comparisons"][1:]
