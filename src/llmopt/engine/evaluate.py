@@ -226,9 +226,10 @@ class _Evaluating:
     def _looked(self, comparison: Comparison) -> Comparison:
         """Journal the look at held-out items, and say how many there were before it."""
         plan, session = self.plan, self.session
-        if plan.part not in ("test", "all"):
+        items = plan.problem.items("test") if plan.part in ("test", "all") else ()
+        if not items:
             return comparison
-        looks = looked(session.store, session.name, plan.items, plan.texts)
+        looks = looked(session.store, session.name, items, plan.texts)
         notes = (*comparison.notes, *looks.uncorrected())
         return replace(comparison, looks=looks, notes=notes)
 

@@ -127,7 +127,9 @@ def _made(identity: Mapping[str, str], items: Sequence[Item], texts: Collection[
     measuring = {
         key: value
         for key, value in identity.items()
-        if key in ("scorer", "samples") or (key.startswith("problem ") and key not in _SEARCH)
+        if key == "scorer"
+        or (key == "samples" and value != "1")
+        or (key.startswith("problem ") and key not in _SEARCH)
     }
     rows = frozenset(row_of(item, canonical(measuring)) for item in items)
     return Look(digest(canonical([sorted(set(texts)), measuring, sorted(rows)]))[:16], rows)
