@@ -20,7 +20,7 @@ from llmopt.statistics import Interval
 from llmopt.testing import problems
 from llmopt.testing.__main__ import main
 from llmopt.testing.evidence import (
-    JUDGES,
+    SENTENCE_RULES,
     WORLDS,
     Claim,
     Figure,
@@ -216,7 +216,7 @@ def said(result: Result, sentence: str, verdict: str = "") -> Result:
         ('Against the controls it is not distinguishable from "empty instruction".', None),
     ],
 )
-def test_sentences_are_judged_by_the_truth(
+def test_sentences_are_held_against_the_truth(
     sentence: str, holds: bool | None, tmp_path: Path
 ) -> None:
     truth = result_in(replace(SMALL, start=0.05, gain=0.9), tmp_path)
@@ -293,7 +293,7 @@ def test_runs_and_trials_are_refused_below_one() -> None:
 
 
 def test_the_names_of_judges_differ() -> None:
-    assert len({judge.name for judge in JUDGES}) == len(JUDGES)
+    assert len({rule.name for rule in SENTENCE_RULES}) == len(SENTENCE_RULES)
 
 
 def test_the_command_prints_figures_or_json() -> None:

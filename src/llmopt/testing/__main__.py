@@ -43,11 +43,11 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
 _WIDTH = 300
 
 
-_CHECK = "check"  # the command that is meant where none is named
+_CHECK = "check"  # the command that is meant where no command is named
 
 
 class _Commands(click.Group):
-    """Commands, of which one is meant where the first word is none of them."""
+    """Commands, of which one is meant where the first word names no command."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

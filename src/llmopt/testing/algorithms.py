@@ -273,7 +273,7 @@ async def keeps_the_order_it_claims(algorithm: Algorithm, problem: Problem, fold
     """
     if not algorithm.needs_model:
         return
-    told = _legible(problem)
+    legible = _legible(problem)
     for number, rate in enumerate((algorithm.rate, *RATES)):
         calls: list[Call] = []
 
@@ -282,7 +282,7 @@ async def keeps_the_order_it_claims(algorithm: Algorithm, problem: Problem, fold
             return scripted.answer(call)
 
         store, model = folder / f"order-{number}.sqlite", ScriptedModel(listen)
-        await _run(replace(algorithm, rate=rate), told, store, model, finalists=1, **_ALONE)
+        await _run(replace(algorithm, rate=rate), legible, store, model, finalists=1, **_ALONE)
         texts = [call.text for call in calls if call.role == "optimizer"]
         claims = [(text, claim) for text in texts if (claim := claimed_order(text))]
         for text, (order, end) in claims:
@@ -398,7 +398,7 @@ _HELD: tuple[SplitName, ...] = ("validation", "test")
 
 
 _LEGIBLE = re.compile(r"(?<!score of )zq([-+][\d.]+\d)")  # what has a score alone is in no list
-_LOST = 8  # one answer in so many is
+_LOST = 8  # one answer in eight is
 
 
 def _legible(problem: Problem) -> Problem:

@@ -17,7 +17,7 @@ _WORST, _BEST = "(?:worst|weakest|lowest)", "(?:best|strongest|highest)"
 def _claims(first: str, last: str) -> re.Pattern[str]:
     """Return what finds the claim that a list begins with one end and closes with the other."""
     return re.compile(
-        rf"\bfrom (?:the )?{first} to (?:the )?{last}\b|\b{first}(?: one)? (?:comes|stands) first\b"
+        rf"\bfrom (?:the )?{first} to (?:the )?{last}\b|\b{first}(?: one)? \w+s first\b"
     )
 
 

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 from llmopt.errors import ConfigError
 from llmopt.statistics import Interval, wilson
 from llmopt.testing.evidence.claims import (
-    JUDGES,
+    SENTENCE_RULES,
     Claim,
-    Judge,
+    SentenceRule,
     Truth,
     claims_of,
-    unjudged,
+    unknown_sentences,
 )
 from llmopt.testing.evidence.trials import Trial
 from llmopt.testing.evidence.worlds import SimulatedProblem, World
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from llmopt.evidence.result import Result
 
 __all__ = [
-    "JUDGES",
+    "SENTENCE_RULES",
     "WORLDS",
     "Claim",
     "ErrorRates",
     "Figure",
-    "Judge",
+    "SentenceRule",
     "SimulatedProblem",
     "Trial",
     "Truth",
@@ -119,7 +119,7 @@ class Figure:
 
     @property
     def bar(self) -> str:
-        """The bar in words; empty where there is none."""
+        """The bar in words; empty without a bar."""
         if self.least is not None:
             return f"{100 * self.least:g} % or more"
         return f"{100 * self.most:g} % or less" if self.most is not None else ""
@@ -155,13 +155,13 @@ class ErrorRates:
         world: The world.
         runs: How many draws of it.
         figures: What was counted, in the order of appearance.
-        unjudged: Printed sentences that no judge knows, most frequent first.
+        unknown_sentences: Printed sentences that no rule knows, most frequent first.
     """
 
     world: World
     runs: int
     figures: tuple[Figure, ...]
-    unjudged: tuple[tuple[str, int], ...]
+    unknown_sentences: tuple[tuple[str, int], ...]
 
     def __getitem__(self, name: str) -> Figure:
         for figure in self.figures:
@@ -184,7 +184,9 @@ class ErrorRates:
             "world": asdict(self.world),
             "runs": self.runs,
             "figures": [figure.to_dict() for figure in self.figures],
-            "unjudged": [{"sentence": said, "runs": count} for said, count in self.unjudged],
+            "unknown_sentences": [
+                {"sentence": said, "runs": count} for said, count in self.unknown_sentences
+            ],
         }
 
 
@@ -199,7 +201,7 @@ def error_rates(
     runs: int = 100,
     seed: int = 0,
     trial: Trial | None = None,
-    judges: tuple[Judge, ...] = JUDGES,
+    rules: tuple[SentenceRule, ...] = SENTENCE_RULES,
     listen: Callable[[int], None] | None = None,
     **options: Any,
 ) -> ErrorRates:
@@ -211,8 +213,8 @@ def error_rates(
         runs: Draws of the world, 1 or more; a share of 2.5 % needs hundreds.
         seed: Of the first draw; the others follow.
         trial: How runs are led: resumed, repeated, broken off; None: one search of four steps.
-        judges: Who decides about sentences.
-        listen: Told after each draw how many are done.
+        rules: Which sentences are true, and when.
+        listen: Called after each draw with the number of draws done.
         options: Of :func:`llmopt.optimize`, such as ``finalists`` or ``controls``.
 
     Raises:
@@ -227,9 +229,11 @@ def error_rates(
     unknown = Counter[str]()
     for number in range(runs):
         problem, results = led.run(world, seed + number)
-        for claim in _counted(problem, results, judges):
+        for claim in _counted(problem, results, rules):
             counts[claim.name, claim.least, claim.most].append((number, claim.holds))
-        unknown.update({said for result in results[-1:] for said in unjudged(result, judges)})
+        unknown.update(
+            {said for result in results[-1:] for said in unknown_sentences(result, rules)}
+        )
         if listen:
             listen(number + 1)
     figures = (_figure(counted, held) for counted, held in counts.items())
@@ -244,12 +248,12 @@ def _figure(counted: _Counted, held: list[tuple[int, bool]]) -> Figure:
 
 
 def _counted(
-    problem: SimulatedProblem, results: list[Result], judges: tuple[Judge, ...]
+    problem: SimulatedProblem, results: list[Result], rules: tuple[SentenceRule, ...]
 ) -> Iterator[Claim]:
     """Yield what is counted of one draw: the last result, and whether any said "better"."""
     yield Claim("there is a result", bool(results))
     if results:
-        yield from claims_of(Truth(problem, results[-1]), judges)
+        yield from claims_of(Truth(problem, results[-1]), rules)
     if len(results) > 1:
         wrong = _any(claims_of(Truth(problem, result), ()) for result in results)
         yield Claim("better than the start, wrongly, in any look", wrong, most=0.025)

@@ -1,8 +1,9 @@
 """What a result claims, and whether it is true in the world that it comes from.
 
 Claims are read from what people get: the words of the comparisons, the printed intervals, and the
-sentences that a terminal shows at the end of a run. :data:`JUDGES` knows which sentences a world
-can falsify; sentences that none of them knows are listed, so that a new one is not overlooked.
+sentences that a terminal shows at the end of a run. :data:`SENTENCE_RULES` are for those
+that a world can falsify; sentences that no rule knows are listed, so that a new one is not
+overlooked.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 START = "start"
 SAMPLING = re.compile(r"best of [\d,]+, no scores")
 _POWER = 0.8  # in which share of cases "needed" rows find the difference
-_EQUAL = 1e-9  # differences of true accuracies that are none
+_EQUAL = 1e-9  # differences of true accuracies up to this are rounding errors
 _WIDTH = 100_000  # characters of a line, so that no sentence is broken
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
@@ -57,7 +58,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a sentence is judged by.
+    """What decides whether a sentence is true.
 
     Attributes:
         problem: The draw of the world that the result comes from.
@@ -96,13 +97,13 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Judge:
+class SentenceRule:
     """Decides whether a sentence is true.
 
     Attributes:
         name: What the sentence says, in short.
         sentence: Finds it.
-        judged: Whether it is true; None: a world cannot tell.
+        is_true: Whether it is true; None: a world cannot tell.
         least: How often it has to be true where it is said; None for the words of a test: where
             there is nothing to find they are always wrong, and how often they may be is a bar of
             their own.
@@ -110,20 +111,20 @@ class Judge:
 
     name: str
     sentence: re.Pattern[str]
-    judged: Callable[[re.Match[str], Truth], bool | None]
+    is_true: Callable[[re.Match[str], Truth], bool | None]
     least: float | None = 0.95
 
 
 def _about_controls(found: re.Match[str], truth: Truth) -> bool | None:
     """Whether every better and worse of a sentence about the controls is right."""
-    told = [
+    found_right = [
         truth.right(word, label)
         for part in found[1].split(";")
         for word in ("better", "worse")
         if part.strip().startswith(word)
         for label in _NAMES.findall(part)
     ]
-    return all(told) if told else None
+    return all(found_right) if found_right else None
 
 
 def _nothing_better(found: re.Match[str], truth: Truth) -> bool:
@@ -141,36 +142,36 @@ def _flattered(found: re.Match[str], truth: Truth) -> bool | None:
     return 100 * (train.mean - truth.accuracy("best")) >= float(found[1]) / 2
 
 
-JUDGES: tuple[Judge, ...] = (
-    Judge(
+SENTENCE_RULES: tuple[SentenceRule, ...] = (
+    SentenceRule(
         "the winner is better than the start",
         re.compile(r"The winner is better than the start"),
         lambda _, truth: truth.right("better", START),
         least=None,
     ),
-    Judge(
+    SentenceRule(
         "the winner is worse than the start",
         re.compile(r"The winner is worse than the start"),
         lambda _, truth: truth.right("worse", START),
         least=None,
     ),
-    Judge(
+    SentenceRule(
         "about N rows would be needed to tell",
         re.compile(r"About ([\d,]+) of them would be needed to tell"),
         lambda found, truth: truth.needed() <= float(found[1].replace(",", "")),
     ),
-    Judge(
+    SentenceRule(
         "nothing that was tried did better",
         re.compile(r"nothing that was tried did better"),
         _nothing_better,
     ),
-    Judge(
+    SentenceRule(
         "against the controls it is better, worse",
         re.compile(r"Against the controls it is (.*)"),
         _about_controls,
         least=None,
     ),
-    Judge(
+    SentenceRule(
         "that much of its train score is luck, or fitted",
         re.compile(r"It scored ([\d.]+) points more on train.*luck"),
         _flattered,
@@ -190,30 +191,30 @@ def sentences(result: Result) -> list[str]:
     """Return the sentences that are printed, without the texts, the tables and the costs."""
     texts = {line.text for line in result.lines}
     lines = [line.strip() for line in printed(result).splitlines()]
-    told = (line for line in lines if line.endswith(".") and not _COSTS.search(line))
-    kept = [line for line in told if line not in texts]
+    candidates = (line for line in lines if line.endswith(".") and not _COSTS.search(line))
+    kept = [line for line in candidates if line not in texts]
     return [s for line in kept for s in _SENTENCE_END.split(line)]
 
 
-def unjudged(result: Result, judges: tuple[Judge, ...] = JUDGES) -> set[str]:
-    """Return the printed sentences that no judge knows, with ``N`` in place of numbers."""
+def unknown_sentences(result: Result, rules: tuple[SentenceRule, ...] = SENTENCE_RULES) -> set[str]:
+    """Return the printed sentences that no rule knows, with ``N`` in place of numbers."""
     return {
         _NUMBER.sub("N", said)
         for said in sentences(result)
-        if not any(judge.sentence.search(said) for judge in judges)
+        if not any(rule.sentence.search(said) for rule in rules)
     }
 
 
-def claims_of(truth: Truth, judges: tuple[Judge, ...] = JUDGES) -> Iterator[Claim]:
+def claims_of(truth: Truth, rules: tuple[SentenceRule, ...] = SENTENCE_RULES) -> Iterator[Claim]:
     """Yield everything that is counted of one result."""
     yield from _words(truth)
     yield from _intervals(truth)
     for said in sentences(truth.result):
-        for judge in judges:
-            if found := judge.sentence.search(said):
-                held = judge.judged(found, truth)
+        for rule in rules:
+            if found := rule.sentence.search(said):
+                held = rule.is_true(found, truth)
                 if held is not None:
-                    yield Claim(f'said and true: "{judge.name}"', held, least=judge.least)
+                    yield Claim(f'said and true: "{rule.name}"', held, least=rule.least)
 
 
 def _words(truth: Truth) -> Iterator[Claim]:

@@ -1,4 +1,4 @@
-"""A scripted optimizer LLM that believes what it is shown, as far as its world heeds scores.
+"""A scripted optimizer LLM that believes what it is shown, to the degree that its world says.
 
 It reads the list in the text of the meta-prompt and nothing else. Where that claims an order, the
 order is believed, so a list that is out of order costs; where it claims none, the scores decide.
@@ -69,7 +69,7 @@ def best_shown(prompt: str, k: int) -> list[str]:
 
 
 def scored(prompt: str) -> list[tuple[str, float]]:
-    """Return the instructions of a meta-prompt with the scores beside them, as they are listed.
+    """Return the instructions of a meta-prompt with their scores, in the order of the list.
 
     Scores are before all instructions, or behind all of them.
     """

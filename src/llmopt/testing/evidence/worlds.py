@@ -59,8 +59,8 @@ class World:
         gain: How much better a new idea is on average, as a difference of true accuracies.
         spread: Standard deviation of the abilities of new ideas, on the normal scale; at an
             accuracy of one half, 0.25 are 10 points.
-        step: Standard deviation of what goes on from another instruction, around its ability.
-        heeds: Share of the proposals that go on from one of the best that the optimizer LLM is
+        step: Standard deviation of what builds on another instruction, around its ability.
+        heeds: Share of the proposals that build on one of the best that the optimizer LLM is
             shown; 0: it ignores scores. A prompt that shows fewer than two scores has none to heed.
         among: Of how many of the best shown one is drawn.
         plain: True accuracy of the plain controls; None: that of the start.
