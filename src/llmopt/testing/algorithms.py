@@ -26,20 +26,17 @@ from llmopt.api import prepare
 from llmopt.core.part import Group
 from llmopt.core.problem import Samplable
 from llmopt.core.trajectory import Entry, Trajectory
-from llmopt.core.values import (
-    Candidate,
-    Evaluation,
-    Outcome,
-    digest,
-)
+from llmopt.core.values import Candidate, Evaluation, Outcome, digest
 from llmopt.engine.journal import steps
 from llmopt.errors import RefusedError
 from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.parts.bandits import UCB, SuccessiveRejects
 from llmopt.parts.racing import Racing
-from llmopt.parts.rate import Halving
+from llmopt.parts.rate import Everything, Halving
 from llmopt.parts.select import Best
 from llmopt.store import open_store
 from llmopt.testing import scripted
+from llmopt.testing.orders import claimed_order
 from llmopt.testing.outcomes import run_reads_again
 
 if TYPE_CHECKING:
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.algorithm import Algorithm, Asked
     from llmopt.core.model import Model
-    from llmopt.core.part import StepContext
+    from llmopt.core.part import Rate, StepContext
     from llmopt.core.problem import Problem, SplitName
     from llmopt.core.values import Call, Item
     from llmopt.evidence.result import Result
@@ -56,6 +53,15 @@ if TYPE_CHECKING:
     Check = Callable[[Algorithm, Problem, Path], Awaitable[None]]
 
 STEPS = 4
+
+RATES: tuple[Rate, ...] = (
+    Everything(),
+    Halving((2, 4)),
+    Racing(share=0.5),
+    UCB(k=1, budget=12, batch=2),
+    SuccessiveRejects(k=1, budget=12),
+)
+"""Each kind of rate, so that most candidates are measured on a part of the items."""
 
 
 async def has_parts_of_their_kinds(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
@@ -259,6 +265,34 @@ async def goes_on_from_the_best_first(algorithm: Algorithm, problem: Problem, fo
             _demand(shown == claimed, f"the list shown is {select.order}, as it claims")
 
 
+async def keeps_the_order_it_claims(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """A list that a meta-prompt says to run from the worst to the best does so, and the reverse.
+
+    It does with whatever rate, so where not all was measured on all items, and where answers are
+    lost. Scores are compared as they are shown, in the text that the optimizer LLM gets.
+    """
+    if not algorithm.needs_model:
+        return
+    legible = _legible(problem)
+    for number, rate in enumerate((algorithm.rate, *RATES)):
+        calls: list[Call] = []
+
+        def listen(call: Call, calls: list[Call] = calls) -> str:
+            calls.append(call)
+            return scripted.answer(call)
+
+        store, model = folder / f"order-{number}.sqlite", ScriptedModel(listen)
+        await _run(replace(algorithm, rate=rate), legible, store, model, finalists=1, **_ALONE)
+        texts = [call.text for call in calls if call.role == "optimizer"]
+        claims = [(text, claim) for text in texts if (claim := claimed_order(text))]
+        for text, (order, end) in claims:
+            listed = [float(score) for score in _LEGIBLE.findall(text[end:])]
+            rule = f"a list that claims to be {order} is so, but with {rate!r} one shows {listed}"
+            _demand(listed == sorted(listed, reverse=order == "descending"), rule)
+        if not claims:
+            return
+
+
 async def edits_what_select_drew(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
     """What `select` draws is what is edited, and not another survivor.
 
@@ -306,6 +340,7 @@ CHECKS: tuple[Check, ...] = (
     names_its_replies,
     survives_nonsense,
     goes_on_from_the_best_first,
+    keeps_the_order_it_claims,
     edits_what_select_drew,
 )
 """All checks; each takes an algorithm, a problem that it supports, and an empty folder."""
@@ -362,6 +397,39 @@ class _Marked:
 _HELD: tuple[SplitName, ...] = ("validation", "test")
 
 
+_LEGIBLE = re.compile(r"(?<!score of )zq([-+][\d.]+\d)")  # what has a score alone is in no list
+_LOST = 8  # one answer in eight is
+
+
+def _legible(problem: Problem) -> Problem:
+    """Return a problem whose scores can be found in a meta-prompt; some of its answers are lost."""
+    kind, several = type(problem), len(problem.items("train")) > 1
+
+    def show(self: Any, score: float, buckets: int) -> str:
+        del self, buckets
+        return f"zq{score:+.6f}"
+
+    def aim(self: Any, best: float, buckets: int) -> str:
+        return kind.show(self, best, buckets)
+
+    async def measure(self: Any, text: str, item: Item, scorer: Model | None) -> Outcome:
+        luck = int(digest(f"{text} {item.id}")[:4], 16)
+        if several and text not in self.starts and not luck % _LOST:
+            return Outcome(item.id, None, weight=item.weight, reason="lost")
+        return await kind.measure(self, text, item, scorer)
+
+    return _below(problem, show=show, aim=aim, measure=measure)
+
+
+def _below(problem: Problem, **methods: Any) -> Problem:
+    """Return a problem of a class below the problem's own, so that it is still one of them."""
+    kind = type(problem)
+    made = copy(problem)
+    below = type(kind.__name__, (kind,), {"__slots__": (), **methods})
+    object.__setattr__(made, "__class__", below)
+    return made
+
+
 def _mark(kind: str, item: Item) -> str:
     return f"zq{digest(f'{kind} {item.id}')[:20]}"
 
@@ -415,18 +483,14 @@ class _Life:
         return scripted.answer(call)
 
     def _counted(self, problem: Problem) -> Problem:
-        """Return a problem of a class below the problem's own, so that it is still one of them."""
-        count = self._one
+        """Return the problem with a measuring that counts."""
+        count, kind = self._one, type(problem)
 
         async def measure(self: Any, text: str, item: Item, scorer: Model | None) -> Outcome:
             count()
             return await kind.measure(self, text, item, scorer)
 
-        kind = type(problem)
-        made = copy(problem)
-        below = type(kind.__name__, (kind,), {"__slots__": (), "measure": measure})
-        object.__setattr__(made, "__class__", below)
-        return made
+        return _below(problem, measure=measure)
 
 
 async def _asked(
