@@ -112,10 +112,7 @@ class TextualGradients:
         ]
         groups = [[wrongs[i] for i in one] for one in drawn]
         mark = mark_for(ctx.problem.description)
-        calls = [
-            self._call(ctx, now, group, draw, mark)
-            for draw, group in enumerate(groups)
-        ]
+        calls = [self._call(ctx, now, group, draw, mark) for draw, group in enumerate(groups)]
         replies = await all_of(ctx.model.complete(call) for call in calls)
         findings = tuple(
             Finding(filled("protegi", "findings", wrongs=group, reason=reason))
