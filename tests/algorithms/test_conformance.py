@@ -151,3 +151,11 @@ async def test_measuring_a_part_conforms(
     options: dict[str, Any], check: algorithms.Check, tmp_path: Path
 ) -> None:
     await check(ALGORITHMS["opro"](**options), scripted.problem(), tmp_path)
+
+
+async def test_who_buys_equal_greedy_calls_is_caught(tmp_path: Path) -> None:
+    method = ALGORITHMS["opro"]
+    with pytest.raises(AssertionError, match="a call at temperature 0 is made once"):
+        await algorithms.buys_greedy_calls_once(
+            method(family="chat", temperature=0.0, samples=2), scripted.problem(), tmp_path
+        )

@@ -14,20 +14,37 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "benchmarks"
 BESIDE = ROOT.parent / "shared" / "data"  # next to the checkout
+
+
+def script(name: str) -> ModuleType:
+    """Return a script of the folder ``benchmarks``, loaded by its file."""
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")
 def problems() -> ModuleType:
     """The module ``benchmarks/problems.py``."""
-    name = "benchmarks_problems"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / "problems.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their own module up
-    spec.loader.exec_module(module)
-    return module
+    return script("problems")
+
+
+@pytest.fixture(scope="session")
+def mutations() -> ModuleType:
+    """The module ``benchmarks/mutations.py``."""
+    return script("mutations")
+
+
+@pytest.fixture(scope="session")
+def trials() -> ModuleType:
+    """The module ``benchmarks/trials.py``."""
+    return script("trials")
 
 
 @pytest.fixture(scope="session")

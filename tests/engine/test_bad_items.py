@@ -91,6 +91,28 @@ async def test_where_every_row_fails_the_run_ends_before_the_optimizer_is_paid(
     assert (await done(tmp_path, asked, problem())).stopped == "steps done"
 
 
+async def test_a_function_that_fails_on_every_start_ends_the_run_before_the_optimizer_is_paid(
+    tmp_path: Path,
+) -> None:
+    """Its failures are outcomes, and no step has failed: a search could go on from nothing."""
+    asked = Asked()
+
+    def broken(_text: str) -> float:
+        raise RuntimeError("no licence")
+
+    world = llmopt.FunctionProblem(broken, "Find it.", ["x", "y"])
+    with pytest.raises(StepFailedError, match=r"no item of the starting 2 solutions.*no licence"):
+        await llmopt.optimize_async(
+            world,
+            optimizer=ScriptedModel(asked),
+            steps=2,
+            name="run",
+            progress=False,
+            store=tmp_path / "runs.sqlite",
+        )
+    assert asked.proposals == 0
+
+
 def parsed(output: str, item: Item) -> float:
     if item.input == BAD:
         json.loads("no JSON")

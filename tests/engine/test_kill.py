@@ -7,7 +7,8 @@ import json
 import signal
 import sqlite3
 import sys
-from contextlib import asynccontextmanager, closing
+from collections import Counter
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -50,12 +51,12 @@ class Numbered(OpenAIModel):
         return await super().complete(replace(call, messages=(Message("user", text),)))
 
 
-async def main(url, store, calls):
-    model = Numbered("world", base_url=url)
+async def main(url, store, calls, name):
+    model = Numbered("world", base_url=url, key=name)
     try:
         result = await optimize_async(
             replace(problem(), scorer=model), algorithm=opro(samples={DRAWS}),
-            concurrency={SLOTS}, steps=4, finalists=5, name="run", store=store, progress=False,
+            concurrency={SLOTS}, steps=4, finalists=5, name=name, store=store, progress=False,
             budget=Limits(calls=int(calls)),
         )
     except BudgetError:
@@ -76,16 +77,19 @@ class World:
     Attributes:
         url: Where its API begins.
         asked: The requests of this stretch: texts with the numbers of their draws.
+        runs: How many requests each run has sent, by its name.
         more: Set whenever a request came.
     """
 
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    runs: Counter[str] = field(default_factory=Counter)
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.Response:
         asked = (await request.json())["messages"][0]["content"]
         self.asked.append(asked)
+        self.runs[request.headers["Authorization"].removeprefix("Bearer ")] += 1
         self.more.set()
         await asyncio.sleep(LATENCY)
         text, _, sample = asked.rpartition("\n#")
@@ -120,9 +124,11 @@ async def serving() -> AsyncIterator[World]:
         await runner.cleanup()
 
 
-async def start(world: World, store: Path, cap: int = PLENTY) -> asyncio.subprocess.Process:
+async def start(
+    world: World, store: Path, cap: int = PLENTY, name: str = "run"
+) -> asyncio.subprocess.Process:
     """Start the run, or go on with it, in a process of its own."""
-    program = (sys.executable, "-c", PROGRAM, world.url, str(store), str(cap))
+    program = (sys.executable, "-c", PROGRAM, world.url, str(store), str(cap), name)
     return await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
 
 
@@ -225,3 +231,30 @@ async def test_a_budget_holds_however_often_a_run_is_killed(tmp_path: Path) -> N
         await finished(world, store, cap)
         asked += len(world.new_stretch())
     assert len(stored(store)) < asked <= cap
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL to send")
+async def test_a_budget_holds_in_a_store_that_two_runs_share_and_are_killed_in(
+    tmp_path: Path,
+) -> None:
+    """Each pays for many replies that the other has stored first, and no kill forgets them."""
+    random, cap, names = Random(2), 150, ("one", "two")
+    store = tmp_path / "runs.sqlite"
+    async with serving() as world:
+        for _ in range(6):
+            both = [await start(world, store, cap, name) for name in names]
+            over = [asyncio.create_task(process.communicate()) for process in both]
+            enough = world.runs.total() + 30
+            while world.runs.total() < enough and not all(task.done() for task in over):
+                world.more.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(world.more.wait(), 1)
+            await asyncio.sleep(random.uniform(0, LATENCY))
+            for process in both:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            await asyncio.gather(*over)
+        for name in names:
+            await (await start(world, store, cap, name)).communicate()
+    assert max(world.runs.values()) <= cap
+    assert len(stored(store)) < world.runs.total()

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import own_functions
@@ -161,6 +167,110 @@ async def test_no_more_processes_than_processors_are_begun() -> None:
     outcomes = await measured(made, *map(str, range(20)))
     assert all(outcome.score is not None for outcome in outcomes)
     assert len({outcome.score for outcome in outcomes}) <= len(os.sched_getaffinity(0))
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone limits all of this")
+
+
+@on_linux
+async def test_a_process_that_takes_too_much_is_ended_and_the_machine_goes_on() -> None:
+    made = problem(own_functions.greedy, workers="process", memory=600_000_000)
+    texts = ("memory", "processes", "memory of many", "good")
+    memory, processes, together, good = await measured(made, *texts)
+    assert good.score == 1
+    assert memory.reason.startswith("MemoryError")
+    assert processes.reason == "had more than 64 processes at once"
+    assert together.reason == "took more memory with its processes than a worker may (memory)"
+
+
+async def test_programs_of_a_function_import_as_they_do_elsewhere() -> None:
+    (outcome,) = await measured(problem(own_functions.path_is_safe, workers="process"), "x")
+    assert outcome.score == float("PYTHONSAFEPATH" in os.environ)
+
+
+def written(path: Path, count: int) -> list[int]:
+    """Return the process numbers in a file as soon as it has a number of them."""
+    while not path.exists() or len(path.read_text("ascii").splitlines()) < count:
+        time.sleep(0.02)
+    return [int(line) for line in path.read_text("ascii").splitlines()]
+
+
+def until_gone(processes: list[int]) -> None:
+    """Wait until processes have ended."""
+    for process in processes:
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{process}/stat")
+            while stat.read_text("ascii").rpartition(")")[2].split()[0] != "Z":
+                gc.collect()  # exceptions may hold frames, and a thread its call
+                time.sleep(0.02)
+
+
+@on_linux
+@pytest.mark.parametrize("how", ["children", "children busy"])
+def test_what_a_function_started_ends_with_its_process(tmp_path: Path, how: str) -> None:
+    """Also what left its process group or session; when the problem goes, and after a timeout."""
+    path = tmp_path / how
+    made = problem(own_functions.greedy, workers="process", timeout=5.0)
+    (outcome,) = asyncio.run(measured(made, f"children {path}"))
+    assert (outcome.score is None) == (how == "children busy")
+    processes = written(path, 4)
+    del made
+    until_gone(processes)
+
+
+def llmopt_run(folder: Path) -> subprocess.Popen[str]:
+    """Start the run of a folder's `run.toml`, whose functions are those of this folder."""
+    folders = (str(Path(__file__).parent), os.environ.get("PYTHONPATH", ""))
+    return subprocess.Popen(
+        [sys.executable, "-m", "llmopt", "run", "run.toml", "--json", "-q", "--store", "a.sqlite"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@on_linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None])
+def test_workers_and_what_they_started_end_with_llmopt_however_it_ends(
+    tmp_path: Path, number: signal.Signals | None
+) -> None:
+    """And nothing that they print gets into the JSON document."""
+    path = tmp_path / ("children busy" if number else "children")
+    (tmp_path / "run.toml").write_text(
+        '[problem]\nfunction = "own_functions:greedy"\n[problem.arguments]\n'
+        f'describe = "a"\nseeds = ["children {path}"]\nworkers = "process"\n'
+        '[optimizer]\nmodel = "scripted/llmopt.testing.scripted:answer"\n[run]\nsteps = 0\n',
+        encoding="utf-8",
+    )
+    process = llmopt_run(tmp_path)
+    processes = written(path, 4) if number else []
+    if number:
+        process.send_signal(number)
+    out, err = process.communicate()
+    until_gone(processes or written(path, 4))
+    assert "printed" not in out
+    assert err.count("printed by") == 2
+    if number is None:
+        assert json.loads(out)["run"]
+
+
+@pytest.mark.parametrize("workers", ["thread", "process"])
+def test_nothing_that_a_function_prints_gets_into_the_document(
+    tmp_path: Path, workers: str
+) -> None:
+    """Neither Python's output nor that of a program, in threads of llmopt's own process too."""
+    (tmp_path / "run.toml").write_text(
+        '[problem]\nfunction = "own_functions:printing"\n[problem.arguments]\n'
+        f'describe = "a"\nseeds = ["x"]\nworkers = "{workers}"\n'
+        '[optimizer]\nmodel = "scripted/llmopt.testing.scripted:answer"\n[run]\nsteps = 0\n',
+        encoding="utf-8",
+    )
+    done = llmopt_run(tmp_path)
+    out, err = done.communicate()
+    assert json.loads(out)["run"]
+    assert err.count("printed by") == 2
 
 
 async def test_a_coroutine_function_runs_in_a_process_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TextIO
 
     from rich.console import Console
 
@@ -22,6 +24,7 @@ INTERRUPTED = 130
 # Among what the contexts of a command know:
 _RESULTS = f"{__name__}.results"  # where a JSON document goes
 _SILENT = f"{__name__}.silent"  # that no progress is wanted
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2  # file descriptors
 
 store_option = click.option(
     "--store", metavar="FILE", help="Where runs are kept; default: in the user's data directory."
@@ -31,9 +34,34 @@ store_option = click.option(
 def _for_machines(context: click.Context, _: click.Parameter, value: bool) -> bool:
     """Keep standard output for the document: what a user's own code prints goes elsewhere."""
     if value:
-        context.meta[_RESULTS] = sys.stdout
+        context.meta[_RESULTS] = context.with_resource(_results_alone())
         context.with_resource(contextlib.redirect_stdout(sys.stderr))
     return value
+
+
+@contextlib.contextmanager
+def _results_alone() -> Iterator[TextIO]:
+    """Let what other programs and libraries write to standard output go to standard error.
+
+    Yields:
+        Where the results go.
+    """
+    try:
+        own = sys.stdout.fileno() == _STANDARD_OUTPUT
+    except OSError:  # replaced in memory, as in tests
+        own = False
+    if not own:
+        yield sys.stdout
+        return
+    sys.stdout.flush()
+    saved = os.dup(_STANDARD_OUTPUT)
+    os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)
+    try:
+        with open(saved, "w", encoding=sys.stdout.encoding, closefd=False) as results:
+            yield results
+    finally:
+        os.dup2(saved, _STANDARD_OUTPUT)
+        os.close(saved)
 
 
 json_option = click.option(

@@ -137,7 +137,7 @@ class _Rehearsal:
         self._seed, self._samples, self._new = seed, samples, new
         self._calls: list[Call] = []
         self._validated = 0  # candidates of the overfitting curve
-        self._model = _recorder(optimizer, self._calls)
+        self._model = _recorder(optimizer, self._calls, alike=new)
         self._measured: list[Call] = []  # what the parts of the algorithm ask the scorer LLM
         self._scorer = _recorder(sizes.scorer, self._measured)
         # What is shown of the items differs from step to step: all are the longest, or shortest.
@@ -326,12 +326,19 @@ def _uneven(candidates: Sequence[Candidate]) -> Callable[[Candidate, Item], floa
     return score
 
 
-def _recorder(like: Model, calls: list[Call]) -> Model:
-    """Return a model that answers nothing and notes what it was asked; an equal call once."""
+def _recorder(like: Model, calls: list[Call], *, alike: bool = False) -> Model:
+    """Return a model that answers nothing and notes what it was asked; an equal call once.
+
+    Args:
+        like: The model whose name and traits it has.
+        calls: Where it notes the calls.
+        alike: Whether items were made alike, as in the high rehearsal. Calls without the number of
+            a draw may then differ in the run where they are equal here: each is noted.
+    """
     known: set[Call] = set()
 
     def note(call: Call) -> str:
-        if call not in known:  # its reply is a stored one
+        if call not in known or (alike and not call.sample):  # otherwise its reply is a stored one
             known.add(call)
             calls.append(call)
         return ""

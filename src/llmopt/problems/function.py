@@ -55,6 +55,8 @@ class FunctionProblem:
             never return: its process is killed at the end of its time. It must be importable.
         timeout: Seconds that a call may take; None: any time. In a thread a call that is given
             up goes on unobserved until the function returns.
+        memory: Bytes that a worker process may take, alone and with the processes it starts, on
+            Linux; None: 2 GiB, or half of what is free when it starts if that is less.
 
     Raises:
         ConfigError: No starting text, one that the parser refuses, or an option out of range.
@@ -70,6 +72,7 @@ class FunctionProblem:
     best: float | None = None
     workers: Workers = "thread"
     timeout: float | None = None
+    memory: int | None = None
     scorer: None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +81,10 @@ class FunctionProblem:
         if self.timeout is not None and not 0 < self.timeout < math.inf:
             raise ConfigError(
                 f"a timeout is more than 0 seconds, but got {self.timeout}; leave it out for none"
+            )
+        if self.memory is not None and self.memory < 1:
+            raise ConfigError(
+                f"memory must be at least 1 byte, but got {self.memory}; leave it out for 2 GiB"
             )
         if self.workers == "process":
             _ = self._processes  # a function that cannot be sent there is refused here
@@ -207,7 +214,7 @@ class FunctionProblem:
 
     @cached_property
     def _processes(self) -> Processes:
-        return Processes(self.function, self.timeout)
+        return Processes(self.function, self.timeout, self.memory)
 
     def _inside(self, value: float) -> float:
         """Turn a value into a score, or a score into a value."""

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from llmopt.core.imports import folder_looked_in, looking_in
 from llmopt.core.text import one_line
 from llmopt.errors import ConfigError
+from llmopt.problems.guarded_process import PROCESSES, TOO_LARGE, TOO_MANY, guard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -31,6 +32,12 @@ T = TypeVar("T")
 
 _BEGIN = 60.0  # seconds in which a process must have imported the function
 _GONE = 5.0  # seconds that a killed process has to be gone
+_SAFE, _OURS = "PYTHONSAFEPATH", "for llmopt's worker"
+_starting = threading.Lock()
+_REASONS = {
+    TOO_MANY: f"had more than {PROCESSES} processes at once",
+    TOO_LARGE: "took more memory with its processes than a worker may (memory)",
+}
 
 
 class FailedCallError(Exception):
@@ -98,18 +105,24 @@ class Processes:
     """Worker processes for one function: begun when needed, killed when a call takes too long.
 
     There are as many as this process may use processors. Each is a fresh interpreter that
-    imports the function by its name, and answers one call after the other.
+    imports the function by its name, and answers one call after the other. However this process
+    ends, the worker is killed with all processes it started (see ``guarded_process``). What it
+    prints goes to standard error.
 
     Args:
         function: What is called; it and its module must be importable.
         timeout: Seconds that a call may take; None: any time. Waiting for a free process and its
             beginning do not count.
+        memory: Bytes that a process may take; None: 2 GiB, or half of what is free when it
+            starts if that is less.
 
     Raises:
         ConfigError: The function cannot be sent to another process.
     """
 
-    def __init__(self, function: Callable[[str], Any], timeout: float | None) -> None:
+    def __init__(
+        self, function: Callable[[str], Any], timeout: float | None, memory: int | None = None
+    ) -> None:
         try:
             self._function = pickle.dumps(function)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -117,8 +130,8 @@ class Processes:
                 "a function for worker processes is one that a module holds under its name, but "
                 f"got {function!r}; define it with def in a module, or take workers='thread'"
             ) from error
-        self._folder, self._timeout = folder_looked_in(), timeout
-        self._free = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
+        self._folder, self._timeout, self._memory = folder_looked_in(), timeout, memory
+        self._free = threading.BoundedSemaphore(_processors())
         self._idle: list[_Worker] = []
         weakref.finalize(self, _end, self._idle)
 
@@ -129,7 +142,7 @@ class Processes:
             FailedCallError: It raised something, took too long, or ended its process.
         """
         with self._free:
-            worker = self._idle.pop() if self._idle else _Worker(self._function, self._folder)
+            worker = self._idle.pop() if self._idle else self._started()
             try:
                 found = worker.call(text, self._timeout)
             except BaseException:
@@ -140,16 +153,23 @@ class Processes:
             raise FailedCallError(found)
         return found
 
+    def _started(self) -> _Worker:
+        return _Worker(self._function, self._folder, self._memory)
+
 
 class _Worker:
     """One process."""
 
-    def __init__(self, function: bytes, folder: Path | None) -> None:
+    def __init__(self, function: bytes, folder: Path | None, memory: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self._mine, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, function, folder), daemon=True)
-        self._process.start()
+        guarded, self._guard = context.Pipe(duplex=False)  # the guard ends when this is closed
+        given = (theirs, guarded, function, folder, memory)
+        self._process = context.Process(target=serve, args=given, daemon=True)
+        with _safe_path():
+            self._process.start()
         theirs.close()
+        guarded.close()
         self._begun = False
 
     def call(self, text: str, timeout: float | None) -> float | str:
@@ -171,14 +191,18 @@ class _Worker:
         except (EOFError, OSError) as error:
             self._process.join(_GONE)
             code = self._process.exitcode
-            raise FailedCallError(f"the worker process ended with exit code {code}") from error
+            words = f"the worker process ended with exit code {code}"
+            raise FailedCallError(_REASONS.get(code or 0, words)) from error
         return found
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process and all that it started."""
         self._mine.close()
-        self._process.kill()
+        self._guard.close()
         self._process.join(_GONE)
+        if self._process.is_alive():  # this system has no guard
+            self._process.kill()
+            self._process.join(_GONE)
 
 
 def _end(workers: list[_Worker]) -> None:
@@ -186,15 +210,46 @@ def _end(workers: list[_Worker]) -> None:
         worker.kill()
 
 
-def serve(connection: Connection, pickled: bytes, folder: Path | None) -> None:
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep a new interpreter from looking for Python's own modules in the working directory."""
+    with _starting:  # all threads share one environment
+        if os.environ.get(_SAFE):
+            yield
+            return
+        os.environ[_SAFE] = _OURS
+        try:
+            yield
+        finally:
+            del os.environ[_SAFE]
+
+
+def serve(
+    connection: Connection,
+    guarded: Connection,
+    pickled: bytes,
+    folder: Path | None,
+    memory: int | None,
+) -> None:
     """Answer calls in a worker process until nobody asks any more.
 
     Args:
         connection: Where calls come from and values go.
+        guarded: Closed at the other end when this process and all that it started have to end.
         pickled: The function, by reference.
-        folder: Where its module is looked for first; None: where Python looks.
+        folder: Where its module is looked for too; None: where Python looks alone.
+        memory: See :class:`Processes`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides what ends
+    if os.environ.get(_SAFE) == _OURS:
+        del os.environ[_SAFE]  # Python programs that the function starts look where they always do
+    guard(guarded.fileno(), memory)
     with looking_in(folder) if folder else contextlib.nullcontext():
         function: Callable[[str], Any] = pickle.loads(pickled)  # noqa: S301 - by the asking process
     connection.send("begun")

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
@@ -194,8 +195,10 @@ async def _found(
 
 
 def _end_with_parent() -> None:
-    """End this process, tidily, when its parent has died."""
+    """End this process when its parent has died: tidily, or at once if that takes too long."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(_GRACE)
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -103,19 +103,21 @@ async def is_told_by_its_repr(algorithm: Algorithm, problem: Problem, folder: Pa
 async def asks_purely(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
     """Asking twice gives the same, and leaves the caller's global random state alone (O21).
 
-    Nor does it matter whether the trajectory was asked about while it grew.
+    Nor does it matter whether the trajectory was asked about while it grew. Calls at temperature 0
+    may be those of another seed: equal ones have one answer.
     """
     trajectory = await _grown(algorithm, problem, folder)
+    sampled: dict[int, set[str]] = {7: set(), 8: set()}
     before = repr(np.random.get_state())  # noqa: NPY002 - the global state is the point
-    first = await _asked(algorithm, problem, trajectory, 7)
+    first = await _asked(algorithm, problem, trajectory, 7, sampled[7])
     again = await _asked(algorithm, problem, trajectory, 7)
-    other = await _asked(algorithm, problem, trajectory, 8)
+    other = await _asked(algorithm, problem, trajectory, 8, sampled[8])
     anew = await _asked(algorithm, problem, _retold(trajectory), 7)
     after = repr(np.random.get_state())  # noqa: NPY002 - as above
     _demand(first == again, "asking twice with one seed gives the same")
     _demand(first == anew, "what was asked before changes nothing")
     if algorithm.needs_model:
-        _demand(set(first.calls).isdisjoint(other.calls), "another seed draws anew")
+        _demand(sampled[7].isdisjoint(sampled[8]), "another seed draws anew")
     else:
         _demand(first.candidates != other.candidates, "another seed draws anew")
     _demand(before == after, "the global random state is left alone")
@@ -211,6 +213,23 @@ async def resumes_exactly(algorithm: Algorithm, problem: Problem, folder: Path) 
     _demand(
         _trajectory(broken) == _trajectory(folder / "whole.sqlite"),
         "the journals tell the same steps",
+    )
+
+
+async def buys_greedy_calls_once(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """A run makes no call at temperature 0 twice, whatever the numbers of the draws."""
+    made: list[str] = []
+
+    def listen(call: Call) -> str:
+        if not call.temperature:
+            made.append(replace(call, sample=0).key(""))
+        return scripted.answer(call)
+
+    await _run(algorithm, problem, folder / "greedy.sqlite", ScriptedModel(listen), **_ALONE)
+    _demand(
+        len(made) == len(set(made)),
+        "a call at temperature 0 is made once, in all steps: give equal ones the same number, "
+        "such as 0",
     )
 
 
@@ -337,6 +356,7 @@ CHECKS: tuple[Check, ...] = (
     shows_training_items_only,
     asks_without_validation,
     resumes_exactly,
+    buys_greedy_calls_once,
     names_its_replies,
     survives_nonsense,
     goes_on_from_the_best_first,
@@ -494,10 +514,28 @@ class _Life:
 
 
 async def _asked(
-    algorithm: Algorithm, problem: Problem, trajectory: Trajectory, seed: int
+    algorithm: Algorithm,
+    problem: Problem,
+    trajectory: Trajectory,
+    seed: int,
+    sampled: set[str] | None = None,
 ) -> Asked:
-    """Ask once, with the scripted model in both roles."""
-    model = scripted.model()
+    """Ask once, with the scripted model in both roles.
+
+    Args:
+        algorithm: Which is asked.
+        problem: What it is asked for.
+        trajectory: What was tried.
+        seed: Of the run.
+        sampled: Where the optimizer LLM's calls above temperature 0 are noted; None: nowhere.
+    """
+
+    def listen(call: Call) -> str:
+        if sampled is not None and call.role == "optimizer" and call.temperature:
+            sampled.add(call.key(""))
+        return scripted.answer(call)
+
+    model = ScriptedModel(listen, identity="scripted/world")
     return await algorithm.ask(problem, trajectory, model, seed, STEPS, scorer=model)
 
 

@@ -146,11 +146,13 @@ async def test_reasons_are_read_from_the_reply(said: str, reasons: list[str]) ->
         assert "Right answer: " in finding.text
 
 
-async def test_at_temperature_0_equal_groups_are_the_same_call() -> None:
+async def test_at_temperature_0_equal_groups_are_the_same_call_in_all_steps_and_seeds() -> None:
     cold, warm = Talker(), Talker()
     now = entry("Answer.", 1)
     await TextualGradients(groups=4, temperature=0)(context(cold, now))
     await TextualGradients(groups=4)(context(warm, now))
+    later = replace(context(cold, now), seed=8, step=5, group=3)
+    await TextualGradients(groups=4, temperature=0)(later)
     assert len({call.key("") for call in cold.calls}) == 1
     assert len({call.key("") for call in warm.calls}) == 4
 

@@ -101,4 +101,5 @@ def protegi(
         propose=Successors(edit, reworded, successors),
         rate=selected_by(selection, beam, selection_calls),
         keep=Elitist(beam),
+        version=1 if temperature else 2,
     )

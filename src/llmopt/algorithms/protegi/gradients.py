@@ -69,7 +69,8 @@ class TextualGradients:
         batch: Evaluated items among which errors are looked for, drawn anew in each step; 1 or
             more.
         wording: Whose words: the folder of ``templates/`` with a ``critique.md``.
-        temperature: Of these calls, 0 to 2; at 0, equal groups are asked about once.
+        temperature: Of these calls, 0 to 2. At 0, equal calls have one answer: they are made once
+            in all steps, and in all runs that share a store.
         max_tokens: Of a call, 1 or more.
     """
 
@@ -110,12 +111,8 @@ class TextualGradients:
             tuple(sorted(rng.choice(len(wrongs), size, replace=False))) for _ in range(self.groups)
         ]
         groups = [[wrongs[i] for i in one] for one in drawn]
-        draws = range(self.groups) if self.temperature else [drawn.index(one) for one in drawn]
         mark = mark_for(ctx.problem.description)
-        calls = [
-            self._call(ctx, now, group, draw, mark)
-            for group, draw in zip(groups, draws, strict=True)
-        ]
+        calls = [self._call(ctx, now, group, draw, mark) for draw, group in enumerate(groups)]
         replies = await all_of(ctx.model.complete(call) for call in calls)
         findings = tuple(
             Finding(filled("protegi", "findings", wrongs=group, reason=reason))
@@ -175,7 +172,7 @@ class TextualGradients:
             text,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
-            sample=ctx.sample(draw),
+            sample=ctx.sample(draw) if self.temperature else 0,
             mark=mark,
         )
 

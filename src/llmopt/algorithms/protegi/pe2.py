@@ -95,4 +95,5 @@ def pe2(
         propose=Successors(edit, at_most=batches),
         rate=rated(stages, keep, share),
         keep=Elitist(parents),
+        version=2,
     )
