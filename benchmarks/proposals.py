@@ -11,7 +11,7 @@ adds no variety. *Variety* is the share of usable proposals of all steps that di
 with the reason.
 
 ``--record FILE`` appends every reply with what became of it, as JSON Lines: tests read such replies
-again without a model (``tests/recordings``).
+again without a model (``tests/benchmarks/recordings``).
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def test_a_run_learns_from_what_the_judge_said_and_pays_for_nothing_twice(tmp_pa
     asked = [call for call in calls if call.role == "optimizer"]
     assert len(asked) == 4 * 2 * 3
     assert len({call.key("m") for call in calls}) == len(calls)
-    assert all("correctness: 1, compared" in call.text for call in asked)
+    first = asked[: 2 * 3]  # later prompts may answer everything right
+    assert all("correctness: 1, compared" in call.text for call in first)
     assert any("Instructions that led to the current one" in call.text for call in asked)
     assert not any("Verdict" in call.text for call in asked)
     assert {call.temperature for call in asked} == {0.2}

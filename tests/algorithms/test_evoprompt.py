@@ -13,6 +13,7 @@ from llmopt.core.model import Traits
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.parts.variety import ANGLES
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
 
@@ -91,6 +92,22 @@ async def test_a_lone_parent_is_reworded(make: Any, family: Family, words: str) 
     await make(population=3, family=family).ask(scripted.problem(), told, model, 0, 4)
     assert len(sent) == 2
     assert all(words in text and "Answer." in text for text in sent)
+
+
+@pytest.mark.parametrize("make", [evoprompt_ga, evoprompt_de])
+def test_each_wording_of_a_lone_parent_is_to_try_something_else(make: Any, tmp_path: Path) -> None:
+    """Children of several are asked for with one text, unless the user wants their draws varied."""
+    first, second, _ = asked(tmp_path, make(population=6, family="chat"))
+    angles = [text for call in first for text in ANGLES if text in call.text]
+    assert len(set(angles)) == len(first) == 4
+    assert not any(text in call.text for call in second for text in ANGLES)
+
+
+@pytest.mark.parametrize("make", [evoprompt_ga, evoprompt_de])
+def test_words_of_the_user_s_own_are_sent_as_they_are(make: Any, tmp_path: Path) -> None:
+    template = "Improve {{ entries[0].text }} and mark it with <INS> and </INS>."
+    first, _, _ = asked(tmp_path, make(population=6, family="chat", template=template))
+    assert all(re.fullmatch("Improve .* and mark it with <INS> and </INS>.", c.text) for c in first)
 
 
 async def test_de_children_name_the_base_first(tmp_path: Path) -> None:

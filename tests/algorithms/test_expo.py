@@ -78,7 +78,7 @@ def proposals(calls: list[Call]) -> list[Call]:
 
 def test_other_wordings_are_paid_once(tmp_path: Path) -> None:
     calls = ran(tmp_path, expo(wordings=3, samples=2))
-    rewording = [call for call in calls if "in other words" in call.text]
+    rewording = [call for call in calls if "Paraphrase this" in call.text]
     assert len(rewording) == 2 * 2
     assert len(calls) == 2 * 2 + 4 * 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.errors import ConfigError
@@ -84,11 +84,15 @@ def check_vary(vary: str) -> None:
 
 
 def _angles(ctx: StepContext, samples: int) -> tuple[str, ...]:
-    """Return an angle per draw, all different while there are enough; none but for instructions."""
+    """Return an angle per draw; none but for instructions.
+
+    All draws of a step differ while there are enough, those of other groups as well.
+    """
     if (ctx.description or ctx.problem.description).noun != "instruction":
         return ()
-    order = ctx.rng("angles").permutation(len(ANGLES))
-    return tuple(ANGLES[order[draw % len(ANGLES)]] for draw in range(samples))
+    order = replace(ctx, group=0).rng("angles").permutation(len(ANGLES))
+    first = samples * (ctx.group or 0)
+    return tuple(ANGLES[order[draw % len(ANGLES)]] for draw in range(first, first + samples))
 
 
 def _exemplars(ctx: StepContext, draw: int) -> tuple[Item, ...]:

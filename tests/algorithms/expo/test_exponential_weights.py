@@ -41,8 +41,8 @@ def entry(text: str, score: float | None, step: int = 0, *parents: str) -> Entry
 def reworder(call: Call) -> str:
     """Reword with a number, or propose a text with the number of the draw."""
     number = call.sample % 1_000_000
-    if "in other words" in call.text:
-        return f"<INS>Wording {number}.</INS>"
+    if "Paraphrase this" in call.text:
+        return f"<INS>Wording {number} of an instruction.</INS>"
     return f"<INS>Proposal {number}.</INS>"
 
 
@@ -77,7 +77,7 @@ def played(
         sent: list[str] = []
 
         def answer(call: Call, sent: list[str] = sent) -> str:
-            if "in other words" not in call.text:
+            if "Paraphrase this" not in call.text:
                 sent.append(call.text)
             return reworder(call)
 
@@ -136,7 +136,7 @@ def test_what_is_no_other_wording_is_no_arm(reply: str) -> None:
     sent: list[str] = []
 
     def answer(call: Call) -> str:
-        if "in other words" in call.text:
+        if "Paraphrase this" in call.text:
             return reply
         sent.append(call.text)
         return ""
@@ -145,6 +145,22 @@ def test_what_is_no_other_wording_is_no_arm(reply: str) -> None:
     asyncio.run(part()(context(past, ScriptedModel(answer))))
     assert f"Task: {TASK} " in sent[0] or f"Task: {TASK}\n" in sent[0]
     assert "long long" not in sent[0]
+
+
+def test_a_request_that_names_nothing_wanted_is_no_arm() -> None:
+    """A small model may carry a request out instead of saying it in other words."""
+    sent: list[str] = []
+
+    def answer(call: Call) -> str:
+        if "Paraphrase this" in call.text:
+            return "<INS>Compose a brief essay about the weather.</INS>"
+        sent.append(call.text)
+        return ""
+
+    past = Trajectory().tell([entry("start", 0.2)])
+    for seed in range(8):
+        asyncio.run(part()(context(past, ScriptedModel(answer), seed)))
+    assert all(text.count(FIRST) == 1 for text in sent)
 
 
 def test_one_wording_asks_for_no_others() -> None:

@@ -8,13 +8,15 @@ the best so far, crosses with the base, and replaces the base by a better child.
 
 Ours: every word of the templates; the first step fills the population with other wordings of the
 starting solutions where fewer are given (the paper also has an LLM write part of it), so its 10
-iterations are 11 steps; parents of a pair differ; children of one step do not see one another.
+iterations are 11 steps, and each draw of that step is asked for something else; parents of a pair
+differ; children of one step do not see one another.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmopt.algorithms.evoprompt.filling import Filling
 from llmopt.algorithms.evoprompt.population import DifferenceGroups, ReplaceIfBetter, Roulette
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
@@ -66,16 +68,18 @@ def evoprompt_ga(
         name="evoprompt-ga",
         select=Roulette(population),
         reflect=NoReflection(),
-        propose=Generate(
-            1,
-            family,
-            "evoprompt-ga",
-            template,
-            scores=0,
-            temperature=heat,
-            max_tokens=max_tokens,
-            last=True,
-            vary=vary,
+        propose=Filling(
+            Generate(
+                1,
+                family,
+                "evoprompt-ga",
+                template,
+                scores=0,
+                temperature=heat,
+                max_tokens=max_tokens,
+                last=True,
+                vary=vary,
+            )
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(population),
@@ -104,16 +108,18 @@ def evoprompt_de(
         name="evoprompt-de",
         select=DifferenceGroups(population),
         reflect=NoReflection(),
-        propose=Generate(
-            1,
-            family,
-            "evoprompt-de",
-            template,
-            scores=0,
-            temperature=heat,
-            max_tokens=max_tokens,
-            last=True,
-            vary=vary,
+        propose=Filling(
+            Generate(
+                1,
+                family,
+                "evoprompt-de",
+                template,
+                scores=0,
+                temperature=heat,
+                max_tokens=max_tokens,
+                last=True,
+                vary=vary,
+            )
         ),
         rate=rated(stages, keep, share),
         keep=ReplaceIfBetter(population),

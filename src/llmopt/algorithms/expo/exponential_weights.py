@@ -104,6 +104,9 @@ class ExponentialWeights:
             self._wordings(ctx, text, noun)
             for text, noun in ((description.task, "task description"), (request, "request"))
         )
+        # A text that does not name what is wanted is no request for it, whatever it says.
+        named = [text for text in requests if description.noun in text.lower()]
+        requests = tuple(named) or requests[:1]
         number = await self._arm(ctx, tasks, requests)
         said = replace(
             description,
