@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from llmopt.evidence.looks import PriorLooks
     from llmopt.evidence.verdict import Selection
     from llmopt.models.middleware.aside import ControlShare
+    from llmopt.statistics import DrawNoise
 
 _USUAL = 8  # calls to the optimizer LLM in a step, where a method does not say
 
@@ -384,9 +385,14 @@ class Run:
         noise = testing.noise(choice.start.candidate, choice.best.candidate)
         self.choice = choice
         self._test_told(choice)
+        return self._closed(self._result(choice, stopped, looks, noise))
+
+    def _result(
+        self, choice: Selection, stopped: str, looks: PriorLooks | None, noise: DrawNoise | None
+    ) -> Result:
         dropped = dropped_by(self.problem, choice.best.text)
         starts = len(self.problem.starts)
-        found = Result(
+        return Result(
             run=self.name,
             algorithm=self.algorithm.name,
             best=choice.best.candidate,
@@ -423,7 +429,6 @@ class Run:
             noise=noise,
             gain=taken_apart(self.algorithm, self.trajectory, choice),
         )
-        return self._closed(found)
 
     def _closed(self, result: Result) -> Result:
         """Return the result with what was used up to now; also what others have stored first."""
