@@ -52,12 +52,12 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2000, help="of each bootstrap")
     parser.add_argument("--only", default="", help="part of the names of rows")
     given = parser.parse_args()
-    print(f"{'runs that a 95 % interval covers, %':52}" + "".join(f"n={n:<8}" for n in SIZES))
+    print(f"{'runs that a 95 % interval covers, %':54}" + "".join(f"n={n:<8}" for n in SIZES))
     held = intervals(given.draws) | graded(given.draws) | classes(given.draws, covering=True)
     for name, hit in held.items():
         if given.only in name:
             row(name, hit, given.runs, (93, 97))
-    print(f"\n{'runs in which a test at 5 % rejects what is true, %':52}")
+    print(f"\n{'runs in which a test at 5 % rejects what is true, %':54}")
     for name, hit in (tests(given.draws) | classes(given.draws, covering=False)).items():
         if given.only in name:
             row(name, hit, given.runs, (3, 7))
@@ -73,7 +73,7 @@ def row(
         share = 100 * sum(hit(random, n) for _ in range(runs)) / runs
         mark = " " if within[0] <= share <= within[1] else "*"
         cells.append(f"{share:5.1f}{mark}    ")
-    print(f"{name:52}" + "".join(cells), flush=True)
+    print(f"{name:54}" + "".join(cells), flush=True)
 
 
 def intervals(draws: int) -> dict[str, Callable[[RandomState, int], bool]]:

@@ -404,7 +404,7 @@ def notes(rows: Sequence[VariantScore], cells: Sequence[Done]) -> list[str]:
 
 
 def _on_the_test(compared: Sequence[VariantScore]) -> list[str]:
-    """Return what the test asks, or why there is none.
+    """Return what the test asks, or why there is no test.
 
     Args:
         compared: Rows with a difference, at least one.

@@ -82,7 +82,7 @@ def between_methods(repetitions: Sequence[Repetition]) -> MethodDifference:
     - Searches, where all have the same items: ``var(a_s) / k + var(b_s) / k`` with the means
       ``a_s`` and ``b_s`` of the two winners, as searches of different methods are independent;
       degrees of freedom by Welch and Satterthwaite, from k - 1 to 2 k - 2. Where every
-      repetition splits the rows anew, its items favour or hurt both winners, so they are
+      repetition has a split of its own, its items favour or hurt both winners, so they are
       compared pair by pair: ``var(d_s) / k`` on k - 1 degrees.
     - Items: the mean covariance of ``d_s`` and ``d_t`` over the pairs of repetitions, from the
       questions that both have; it is 0 where they have none in common. With the same items in
