@@ -263,7 +263,7 @@ def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts_of_gain(record: Mapping[str, Any], shown: Presentation) -> list[dict[str, str]]:
-    """Return the parts of the gain, as far as they could be measured."""
+    """Return the parts of the gain that could be measured."""
     found = Gain.plain(record["gain"]) if record.get("gain") else Gain()
     return [
         {
