@@ -45,7 +45,7 @@ class ControlSize:
 def share_of(
     problem: Problem, scorer: Model | None, finalists: int, plain: int = 0, samples: int = 1
 ) -> ControlShare:
-    """Return what a budget keeps for a control while the search goes on.
+    """Return what a budget keeps for a control while the search continues.
 
     Args:
         problem: What is optimized.
@@ -139,7 +139,7 @@ def planned(store: Store, run: str, search: ControlSize) -> ControlSize | None:
 
 
 def plan(store: Store, run: str, search: ControlSize, size: ControlSize) -> None:
-    """Journal what is planned, so that an interrupted control goes on as it began."""
+    """Journal what is planned, so that an interrupted control continues as it began."""
     store.append(run, CONTROL, {"search": asdict(search), "size": asdict(size)})
 
 
@@ -149,7 +149,7 @@ def note_spent(store: Store, run: str, spent: Spent) -> None:
 
 
 def spent_before(store: Store, run: str) -> Spent:
-    """Return what the controls of a run have spent in all, as far as they came to an end."""
+    """Return what the controls of a run have spent in all, of those that came to an end."""
     total = Spent()
     for record in store.records(run):
         if record.kind == CONTROL and "spent" in record.data:

@@ -318,7 +318,7 @@ def _joined(run: Run, result: Result, control: Run, within: EvaluationCap) -> Re
 
 
 def _verdict(both: Selection, label: str) -> str:
-    """Return the verdict; that on the control is about its winner alone, so it stands apart."""
+    """Return the verdict; the control has its own sentence, which is about its winner alone."""
     found = [versus for versus in both.comparisons if versus.against != label]
     said = [
         sentence(

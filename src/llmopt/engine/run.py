@@ -78,7 +78,7 @@ class Run:
         evidence: What the verdict says beside the comparison with the start.
         further: Adds to a result that is already journaled, still as a part of the run.
         over: Says of the trajectory why the search is over; empty: it is not, for all that.
-        aside: What a budget keeps for a control while the search goes on; None: nothing.
+        aside: What a budget keeps for a control during the search; None: nothing.
         finals: Calls that are kept back to choose and test, of a search that is a part of another
             run; None: the most that they can be.
 

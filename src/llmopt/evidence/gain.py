@@ -65,7 +65,7 @@ class ScoreTest:
 
     @classmethod
     def plain(cls, data: Mapping[str, Any]) -> ScoreTest:
-        """Rebuild it from what ``asdict`` made of it, also by way of JSON."""
+        """Rebuild it from what ``asdict`` made of it, also through JSON."""
         found = dict(data["found"])
         found["interval"] = Interval(**found["interval"])
         return cls(**{**data, "found": RankSum(**found)})
@@ -105,7 +105,7 @@ class Gain:
 
     @classmethod
     def plain(cls, data: Mapping[str, Any]) -> Gain:
-        """Rebuild it from what ``asdict`` made of it, also by way of JSON."""
+        """Rebuild it from what ``asdict`` made of it, also through JSON."""
         parts = ({**part, "interval": Interval(**part["interval"])} for part in data["parts"])
         test = data.get("test")
         return cls(tuple(GainPart(**p) for p in parts), ScoreTest.plain(test) if test else None)
@@ -124,7 +124,7 @@ class Gain:
         return TextTable(heads, tuple(rows))
 
     def sentence(self, level: float) -> str:
-        """Return what the test says; empty where there is none."""
+        """Return what the test says; empty without a test."""
         return _said(self.test, level) if self.test else ""
 
 
@@ -389,7 +389,7 @@ def _scored(evaluation: Evaluation, items: Sequence[str]) -> list[tuple[Outcome,
 def _standings(evaluations: Sequence[Evaluation]) -> tuple[list[float | None], int]:
     """Return a score for each that can be compared, and how many items they share.
 
-    It is the mean over the shared items, or where there are none, over their own; each score
+    It is the mean over the shared items, or without any, over their own; each score
     counts relative to the mean of all on that item, so that a lost answer, or another choice
     of items, favours nobody.
     """

@@ -114,7 +114,7 @@ class Estimate:
         high: The high rehearsal.
         known: What is known of the models.
         finals: Calls that a budget keeps back for the end.
-        share: What a budget keeps for a control beside that; None: nothing.
+        share: What a budget keeps for a control in addition; None: nothing.
     """
 
     low: Workload

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_EXACT = 10_000  # ways to deal out the blocks up to which all are gone through
+_EXACT = 10_000  # ways to deal out the blocks up to which all are counted
 _HALVINGS = 60  # of the range in which an end of an interval is looked for
 
 
@@ -74,11 +74,11 @@ def rank_sum(
 
     Args:
         first: The first group: at least one number, finite.
-        second: The second group, likewise.
+        second: The second group, in the same form.
         level: Confidence level of the interval, between 0 and 1.
         seed: Of the permutations.
         blocks: The block of each member of the two groups; None: each is its own. A block of
-            the first group is none of the second, whatever its label.
+            the first group is never one of the second, whatever its label.
         draws: Of the permutations, at least 1.
 
     Raises:

@@ -68,7 +68,7 @@ def print_result(console: Console, result: Result) -> None:
 
 
 def _tables(result: Result) -> Iterator[TextTable]:
-    """Yield the scores, the comparisons, and the parts of the gain, as far as there are any."""
+    """Yield the scores, the comparisons, and the parts of the gain, those that there are."""
     yield result.scores_table()
     if len(result.comparisons) > 1:
         yield result.comparisons_table()

@@ -175,7 +175,7 @@ class Account:
 
         Args:
             calls: To choose and test the winner.
-            control: What is kept for a control beside that.
+            control: What is kept for a control in addition.
         """
         self._kept, self._aside = calls, control
         self._held = control or self._held
@@ -185,7 +185,7 @@ class Account:
         self._controlled += spent
 
     def pays_for(self, measuring: float, proposing: float) -> bool:
-        """Return whether what is left pays for so many calls more, at the means of those so far.
+        """Return whether what is left pays for more calls, at the means of those so far.
 
         Args:
             measuring: Calls that measure.
@@ -233,7 +233,7 @@ class Account:
         return self._priced(self._kept)
 
     def _priced(self, calls: int) -> Spent:
-        """Return what so many calls that measure come to, at the mean of those so far."""
+        """Return what a number of calls that measure come to, at the mean of those so far."""
         one, spent = self._measured, self.spent
         share = calls / one.calls if one.calls else 0.0
         seconds = spent.seconds * calls / spent.calls if spent.calls else 0.0

@@ -268,7 +268,7 @@ def _tests(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int | Non
 
 
 def _parts_of_gain(record: Mapping[str, Any], shown: Presentation) -> list[dict[str, str]]:
-    """Return the parts of the gain, as far as they could be measured."""
+    """Return the parts of the gain that could be measured."""
     found = Gain.plain(record["gain"]) if record.get("gain") else Gain()
     return [
         {
