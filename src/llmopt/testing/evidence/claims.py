@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 START = "start"
 SAMPLING = re.compile(r"best of [\d,]+, no scores")
 _POWER = 0.8  # in which share of cases "needed" rows find the difference
+_OFTEN = 2 / 3  # in which share of cases these items find a difference that they "can show"
 _EQUAL = 1e-9  # differences of true accuracies up to this are rounding errors
 _WIDTH = 100_000  # characters of a line, so that no sentence is broken
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<=[.!])\s+(?=[A-Z])")
 _NAMES = re.compile(r'"([^"]+)"')
 _COSTS = re.compile(
     r"LLM: |solutions? measured|^Stored replies|^Retried|^Sent, no response|^Cost: "
@@ -142,6 +143,28 @@ def _flattered(found: re.Match[str], truth: Truth) -> bool | None:
     return 100 * (train.mean - truth.accuracy("best")) >= float(found[1]) / 2
 
 
+def _largely_luck(found: re.Match[str], truth: Truth) -> bool | None:
+    """Whether the winner's train score is above its true one at all."""
+    del found
+    train = next((line.train for line in truth.result.lines if line.label == "best"), None)
+    return None if train is None else train.mean > truth.accuracy("best")
+
+
+def _shown_gain(found: re.Match[str], truth: Truth) -> bool:
+    """Whether a true difference of the size that is named is found in two of three cases."""
+    differ = truth.problem.world.differ(truth.result.best.text, truth.result.start.text)
+    z = NormalDist().inv_cdf((1 + truth.result.level) / 2) + NormalDist().inv_cdf(_OFTEN)
+    items = float(found[1].replace(",", ""))
+    return float(found[2]) / 100 >= z * math.sqrt(differ / items)
+
+
+def _reading_helped(found: re.Match[str], truth: Truth) -> bool | None:
+    """Whether what is said of reading scores is right, where the optimizer LLM ignores them."""
+    if truth.problem.world.heeds:
+        return None
+    return found[1].startswith("Not")
+
+
 SENTENCE_RULES: tuple[SentenceRule, ...] = (
     SentenceRule(
         "the winner is better than the start",
@@ -173,8 +196,23 @@ SENTENCE_RULES: tuple[SentenceRule, ...] = (
     ),
     SentenceRule(
         "that much of its train score is luck, or fitted",
-        re.compile(r"It scored ([\d.]+) points more on train.*luck"),
+        re.compile(r"It scored ([\d.]+) points more on train.*that much .* is luck"),
         _flattered,
+    ),
+    SentenceRule(
+        "luck, or a fit, flatters its train score",
+        re.compile(r"It scored .* flatters its train score"),
+        _largely_luck,
+    ),
+    SentenceRule(
+        "these items can show a difference of about X points",
+        re.compile(r"These ([\d,]+) items can show a difference of about ([\d.]+) points or more"),
+        _shown_gain,
+    ),
+    SentenceRule(
+        "reading scores helped, or not, where they are ignored",
+        re.compile(r"(?:Did reading scores help|score but the start's)\? (Yes|Not shown|No)"),
+        _reading_helped,
     ),
 )
 """Who decides about sentences that a world can falsify."""
