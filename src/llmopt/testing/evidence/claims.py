@@ -211,7 +211,7 @@ SENTENCE_RULES: tuple[SentenceRule, ...] = (
     ),
     SentenceRule(
         "reading scores helped, or not, where they are ignored",
-        re.compile(r"(?:Did reading scores help|score but the start's)\? (Yes|No|Not shown)"),
+        re.compile(r"(?:Did reading scores help|score but the start's)\? (Yes|Not shown|No)"),
         _reading_helped,
     ),
 )
