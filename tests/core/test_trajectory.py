@@ -37,6 +37,8 @@ def test_the_best_are_those_of_a_stable_sort(
 def test_a_partial_score_never_outranks_a_full_one() -> None:
     full, partial = entry("full", 0.1), entry("partial", 1.0, partial=True)
     assert Trajectory().tell([full, partial]).best(1) == (full,)
+    nearly = Entry(Candidate("nearly"), Evaluation((Outcome("i", 1.0),) * 39, 40))
+    assert Trajectory().tell([full, nearly]).best(1) == (full,)
 
 
 def test_among_partial_scores_the_longer_measured_ranks_higher() -> None:
@@ -241,3 +243,11 @@ def test_nothing_is_worthless_where_scores_go_below_zero_or_are_single() -> None
     past = Trajectory().tell([zero, single])
     assert (past.worthless(zero), past.worthless(single)) == (True, False)
     assert not past.tell([below]).worthless(zero)
+
+
+def test_what_is_unreadable_is_expected_to_remain_so() -> None:
+    """Its few measured items say enough: it is not drawn towards the mean of the others."""
+    good = Entry(Candidate("good"), Evaluation((Outcome("i", 1.0, "a"),) * 40, 40))
+    junk = Entry(Candidate("junk"), Evaluation((Outcome("i", 0.0),) * 4, 40))
+    past = Trajectory().tell([good, junk])
+    assert past.estimate(junk) == 0

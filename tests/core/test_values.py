@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +81,21 @@ def test_packed_keys_give_the_keys_again(raw: list[bytes]) -> None:
     keys = tuple(one.hex() for one in raw)
     assert Outcome("i", 1.0, calls=packed_keys(keys)).keys == keys
     assert len(packed_keys(keys)) == 43 * len(keys)
+
+
+def test_candidates_of_different_texts_have_different_names() -> None:
+    """Also where they differ far behind, as long prompts do."""
+    long = "Think step by step. " * 100
+    assert Candidate(f"{long}a").id != Candidate(f"{long}b").id
+
+
+def test_a_call_is_either_a_chat_or_a_completion() -> None:
+    for options in ({}, {"messages": (Message("user", "a"),), "prompt": "b"}):
+        with pytest.raises(ValueError, match="either a chat"):
+            Call("scorer", **options)  # type: ignore[arg-type] # of mixed types
+
+
+def test_a_sum_of_usage_is_estimated_where_a_part_of_it_is() -> None:
+    counted, guessed = Usage(1, 2, 3), Usage(1, 2, 3, estimated=True)
+    assert counted + counted == Usage(2, 4, 6)
+    assert counted + guessed == guessed + counted == Usage(2, 4, 6, estimated=True)

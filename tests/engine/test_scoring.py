@@ -179,6 +179,12 @@ async def test_where_nobody_answers_any_more_the_step_ends_before_most_has_faile
     assert len(desk.started) == 50 + 17
 
 
+async def test_bad_items_in_a_row_are_not_taken_for_an_endpoint_that_is_down() -> None:
+    desk = Desk(lambda job, _n: BadCallError("too long") if int(job[1:]) >= 50 else None)
+    outcomes = await scoring(desk, slots=1, tolerance=0.9).measure(jobs("a", 100))
+    assert [o.score for o in outcomes].count(None) == 50
+
+
 async def test_up_to_the_tolerance_the_step_goes_on() -> None:
     outcomes = await scoring(Desk(always("a0", "b1")), tolerance=0.1).measure(jobs("ab", 10))
     assert [o.score for o in outcomes].count(None) == 2

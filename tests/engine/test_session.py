@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.core.values import Usage
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
 from llmopt.engine.roles import Models
 from llmopt.engine.session import Session
 from llmopt.errors import BudgetError, StoreError
+from llmopt.models.middleware.budget import Price
 from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing.models import chat
@@ -74,6 +78,29 @@ def test_time_is_counted_once(store: Store) -> None:
         session.note_time()
     assert 100 < store.seconds("tried") < 110
     assert store.seconds("tried") <= session.seconds < 110
+
+
+def test_no_second_is_counted_twice(store: Store) -> None:
+    store.create("tried", {})
+    begun = time.monotonic()
+    session = Session(store, "tried")
+    for _ in range(5):
+        time.sleep(0.02)
+        session.note_time()
+    assert store.seconds("tried") <= time.monotonic() - begun
+
+
+def test_what_has_no_price_makes_the_whole_unknown(store: Store) -> None:
+    store.create("tried", {})
+    session = Session(store, "tried", price_list=lambda: {"scorer": Price(1.0, 2.0)})
+    assert session.usd() == 0
+    session.traffic.remember(
+        {"lost": {}, "doubled": {"scorer": asdict(Usage(1, 1_000_000, 1_000_000))}}
+    )
+    assert session.paid()["scorer"].calls == 1
+    assert session.usd() == 3
+    session.traffic.remember({"lost": {}, "doubled": {"optimizer": asdict(Usage(1, 1, 1))}})
+    assert session.usd() is None
 
 
 async def test_a_session_without_replies_leaves_nothing_unless_something_was_found(

@@ -165,7 +165,7 @@ def _process_control(option: int, value: int) -> None:
 
 def _limit(allowed: int | None) -> None:
     """Limit the memory of this process, and let it write no core dumps."""
-    import resource  # there is none on Windows
+    import resource  # Windows lacks it
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if allowed is not None:
