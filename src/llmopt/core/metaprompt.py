@@ -89,7 +89,7 @@ class Sections:
     Attributes:
         description: The problem's own words.
         entries: Past solutions in the order in which they are shown.
-        order: The order of `entries`, so that the text can say it.
+        order: The order of `entries` by score, which the text says; "random": none.
         scored: Whether scores are shown.
         scale: The highest score shown, or empty.
         aim: The score that a continued list asks for, as shown.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.metaprompt import (
@@ -51,7 +52,7 @@ class Generate:
         tag: See :class:`MetaPrompt`.
         strict: See :class:`MetaPrompt`.
         scores: Steps of the shown score range: 100 or 20 in the paper; 0 hides the scores.
-        order: The order that the selection gives, so that the text can say it.
+        order: The order that the selection gives, so that the text can say it where it holds.
         trajectory_first: Whether the trajectory stands before the exemplars.
         temperature: Of the optimizer LLM, by step; 0 to 2.
         max_tokens: Of one draw; the default grows with long starting solutions.
@@ -189,6 +190,12 @@ class Generate:
         """Return whether a reply that was cut off holds half of a long solution, and no whole."""
         return ctx.problem.description.tokens > 0 and metaprompt.closing not in reply
 
+    def _held(self, scores: list[float]) -> Order:
+        """Return the order if the scores keep it; a selection may order by something else."""
+        sign = {"ascending": 1, "descending": -1, "random": 0}[self.order]
+        kept = all(sign * low <= sign * high for low, high in pairwise(scores))
+        return self.order if kept else "random"
+
     def sections(self, ctx: StepContext, metaprompt: MetaPrompt) -> Sections:
         """Return what the meta-prompt says; scores are the estimates that it is ordered by."""
         problem = ctx.problem
@@ -206,7 +213,7 @@ class Generate:
         return Sections(
             description=ctx.description or problem.description,
             entries=tuple(shown(entry) for entry in entries),
-            order=self.order,
+            order=self._held([worth(entry) for entry in entries]),
             scored=self.scores > 0 and bool(entries),
             scale=problem.scale(buckets),
             aim=problem.aim(best, buckets),
