@@ -17,6 +17,7 @@ from llmopt.evidence.confirmation import Confirmation
 from llmopt.models.middleware.budget import Limits
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.store import open_store
 from llmopt.testing import scripted
 
@@ -73,6 +74,19 @@ async def test_winner_and_start_are_measured_on_the_vault_and_compared(tmp_path:
     assert found.notes == ()
     assert kinds(tmp_path)[-3:] == [OPENED, "look", CONFIRMED]
     assert Confirmation.plain(found.to_dict()) == found
+
+
+async def test_it_answers_each_item_as_often_as_the_run_did(tmp_path: Path) -> None:
+    warm: dict[str, Any] = {"asking": Asking(temperature=1.0)}
+    await ran(tmp_path, problem=problem(**warm), samples=3)
+    told: list[tuple[int, int]] = []
+    model = scripted.model()
+    made = problem(model, **warm)
+    found = await opened(tmp_path, made=made, cost=lambda *cost: told.append(cost))
+    assert told == [(180, 30)]
+    assert model.calls == 180
+    assert found.difference is not None
+    assert found.difference.n == found.items == 30
 
 
 async def test_done_again_it_says_the_same_and_asks_nothing(tmp_path: Path) -> None:

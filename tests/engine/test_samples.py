@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 _TEST = 20
 
 
-def _problem(temperature: float = 1.0) -> llmopt.PromptProblem:
-    rows = [(f"question {n}", "yes" if n % 2 else "no") for n in range(36)]
+def _problem(temperature: float = 1.0, group: str = "") -> llmopt.PromptProblem:
+    right = ["yes" if n % 2 else "no" for n in range(36)]
+    rows = [{"input": f"question {n}", "target": t, "user": n // 2} for n, t in enumerate(right)]
     return llmopt.PromptProblem.from_rows(
         rows,
         instructions=["Answer."],
         sizes=(8, 8, _TEST),
         asking=Asking(temperature=temperature),
         metric="exact",
+        group=group,
     )
 
 
@@ -107,6 +109,13 @@ def test_a_repeat_pays_for_nothing_and_evaluate_uses_the_same_draws(tmp_path: Pa
         llmopt.evaluate_async(problem, texts, samples=3, store=tmp_path / "a.db", progress=False)
     )
     assert len(answers.asked) == count
+
+
+def test_how_noisy_draws_are_is_not_said_of_rows_that_belong_together(tmp_path: Path) -> None:
+    found = _found(tmp_path / "a.db", _Answers(), problem=_problem(group="user"))
+    assert (found.samples, found.noise) == (3, None)
+    assert found.test is not None
+    assert "over 10 groups" in found.test.difference.method
 
 
 def test_equal_greedy_answers_are_not_bought_twice(tmp_path: Path) -> None:

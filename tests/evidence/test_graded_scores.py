@@ -134,6 +134,16 @@ def test_right_and_wrong_answers_and_values_have_no_losses_of_their_own() -> Non
     assert losses_of(None, right, ACCURACY) is None
 
 
+def test_means_of_right_and_wrong_answers_are_not_graded() -> None:
+    """A row that was answered 3 times has 1/3 right; where one answer is lost, 1/2."""
+    first, second = evaluation([1.0, 2 / 3, 0.5]), evaluation([1 / 3, 0.0, 1.0])
+    assert losses_of(first, second, ACCURACY, samples=3) is None
+    assert losses_of(first, second, ACCURACY) is not None
+    graded = losses_of(evaluation([0.9, 0.8]), evaluation([0.1, 0.8]), ACCURACY, samples=3)
+    assert graded
+    assert graded.large == 1
+
+
 def test_an_evaluation_notes_them_for_each_instruction() -> None:
     outcomes = {
         text: [Outcome(f"row {n}", score) for n, score in enumerate(scores)]

@@ -21,6 +21,7 @@ from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened, opened_store
 from llmopt.engine.options import SessionOptions
 from llmopt.engine.progress import Progress
+from llmopt.engine.repeated_answers import HeldOutDraws, NumberedDraws
 from llmopt.engine.roles import Models
 from llmopt.engine.scoring import Scoring
 from llmopt.engine.vaults import (
@@ -242,7 +243,8 @@ class _Confirming:
         known = openings(session.store, rows)
         if any(one.run != session.name for one in known):  # since it was looked at first
             _found_before(session.store, session.name, problem)
-        calls = 2 * len(vault_of(problem)) * calls_each(problem) if session.scorer else 0
+        calls = 2 * len(vault_of(problem)) * calls_each(problem) * result.samples
+        calls = calls if session.scorer else 0
         self.cost(calls, len(vault_of(problem)))
         if known:
             return known[-1]
@@ -264,21 +266,27 @@ class _Confirming:
         jobs = [(Candidate(text), item) for text in texts for item in vault]
         state = Progress(session.name, phase="confirming", warnings=session.traffic.warnings)
         watch = Monitor(state, session.traffic, session.listen)
-        scoring = Scoring(problem, session.scorer, session.slots, session.tolerance, watch.observed)
+        result = finished(session.store, session.name)
+        scoring = Scoring(
+            NumberedDraws(problem),
+            session.scorer,
+            session.slots,
+            session.tolerance,
+            watch.observed,
+        )
         async with watch.stalls():
-            watch.planned(len(jobs))
-            outcomes = await scoring.measure(jobs)
+            watch.planned(len(jobs) * result.samples)
+            outcomes = await HeldOutDraws(scoring.measure, result.samples)(jobs)
         watch.say(phase="done")
         size = len(vault)
         winner, start = (Evaluation(tuple(outcomes[at : at + size]), size) for at in (0, size))
-        level = finished(session.store, session.name).level
         found = confirmation(
             session.name,
             texts,
             (winner, start),
             groups=groups_of(vault),
-            level=level,
-            looks=looked(session.store, session.name, vault, texts),
+            level=result.level,
+            looks=looked(session.store, session.name, vault, texts, result.samples),
             notes=self._notes(opening),
             shown=presented(problem),
         )

@@ -229,7 +229,7 @@ class _Evaluating:
         items = plan.problem.items("test") if plan.part in ("test", "all") else ()
         if not items:
             return comparison
-        looks = looked(session.store, session.name, items, plan.texts)
+        looks = looked(session.store, session.name, items, plan.texts, plan.samples)
         notes = (*comparison.notes, *looks.uncorrected())
         return replace(comparison, looks=looks, notes=notes)
 

@@ -75,7 +75,9 @@ class Look:
         return cls(data["key"], frozenset(data["rows"]), PriorLooks.plain(data))
 
 
-def looked(store: Store, run: str, items: Sequence[Item], texts: Collection[str]) -> PriorLooks:
+def looked(
+    store: Store, run: str, items: Sequence[Item], texts: Collection[str], samples: int = 1
+) -> PriorLooks:
     """Journal a look, and return how many there were before it.
 
     What was measured before, here or in another run, gives no new answer: its first look counts.
@@ -86,11 +88,13 @@ def looked(store: Store, run: str, items: Sequence[Item], texts: Collection[str]
         run: Name of the run that has a result, which is in the store.
         items: The held-out items.
         texts: What the result is about: the winner and the start.
+        samples: Answers to each item; more of them are new answers.
 
     Raises:
         StoreError: It cannot be read or written.
     """
-    made = _made(store.config(run)["identity"], items, texts)
+    identity = store.config(run)["identity"]
+    made = _made({**identity, "samples": str(samples)}, items, texts)
     seen = list(_seen(store))
     own = [look for name, look in seen if name == run]
     if not any(look.found for look in own):  # those of an older release get records now

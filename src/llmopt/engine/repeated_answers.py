@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+from llmopt.core.groups import group_labels
 from llmopt.core.values import Item, Outcome
 from llmopt.models.middleware.base import Middleware
 from llmopt.problems.prompt.prompt_problem import PromptProblem
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.part import Measure
     from llmopt.core.problem import Problem
+    from llmopt.core.trajectory import Entry
     from llmopt.core.values import Call, Candidate, Reply
 
 
@@ -99,11 +101,23 @@ class HeldOutDraws:
             made.append(_mean(answers, scores))
         return made
 
-    def noise(self, first: Candidate, second: Candidate) -> DrawNoise | None:
-        """Return how much of the noise of a difference comes from the draws, where it is known."""
-        if first.id == second.id or not {first.id, second.id} <= self.scores.keys():
+    def noise(self, items: Sequence[Item], first: Entry, second: Entry) -> DrawNoise | None:
+        """Return how much of the noise of a difference comes from the draws, where it is known.
+
+        It is not known where items belong together, or count differently.
+
+        Args:
+            items: All that were measured.
+            first: One solution.
+            second: The other.
+        """
+        ids = {first.candidate.id, second.candidate.id}
+        if len(ids) == 1 or not ids <= self.scores.keys():
             return None
-        return draw_noise(self.scores[first.id], self.scores[second.id], self.samples)
+        if len(set(group_labels(items))) < len(items) or len({i.weight for i in items}) > 1:
+            return None
+        before, after = (self.scores[entry.candidate.id] for entry in (first, second))
+        return draw_noise(before, after, self.samples)
 
 
 def _mean(answers: Sequence[Outcome], scores: Sequence[float]) -> Outcome:

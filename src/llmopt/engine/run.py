@@ -377,12 +377,12 @@ class Run:
             self._scoring.measure,
             announce,
             self.finalists,
-            evidence=self.evidence,
+            evidence=replace(self.evidence, samples=self.samples),
             testing=testing,
         )
         looks = self._looked(choice)
         choice = replace(choice, looks=looks or choice.looks)
-        noise = testing.noise(choice.start.candidate, choice.best.candidate)
+        noise = testing.noise(self.problem.items("test"), choice.start, choice.best)
         self.choice = choice
         self._test_told(choice)
         return self._closed(self._result(choice, stopped, looks, noise))
@@ -470,7 +470,7 @@ class Run:
         texts = (choice.start.text, choice.best.text)
         if not choice.answers or self._finals is not None or texts[0] == texts[1]:
             return None
-        return looked(self.store, self.name, self.problem.items("test"), texts)
+        return looked(self.store, self.name, self.problem.items("test"), texts, self.samples)
 
     def _test_told(self, choice: Selection) -> None:
         """Journal the held-out answers behind a choice, so that runs can be compared."""

@@ -159,7 +159,7 @@ def compare(
                 difference=None if first is None else difference_of(first, items, LEVEL, groups),
                 corrected=None,
                 outcomes=tuple(outcomes),
-                losses=losses_of(first, items, shown),
+                losses=losses_of(first, items, shown, samples),
             )
         )
         first = first or items

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llmopt.core.formatting import counted
 from llmopt.core.presentation import Presentation
-from llmopt.evidence.differences import START, compared, scale_of
+from llmopt.evidence.differences import START, about_missing, compared, scale_of
 from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.scores import Score, score_of
 from llmopt.evidence.words import than
@@ -120,6 +120,7 @@ def confirmation(
             f"{counted(versus.difference.n, 'vault item')} "
             f"({shown.points(versus.difference.mean)})."
         )
+        said += about_missing(versus, shown, level)
         if missing := items - versus.difference.n:
             said.append(
                 f"{missing} of {counted(items, 'vault item')} stayed unmeasured for winner or "

@@ -158,7 +158,7 @@ def on_correction(found: Sequence[tuple[str, str, int | None]]) -> str:
     if "not tested" in controls:
         rest = "the controls are" if controls[1:] else "the control is"
         return f"the start is tested first and shows no difference, so {rest} not tested"
-    first = "the start is tested first, at the full level"
+    first = "the start is tested first"
     return f"{first}; {corrected}" if controls[1:] else f"{first}, and then {many}"
 
 
@@ -230,10 +230,10 @@ def _about_start(versus: Versus, shown: Presentation, level: float) -> str:
     many = f"{difference.n:,} " if versus.word == "not distinguishable" else ""
     said = f"The winner is {than(versus.word)} the start on {many}held-out items {points}."
     more = can_show(difference, versus.word, shown)
-    return " ".join(part for part in (said, *_about_missing(versus, shown, level), more) if part)
+    return " ".join(part for part in (said, *about_missing(versus, shown, level), more) if part)
 
 
-def _about_missing(versus: Versus, shown: Presentation, level: float) -> list[str]:
+def about_missing(versus: Versus, shown: Presentation, level: float) -> list[str]:
     """Say what the answers that only one of the two has could change."""
     if not versus.missing:
         return []

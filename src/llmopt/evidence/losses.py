@@ -74,14 +74,15 @@ class Losses:
 
 
 def losses_of(
-    first: Evaluation | None, second: Evaluation | None, shown: Presentation
+    first: Evaluation | None, second: Evaluation | None, shown: Presentation, samples: int = 1
 ) -> Losses | None:
-    """Return what the second lost; None where scores are right or wrong, or no shares.
+    """Return what the second lost; None where answers are right or wrong, or no shares.
 
     Args:
         first: What the first got.
         second: What the second got on the same items in the same order.
         shown: How the problem's scores are shown.
+        samples: Answers to each item, whose mean its score is.
     """
     if first is None or second is None or not shown.shares:
         return None
@@ -90,7 +91,7 @@ def losses_of(
         for f, s in zip(first.outcomes, second.outcomes, strict=True)
         if f.score is not None and s.score is not None
     ]
-    if all(score in {0.0, 1.0} for _, *scores in pairs for score in scores):
+    if all(_share_of(score, samples) for _, *scores in pairs for score in scores):
         return None
     lost = sorted((after - before, item, before, after) for item, before, after in pairs)
     return Losses(
@@ -101,4 +102,11 @@ def losses_of(
             for change, item, before, after in lost[:_MOST]
             if change < -_ROUNDING
         ),
+    )
+
+
+def _share_of(score: float, samples: int) -> bool:
+    """Whether a score is what some of several answers give that are right or wrong."""
+    return any(
+        abs(score * known - round(score * known)) < _ROUNDING for known in range(1, samples + 1)
     )

@@ -196,7 +196,7 @@ async def decide(
     winner = tested.get(best.candidate.id)
     others = [] if best is start or not tested else [(START, tested[start.candidate.id])]
     others += [(label, tested[entry.candidate.id]) for label, entry in found]
-    losses = losses_of(tested.get(start.candidate.id), winner, shown)
+    losses = losses_of(tested.get(start.candidate.id), winner, shown, evidence.samples)
     notes = [
         *on_choosing(problem),
         *behind(held.values()),

@@ -89,10 +89,10 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
             row,
             common=None if pair is None else len(pair[0].outcomes),
             difference=pair and difference_of(*pair, LEVEL, groups),
-            losses=pair and losses_of(*pair, shown),
+            losses=pair and losses_of(*pair, shown, max(map(_samples, (first, other)))),
             wording=changes(rows[0].best, row.best),
         )
-        for row, (pair, groups) in zip(rows[1:], pairs, strict=True)
+        for row, other, (pair, groups) in zip(rows[1:], told[1:], pairs, strict=True)
     ]
     found = _corrected(rows)
     tested = shown.shares or any(row.difference for row in found)
@@ -168,6 +168,11 @@ def _row(store: Store, told: RunHistory, info: RunInfo, shown: Presentation) -> 
 def _score(plain: dict[str, Any] | None) -> Score | None:
     """Rebuild a score from a result's plain data."""
     return None if plain is None else Score.plain(plain)
+
+
+def _samples(told: RunHistory) -> int:
+    """Return how many answers to each held-out item a run has asked for; 1 in older ones."""
+    return int((told.result or {}).get("samples", 1))
 
 
 def _together(first: RunHistory, other: RunHistory) -> dict[str, str]:

@@ -322,13 +322,13 @@ class PromptProblem:
     def fingerprint(self) -> dict[str, str]:
         """Everything that decides scores, by name; a judge LLM once it is handed in."""
         judge = self.metric.judge
-        items = (*self.splits.train, *self.splits.validation, *self.splits.test)
+        parts = (self.splits.train, self.splits.validation, self.splits.test, self.splits.vault)
         return {
             "train": _data(self.splits.train),
             "validation": _data(self.splits.validation),
             "test": _data(self.splits.test),
             **({"vault": _data(self.splits.vault)} if self.splits.vault else {}),
-            **_groups(items),
+            **_groups([item for part in parts for item in part]),
             "instructions": canonical(self.instructions),
             "task": self.task,
             "metric": written(self.metric),
