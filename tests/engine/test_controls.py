@@ -57,6 +57,15 @@ def found(result: Result) -> dict[str, Any]:
     return {k: v for k, v in result.to_dict().items() if k not in ("seconds", "stretch")}
 
 
+def searched(result: Result) -> dict[str, Any]:
+    """Everything in a result but what choosing and testing once more costs and changes.
+
+    It may be a second look at the test items, which has a stricter level.
+    """
+    again = ("usage", "looks", "comparisons", "verdict", "notes")
+    return {key: value for key, value in found(result).items() if key not in again}
+
+
 def journal(folder: Path, run: str) -> list[dict[str, Any]]:
     store = open_store(folder / "runs.sqlite")
     try:
@@ -202,9 +211,8 @@ async def test_a_search_that_its_budget_ends_has_a_control(tmp_path: Path, calls
     (named,) = re.findall(r"at least ([\d,]+) calls", result.stopped)
     further = await ran(tmp_path, steps=5, budget=Limits(calls=int(named.replace(",", ""))))
     assert further.steps > result.steps
-    again, whole = found(await ran(tmp_path, steps=5, budget=Limits(calls=10_000))), found(full)
-    del again["usage"], whole["usage"]  # choosing and testing once more costs something
-    assert again == whole
+    again = await ran(tmp_path, steps=5, budget=Limits(calls=10_000))
+    assert searched(again) == searched(full)
 
 
 async def test_of_what_is_left_no_more_than_a_third_is_kept_for_the_control(
@@ -277,6 +285,14 @@ async def test_a_gain_is_printed_in_its_parts_and_survives_the_journal(tmp_path:
     assert "one text against one text" in result.verdict
 
 
+async def test_where_the_start_shows_no_difference_no_control_is_compared(tmp_path: Path) -> None:
+    result = await ran(tmp_path, level=0.999999)
+    assert {versus.word for versus in result.comparisons[1:]} == {"not tested"}
+    assert result.lines[-1].label.startswith("best of")
+    assert f'"{result.lines[-1].label}": controls come after the start' in result.verdict
+    assert "one text against one text" not in result.verdict
+
+
 async def test_without_a_control_later_steps_are_held_to_the_first(tmp_path: Path) -> None:
     result = await ran(tmp_path, controls=())
     assert result.gain is not None
@@ -292,14 +308,10 @@ async def test_after_a_search_that_the_budget_ended_no_control_is_begun(tmp_path
     assert result.out_of_budget
     assert any("best of N" in note and "larger" in note for note in result.notes), result.notes
     assert list(runs(tmp_path)) == ["tried"]
-    again = found(await ran(tmp_path, budget=Limits(calls=10_000)))
-    whole = found(await ran(tmp_path / "whole"))
-    del again["usage"], whole["usage"]  # choosing and testing once more costs something
-    # It is the second look at the test items, and says so; the search is that of the whole run.
-    assert (again.pop("looks")["own"], whole.pop("looks")["own"]) == (1, 0)
-    for found_here in (again, whole):
-        del found_here["comparisons"], found_here["notes"]
-    assert again == whole
+    again, whole = await ran(tmp_path, budget=Limits(calls=10_000)), await ran(tmp_path / "whole")
+    assert again.looks is not None
+    assert again.looks.own == 1
+    assert searched(again) == searched(whole)
 
 
 async def test_progress_of_the_control_is_told_and_only_the_run_is_done(tmp_path: Path) -> None:

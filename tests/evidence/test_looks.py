@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import erfc, sqrt
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,13 @@ def test_later_ones_decide_at_a_stricter_level(
     (found,) = PriorLooks(earlier).corrected((versus(p_value),), LEVEL)
     assert found.corrected == pytest.approx(corrected)
     assert found.word == word
+
+
+def test_what_the_items_can_show_is_not_said_at_a_stricter_level() -> None:
+    one = versus(0.2)
+    known = replace(one, difference=replace(one.difference, detectable=0.3))
+    assert PriorLooks().corrected((known,), LEVEL)[0].difference.detectable == 0.3
+    assert PriorLooks(2).corrected((known,), LEVEL)[0].difference.detectable is None
 
 
 def test_a_word_is_never_made_stronger() -> None:

@@ -318,8 +318,9 @@ def _joined(run: Run, result: Result, control: Run, within: EvaluationCap) -> Re
 
 
 def _verdict(both: Selection, label: str) -> str:
-    """Return the verdict; the control has its own sentence, which is about its winner alone."""
-    found = [versus for versus in both.comparisons if versus.against != label]
+    """Return the verdict; a control that is tested has its own sentence, about its winner alone."""
+    alone = [v for v in both.comparisons if v.against == label and v.word != "not tested"]
+    found = [versus for versus in both.comparisons if versus not in alone]
     said = [
         sentence(
             found,
@@ -330,9 +331,7 @@ def _verdict(both: Selection, label: str) -> str:
         )
     ]
     said += [
-        compared_texts(label, versus.difference.mean, versus.word, both.shown)
-        for versus in both.comparisons
-        if versus.against == label
+        compared_texts(label, versus.difference.mean, versus.word, both.shown) for versus in alone
     ]
     return " ".join(said)
 

@@ -69,7 +69,9 @@ class PriorLooks:
         for versus in found:
             p_value = min(1.0, self.factor * versus.corrected)
             word = word_of(versus.difference, p_value, level)
-            made.append(replace(versus, corrected=p_value, word=word))
+            # What these items can show is known at the full level only.
+            difference = replace(versus.difference, detectable=None)
+            made.append(replace(versus, difference=difference, corrected=p_value, word=word))
         undecided = (START, "not distinguishable")
         if undecided not in [(versus.against, versus.word) for versus in made]:
             return tuple(made)

@@ -226,9 +226,8 @@ class Result:
                 shown.number(end, signed=True) for end in (found.interval.low, found.interval.high)
             )
             mean = shown.number(found.mean, signed=True)
-            rows.append(
-                (versus.against, mean, f"[{low}, {high}]", p_value(versus.corrected), versus.word)
-            )
+            p = "-" if versus.word == "not tested" else p_value(versus.corrected)
+            rows.append((versus.against, mean, f"[{low}, {high}]", p, versus.word))
         return TextTable(heads, tuple(rows))
 
     def rows(self) -> list[dict[str, Any]]:

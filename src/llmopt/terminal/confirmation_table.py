@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.core.formatting import p_equals
+from llmopt.core.formatting import counted, p_equals
 from llmopt.core.text import visible
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ def print_confirmation(console: Console, found: Confirmation) -> None:
     shown = found.presentation
     for name, score in (("start", found.start_score), ("winner", found.winner_score)):
         if score is not None:
-            mean, low, high = map(
-                shown.number, (score.mean, score.interval.low, score.interval.high)
-            )
-            say(f"  {name}: {mean} [{low}, {high}]")
+            low, high = map(shown.number, (score.interval.low, score.interval.high))
+            say(f"  {name}: {shown.amount(score.mean)} [{low}, {high}]")
     difference = found.difference
     if difference is not None:
         ends = (difference.interval.low, difference.interval.high)
@@ -35,7 +33,7 @@ def print_confirmation(console: Console, found: Confirmation) -> None:
         say(
             f"Difference: {shown.points(difference.mean)}, {100 * found.level:g} % interval {low} "
             f"to {high}, p {p_equals(found.corrected)} ({difference.method}); "
-            f"{difference.wins} items won, {difference.losses} lost."
+            f"{counted(difference.wins, 'item')} won, {difference.losses:,} lost."
         )
     for note in found.notes:
         say(f"Note: {note}", "yellow")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def print_result(console: Console, result: Result) -> None:
-    """Print what a run found: the texts, the tables, the verdict, and what it cost."""
+    """Print what a run found: the texts, the verdict, the tables behind it, and what it cost."""
     from rich.text import Text
 
     def say(text: str, style: str = "") -> None:
@@ -50,14 +50,15 @@ def print_result(console: Console, result: Result) -> None:
         still = same and line.label == "start"
         say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
         quote(line.text)
+    console.print()
+    say(result.verdict, "bold")
+    if result.gain and (read := result.gain.sentence(result.level)):
+        say(read)
     for cells in _tables(result):
         console.print()
         console.print(_drawn(cells))
     print_curve(console, result.curve, result.presentation)
     console.print()
-    say(result.verdict, "bold")
-    if result.gain and (read := result.gain.sentence(result.level)):
-        say(read)
     for text in _evidence(result, same=same):
         say(text)
     for note in result.notes:
@@ -95,7 +96,9 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     older = several > 1 and any(versus.family is None for versus in result.comparisons)
     if result.test and not same:
         yield _difference(result.test.difference, result, corrected=older)
-    if several > 1:
+    if several > 1 and all(
+        v.word != "not tested" for v in result.comparisons
+    ):  # as the verdict says
         how = on_correction([(v.against, v.word, v.family) for v in result.comparisons])
         yield f"In the table above, {how}."
     if same:
@@ -115,13 +118,14 @@ def _difference(difference: Difference, result: Result, *, corrected: bool) -> s
     low, high = (shown.number(end, signed=True) for end in ends)
     looks = result.looks.earlier if result.looks else 0
     alone = " before correction" if corrected or looks else ""
+    alone += " for earlier looks" if looks else ""
     if looks and len(result.comparisons) == 1:  # there is no table that has it
         alone += f", {p_equals(result.comparisons[0].corrected)} after it"
     return (
         f"Difference on {difference.n} held-out items: {shown.points(difference.mean)}, "
         f"{100 * result.level:g} % interval {low} to {high}, "
         f"p {p_equals(difference.p_value)}{alone} ({difference.method}); "
-        f"{difference.wins} items won, {difference.losses} lost."
+        f"{counted(difference.wins, 'item')} won, {difference.losses:,} lost."
     )
 
 

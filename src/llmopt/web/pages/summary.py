@@ -303,7 +303,7 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
         "against": found["against"],
         "points": points(difference["mean"], shown),
         "interval": f"{low} to {high}",
-        "p": p_value(found["corrected"], blank=FIXED),
+        "p": "-" if found["word"] == "not tested" else p_value(found["corrected"], blank=FIXED),
         "won": difference["wins"],
         "lost": difference["losses"],
         "word": found["word"],
@@ -321,6 +321,7 @@ def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
         older = several and any(v.get("family") is None for v in record["comparisons"])
         looks = (record.get("looks") or {}).get("earlier")
         alone = " before correction" if older or looks else ""
+        alone += " for earlier looks" if looks else ""
         p = p_value(found["p_value"], blank=FIXED)
         yield (
             f"Winner against start on {found['n']:,} held-out items: p {p}"
