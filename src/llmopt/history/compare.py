@@ -83,16 +83,19 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
     infos = {info.name: info for info in store.runs()}
     rows = [_row(store, one, infos[one.run], shown) for one in told]
     first = told[0]
-    pairs = [(_paired(first, other), _together(first, other)) for other in told[1:]]
+    pairs = [
+        (_paired(first, other), _together(first, other), max(map(_samples, (first, other))))
+        for other in told[1:]
+    ]
     rows[1:] = [
         replace(
             row,
             common=None if pair is None else len(pair[0].outcomes),
             difference=pair and difference_of(*pair, LEVEL, groups),
-            losses=pair and losses_of(*pair, shown, max(map(_samples, (first, other)))),
+            losses=pair and losses_of(*pair, shown, samples),
             wording=changes(rows[0].best, row.best),
         )
-        for row, other, (pair, groups) in zip(rows[1:], told[1:], pairs, strict=True)
+        for row, (pair, groups, samples) in zip(rows[1:], pairs, strict=True)
     ]
     found = _corrected(rows)
     tested = shown.shares or any(row.difference for row in found)
@@ -170,9 +173,9 @@ def _score(plain: dict[str, Any] | None) -> Score | None:
     return None if plain is None else Score.plain(plain)
 
 
-def _samples(told: RunHistory) -> int:
+def _samples(run: RunHistory) -> int:
     """Return how many answers to each held-out item a run has asked for; 1 in older ones."""
-    return int((told.result or {}).get("samples", 1))
+    return int((run.result or {}).get("samples", 1))
 
 
 def _together(first: RunHistory, other: RunHistory) -> dict[str, str]:
