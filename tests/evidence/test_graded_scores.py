@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,6 +101,36 @@ def test_classes_that_are_traded_are_seldom_a_difference(n: int, rare: int, trad
         assert found
         rejected += found.p_value < 0.05
     assert rejected / 400 <= 0.08
+
+
+# -- lower is better, and values ----------------------------------------------------------------
+
+ERRORS = replace(ACCURACY, measure="error rate", higher_is_better=False)
+
+
+@pytest.mark.parametrize("scores", [[1.0] * 20, [1.0] * 19 + [0.5], [1.0, 0.0] * 10])
+def test_an_error_rate_has_the_interval_of_the_share_of_right_answers(scores: list[float]) -> None:
+    right = score_of(evaluation(scores), ACCURACY)
+    wrong = score_of(evaluation([score - 1 for score in scores]), ERRORS)
+    assert right
+    assert wrong
+    assert wrong.mean == pytest.approx(1 - right.mean)
+    assert wrong.interval.low == pytest.approx(1 - right.interval.high)
+    assert wrong.interval.high == pytest.approx(1 - right.interval.low)
+
+
+def test_error_rates_are_compared_as_shares_of_right_answers_are() -> None:
+    first, second = [0.0] * 8 + [1.0] * 12, [1.0] * 18 + [0.0] * 2
+    shares = difference_of(evaluation(first), evaluation(second), 0.95, {})
+    errors = [evaluation([score - 1 for score in scores]) for scores in (first, second)]
+    assert difference_of(*errors, 0.95, {}) == shares
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.5])
+def test_one_value_of_a_function_has_no_spread(value: float) -> None:
+    found = score_of(evaluation([value]), Presentation())
+    assert found
+    assert (found.interval.low, found.interval.high) == (value, value)
 
 
 # -- losses -----------------------------------------------------------------------------------

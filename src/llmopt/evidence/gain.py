@@ -351,8 +351,11 @@ def _writing(start: Entry, drawn: Sequence[Entry], finals: HeldOutTexts) -> _Est
         finals.level,
         clusters=[finals.groups.get(item, item) for item in items],
     )
+    ends = found.interval
+    if len(items) == 1 and not finals.shown.shares:  # a function's value is the same everywhere
+        ends = Interval(found.mean, found.mean)
     half = quantile(finals.level, len(means) - 1) * stdev(means) / math.sqrt(len(means))
-    return _plus(_estimate(found.mean, found.interval), (0.0, half, half))
+    return _plus(_estimate(found.mean, ends), (0.0, half, half))
 
 
 # -- proposals on the same items --------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.evidence.classes import classes_of
@@ -82,22 +82,6 @@ def mark(measured: int, planned: int, *, items: bool = False) -> str:
     return f" (partial, {counted(measured, planned)} items)" if items else PARTIAL
 
 
-def _score(
-    evaluation: Evaluation | None, level: float, groups: Mapping[str, str], *, shares: bool
-) -> Score | None:
-    """Return mean and interval of what was measured, if anything was."""
-    if evaluation is None or evaluation.score is None:
-        return None
-    known = [
-        (o.score, o.weight, groups.get(o.item, o.item))
-        for o in evaluation.outcomes
-        if o.score is not None
-    ]
-    scores, weights, clusters = zip(*known, strict=True)
-    interval = _interval(scores, weights, clusters, level, shares=shares)
-    return Score(evaluation.score, interval, len(scores), evaluation.planned)
-
-
 def _interval(
     scores: Sequence[float],
     weights: Sequence[float],
@@ -109,16 +93,19 @@ def _interval(
     """Return the interval that suits the scores.
 
     Wilson's for equally weighted right and wrong answers. The bootstrap's otherwise, but where
-    classes count the same, or nearly all scores are equal, that of :func:`added`.
+    classes count the same, or nearly all scores are equal, that of :func:`added`. Values that are
+    no shares may be 0 or 1 as well, and are not right or wrong.
     """
-    if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and len(set(clusters)) == len(scores):
-        return wilson(sum(scores), len(scores), level)
-    if len(scores) > 1 and set(scores) in ({0.0}, {1.0}):  # nothing to draw from
-        n = alike(weights, clusters)
-        return wilson(scores[0] * n, n, level)
-    classes = classes_of(weights) if shares else None
-    if shares and (classes or mostly_agree(scores, clusters)):
-        return added(scores, weights, clusters=clusters, classes=classes).interval(level)
+    if shares:
+        single = len(set(clusters)) == len(scores)
+        if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and single:
+            return wilson(sum(scores), len(scores), level)
+        if len(scores) > 1 and set(scores) in ({0.0}, {1.0}):  # nothing to draw from
+            n = alike(weights, clusters)
+            return wilson(scores[0] * n, n, level)
+        classes = classes_of(weights)
+        if classes or mostly_agree(scores, clusters):
+            return added(scores, weights, clusters=clusters, classes=classes).interval(level)
     if len(scores) > 1:
         return bootstrap_mean(scores, weights, level, clusters=clusters)
     return Interval(scores[0], scores[0])  # one value of a function has no spread to speak of
@@ -139,8 +126,13 @@ def score_of(
         level: Confidence level of the interval.
         groups: Which group items belong to, by id; an item that is not there is its own.
     """
-    score = _score(evaluation, level, groups or {}, shares=shown.shares)
-    if score is None:
+    if evaluation is None or evaluation.score is None:
         return None
-    low, high = sorted((shown.facing(score.interval.low), shown.facing(score.interval.high)))
-    return replace(score, mean=shown.facing(score.mean), interval=Interval(low, high))
+    known = [
+        (shown.facing(o.score), o.weight, (groups or {}).get(o.item, o.item))
+        for o in evaluation.outcomes
+        if o.score is not None
+    ]
+    scores, weights, clusters = zip(*known, strict=True)
+    interval = _interval(scores, weights, clusters, level, shares=shown.shares)
+    return Score(shown.facing(evaluation.score), interval, len(scores), evaluation.planned)
