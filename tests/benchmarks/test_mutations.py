@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 NAMED = (
     ("engine/run.py", "note_time"),
-    ("engine/run.py", "evaluation.partial"),
+    ("engine/run.py", "evaluation.whole"),
     ("store/sqlite/connection.py", "synchronous"),
     ("models/providers/openai_wire.py", '"normal"'),
     ("statistics/intervals.py", "math.sqrt(n / (n - 1))"),

@@ -29,7 +29,7 @@ def test_two_runs_are_put_beside_each_other(two: Shell) -> None:
     assert any(line.startswith("The winner of [2] is ") for line in lines)
     assert "Warning: They did not search equally long" in said.out
     assert "Items on which the winners differ (" in said.out
-    assert "From the text of [1] to that of [2]:\nAnswer " in said.out
+    assert "From the text of [1] to that of [2]:\nAnswer" in said.out
     assert "[-" in said.out
     assert "{+" in said.out
 

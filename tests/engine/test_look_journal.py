@@ -108,7 +108,7 @@ async def test_other_rows_are_not_counted(tmp_path: Path) -> None:
     await ran(tmp_path, "first", 1)
     rows = [{**row, "input": f"Another {row['input']}"} for row in ROWS]
     elsewhere = PromptProblem.from_rows(rows, sizes=(12, 8, 20), instructions=["Answer."])
-    other = await ran(tmp_path, "other", 2, problem=elsewhere)
+    other = await ran(tmp_path, "other", 3, problem=elsewhere)
     assert other.looks is not None
     assert other.looks.earlier == 0
 

@@ -13,6 +13,7 @@ from llmopt.algorithms.opro import opro
 from llmopt.core.metaprompt import MetaPrompt, Order, Sections, Shown
 from llmopt.core.part import Group, StepContext
 from llmopt.core.problem import Description
+from llmopt.parts.propose import Generate
 from llmopt.parts.rate import Halving
 from llmopt.testing import algorithms, scripted
 from llmopt.testing.orders import claimed_order
@@ -65,7 +66,23 @@ class Unordered:
         return (Group(shown=ctx.trajectory.best(20)[::-1]),)
 
 
-async def test_a_list_by_another_order_than_its_scores_is_found(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Claiming(Generate):
+    """Says an order whatever the list is."""
+
+    def sections(self, ctx: StepContext, metaprompt: MetaPrompt) -> Sections:
+        return replace(super().sections(ctx, metaprompt), order="ascending")
+
+
+async def test_a_list_by_another_order_than_its_scores_is_not_said_to_be_ordered(
+    tmp_path: Path,
+) -> None:
     algorithm = replace(opro(family="chat"), select=Unordered(), rate=Halving((2, 4)))
+    await algorithms.keeps_the_order_it_claims(algorithm, scripted.problem(), tmp_path)
+
+
+async def test_a_list_by_another_order_than_its_scores_is_found(tmp_path: Path) -> None:
+    asking = Claiming(family="chat")
+    algorithm = replace(opro(), propose=asking, select=Unordered(), rate=Halving((2, 4)))
     with pytest.raises(AssertionError, match="claims to be ascending is so, but with Halving"):
         await algorithms.keeps_the_order_it_claims(algorithm, scripted.problem(), tmp_path)

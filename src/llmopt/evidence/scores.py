@@ -94,9 +94,10 @@ def _interval(
 
     Wilson's for equally weighted right and wrong answers. The bootstrap's otherwise, but where
     classes count the same, or nearly all scores are equal, that of :func:`added`. Values that are
-    no shares may be 0 or 1 as well, and are not right or wrong.
+    no shares may be 0 or 1 as well, and are not right or wrong. A problem may say shares and
+    give other values, which the conformance suite finds.
     """
-    if shares:
+    if shares and all(0 <= score <= 1 for score in scores):
         single = len(set(clusters)) == len(scores)
         if set(scores) <= {0.0, 1.0} and len(set(weights)) == 1 and single:
             return wilson(sum(scores), len(scores), level)
