@@ -122,8 +122,8 @@ def test_an_error_rate_has_the_interval_of_the_share_of_right_answers(scores: li
 def test_error_rates_are_compared_as_shares_of_right_answers_are() -> None:
     first, second = [0.0] * 8 + [1.0] * 12, [1.0] * 18 + [0.0] * 2
     shares = difference_of(evaluation(first), evaluation(second), 0.95, {})
-    errors = [evaluation([score - 1 for score in scores]) for scores in (first, second)]
-    assert difference_of(*errors, 0.95, {}) == shares
+    before, after = (evaluation([score - 1 for score in scores]) for scores in (first, second))
+    assert difference_of(before, after, 0.95, {}) == shares
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.5])

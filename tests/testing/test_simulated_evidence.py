@@ -201,7 +201,7 @@ def test_the_same_words_are_wrong_where_there_was_nothing_to_find(tmp_path: Path
 
 def said(result: Result, sentence: str, verdict: str = "") -> Result:
     """Return a result that says something else."""
-    return replace(result, verdict=verdict, notes=(sentence,), comparisons=(), test=None)
+    return replace(result, verdict=verdict, notes=(sentence,), comparisons=(), test=None, gain=None)
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def difference_of(
         return None
     before, after, weights, clusters = zip(*pairs, strict=True)
     if all(-1 <= score <= 0 for score in (*before, *after)):  # shares of which lower is better
-        before, after = ([1 + score for score in scores] for scores in (before, after))
+        before, after = (tuple(1 + score for score in scores) for scores in (before, after))
     share = all(0 <= score <= 1 for score in (*before, *after))
     classes = classes_of(weights) if share else None
     return paired_difference(before, after, weights, level, clusters=clusters, classes=classes)
