@@ -251,7 +251,7 @@ def test_a_budget_ends_a_run_that_a_larger_one_goes_on(shell: Shell) -> None:
     unbroken = shell.llmopt("run", "run.toml", "-q", "--json", *other)
     # The winner that was tested when the budget ended makes this the second look at the test items.
     assert (resumed.data["looks"]["own"], unbroken.data["looks"]["own"]) == (1, 0)
-    more = dict.fromkeys(("usage", "looks", "notes", "comparisons"))
+    more = dict.fromkeys(("usage", "looks", "notes", "comparisons", "verdict"))
     assert same(resumed.data) | more == same(unbroken.data) | more
     last = shell.llmopt("show", "run", "--json").data["result"]
     assert same(last) == same(resumed.data)

@@ -47,6 +47,9 @@ def test_check_says_where_groups_are_too_few_and_change_the_sizes(shell: Shell) 
     assert "hardly any difference" in _cautions(shell, *_GROUP)
     _rows(shell, 40, 2)
     assert "are what a test counts" not in _cautions(shell, *_GROUP)
+    said = shell.llmopt("check", "run.toml", *_GROUP).out
+    assert "20 test rows in 10 groups can show a difference of about 6" in " ".join(said.split())
+    assert "where a group's rows are answered alike" in " ".join(said.split())
 
 
 def test_results_comparisons_and_evaluations_count_groups(shell: Shell) -> None:

@@ -111,7 +111,7 @@ def forecast(rows: int) -> tuple[tuple[float, float], ...]:
     """Return what test rows can show in four of five cases, before anything is measured.
 
     Args:
-        rows: How many there are, at least 1.
+        rows: How many there are, at least 1; of rows that belong together, how many groups.
 
     Returns:
         Shares of the rows on which winner and start may disagree, each with the smallest
@@ -120,14 +120,18 @@ def forecast(rows: int) -> tuple[tuple[float, float], ...]:
     return tuple((share, shown_gain(rows, share)) for share in _DISAGREE)
 
 
-def shown_by(rows: int, found: Sequence[tuple[float, float]]) -> str:
-    """Say what :func:`forecast` has found."""
+def shown_by(rows: int, groups: int, found: Sequence[tuple[float, float]]) -> str:
+    """Say what :func:`forecast` has found, of rows in groups."""
+    what, alike = counted(rows, "test row"), ""
+    if groups < rows:
+        what += f" in {counted(groups, 'group')}"
+        alike = ", where a group's rows are answered alike; otherwise they can show a smaller one"
     if all(least >= 1 for _, least in found):
-        return f"{counted(rows, 'test row')}, too few to show any difference"
+        return f"{what}, too few to show any difference"
     parts = [f"{100 * least:.0f} points if {100 * share:.0f} %" for share, least in found]
     return (
-        f"{counted(rows, 'test row')} can show a difference of about {', '.join(parts)} of them "
-        "are right for only one of winner and start"
+        f"{what} can show a difference of about {', '.join(parts)} of them "
+        f"are right for only one of winner and start{alike}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.algorithms.sampling import SAMPLING
 from llmopt.config.reading import settings as settings_of
 from llmopt.core.formatting import counted, limit
+from llmopt.core.groups import group_labels
 from llmopt.core.store import check_name
 from llmopt.engine.blocking import wait
 from llmopt.engine.controls import control_of, plain_controls
@@ -157,10 +158,11 @@ async def _described(
         findings.passed("embeddings", algorithm.embedder)
     findings.passed("data", _data(problem))
     findings.passed("metric", await _metric(problem, settings.problem.metric))
-    rows = len(problem.items("test"))
+    rows = problem.items("test")
     if rows:
-        findings.shows = forecast(rows)
-        findings.passed("evidence", shown_by(rows, findings.shows))
+        groups = len(set(group_labels(rows)))
+        findings.shows = forecast(groups)
+        findings.passed("evidence", shown_by(len(rows), groups, findings.shows))
 
 
 async def _on_length(findings: Findings, problem: PromptProblem, call: Call) -> list[str]:
