@@ -299,7 +299,9 @@ async def test_without_a_control_later_steps_are_held_to_the_first(tmp_path: Pat
     assert [part.key for part in result.gain.parts] == ["writing", "searching", "luck"]
     assert result.gain.test is not None
     assert result.gain.test.against == "step 1"
-    assert "A control without scores would tell more." in str(result)
+    assert "A control without scores would tell more." in result.gain.sentence(result.level)
+    assert result.gain.telling == (result.gain.test.word != "not distinguishable")
+    assert ("A control without scores" in str(result)) == result.gain.telling
     assert (await ran(tmp_path / "sampling", algorithm="sampling")).gain is None
 
 

@@ -110,6 +110,17 @@ class Gain:
         test = data.get("test")
         return cls(tuple(GainPart(**p) for p in parts), ScoreTest.plain(test) if test else None)
 
+    @property
+    def telling(self) -> bool:
+        """Whether to print it: there is a control, or the steps after the first were different.
+
+        Without a control, one step of few proposals is all that is known of what the optimizer
+        LLM writes anyhow, and that mostly says nothing.
+        """
+        if self.test is not None and self.test.word != "not distinguishable":
+            return True
+        return any(part.key == "reading" for part in self.parts)
+
     def table(self, shown: Presentation, level: float) -> TextTable:
         """Return the parts as a table: name, mean, interval, and what may be said."""
         difference = "points" if shown.shares else "difference"

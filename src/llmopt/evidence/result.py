@@ -261,7 +261,7 @@ class Result:
         parts = [*self._words(), self.scores_table().text()]
         if len(self.comparisons) > 1:
             parts.append(self.comparisons_table().text())
-        if self.gain and self.gain.parts:
+        if self.gain and self.gain.telling:
             parts.append(self.gain.table(self.presentation, self.level).text())
         return "\n\n".join((*parts, self._verdict()))
 
@@ -269,7 +269,7 @@ class Result:
         """Return the same for a notebook, escaped."""
         words = "".join(f'<p style="white-space:pre-wrap">{escape(p)}</p>' for p in self._words())
         more = self.comparisons_table().html() if len(self.comparisons) > 1 else ""
-        if self.gain and self.gain.parts:
+        if self.gain and self.gain.telling:
             more += self.gain.table(self.presentation, self.level).html()
         said = f'<p style="white-space:pre-wrap">{escape(self._verdict())}</p>'
         return f"<div>{words}{self.scores_table().html()}{more}{said}</div>"
@@ -281,7 +281,7 @@ class Result:
         return [f"{name}:\n{visible(one.text) or '(empty)'}" for name, one in named]
 
     def _verdict(self) -> str:
-        read = self.gain.sentence(self.level) if self.gain else ""
+        read = self.gain.sentence(self.level) if self.gain and self.gain.telling else ""
         notes = (f"Note: {visible(n)}" for n in self.notes)
         return "\n".join((visible(self.verdict), *filter(None, [read]), *notes))
 

@@ -52,7 +52,7 @@ def print_result(console: Console, result: Result) -> None:
         quote(line.text)
     console.print()
     say(result.verdict, "bold")
-    if result.gain and (read := result.gain.sentence(result.level)):
+    if result.gain and result.gain.telling and (read := result.gain.sentence(result.level)):
         say(read)
     for cells in _tables(result):
         console.print()
@@ -73,7 +73,7 @@ def _tables(result: Result) -> Iterator[TextTable]:
     yield result.scores_table()
     if len(result.comparisons) > 1:
         yield result.comparisons_table()
-    if result.gain and result.gain.parts:
+    if result.gain and result.gain.telling:
         yield result.gain.table(result.presentation, result.level)
 
 

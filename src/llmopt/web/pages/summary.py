@@ -267,9 +267,14 @@ def _tests(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int | Non
     return [(v["against"], v["word"], v.get("family")) for v in found]
 
 
-def _parts_of_gain(record: Mapping[str, Any], shown: Presentation) -> list[dict[str, str]]:
-    """Return the parts of the gain that could be measured."""
+def _gain(record: Mapping[str, Any]) -> Gain:
     found = Gain.plain(record["gain"]) if record.get("gain") else Gain()
+    return found if found.telling else Gain()
+
+
+def _parts_of_gain(record: Mapping[str, Any], shown: Presentation) -> list[dict[str, str]]:
+    """Return the parts of the gain that could be measured; none where they tell nothing."""
+    found = _gain(record)
     return [
         {
             "name": part.name,
@@ -313,7 +318,7 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
 
 
 def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
-    if record.get("gain") and (read := Gain.plain(record["gain"]).sentence(record["level"])):
+    if read := _gain(record).sentence(record["level"]):
         yield read
     if record["test"] and not same:
         found = record["test"]["difference"]
