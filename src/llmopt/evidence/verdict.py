@@ -88,6 +88,7 @@ class Selection:
             graded.
         unbeaten: Where the start has won: what did not do better than it, on what.
         looks: How many results the held-out items had given before.
+        held: What the finalists got on validation, by id; empty where there is no such split.
     """
 
     best: Entry
@@ -104,6 +105,7 @@ class Selection:
     losses: Losses | None = None
     unbeaten: str = ""
     looks: PriorLooks = field(default_factory=PriorLooks)
+    held: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
@@ -222,6 +224,7 @@ async def decide(
         shown,
         losses,
         unbeaten(problem, trajectory, entries) if best is start else "",
+        held=held,
     )
 
 

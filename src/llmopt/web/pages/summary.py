@@ -17,6 +17,7 @@ from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
 from llmopt.statistics import Interval
+from llmopt.web.pages.front_plot import front_section
 from llmopt.web.pages.plots import across, around_zero
 from llmopt.web.pages.reproduce import again
 from llmopt.web.pages.score_text import (
@@ -66,6 +67,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
             if run
             else {"lines": [], "comparisons": [], "gain": [], "remarks": []}
         ),
+        "front": front_section(record, shown_in(record)) if run else None,
         "parts": parts,
         "usage": usage_rows(record) if run else [],
         "usage_caption": "What the models were sent and what they wrote, by role",
@@ -78,6 +80,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
     shown = [
         pair for pair, there in zip(head, (made["texts"], made["lines"]), strict=True) if there
     ]
+    shown += [("front", "Front")] if made["front"] else []
     shown += [(part["id"], part["title"]) for part in parts]
     shown += [("cost", "Cost")] if made["usage"] else []
     shown += [("setup", "Set-up"), ("again", "Reproduce")]
