@@ -373,7 +373,9 @@ def test_every_target_is_in_the_contributors_page() -> None:
 
 def test_exit_codes_are_those_of_the_command_line() -> None:
     rows = re.findall(r"^\| (\d+) \|", prose(ROOT / "README.md"), re.MULTILINE)
-    assert rows == re.findall(r"\b(\d+) (?:done|the run|bad|stopped|interrupted)", main.help or "")
+    assert rows == re.findall(
+        r"\b(\d+) (?:done|the run|bad|stopped|a gate|interrupted)", main.help or ""
+    )
 
 
 # -- links ----------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def main() -> None:
     """Language models as optimizers: better prompts, and proof that they are better.
 
     Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 3 stopped by a budget
-    (resumable); 130 interrupted (resumable).
+    (resumable); 4 a gate is not passed; 130 interrupted (resumable).
     """
 
 
