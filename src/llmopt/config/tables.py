@@ -211,6 +211,7 @@ class ModelTable(Table):
     top_p: float | None = Field(default=None, gt=0, le=1)
     reasoning_effort: str = ""
     response_format: str | dict[str, Any] = ""
+    batch: bool = False
 
     def named(self) -> NamedModel:
         """Return what names the model.
@@ -238,6 +239,7 @@ class ModelTable(Table):
             self.completion,
             self.deadline,
             None if request == RequestOptions() else request,
+            self.batch,
         )
 
 

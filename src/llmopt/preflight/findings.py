@@ -115,11 +115,17 @@ def built(named: NamedModel, *, offline: bool, quiet: bool) -> Model:
 def known_of(findings: Findings, role: Role, model: Model, settings: Configuration) -> ModelFacts:
     """Return what is known of a role's model before it is asked."""
     from llmopt.models.middleware.budget import Price as Dollars
-    from llmopt.models.prices import price_of
+    from llmopt.models.prices import in_batches, price_of
     from llmopt.preflight.estimate import ModelFacts
 
     table = settings.models()[role]
     price = Dollars(table.price.input, table.price.output) if table.price else price_of(model)
+    if table.batch:
+        price = price if table.price else in_batches(price)
+        findings.cautions.append(
+            f"{role}.batch: what is asked at one time goes as one batch, which may take a day; "
+            "times are estimated as if it was asked call by call"
+        )
     findings.models[role] = {"identity": model.identity, "price": price and asdict(price)}
     said = f"{model.identity}, {_price(price, given=table.price is not None)}"
     findings.passed(f"{role} LLM", said)
