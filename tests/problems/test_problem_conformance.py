@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
     from llmopt.problems.program.program_row import ProgramRow
 
+
 def echoed(instruction: str, row: ProgramRow) -> str:
     return "yes" if len(instruction + row["input"]) % 2 else "no"
 

@@ -103,7 +103,7 @@ def found_parts(text: str, names: Sequence[str]) -> dict[str, str] | str:
     """Return the parts that a proposed text gives, which may be some of them, in any order.
 
     A heading is ``=== NAME ===`` or something like it: another number of equal signs, other
-    capitals, emphasis, or a Markdown heading where nothing has equal signs. What stands before the
+    capitals, emphasis, or a Markdown heading where nothing has equal signs. What is before the
     first heading is no part. Texts have no white space and no code fence around them.
 
     Args:

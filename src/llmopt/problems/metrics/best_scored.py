@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.text import one_line
 from llmopt.errors import DataError, LlmoptError, MeasureError
-from llmopt.problems.function_workers import told
+from llmopt.problems.function_workers import reason_of
 from llmopt.problems.metrics.contract import Scored
 
 if TYPE_CHECKING:
@@ -43,5 +43,5 @@ async def _judged(metric: Metric, output: str, item: Item) -> Scored:
             raise  # it speaks for itself: it is not that of a metric of the user's
         raise MeasureError(
             f"a metric gives every answer a score, but {metric.name} raised "
-            f"{told(error)} for the item {item.id} and the answer {one_line(output, 80)!r}"
+            f"{reason_of(error)} for the item {item.id} and the answer {one_line(output, 80)!r}"
         ) from error

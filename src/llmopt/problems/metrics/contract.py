@@ -377,7 +377,7 @@ def scored(value: Any, output: str, item: Item, name: str) -> Scored | Awaitable
     """Return what a function of the user's gave as a score, now or when it is there.
 
     Raises:
-        DataError: It is no number from 0 to 1, or its sub-scores or feedback are none.
+        DataError: It is no number from 0 to 1, or its sub-scores or feedback cannot be used.
     """
     if inspect.isawaitable(value):
         return _later(value, output, item, name)
@@ -396,7 +396,7 @@ def scored(value: Any, output: str, item: Item, name: str) -> Scored | Awaitable
 def said(value: Any) -> Scored:
     """Return what a function gave, a score alone or with a feedback, as a :class:`Scored`.
 
-    Nothing is checked: see :func:`fault` for what is said beside the score.
+    Nothing is checked: see :func:`fault` for what is said next to the score.
     """
     if isinstance(value, Scored):
         return value

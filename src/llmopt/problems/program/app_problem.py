@@ -54,7 +54,7 @@ class AppProblem(ProgramProblem):
     """
 
     @classmethod
-    def from_splits(  # type: ignore[override] # an instruction stands for the parts
+    def from_splits(  # type: ignore[override] # an instruction in place of parts
         cls,
         program: Callable[[str, ProgramRow], Any],
         splits: Splits,

@@ -33,7 +33,7 @@ class PartTexts:
 
     Attributes:
         starts: The starting texts by part, in the order of the parts; each of the same parts.
-        told: What else is said of all of them: the task, the layout of the data.
+        context: What else is said of all of them: the task, the layout of the data.
         items: The training items, which may not be copied.
         labels: The closed set of answers.
         filters: Which proposed texts are refused.
@@ -44,7 +44,7 @@ class PartTexts:
     """
 
     starts: tuple[Mapping[str, str], ...]
-    told: tuple[str, ...]
+    context: tuple[str, ...]
     items: tuple[Item, ...]
     labels: tuple[str, ...]
     filters: Filters
@@ -89,7 +89,7 @@ class PartTexts:
         return {
             name: PartRules(
                 tuple(dict.fromkeys(start[name].strip() for start in self.starts)),
-                (*self.told, *self._others(name)),
+                (*self.context, *self._others(name)),
                 self.items,
                 self.labels,
                 self.filters,
@@ -210,7 +210,7 @@ class PartRules:
 
     Attributes:
         starts: The starting texts of the part.
-        told: What else the user's own texts say.
+        context: What else the user's own texts say.
         items: The training items.
         labels: The closed set of answers.
         filters: Which proposed texts are refused.
@@ -219,7 +219,7 @@ class PartRules:
     """
 
     starts: tuple[str, ...]
-    told: tuple[str, ...]
+    context: tuple[str, ...]
     items: tuple[Item, ...]
     labels: tuple[str, ...]
     filters: Filters
@@ -233,9 +233,9 @@ class PartRules:
 
     @cached_property
     def own(self) -> OwnMarks:
-        """What belongs to the user's own texts, and so may stand in a proposal."""
+        """What belongs to the user's own texts, and so may occur in a proposal."""
         demanded = (*self.invariants.required, *self.invariants.placeholders)
-        return OwnMarks(self.starts, (*self.told, *demanded), self.items, self.labels)
+        return OwnMarks(self.starts, (*self.context, *demanded), self.items, self.labels)
 
     def parse(self, text: str) -> str | Refusal:
         """Return a proposed text as it is kept, or why it is refused."""
@@ -262,8 +262,7 @@ class PartRules:
     @property
     def length_in_words(self) -> tuple[str, ...]:
         """The limit on the length as a clause, where nothing that is demanded says one."""
-        told = self.invariants.max_words
-        return () if told else (f"it has at most {self.limits.longest} words",)
+        return () if self.invariants.max_words else (f"it has at most {self.limits.longest} words",)
 
 
 def demands(

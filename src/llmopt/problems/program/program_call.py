@@ -51,7 +51,7 @@ class ProgramCall:
     catches it, and no further call of the row is made.
 
     Args:
-        scorer: The scorer LLM with its middleware; None where there is none.
+        scorer: The scorer LLM with its middleware; None where no model is asked.
         asking: How it is asked where a call does not say it.
     """
 

@@ -132,7 +132,7 @@ class ProgramProblem:
         *,
         input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the column
         target: str = "target",
-        id: str = "",  # noqa: A002 - likewise
+        id: str = "",  # noqa: A002 - as above
         weight: str = "",
         group: str = "",
         fields: Sequence[str] = (),
@@ -166,7 +166,7 @@ class ProgramProblem:
             DataError: The file, a column, a row or a size cannot be used.
             ConfigError: An option cannot be used.
         """
-        columns = _Columns(input, target, tuple(fields), tuple(metric_fields))
+        columns = ProgramColumns(input, target, tuple(fields), tuple(metric_fields))
         items = load(
             Path(path),
             input=input,
@@ -188,7 +188,7 @@ class ProgramProblem:
         *,
         input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the key
         target: str = "target",
-        id: str = "",  # noqa: A002 - likewise
+        id: str = "",  # noqa: A002 - as above
         weight: str = "",
         group: str = "",
         fields: Sequence[str] = (),
@@ -202,7 +202,7 @@ class ProgramProblem:
 
         For the rest as from_file.
         """
-        columns = _Columns(input, target, tuple(fields), tuple(metric_fields))
+        columns = ProgramColumns(input, target, tuple(fields), tuple(metric_fields))
         items = from_rows(
             rows,
             input=input,
@@ -240,7 +240,7 @@ class ProgramProblem:
 
         Args:
             program: The program; see the class.
-            splits: Train, validation and test; no input may stand in two of them.
+            splits: Train, validation and test; no input may be in two of them.
             parts: The starting text of each part by its name; or several such mappings, of
                 which the first is the one to beat.
             task: What the program is for; derived from the answers where it is empty.
@@ -375,7 +375,7 @@ class ProgramProblem:
         return self.texts.dropped(text)
 
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:
-        """Return a training item; where the texts stand in prompts, the program alone decides."""
+        """Return a training item; where prompts have the texts, the program decides."""
         return Exemplar(item.input, f"{placeholder}\n\n{item.input}", item.target)
 
     def show(self, score: float, buckets: int) -> str:
@@ -401,7 +401,7 @@ class ProgramProblem:
         }
 
     def judged_by(self) -> object:
-        """Return the judge LLM, by name or as a model; None where there is none."""
+        """Return the judge LLM, by name or as a model; None: no judge."""
         return self.judge
 
     def bound(self, judge: Model) -> Self:
@@ -476,8 +476,8 @@ class ProgramProblem:
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """Columns of the data, as far as a program's rows depend on them."""
+class ProgramColumns:
+    """Columns of the data on which a program's rows depend."""
 
     input: str | Sequence[str]
     target: str

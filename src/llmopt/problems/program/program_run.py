@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.text import one_line
 from llmopt.core.values import Reply
 from llmopt.errors import ConfigError, LlmoptError, MeasureError
-from llmopt.problems.function_workers import FailedCallError, awaited, in_thread, told, too_long
+from llmopt.problems.function_workers import (
+    FailedCallError,
+    awaited,
+    in_thread,
+    reason_of,
+    too_long,
+)
 from llmopt.problems.program.program_call import ProgramCall
 
 if TYPE_CHECKING:
@@ -80,11 +86,11 @@ async def program_run(
             value = await _value(program, texts, row, call)
         output = output_text(value)
     except TimeoutError as raised:
-        error = too_long(timeout) if limit.expired() else told(raised)
+        error = too_long(timeout) if limit.expired() else reason_of(raised)
     except FailedCallError as raised:
         error = str(raised)
     except Exception as raised:  # noqa: BLE001 - the user's code may raise anything
-        error = told(raised)
+        error = reason_of(raised)
     except BaseException:
         call.close()
         raise
@@ -116,7 +122,7 @@ def output_text(value: object) -> str:
     A text stays as it is, numbers and booleans are as in data, and mappings and lists are JSON.
 
     Raises:
-        TypeError: It is none of these, such as None or something that was not awaited.
+        TypeError: It is something else, such as None or something that was not awaited.
     """
     if isinstance(value, str):
         return value

@@ -71,7 +71,7 @@ def scored_splits(
     Args:
         splits: As they are split.
         metric: See :func:`chosen_metric`.
-        choices: Likewise.
+        choices: As above.
         judge: The judge LLM, or None.
         balanced: Whether each class has the same weight.
         likelihood: Whether answers are read from their likelihood.
