@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from documents import holds
 from pydantic_core import PydanticUndefined
 
-from llmopt.config.tables import PriceTable
+from llmopt.config.tables import PartTable, PriceTable
 from llmopt.engine.options import rows_in
 
 NONE = "–"  # noqa: RUF001 - the dash that the tables show for no default
@@ -47,6 +47,7 @@ def kind_of(annotation: Any) -> str:
         str | dict[str, Any]: "text or table",
         list[Path]: "list of paths",
         PriceTable: "table",
+        dict[str, str | PartTable]: "table",
         dict[str, Any]: "table",
     }
     return names_of[annotation]

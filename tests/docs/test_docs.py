@@ -190,6 +190,7 @@ def test_every_example_is_run_here() -> None:
     assert names == {
         "prompt.py",
         "function.py",
+        "program.py",
         "regression.py",
         "tours.py",
         "own_algorithm.py",
@@ -202,6 +203,13 @@ def test_the_prompt_example_runs(
 ) -> None:
     model = "scripted/llmopt.testing.scripted:answer"
     assert "llmopt show" in shown_by("prompt.py", capsys, monkeypatch, model)
+
+
+def test_the_program_example_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = shown_by("program.py", capsys, monkeypatch, "scripted/llmopt.testing.scripted:answer")
+    assert re.search(r"^search: .*\nanswer: ", shown, re.MULTILINE)
 
 
 def test_the_function_example_runs(

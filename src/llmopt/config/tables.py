@@ -19,6 +19,7 @@ from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
 from llmopt.problems.prompt.proposal_filter import Variables  # noqa: TC001 - as above
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -66,9 +67,27 @@ def _of_options(name: str, says: str) -> type[Table]:
     return create_model(called, __base__=Table, __module__=__name__, __doc__=says, **keys)
 
 
+class PartTable(Table):
+    """``[problem.parts.NAME]``: the starting text of a part, and what is demanded of it alone."""
+
+    text: str = ""
+    text_from: Path | None = None
+    required: list[str] = Field(default_factory=list)
+    forbidden: list[str] = Field(default_factory=list)
+    placeholders: list[str] = Field(default_factory=list)
+    max_words: int = Field(default=0, ge=0)
+    max_instruction_tokens: int = Field(default=0, ge=0)
+    language: str = ""
+
+
 class ProblemTable(Table):
     """``[problem]``: the data, and how an instruction is used on it."""
 
+    program: str = ""
+    parts: dict[str, str | PartTable] = Field(default_factory=dict)
+    calls: int = Field(default=0, ge=0)
+    timeout: float | None = Field(default=None, gt=0)
+    metric_fields: list[str] = Field(default_factory=list)
     function: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict)
     benchmark: str = ""
@@ -139,6 +158,7 @@ class ProblemTable(Table):
             return
         if self.arguments:
             raise ConfigError("[problem.arguments] go with problem.function; set it too")
+        self._check_program()
         named = {
             "problem.benchmark, one of the papers' tasks": self.benchmark,
             "problem.dataset, which is split": self.dataset,
@@ -156,6 +176,30 @@ class ProblemTable(Table):
                 "problem.benchmark, or problem.dataset; or set problem.function"
             )
         self._check_company()
+
+    def _check_program(self) -> None:
+        """Check that the keys of a program and those of a prompt are not mixed.
+
+        Raises:
+            ConfigError: They are.
+        """
+        with_program = ("parts", "calls", "timeout", "metric_fields")
+        with_prompt = ("position", "qa_frame", "prompt_from")
+        for key in with_prompt if self.program else with_program:
+            if key in self.model_fields_set:
+                raise ConfigError(
+                    f"a program makes its prompts itself, but got problem.{key}; leave it out"
+                    if self.program
+                    else f"problem.{key} goes with problem.program; set it too"
+                )
+        if not self.program:
+            return
+        texts = self.instructions or self.instructions_from
+        if bool(self.parts) == bool(texts):
+            raise ConfigError(
+                "the texts of a program are either the table [problem.parts], or one part in "
+                f"problem.instructions, but got {'both' if texts else 'neither'}; write one"
+            )
 
     def _check_company(self) -> None:
         """Check that keys which belong to one kind of data are not given with another.
@@ -252,6 +296,21 @@ class ScorerTable(ModelTable):
     stop: list[str] = Field(default_factory=list)
     again: bool = False
     answer: Literal["text", "likelihood"] = "text"
+
+    def asking(self) -> Asking:
+        """Return how the scorer LLM is asked.
+
+        Raises:
+            ConfigError: These do not go together.
+        """
+        return Asking(
+            self.mode,
+            self.temperature,
+            self.max_tokens,
+            tuple(self.stop),
+            self.again,
+            self.answer,
+        )
 
 
 class JudgeTable(ModelTable):

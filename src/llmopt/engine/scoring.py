@@ -180,4 +180,4 @@ def told(error: Exception) -> str:
     """Return what an error says, on one line; with its kind where it is none of llmopt's own."""
     if isinstance(error, LlmoptError):
         return str(error)
-    return function_workers.told(error)
+    return function_workers.reason_of(error)

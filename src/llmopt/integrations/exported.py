@@ -6,7 +6,7 @@ out anew: it is a call that the store kept.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.engine.header import RunHeader
@@ -114,6 +114,7 @@ class Export:
         held_out: The winner's and the start's figures on test items; for other solutions, and
             where nothing was held out, None.
         example: None where solutions are not instructions, or the store has no call of theirs.
+        parts: The text of each part by its name; empty where the solution is one text.
     """
 
     run: str
@@ -126,6 +127,7 @@ class Export:
     planned: int
     held_out: dict[str, Any] | None
     example: Example | None
+    parts: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the export as plain data for JSON; docs/schemas/export.json is its schema."""
@@ -213,6 +215,7 @@ def export(store: Store, found: Standing, entry: Entry, text: str | None) -> Mat
         planned=entry.evaluation.planned,
         held_out=_held_out(found, entry),
         example=_example(store, found, entry, text),
+        parts=found.journal.header.split(entry.text),
     )
     return Material(made, found, store, text)
 

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import clock, counted, ordinal, p_value, spent
+from llmopt.core.solution import split_parts
+from llmopt.errors import DataError
 from llmopt.evidence.differences import on_correction
 from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
@@ -212,10 +214,30 @@ def _texts(record: Mapping[str, Any]) -> list[dict[str, str]]:
     if start["text"] == best["text"]:
         return [{"name": "both", "caption": "Start, and still the best", "text": start["text"]}]
     won = "After: the winner" if record["finished"] else "The best on train so far"
+    if names := record.get("parts"):
+        ends = {end: _split(record[end]["text"], names) for end in ("start", "best")}
+        return [box for name in names for box in _boxes(name, won, ends)]
     return [
         {"name": "start", "caption": "Before: the start", "text": start["text"]},
         {"name": "best", "caption": won, "text": best["text"]},
     ]
+
+
+def _split(text: str, names: Sequence[str]) -> dict[str, str]:
+    try:
+        return split_parts(text, names)
+    except DataError:
+        return dict.fromkeys(names, text)
+
+
+def _boxes(name: str, won: str, ends: Mapping[str, Mapping[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield a part before and after, or once where it is the same."""
+    start, best = (ends[end][name] for end in ("start", "best"))
+    if start == best:
+        yield {"name": "both", "caption": f"{name}: unchanged", "text": start}
+        return
+    yield {"name": "start", "caption": f"{name}. Before: the start", "text": start}
+    yield {"name": "best", "caption": f"{name}. {won}", "text": best}
 
 
 def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
