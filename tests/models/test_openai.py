@@ -626,6 +626,9 @@ def test_no_answer_breaks_the_reader(data: object) -> None:
         ({"Retry-After": "-3"}, None),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, None),
+        ({"Retry-After": f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT"}, None),
+        ({"Retry-After": f"Fri, {'9' * 20} Dec 1999 23:59:59 GMT"}, None),
+        ({"Retry-After": "9" * 5000}, None),
         (
             {
                 "Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT",
