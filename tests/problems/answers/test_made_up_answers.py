@@ -11,6 +11,7 @@ import pytest
 
 from llmopt.core.values import Item
 from llmopt.problems.answers import extract, number_of
+from llmopt.problems.answers.brackets import bracket_sequence
 from llmopt.problems.answers.repetition import endless
 from llmopt.problems.answers.thoughts import spoken
 from llmopt.problems.metrics.contract import Scored
@@ -282,3 +283,16 @@ def test_marks_that_never_close_take_no_longer_than_their_length() -> None:
     """Nested, unclosed and mixed marks are one pass over the text."""
     for text in ("<think><thought>" * 20_000, "<think>" * 20_000 + "</details>" * 20_000):
         assert extract(text, "number") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " * 200_000 + "x",
+        "x\n" + " " * 200_000 + "step",
+        "\\boxed{" * 9_000,
+        "- " * 100_000 + "x",
+    ],
+)
+def test_brackets_are_looked_for_in_one_pass(text: str) -> None:
+    assert bracket_sequence(text) is None

@@ -50,6 +50,7 @@ _WITHHELD = (
     "spii",
     "sensitive",
 )
+_LARGEST = 1e100  # of a number of a vector: its square is finite, too
 _DEPTH = 3  # of parts of a message's content within parts
 _HEX = 16  # digits of a call's key that make a seed
 _OPENED, _CLOSED = "<think>", "</think>"
@@ -241,7 +242,12 @@ def read_vectors(data: dict[str, Any], count: int) -> list[list[float]]:
 
 
 def _is_vector(value: Any) -> TypeGuard[list[float]]:
-    return isinstance(value, list) and bool(value) and all(type(v) in (int, float) for v in value)
+    return isinstance(value, list) and bool(value) and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number that a distance can be computed of."""
+    return type(value) in (int, float) and -_LARGEST < value < _LARGEST
 
 
 def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str]:
