@@ -312,10 +312,17 @@ class Call:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from what :func:`to_json` wrote, already decoded."""
+        """Rebuild from what :func:`to_json` wrote, already decoded.
+
+        Raises:
+            TypeError, KeyError: Something is missing or of another type.
+        """
         messages = tuple(Message(**m) for m in data["messages"])
         lists = {"stop": tuple(data["stop"]), "answers": tuple(data.get("answers", ()))}
-        return cls(**{**data, "messages": messages, **lists})
+        call = cls(**{**data, "messages": messages, **lists})
+        _check_are(str, call.role, *call.stop, *call.answers, call.prompt or "")
+        _check_are(str, *(text for m in messages for text in (m.role, m.content)))
+        return call
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +395,26 @@ class Reply:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from what :func:`to_json` wrote, already decoded."""
+        """Rebuild from what :func:`to_json` wrote, already decoded.
+
+        Raises:
+            TypeError, KeyError: Something is missing or of another type.
+        """
         likelihoods = tuple(data.get("likelihoods", ()))
-        return cls(**{**data, "usage": Usage(**data["usage"]), "likelihoods": likelihoods})
+        usage = Usage(**data["usage"])
+        reply = cls(**{**data, "usage": usage, "likelihoods": likelihoods})
+        _check_are(str, reply.text, reply.finish, reply.reasoning)
+        _check_are(int, usage.calls, usage.input_tokens, usage.output_tokens)
+        _check_are((int, float), *likelihoods)
+        return reply
+
+
+def _check_are(kind: type | tuple[type, ...], *values: object) -> None:
+    """Refuse stored values of another type than was written.
+
+    Raises:
+        TypeError: One is of another type.
+    """
+    for value in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"a stored value has its type, but got {type(value).__name__}")
