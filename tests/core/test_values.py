@@ -27,6 +27,8 @@ outcomes = st.builds(
     score=st.none() | st.floats(0, 1),
     answer=st.none() | st.text(max_size=5),
     weight=st.floats(0.1, 5),
+    feedback=st.text(max_size=5),
+    aims=st.lists(st.tuples(st.text(max_size=5), st.floats(0, 1)), max_size=2).map(tuple),
 )
 
 

@@ -35,6 +35,9 @@ OUTCOMES = st.builds(
     answer=st.none() | st.text(),
     weight=st.floats(0.01, 100),
     reason=st.text(),
+    cut_at=st.integers(0, 9),
+    feedback=st.text(max_size=5),
+    aims=st.lists(st.tuples(st.text(max_size=5), st.floats(0, 1)), max_size=2).map(tuple),
 )
 
 
@@ -74,6 +77,27 @@ def test_what_was_tested_survives_json(
         tuple((label, text, Evaluation(tuple(found), 9)) for label, text, found in answers),
     )
     assert HeldOut.unpacked(json.loads(json.dumps(found.packed()))) == found
+
+
+def test_an_outcome_without_feedback_is_stored_as_ever() -> None:
+    """So that what is stored now and what was stored earlier are the same bytes."""
+    outcomes = (
+        Outcome("a", 1.0, "x"),
+        Outcome("b", 0.5, calls="k" * 43),
+        Outcome("c", 0, cut_at=8),
+    )
+    step = Step(0, (Entry(Candidate("t"), Evaluation(outcomes, 3)),))
+    assert [len(row) for row in step.packed(1.0)["entries"][0]["outcomes"]] == [5, 6, 7]
+
+
+def test_a_row_that_was_stored_earlier_is_read() -> None:
+    rows = [["a", 1.0, "x", 1.0, ""], ["b", 0.0, None, 1.0, "", "k" * 43, 8]]
+    entry = {"text": "t", "parents": [], "planned": 2, "outcomes": rows}
+    step = _unpacked({"step": 0, "entries": [entry], "rejected": [], "calls": []})
+    assert step.entries[0].evaluation.outcomes == (
+        Outcome("a", 1.0, "x"),
+        Outcome("b", 0.0, calls="k" * 43, cut_at=8),
+    )
 
 
 def test_a_store_gives_the_steps_in_order_and_nothing_else(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard, runtime_checkable
 
 from llmopt.core.presentation import Presentation
+from llmopt.core.solution import SolutionPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.model import Model
     from llmopt.core.presentation import Unit
+    from llmopt.core.trace import ProgramTrace
     from llmopt.core.values import Item, Outcome
 
 _BUCKETS = 100  # any number does: asked for only to learn whether scores have a range
@@ -221,6 +223,35 @@ class ExplainsScores(Protocol):
 
 
 @runtime_checkable
+class HasParts(Protocol):
+    """A problem whose solutions may have several named parts; see `llmopt.core.solution`."""
+
+    def parts(self) -> tuple[SolutionPart, ...]:
+        """Return the parts in their declared order; at least one, with different names.
+
+        With several, every canonical text is what :func:`~llmopt.core.solution.join_parts` makes
+        of the texts of all parts; with one it is that part's text.
+        """
+        ...
+
+
+@runtime_checkable
+class HasTraces(Protocol):
+    """A problem that can tell what happened between an item's input and its answer."""
+
+    async def trace(self, text: str, item: Item, scorer: Model | None) -> ProgramTrace:
+        """Return what a measured candidate did on an item.
+
+        It costs nothing where the calls of the measurement are stored, as they are in a run: the
+        same calls are made again, and get their stored replies.
+
+        Raises:
+            ModelError: A call is not stored, and the scorer LLM could not answer it.
+        """
+        ...
+
+
+@runtime_checkable
 class Advising(Protocol):
     """A problem that knows where its refusals come from, and what solutions should not lose."""
 
@@ -306,6 +337,14 @@ class Recorded(Protocol):
         It is cheap to make and holds no secret; empty where there is nothing to say.
         """
         ...
+
+
+def parts_of(problem: Problem) -> tuple[SolutionPart, ...]:
+    """Return the parts of a problem's solutions; one instruction where it declares none."""
+    return problem.parts() if isinstance(problem, HasParts) else _ONE_PART
+
+
+_ONE_PART = (SolutionPart("instruction"),)
 
 
 def optimum_of(problem: Problem) -> float | None:

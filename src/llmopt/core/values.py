@@ -129,6 +129,8 @@ class Outcome:
             empty where no model was called, or no replies are kept. Whoever measures fills it in,
             so a problem leaves it out.
         cut_at: Number of tokens at which the reply was cut off; 0: it ended by itself.
+        feedback: What a metric, a judge or a function said of the answer; may be empty.
+        aims: Named sub-scores that it gave in addition, finite, higher is better; may be empty.
     """
 
     item: str
@@ -138,6 +140,8 @@ class Outcome:
     reason: str = ""
     calls: str = ""
     cut_at: int = 0
+    feedback: str = ""
+    aims: tuple[tuple[str, float], ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -190,7 +194,11 @@ class Evaluation:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from what :func:`to_json` wrote, already decoded."""
-        return cls(tuple(Outcome(**o) for o in data["outcomes"]), data["planned"])
+        outcomes = tuple(
+            Outcome(**{**o, "aims": tuple((name, value) for name, value in o.get("aims", ()))})
+            for o in data["outcomes"]
+        )
+        return cls(outcomes, data["planned"])
 
 
 @dataclass(frozen=True, slots=True)

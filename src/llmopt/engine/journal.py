@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_BEFORE_AIMS = 5  # after the answer: weight, reason, calls, cut_at, feedback
+
 UNSTORED = "unstored"
 """Kind of the records with what a stretch of a run has paid beside the replies that it stored."""
 
@@ -292,11 +294,11 @@ def _packed(evaluation: Evaluation) -> dict[str, Any]:
     return {"planned": evaluation.planned, "outcomes": outcomes}
 
 
-def _rarely(outcome: Outcome) -> tuple[Any, ...]:
+def _rarely(outcome: Outcome) -> Sequence[Any]:
     """Return what a row ends in where it says something: there are very many rows."""
-    if outcome.cut_at:
-        return outcome.calls, outcome.cut_at
-    return (outcome.calls,) if outcome.calls else ()
+    more = (outcome.calls, outcome.cut_at, outcome.feedback, outcome.aims)
+    said = max((at for at, value in enumerate(more, 1) if value), default=0)
+    return more[:said]
 
 
 def _evaluation(data: dict[str, Any]) -> Evaluation:
@@ -304,6 +306,8 @@ def _evaluation(data: dict[str, Any]) -> Evaluation:
 
 
 def _outcome(row: list[Any]) -> Outcome:
-    item, score, answer, *rest = row  # older rows have no calls
+    item, score, answer, *rest = row  # older rows have no calls, most rows no feedback
+    if len(rest) > _BEFORE_AIMS:
+        rest[_BEFORE_AIMS] = tuple((name, value) for name, value in rest[_BEFORE_AIMS])
     # Items and answers come back again and again; each text is kept in memory once.
     return Outcome(intern(item), score, answer and intern(answer), *rest)

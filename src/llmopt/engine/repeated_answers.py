@@ -132,4 +132,15 @@ def _mean(answers: Sequence[Outcome], scores: Sequence[float]) -> Outcome:
         answer=usual,
         calls="".join(answer.calls for answer in known),
         cut_at=max(answer.cut_at for answer in known),
+        feedback=next((a.feedback for a in known if a.answer == usual and a.feedback), ""),
+        aims=_mean_aims(known),
     )
+
+
+def _mean_aims(answers: Sequence[Outcome]) -> tuple[tuple[str, float], ...]:
+    """Return the mean of each sub-score over the answers that have it."""
+    found: dict[str, list[float]] = {}
+    for answer in answers:
+        for name, value in answer.aims:
+            found.setdefault(name, []).append(value)
+    return tuple((name, sum(values) / len(values)) for name, values in found.items())
