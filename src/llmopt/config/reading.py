@@ -68,7 +68,7 @@ def settings(
     for override in overrides:
         put(made, override)
     checked = _validated(Configuration, made, where)
-    if checked.scorer is None and not checked.problem.function:
+    if checked.scorer is None and checked.problem.scored_by_model:
         raise ConfigError(
             f"{where}: the table 'scorer' is missing; its model follows the instructions"
         )
@@ -119,6 +119,7 @@ _PATHS = {
     ),
     "algorithm": ("template_from",),
     "judge": ("rubric_from",),
+    "code": ("program", "tests"),
 }
 
 
@@ -137,6 +138,9 @@ def absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
         if _is_own(problem) and isinstance(given.get(_FILE), str) and given[_FILE]:
             given[_FILE] = _resolved(given[_FILE], folder)
         made["problem"] = {**problem, "arguments": given}
+    if isinstance(problem, dict) and isinstance(problem.get("code"), dict):
+        code = {key: _full("code", key, value, folder) for key, value in problem["code"].items()}
+        made["problem"] = {**made["problem"], "code": code}
     return made
 
 
@@ -230,7 +234,8 @@ def put(data: dict[str, Any], override: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(f"{part!r} in the option {override!r} is a table, but it is a value")
-    table[last] = _full(tables[0], last, _value(value), Path.cwd())
+    kind = "code" if tables[:2] == ["problem", "code"] else tables[0]
+    table[last] = _full(kind, last, _value(value), Path.cwd())
     if path.strip() == f"problem.arguments.{_FILE}" and _is_own(data["problem"]) and value:
         table[last] = _resolved(str(table[last]), Path.cwd())
 

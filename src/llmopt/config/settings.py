@@ -64,13 +64,16 @@ class Configuration(Table):
             ConfigError: An option cannot be used.
         """
         table = self.problem
-        if not table.function:
+        if table.scored_by_model:
             return self.built_prompts()
         table.check_source()
         if self.judge:
+            where = "problem.code" if table.code else "problem.function"
             raise ConfigError(
-                "a judge judges answers, but problem.function asks for none; leave [judge] out"
+                f"a judge judges answers, but {where} asks for none; leave [judge] out"
             )
+        if table.code:
+            return table.code.built()
         return problem_named(table.function, table.arguments)
 
     def built_prompts(self) -> PromptProblem:
@@ -82,10 +85,9 @@ class Configuration(Table):
         """
         table, scorer = self.problem, self.scorer
         table.check_source()
-        if table.function:
-            raise ConfigError(
-                f"this is for instructions, but the problem is the function {table.function!r}"
-            )
+        if not table.scored_by_model:
+            what = f"the function {table.function!r}" if table.function else "a program"
+            raise ConfigError(f"this is for instructions, but the problem is {what}")
         if scorer is None:
             raise ConfigError("the table 'scorer' is missing; its model follows the instructions")
         aim = self.run.target
@@ -192,7 +194,7 @@ class Configuration(Table):
 
     def _alone(self) -> ModelTable | None:
         """Return the scorer's table where a function has no scorer LLM: it is the optimizer's."""
-        return self.scorer if self.problem.function else None
+        return None if self.problem.scored_by_model else self.scorer
 
     def models(self) -> dict[Role, ModelTable]:
         """Return the table of each role that is played.
@@ -209,7 +211,7 @@ class Configuration(Table):
                     "the method needs none, such as algorithm.name = 'random-search'"
                 )
             tables["optimizer"] = optimizer
-        if self.scorer and not self.problem.function:
+        if self.scorer and self.problem.scored_by_model:
             tables["scorer"] = self.scorer
         return {**tables, "judge": self.judge} if self.judge else tables
 
@@ -223,7 +225,7 @@ class Configuration(Table):
         options = {**dict(self.run), **dict(self.evidence)}
         del options["name"]
         # A function has no empty instruction and nothing held out to compare on.
-        options["controls"] = () if self.problem.function else tuple(self.evidence.controls)
+        options["controls"] = tuple(self.evidence.controls) if self.problem.scored_by_model else ()
         return {
             **options,
             "algorithm": self.algorithm.built(),

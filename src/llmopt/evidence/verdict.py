@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
-from llmopt.core.problem import SplitName, presented
+from llmopt.core.problem import Concludes, SplitName, presented
 from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate, Evaluation
 from llmopt.errors import BudgetError
@@ -20,6 +20,7 @@ from llmopt.evidence.differences import (
     START,
     Versus,
     compared,
+    concluded,
     difference_of,
     groups_of,
     scale_of,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.part import Measure
     from llmopt.core.presentation import Presentation
-    from llmopt.core.problem import Problem
+    from llmopt.core.problem import Conclusion, Problem
     from llmopt.core.trajectory import Trajectory
     from llmopt.statistics import Interval
 
@@ -88,6 +89,7 @@ class Selection:
             graded.
         unbeaten: Where the start has won: what did not do better than it, on what.
         looks: How many results the held-out items had given before.
+        conclusion: What the problem itself says of the winner, in place of a test over items.
     """
 
     best: Entry
@@ -104,6 +106,7 @@ class Selection:
     losses: Losses | None = None
     unbeaten: str = ""
     looks: PriorLooks = field(default_factory=PriorLooks)
+    conclusion: Conclusion | None = None
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
@@ -112,7 +115,7 @@ class Selection:
             return ()
         scale = scale_of(self.shown)
         found = compared(self.winner, self.others, self.level, self.groups, scale)
-        return self.looks.corrected(found, self.level)
+        return concluded(self.looks.corrected(found, self.level), self.conclusion)
 
     @property
     def answers(self) -> tuple[tuple[str, str, Evaluation], ...]:
@@ -125,7 +128,9 @@ class Selection:
 
     @property
     def verdict(self) -> str:
-        """What the comparisons say, in words."""
+        """What the comparisons say, in words; or the problem itself."""
+        if self.conclusion is not None:
+            return self.conclusion.sentence
         return sentence(
             self.comparisons,
             self.shown,
@@ -222,7 +227,13 @@ async def decide(
         shown,
         losses,
         unbeaten(problem, trajectory, entries) if best is start else "",
+        conclusion=_conclusion(problem, best, level) if winner and best is not start else None,
     )
+
+
+def _conclusion(problem: Problem, best: Entry, level: float) -> Conclusion | None:
+    """Return what the problem itself says of the winner, where it does."""
+    return problem.conclusion(best.text, level) if isinstance(problem, Concludes) else None
 
 
 def _chosen(entries: Sequence[Entry], held: Mapping[str, Evaluation], start: Entry) -> Entry:

@@ -88,7 +88,7 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
         InputError: Something cannot be used at all.
     """
     findings = Findings(quiet=quiet)
-    if settings.problem.function:
+    if not settings.problem.scored_by_model:
         return await _examined_function(settings, findings, offline=offline)
     problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from llmopt.errors import LlmoptError
 from llmopt.problems.code import sandbox
 from llmopt.problems.code.sandbox import RunLimits
-from llmopt.problems.code.supervisor import Job, Ran
+from llmopt.problems.code.execution import Job, Ran
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -23,8 +23,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmopt.problems.code.execution import Job, Ran
 from llmopt.problems.code.namespaces import enter
-from llmopt.problems.code.sandbox import ENVIRONMENT, PROGRAMS, RunLimits
+from llmopt.problems.code.sandbox import ENVIRONMENT, PROGRAMS
 from llmopt.problems.guarded_process import (
     DEATH_SIGNAL,
     SUBREAPER,
@@ -47,53 +48,6 @@ _OWN = {"bubblewrap": 2, "namespaces": 2, "none": 0}
 
 _NOT_STARTED = 125
 """Exit code of a process that could not become the program."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One execution of a program.
-
-    Attributes:
-        level: Of the sandbox.
-        command: What is run; at the level ``bubblewrap``, the command line of ``bwrap``.
-        files: Names and texts of the program's files.
-        given: What it reads from its standard input.
-        limits: What it may use.
-        readable: See :func:`~llmopt.problems.code.namespaces.enter`.
-        core: Number of the processor core that it runs on; None: any.
-    """
-
-    level: str
-    command: tuple[str, ...]
-    files: tuple[tuple[str, str], ...]
-    given: bytes
-    limits: RunLimits
-    readable: tuple[str, ...] = ()
-    core: int | None = None
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What an execution came to.
-
-    Attributes:
-        code: Its exit code; 128 and the number of a signal that ended it.
-        stopped: Which limit it was ended for, in words; empty: none.
-        wall: Seconds from its start to its end.
-        cpu: Seconds of processor time of all its processes that have ended by themselves, with
-            the sandbox's own.
-        memory: Most bytes that one of its processes had in memory.
-        output: Its standard output, up to the limit.
-        errors: The end of its standard error.
-    """
-
-    code: int
-    stopped: str
-    wall: float
-    cpu: float
-    memory: int
-    output: bytes
-    errors: bytes
 
 
 def main() -> None:
