@@ -109,7 +109,7 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     if result.finalists:
         picked += f", {result.finalists} of them compared on validation too"
     flattered = ""
-    if result.optimism is not None:
+    if result.optimism is not None and not own:
         interval, shown = result.optimism_interval, result.presentation
         flattered = f" {on_optimism(result.optimism, interval, result.level, shown)}"
     yield f"{picked}.{flattered}"

@@ -1,8 +1,8 @@
 """A sandbox of the kernel's own, for Linux without bubblewrap.
 
-A forked process leaves the user's namespaces, gets a scratch folder in memory, and gives up, by
-Landlock, every file but the system's libraries and Python (read only) and that folder. Landlock
-rules cannot be lifted again, whatever a process starts.
+A forked process leaves the user's namespaces, mounts everything read only but a scratch folder in
+memory, and gives up, by Landlock, every other file but the system's libraries and Python. Landlock
+rules cannot be lifted again, whatever a process starts. Names and sizes of other files can be seen.
 
 Needs user namespaces for everybody and Landlock, which Linux has since 5.13. Some containers and
 distributions forbid either; the level is then refused.
@@ -29,9 +29,11 @@ _NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0
 _PRIVATE = 0x4000 | 0x40000  # MS_REC | MS_PRIVATE
 _NO_DEVICES = 0x2 | 0x4  # MS_NOSUID | MS_NODEV
 _NO_NEW_PRIVILEGES = 38  # of prctl(2)
+_READ_ONLY, _RECURSIVE = 1, 0x8000  # MOUNT_ATTR_RDONLY, AT_RECURSIVE
 
 # The same numbers on every architecture that Python is built for:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_MOUNT_SETATTR = 442
 _VERSION, _BENEATH = 1, 1
 _READ = 0b1101  # execute, read a file, read a folder
 _READ_FILE = 0b101
@@ -58,10 +60,15 @@ def enter(scratch: Path, size: int, readable: Sequence[str]) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
     _checked(library.unshare(_NAMESPACES), "namespaces")
+    process_control(DEATH_SIGNAL, signal.SIGKILL)  # new rights have cleared it
     Path("/proc/self/setgroups").write_text("deny", "ascii")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
     _checked(library.mount(None, b"/", None, _PRIVATE, None), "a private mount")
+    # Landlock leaves modes, owners and times to whoever has a file; a read-only mount does not.
+    attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
+    found = library.syscall(_MOUNT_SETATTR, -100, b"/", _RECURSIVE, attributes, len(attributes))
+    _checked(found, "a read-only system")
     options = f"size={size},mode=0700".encode()
     _checked(
         library.mount(b"tmpfs", bytes(scratch), b"tmpfs", _NO_DEVICES, options), "a scratch folder"
