@@ -98,9 +98,7 @@ def compared(
     return tuple(found)
 
 
-def concluded(
-    found: tuple[Versus, ...], conclusion: Conclusion | None
-) -> tuple[Versus, ...]:
+def concluded(found: tuple[Versus, ...], conclusion: Conclusion | None) -> tuple[Versus, ...]:
     """Return the comparisons with the word for the start that a problem itself gives."""
     if conclusion is None:
         return found

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from llmopt.core.problem import SplitName
     from llmopt.problems.code.code_tests import CodeTest
+    from llmopt.problems.code.execution import Ran
     from llmopt.problems.code.output_comparison import Compare
     from llmopt.problems.code.supervised import Supervised
-    from llmopt.problems.code.execution import Ran
 
 CodeAim = Literal["time", "memory", "score"]
 
@@ -160,7 +160,9 @@ class Bench:
         for anchor in sorted(anchors, key=lambda anchor: anchor.cpu):
             name = anchor.test.name
             if late >= _LATE:
-                runs[name] = TestRun(passed=False, feedback=f"not run after {late} that were too slow")
+                runs[name] = TestRun(
+                    passed=False, feedback=f"not run after {late} that were too slow"
+                )
                 continue
             runs[name] = self.tried(text, anchor)
             late += runs[name].late
@@ -201,14 +203,16 @@ class Bench:
         for anchor in heavy:
             wrong: list[TestRun] = []
 
-            def seconds(program: str, anchor: Anchor = anchor, wrong: list[TestRun] = wrong) -> float:
+            def seconds(
+                program: str, anchor: Anchor = anchor, wrong: list[TestRun] = wrong
+            ) -> float:
                 run = self.tried(program, anchor, core=self.core)
                 if not run.passed:
                     wrong.append(run)
                 return max(run.ran.cpu if run.ran else 0.0, 1e-4)
 
             name = anchor.test.name
-            pairs[name] = timed(lambda: seconds(self.original), lambda: seconds(text), looks)  # noqa: B023 - called at once
+            pairs[name] = timed(lambda: seconds(self.original), lambda: seconds(text), looks)
             if wrong:
                 return Examined({**found.runs, name: wrong[0]})
         speed = speed_up([*pairs.values()], looks)
@@ -241,9 +245,8 @@ class Bench:
         elif self.check is not None:
             said = self.check(test.given, got)
             why = "" if said is True else str(said or "is not right")
-        elif self.aim != "score" and test.expected is not None:
-            if not agrees(self.compare, test.expected, got):
-                why = difference_in_words(test.expected, got)
+        elif self.aim != "score" and not self._agrees(test, got):
+            why = difference_in_words(test.expected or "", got)
         if not why and self.aim == "score":
             score, why = self._scored(test, got)
         if not why:
@@ -254,6 +257,14 @@ class Bench:
             late=ran.stopped.startswith("took longer"),
             ran=ran,
         )
+
+    def _agrees(self, test: CodeTest, got: str) -> bool:
+        """Whether an output is the expected one; of a function, what it returns is."""
+        if test.expected is None:
+            return True
+        if test.kind == "call" and "\n" not in test.expected:  # the user's: the result alone
+            got = got.partition("\n")[0]
+        return agrees(self.compare, test.expected, got)
 
     def _scored(self, test: CodeTest, got: str) -> tuple[float, str]:
         """Return the score of an output, or why it has none."""

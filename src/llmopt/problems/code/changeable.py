@@ -22,11 +22,15 @@ from llmopt.errors import ConfigError
 BEGIN, END = "# llmopt: begin", "# llmopt: end"
 """Lines around the region that may change."""
 
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*(?:```|~~~)[ \t]*$", re.M | re.S)
-_EDIT = re.compile(
-    r"^<{5,9} ?SEARCH[^\n]*\n(.*?)^={5,9}[ \t]*\n(.*?)^>{5,9} ?REPLACE[^\n]*$", re.M | re.S
+_FENCE = re.compile(
+    r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*(?:```|~~~)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
 )
-_EDIT_BEGIN = re.compile(r"^<{5,9} ?SEARCH", re.M)
+_EDIT = re.compile(
+    r"^<{5,9} ?SEARCH[^\n]*\n(.*?)^={5,9}[ \t]*\n(.*?)^>{5,9} ?REPLACE[^\n]*$",
+    re.MULTILINE | re.DOTALL,
+)
+_EDIT_BEGIN = re.compile(r"^<{5,9} ?SEARCH", re.MULTILINE)
 _PYTHON = {"python", "py", "python3"}
 
 
@@ -151,7 +155,7 @@ def changeable(program: str, change: str) -> Changeable:
         if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
             raise ConfigError(
                 f"a region that may change is between one line {BEGIN!r} and one line {END!r}, but "
-                f"got {len(begins)} and {len(ends)}; mark one region, or set change = \"program\""
+                f'got {len(begins)} and {len(ends)}; mark one region, or set change = "program"'
             )
         first, last = begins[0] + 1, ends[0]
         return Changeable("".join(lines[:first]), "".join(lines[first:last]), "".join(lines[last:]))
@@ -159,8 +163,8 @@ def changeable(program: str, change: str) -> Changeable:
     if node is None:
         names = ", ".join(sorted(_defined(tree))) or "none"
         raise ConfigError(
-            "what may change is program, region or the name of a function at the top level, but got "
-            f"{change!r}; the functions are: {names}"
+            "what may change is program, region or the name of a function at the top level, but "
+            f"got {change!r}; the functions are: {names}"
         )
     first = min([node.lineno, *(one.lineno for one in node.decorator_list)]) - 1
     last = node.end_lineno or node.lineno
@@ -189,7 +193,7 @@ def fenced(reply: str) -> str:
     python = [code for language, code in found if language.lower() in _PYTHON]
     if found:
         return normal((python or [code for _, code in found])[-1])
-    opened = re.search(r"^[ \t]*```[ \t]*\w*[ \t]*\n", reply, re.M)
+    opened = re.search(r"^[ \t]*```[ \t]*\w*[ \t]*\n", reply, re.MULTILINE)
     return normal(reply[opened.end() :] if opened else reply)
 
 

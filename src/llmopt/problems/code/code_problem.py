@@ -14,11 +14,12 @@ from llmopt.errors import ConfigError, DataError, UnknownNameError
 from llmopt.problems.code.bench import Anchor, Bench, CodeAim, Examined, anchored
 from llmopt.problems.code.changeable import Changeable, changeable
 from llmopt.problems.code.code_tests import CodeTest, dealt, distinct, read_tests
+from llmopt.problems.code.conclusions import Circumstances, concluded_of
 from llmopt.problems.code.installed import foreign_imports
 from llmopt.problems.code.output_comparison import Compare, check_compare
 from llmopt.problems.code.sandbox import RunLimits, SandboxName, interpreter
 from llmopt.problems.code.supervised import supervised
-from llmopt.problems.code.timing import WORTH, sentence
+from llmopt.problems.code.timing import WORTH
 from llmopt.problems.function_workers import in_thread
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _PASSES = "passes"
 _INPUT = 400  # characters of an input that the journal keeps
-_MUCH = 0.4  # share of Python's start in the time of a test from which it is pointed out
 _AIMS = {
     "time": ("speed-up", "Make it run faster."),
     "memory": ("memory saving", "Make it use less memory."),
@@ -297,69 +297,13 @@ class CodeProblem:
 
     def conclusion(self, text: str, level: float) -> Conclusion | None:
         """Return what the held-out tests say of a program that was measured on them."""
-        del level
         found = self.bench.known(text, "test")
         if found is None or text == self._changeable.text:
             return None
-        failed = sum(not run.passed for run in found.runs.values())
-        data: dict[str, Any] = {
-            "kind": "code",
-            "sandbox": self.bench.runner.level,
-            "tests": len(found.runs),
-            "failed": failed,
-            "remarks": self._remarks(),
-        }
-        if failed:
-            many = f"{failed} of {len(found.runs)} held-out tests"
-            said = f"The winner is wrong: it fails {many}. Keep the original program."
-            return Conclusion("worse", said, data)
-        if found.speed is None:
-            return None if self.goal == "score" else _of_memory(found, data)
-        speed = found.speed
-        data |= {
-            "ratio": speed.ratio,
-            "low": speed.interval.low,
-            "high": speed.interval.high,
-            "word": speed.word,
-            "pairs": {
-                name: {"original": list(p.original), "candidate": list(p.candidate)}
-                for name, p in found.pairs.items()
-            },
-        }
-        data["remarks"] += self._on_start_up()
-        word = {"faster": "better", "slower": "worse"}.get(speed.word, "not distinguishable")
-        said = f"{sentence(speed, 0.95)} It passes all {len(found.runs)} held-out tests."
-        return Conclusion(word, said, data)
-
-    def _remarks(self) -> list[str]:
-        """Return what a reader of the verdict should know of the tests and the sandbox."""
-        level = self.bench.runner.level
-        said = [f"Programs ran in the sandbox {level!r}."]
-        if level == "none":
-            said = ["Programs ran without a sandbox, with all rights of the user."]
-        if self.dropped:
-            names = ", ".join(f"{name} ({why})" for name, why in self.dropped.items())
-            said.append(f"Tests left out: {names}.")
-        return said
-
-    def _on_start_up(self) -> list[str]:
-        """Say so where the tests are too small to show what a faster program gains."""
-        longest = max(anchor.cpu for anchor in self._splits["test"])
-        share = self.bench.start_up / longest
-        if share < _MUCH:
-            return []
-        return [
-            f"Python's own start takes {share:.0%} of the original's time on the longest held-out "
-            "test; larger inputs would show more of a speed-up."
-        ]
-
-
-def _of_memory(found: Examined, data: dict[str, Any]) -> Conclusion:
-    """Say what the held-out tests say of a program's memory."""
-    ratio = min(found.ratios.values())
-    word = "better" if ratio >= 1.1 else "worse" if ratio <= 1 / 1.1 else "not distinguishable"
-    said = f"The winner needs 1/{ratio:.2f} of the original's memory at worst, {len(found.runs)}"
-    return Conclusion(word, f"{said} held-out tests, all passed.", {**data, "ratio": ratio})
+        anchors = self._splits["test"]
+        start_up = self.bench.start_up / max(anchor.cpu for anchor in anchors)
+        where = Circumstances(self.bench.runner.level, self.dropped, start_up)
+        return concluded_of(found, self.goal, where, level)
 
 
 def _item(anchor: Anchor) -> Item:

@@ -64,7 +64,9 @@ def read_tests(folder: Path) -> tuple[CodeTest, ...]:
         DataError: There is no such folder, no test in it, or a file cannot be used.
     """
     if not folder.is_dir():
-        raise DataError(f"tests are in a folder, but got {folder}; see the formats of a test folder")
+        raise DataError(
+            f"tests are in a folder, but got {folder}; see the formats of a test folder"
+        )
     found = [*_in_folder(folder, None)]
     for split in get_args(SplitName):
         if (folder / split).is_dir():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmopt.problems.code.code_tests import CodeTest
 
-_CALL = '''\
+_CALL = """\
 import importlib, json, os, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 given = json.loads(sys.stdin.read())
@@ -34,9 +34,9 @@ named = isinstance(arguments, dict)
 result = written(function(**arguments) if named else function(*arguments))
 out.write(f"{result}\\n{written(arguments)}\\n")
 out.flush()
-'''
+"""
 
-_CHECK = '''\
+_CHECK = """\
 import importlib, json, os, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 given = json.loads(sys.stdin.read())
@@ -44,7 +44,7 @@ out, sys.stdout = sys.stdout, sys.stderr
 getattr(importlib.import_module(given["tests"]), given["function"])()
 out.write(given["word"] + "\\n")
 out.flush()
-'''
+"""
 
 _TESTS = "llmopt_tests"
 

@@ -173,6 +173,6 @@ def refusal(tried: dict[Level, str]) -> ConfigError:
     if sys.platform != "linux":
         advice = "run llmopt in a Linux container or WSL 2"
     return ConfigError(
-        f"programs of a language model run in a sandbox only, but none can be had here ({reasons}); "
-        f"{advice}, or write sandbox = \"none\" to run them with your own rights"
+        "programs of a language model run in a sandbox only, but none can be had here "
+        f'({reasons}); {advice}, or write sandbox = "none" to run them with your own rights'
     )

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from llmopt.errors import LlmoptError
 from llmopt.problems.code import sandbox
-from llmopt.problems.code.sandbox import RunLimits
 from llmopt.problems.code.execution import Job, Ran
+from llmopt.problems.code.sandbox import RunLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +92,7 @@ class Supervised:
         mine, theirs = multiprocessing.Pipe()
         number = theirs.fileno()
         line = [sys.executable, "-P", "-m", "llmopt.problems.code.supervisor", str(number)]
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter with fixed arguments
             line,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -189,7 +189,7 @@ class _Execution:
     _wrote: bool = False
 
 
-def _become(job: Job, folder: Path, streams: tuple[int, int, int]) -> None:
+def _become(job: Job, folder: Path, streams: tuple[int, ...]) -> None:
     """Become the program, in a process that was forked for it."""
     try:
         process_control(DEATH_SIGNAL, signal.SIGKILL)
@@ -209,7 +209,7 @@ def _become(job: Job, folder: Path, streams: tuple[int, int, int]) -> None:
             os.chdir(scratch)
             if job.level == "namespaces":
                 enter(scratch, job.limits.scratch, (*job.readable, str(folder)))
-        os.execve(command[0], command, environment)
+        os.execve(command[0], command, environment)  # noqa: S606 - the point of this module
     except BaseException as error:  # noqa: BLE001 - it must not go on as a second supervisor
         with contextlib.suppress(OSError):
             os.write(2, f"{error}\n".encode())
@@ -229,8 +229,8 @@ def _limit(job: Job) -> None:
         (resource.RLIMIT_FSIZE, max(limits.scratch, 1)),
     ):
         _, most = resource.getrlimit(kind)
-        bound = bound if most == resource.RLIM_INFINITY else min(bound, most)
-        resource.setrlimit(kind, (bound, bound + (kind == resource.RLIMIT_CPU)))
+        soft = bound if most == resource.RLIM_INFINITY else min(bound, most)
+        resource.setrlimit(kind, (soft, soft + (kind == resource.RLIMIT_CPU)))
     if job.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {job.core})
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SpeedWord = Literal["faster", "not distinguishable", "slower"]
 
+LEVEL = 0.95
+"""Confidence level of the interval of a ratio."""
+
 WORTH = 1.1
 """The least ratio that is called faster; below it, a difference is noise."""
 
@@ -41,7 +44,7 @@ class Looks:
 
     pairs: tuple[int, ...]
     seconds: float
-    level: float = 0.95
+    level: float = LEVEL
 
     @property
     def each(self) -> float:
@@ -147,7 +150,7 @@ def _decided(pairs: Pairs, looks: Looks) -> bool:
     return faster or slower or (interval.low > 1 / WORTH and interval.high < WORTH)
 
 
-def sentence(found: SpeedUp, level: float) -> str:
+def sentence(found: SpeedUp, level: float = LEVEL) -> str:
     """Say how much faster the winner is, on held-out inputs."""
     interval = f"{100 * level:g} % interval {found.interval.low:.2f} to {found.interval.high:.2f}"
     on = f"on {found.inputs} held-out input{'s' * (found.inputs != 1)}, {found.pairs} pairs of runs"
