@@ -275,11 +275,13 @@ class Conclusion:
         word: What the winner is against the start: in place of what a test over items says.
         sentence: The verdict, in one or two sentences.
         data: Figures behind it, as plain data with ``kind``, for readers.
+        unfit: Whether it cannot be used at all, so that the next finalist is taken.
     """
 
     word: Literal["better", "worse", "not distinguishable"]
     sentence: str
     data: dict[str, Any]
+    unfit: bool = False
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
+from llmopt.core.formatting import counted
 from llmopt.core.problem import Concludes, SplitName, presented
 from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate, Evaluation
@@ -185,9 +186,9 @@ async def decide(
     level, groups, shown = evidence.level, _questions(problem), presented(problem)
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
-    best = _chosen(entries, held, start)
-    finals = [start] if best is start else [start, best]
-    tested = await _measure(problem, "test", finals, testing, announce)
+    best, tested, conclusion, passed = await _tested(
+        problem, entries, held, start, testing, announce, level=level
+    )
     found, missing = await _controls(problem, evidence, tested, testing, announce)
 
     def line(label: str, entry: Entry) -> ResultRow:
@@ -210,6 +211,7 @@ async def decide(
         *unmeasured(trajectory),
         *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,
+        *passed,
         *(losses.note("The winner", "test items", shown) if losses else ()),
     ]
     test = _held(tested, (start, best), shown, level, groups)
@@ -227,13 +229,44 @@ async def decide(
         shown,
         losses,
         unbeaten(problem, trajectory, entries) if best is start else "",
-        conclusion=_conclusion(problem, best, level) if winner and best is not start else None,
+        conclusion=conclusion,
     )
 
 
-def _conclusion(problem: Problem, best: Entry, level: float) -> Conclusion | None:
-    """Return what the problem itself says of the winner, where it does."""
-    return problem.conclusion(best.text, level) if isinstance(problem, Concludes) else None
+async def _tested(
+    problem: Problem,
+    entries: Sequence[Entry],
+    held: Mapping[str, Evaluation],
+    start: Entry,
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+    *,
+    level: float,
+) -> tuple[Entry, dict[str, Evaluation], Conclusion | None, list[str]]:
+    """Choose the winner and measure it and the start on test.
+
+    Where the problem finds a winner unfit there, the next one of the finalists is taken.
+
+    Returns:
+        The winner, what was measured, the problem's own conclusion, and a note on those that were
+        passed over.
+    """
+    left, passed = list(entries), 0
+    tested: dict[str, Evaluation] = {}
+    while True:
+        best = _chosen(left, held, start)
+        both = [start] if best is start else [start, best]
+        finals = [entry for entry in both if entry.candidate.id not in tested]
+        tested |= await _measure(problem, "test", finals, measure, announce)
+        own = isinstance(problem, Concludes) and bool(tested) and best is not start
+        conclusion = problem.conclusion(best.text, level) if own else None
+        if conclusion is None or not conclusion.unfit:
+            break
+        left.remove(best)
+        passed += 1
+    were = "was" if passed == 1 else "were"
+    note = f"{counted(passed, 'finalist')} failed on held-out items and {were} passed over."
+    return best, tested, conclusion, [note] if passed else []
 
 
 def _chosen(entries: Sequence[Entry], held: Mapping[str, Evaluation], start: Entry) -> Entry:

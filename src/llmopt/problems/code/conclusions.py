@@ -62,7 +62,7 @@ def concluded_of(
     }
     if failed:
         said = f"The winner is wrong: it fails {failed} of {counted(tests, 'held-out test')}."
-        return Conclusion("worse", f"{said} Keep the original program.", data)
+        return Conclusion("worse", f"{said} Keep the original program.", data, unfit=True)
     passed = f"It passes all {counted(tests, 'held-out test')}."
     if found.speed is not None:
         data |= _timings(found, found.speed)
