@@ -75,8 +75,8 @@ def main() -> int:
         improved += accepted(result)
         print(f"{name}: {result.verdict}", flush=True)
     print(
-        f"{confirmed} of {len(names)} speed-ups confirmed, {wrongly} of {len(names)} wrong programs "
-        f"accepted, {improved} of {len(better)} heuristics better"
+        f"{confirmed} of {len(names)} speed-ups confirmed, {wrongly} of {len(names)} wrong "
+        f"programs accepted, {improved} of {len(better)} heuristics better"
     )
     return int(confirmed < _CONFIRMED * len(names) or wrongly > 0 or improved < len(better))
 

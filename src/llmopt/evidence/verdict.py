@@ -187,7 +187,7 @@ async def decide(
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
     best, tested, conclusion, passed = await _tested(
-        problem, entries, held, start, testing, announce, level=level
+        problem, entries, held, start, measure=testing, announce=announce, level=level
     )
     found, missing = await _controls(problem, evidence, tested, testing, announce)
 
@@ -238,9 +238,9 @@ async def _tested(
     entries: Sequence[Entry],
     held: Mapping[str, Evaluation],
     start: Entry,
+    *,
     measure: Measure,
     announce: Callable[[SplitName, int], None],
-    *,
     level: float,
 ) -> tuple[Entry, dict[str, Evaluation], Conclusion | None, list[str]]:
     """Choose the winner and measure it and the start on test.
@@ -258,8 +258,9 @@ async def _tested(
         both = [start] if best is start else [start, best]
         finals = [entry for entry in both if entry.candidate.id not in tested]
         tested |= await _measure(problem, "test", finals, measure, announce)
-        own = isinstance(problem, Concludes) and bool(tested) and best is not start
-        conclusion = problem.conclusion(best.text, level) if own else None
+        conclusion = None
+        if isinstance(problem, Concludes) and tested and best is not start:
+            conclusion = problem.conclusion(best.text, level)
         if conclusion is None or not conclusion.unfit:
             break
         left.remove(best)

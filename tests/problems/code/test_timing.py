@@ -20,7 +20,7 @@ def words(ratio: float, tries: int = 200) -> list[str]:
     """Return what is said in so many tries where the truth is a ratio."""
     rng = Random(7)
     looks = Looks((7, 15, 31), 1e9)
-    found = []
+    found: list[str] = []
     for _ in range(tries):
         pairs = timed(lambda: noisy(ratio, rng), lambda: noisy(1.0, rng), looks)
         found.append(speed_up([pairs], looks).word)
@@ -102,7 +102,7 @@ def test_the_verdict_says_how_much_and_how_sure() -> None:
         ("numbers", "1", "1 2", False),
     ],
 )
-def test_outputs_are_compared_as_declared(how: str, expected: str, got: str, same: bool) -> None:  # noqa: FBT001 - a column
+def test_outputs_are_compared_as_declared(how: str, expected: str, got: str, same: bool) -> None:
     assert agrees(how, expected, got) is same  # type: ignore[arg-type]
 
 

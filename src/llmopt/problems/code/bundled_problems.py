@@ -66,7 +66,7 @@ def _different(draw: Callable[[Random], str], count: int) -> list[str]:
     found: dict[str, None] = {}
     seed = 0
     while len(found) < count:
-        found[draw(Random(seed))] = None  # noqa: S311 - inputs, no secrets
+        found[draw(Random(seed))] = None
         seed += 1
     return [*found]
 
@@ -82,8 +82,8 @@ def slow_program_named(name: str) -> SlowProgram:
         raise UnknownNameError("a bundled program", name, table)
     row = table[name]
     inputs = (*_different(LARGE[name], _LARGE), *row["small"])
-    texts = (normal(row[form]) for form in ("slow", "fast", "wrong"))
-    return SlowProgram(name, row["about"], *texts, inputs)
+    slow, fast, wrong = (normal(row[form]) for form in ("slow", "fast", "wrong"))
+    return SlowProgram(name, row["about"], slow, fast, wrong, inputs)
 
 
 def slow_program(name: str, **options: Any) -> CodeProblem:
