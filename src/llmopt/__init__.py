@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from llmopt.models.middleware.budget import Limits
     from llmopt.models.middleware.budget import Price as Price
     from llmopt.preflight.check import check as check
+    from llmopt.problems.code.code_problem import CodeProblem as CodeProblem
     from llmopt.problems.function import FunctionProblem as FunctionProblem
     from llmopt.problems.metrics.contract import Scored as Scored
     from llmopt.problems.metrics.judge import Judge as Judge
@@ -70,6 +71,7 @@ _PUBLIC = {
     "Asking": "llmopt.problems.prompt.scorer_call:Asking",
     "Budget": "llmopt.models.middleware.budget:Limits",
     "Candidate": "llmopt.core.values:Candidate",
+    "CodeProblem": "llmopt.problems.code.code_problem:CodeProblem",
     "Comparison": "llmopt.evidence.comparison:Comparison",
     "Evaluation": "llmopt.core.values:Evaluation",
     "Filters": "llmopt.problems.prompt.proposal_filter:Filters",

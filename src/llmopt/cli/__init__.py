@@ -18,6 +18,7 @@ from llmopt.cli.confirm import confirm
 from llmopt.cli.demo import demo
 from llmopt.cli.evaluate import evaluate
 from llmopt.cli.export import export
+from llmopt.cli.faster import faster
 from llmopt.cli.init import init
 from llmopt.cli.judge_check import judge_check
 from llmopt.cli.mcp import mcp
@@ -107,6 +108,7 @@ for command in (
     demo,
     evaluate,
     export,
+    faster,
     gc,
     init,
     judge_check,

@@ -68,7 +68,7 @@ def settings(
     for override in overrides:
         put(made, override)
     checked = _validated(Configuration, made, where)
-    if checked.scorer is None and not (checked.problem.function or checked.problem.program):
+    if checked.scorer is None and not checked.problem.program and checked.problem.scored_by_model:
         raise ConfigError(
             f"{where}: the table 'scorer' is missing; its model follows the instructions"
         )
@@ -119,6 +119,7 @@ _PATHS = {
     ),
     "algorithm": ("template_from",),
     "judge": ("rubric_from",),
+    "code": ("program", "tests"),
 }
 
 
@@ -140,6 +141,9 @@ def absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(problem, dict) and isinstance(problem.get("parts"), dict):
         parts = {name: _part(value, folder) for name, value in problem["parts"].items()}
         made["problem"] = {**made["problem"], "parts": parts}
+    if isinstance(problem, dict) and isinstance(problem.get("code"), dict):
+        code = {key: _full("code", key, value, folder) for key, value in problem["code"].items()}
+        made["problem"] = {**made["problem"], "code": code}
     return made
 
 
@@ -244,7 +248,8 @@ def put(data: dict[str, Any], override: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(f"{part!r} in the option {override!r} is a table, but it is a value")
-    table[last] = _full(tables[0], last, _value(value), Path.cwd())
+    kind = "code" if tables[:2] == ["problem", "code"] else tables[0]
+    table[last] = _full(kind, last, _value(value), Path.cwd())
     if path.strip() == f"problem.arguments.{_FILE}" and _is_own(data["problem"]) and value:
         table[last] = _resolved(str(table[last]), Path.cwd())
 

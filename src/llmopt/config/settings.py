@@ -66,13 +66,16 @@ class Configuration(Table):
         table = self.problem
         if table.program:
             return self.built_program()
-        if not table.function:
+        if table.scored_by_model:
             return self.built_prompts()
         table.check_source()
         if self.judge:
+            where = "problem.code" if table.code else "problem.function"
             raise ConfigError(
-                "a judge judges answers, but problem.function asks for none; leave [judge] out"
+                f"a judge judges answers, but {where} asks for none; leave [judge] out"
             )
+        if table.code:
+            return table.code.built()
         return problem_named(table.function, table.arguments)
 
     def built_prompts(self) -> PromptProblem:
@@ -84,12 +87,10 @@ class Configuration(Table):
         """
         table, scorer = self.problem, self.scorer
         table.check_source()
-        if table.function or table.program:
-            what = "function" if table.function else "program"
-            raise ConfigError(
-                f"this is for instructions, but the problem is the {what} "
-                f"{table.function or table.program!r}"
-            )
+        if table.program or not table.scored_by_model:
+            what = f"the program {table.program!r}" if table.program else "a program"
+            what = f"the function {table.function!r}" if table.function else what
+            raise ConfigError(f"this is for instructions, but the problem is {what}")
         if scorer is None:
             raise ConfigError("the table 'scorer' is missing; its model follows the instructions")
         self._check_aim()
@@ -208,7 +209,7 @@ class Configuration(Table):
 
     def _alone(self) -> ModelTable | None:
         """Return the scorer's table where a function has no scorer LLM: it is the optimizer's."""
-        return self.scorer if self.problem.function else None
+        return None if self.problem.scored_by_model else self.scorer
 
     def models(self) -> dict[Role, ModelTable]:
         """Return the table of each role that is played.
@@ -225,7 +226,7 @@ class Configuration(Table):
                     "the method needs none, such as algorithm.name = 'random-search'"
                 )
             tables["optimizer"] = optimizer
-        if self.scorer and not self.problem.function:
+        if self.scorer and self.problem.scored_by_model:
             tables["scorer"] = self.scorer
         return {**tables, "judge": self.judge} if self.judge else tables
 
@@ -239,7 +240,7 @@ class Configuration(Table):
         options = {**dict(self.run), **dict(self.evidence)}
         del options["name"]
         # A function has no empty instruction and nothing held out to compare on.
-        options["controls"] = () if self.problem.function else tuple(self.evidence.controls)
+        options["controls"] = tuple(self.evidence.controls) if self.problem.scored_by_model else ()
         return {
             **options,
             "algorithm": self.algorithm.built(),

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
+from llmopt.core.imports import imported
 from llmopt.core.model import DEADLINE
 from llmopt.engine.options import plain, rows_in
 from llmopt.errors import ConfigError, DataError
 from llmopt.models.providers.openai import check_storable, check_variable
 from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
+from llmopt.problems.code.bench import CodeAim  # noqa: TC001 - pydantic reads it
+from llmopt.problems.code.code_problem import CodeProblem
+from llmopt.problems.code.output_comparison import Compare  # noqa: TC001 - likewise
+from llmopt.problems.code.sandbox import RunLimits, SandboxName
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
@@ -80,6 +85,47 @@ class PartTable(Table):
     language: str = ""
 
 
+class LimitsTable(Table):
+    """``[problem.code.limits]``: what one execution of a program may use."""
+
+    wall: float = Field(default=RunLimits.wall, gt=0)
+    cpu: float = Field(default=RunLimits.cpu, gt=0)
+    memory: int = Field(default=RunLimits.memory, ge=1)
+    processes: int = Field(default=RunLimits.processes, ge=1)
+    output: int = Field(default=RunLimits.output, ge=1)
+    scratch: int = Field(default=RunLimits.scratch, ge=1)
+
+
+class CodeTable(Table):
+    """``[problem.code]``: a program that is made better, and its tests."""
+
+    program: Path
+    tests: Path
+    task: str = ""
+    goal: CodeAim = "time"
+    change: str = "program"
+    function: str = ""
+    compare: Compare = "lines"
+    check: str = ""
+    score: str = ""
+    minimize: bool = False
+    sandbox: SandboxName = "auto"
+    limits: LimitsTable = LimitsTable()
+
+    def built(self) -> CodeProblem:
+        """Return the problem; its program runs once on each test.
+
+        Raises:
+            InputError: A file cannot be used, or the program does not pass its tests.
+        """
+        options = self.model_dump(exclude={"program", "tests", "limits", "check", "score"})
+        for key in ("check", "score"):
+            if name := getattr(self, key):
+                options[key] = imported(name, f"the function problem.code.{key}")
+        limits = RunLimits(**self.limits.model_dump())
+        return CodeProblem.from_files(self.program, self.tests, limits=limits, **options)
+
+
 class ProblemTable(Table):
     """``[problem]``: the data, and how an instruction is used on it."""
 
@@ -88,6 +134,8 @@ class ProblemTable(Table):
     calls: int = Field(default=0, ge=0)
     timeout: float | None = Field(default=None, gt=0)
     metric_fields: list[str] = Field(default_factory=list)
+    code: CodeTable | None = None
+
     function: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict)
     benchmark: str = ""
@@ -132,6 +180,11 @@ class ProblemTable(Table):
     language: str = ""
 
     @property
+    def scored_by_model(self) -> bool:
+        """Whether a scorer LLM answers; a function or a program is measured without one."""
+        return not (self.function or self.code)
+
+    @property
     def columns(self) -> dict[str, Any]:
         """Which columns make an item, see :class:`~llmopt.problems.data.columns.RowColumns`."""
         return {
@@ -149,6 +202,13 @@ class ProblemTable(Table):
         Raises:
             ConfigError: They come from none or from two, or a key goes with another place.
         """
+        if self.code:
+            for key in sorted(self.model_fields_set - {"code"}):
+                raise ConfigError(
+                    f"[problem.code] brings everything with it, but got problem.{key} too; leave "
+                    "one out"
+                )
+            return
         if self.function:
             for key in sorted(self.model_fields_set - {"function", "arguments"}):
                 raise ConfigError(

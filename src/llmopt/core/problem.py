@@ -267,6 +267,53 @@ class Advising(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a problem that measures in a way of its own says of a winner, on the held-out items.
+
+    Attributes:
+        word: What the winner is against the start: in place of what a test over items says.
+        sentence: The verdict, in one or two sentences.
+        data: Figures behind it, as plain data with ``kind``, for readers.
+        unfit: Whether it cannot be used at all, so that the next finalist is taken.
+    """
+
+    word: Literal["better", "worse", "not distinguishable"]
+    sentence: str
+    data: dict[str, Any]
+    unfit: bool = False
+
+
+@runtime_checkable
+class Concludes(Protocol):
+    """A problem whose held-out measurements call for a verdict of its own, such as timings."""
+
+    def conclusion(self, text: str, level: float) -> Conclusion | None:
+        """Return the verdict on a text that was measured on the held-out items.
+
+        None where a test over items says it as well.
+
+        Args:
+            text: The winner.
+            level: Confidence level of the report.
+        """
+        ...
+
+
+@runtime_checkable
+class Editable(Protocol):
+    """A problem in which a proposal may be edits of a text, such as search and replace blocks."""
+
+    def edited(self, text: str, base: str) -> str | Refusal:
+        """Return the canonical text that a proposal comes to, or why it is refused.
+
+        Args:
+            text: The proposal: a whole text, or edits.
+            base: The canonical text that edits are made to; empty: the first start.
+        """
+        ...
+
+
 @runtime_checkable
 class Samplable(Protocol):
     """A problem of which random solutions can be drawn."""

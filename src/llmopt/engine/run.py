@@ -428,6 +428,7 @@ class Run:
             samples=self.samples,
             noise=noise,
             gain=taken_apart(self.algorithm, self.trajectory, choice),
+            conclusion=choice.conclusion.data if choice.conclusion else None,
         )
 
     def _closed(self, result: Result) -> Result:

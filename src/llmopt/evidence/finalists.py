@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.problem import Concludes
 from llmopt.core.text import one_line
 from llmopt.core.trajectory import Entry, Trajectory, rank
 
@@ -91,7 +92,7 @@ def unbeaten(problem: Problem, trajectory: Trajectory, entries: Sequence[Entry])
 def on_choosing(problem: Problem) -> list[str]:
     """Point out a choice among too few validation items, or without any."""
     items = len(problem.items("validation"))
-    if items >= _FEW:
+    if items >= _FEW or isinstance(problem, Concludes):  # which measures more than answers
         return []
     if items:
         return [

@@ -116,6 +116,8 @@ class Result:
         samples: Answers to each test item; its score is their mean.
         noise: Where the noise of the difference from the start comes from, if that is known.
         gain: Where the gain comes from; None where the method is shown no scores or asks no LLM.
+        conclusion: Figures behind a verdict of the problem's own, such as timings, with ``kind``;
+            None where a test over items gave the verdict.
     """
 
     run: str
@@ -147,6 +149,7 @@ class Result:
     samples: int = 1
     noise: DrawNoise | None = None
     gain: Gain | None = None
+    conclusion: dict[str, Any] | None = None
 
     @property
     def out_of_budget(self) -> bool:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
-from llmopt.core.problem import SplitName, presented
+from llmopt.core.formatting import counted
+from llmopt.core.problem import Concludes, SplitName, presented
 from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate, Evaluation
 from llmopt.errors import BudgetError
@@ -20,6 +21,7 @@ from llmopt.evidence.differences import (
     START,
     Versus,
     compared,
+    concluded,
     difference_of,
     groups_of,
     scale_of,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.part import Measure
     from llmopt.core.presentation import Presentation
-    from llmopt.core.problem import Problem
+    from llmopt.core.problem import Conclusion, Problem
     from llmopt.core.trajectory import Trajectory
     from llmopt.statistics import Interval
 
@@ -88,6 +90,7 @@ class Selection:
             graded.
         unbeaten: Where the start has won: what did not do better than it, on what.
         looks: How many results the held-out items had given before.
+        conclusion: What the problem itself says of the winner, in place of a test over items.
     """
 
     best: Entry
@@ -104,6 +107,7 @@ class Selection:
     losses: Losses | None = None
     unbeaten: str = ""
     looks: PriorLooks = field(default_factory=PriorLooks)
+    conclusion: Conclusion | None = None
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
@@ -112,7 +116,7 @@ class Selection:
             return ()
         scale = scale_of(self.shown)
         found = compared(self.winner, self.others, self.level, self.groups, scale)
-        return self.looks.corrected(found, self.level)
+        return concluded(self.looks.corrected(found, self.level), self.conclusion)
 
     @property
     def answers(self) -> tuple[tuple[str, str, Evaluation], ...]:
@@ -125,7 +129,9 @@ class Selection:
 
     @property
     def verdict(self) -> str:
-        """What the comparisons say, in words."""
+        """What the comparisons say, in words; or the problem itself."""
+        if self.conclusion is not None:
+            return self.conclusion.sentence
         return sentence(
             self.comparisons,
             self.shown,
@@ -180,9 +186,9 @@ async def decide(
     level, groups, shown = evidence.level, _questions(problem), presented(problem)
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
-    best = _chosen(entries, held, start)
-    finals = [start] if best is start else [start, best]
-    tested = await _measure(problem, "test", finals, testing, announce)
+    best, tested, conclusion, passed = await _tested(
+        problem, entries, held, start, measure=testing, announce=announce, level=level
+    )
     found, missing = await _controls(problem, evidence, tested, testing, announce)
 
     def line(label: str, entry: Entry) -> ResultRow:
@@ -205,6 +211,7 @@ async def decide(
         *unmeasured(trajectory),
         *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,
+        *passed,
         *(losses.note("The winner", "test items", shown) if losses else ()),
     ]
     test = _held(tested, (start, best), shown, level, groups)
@@ -222,7 +229,45 @@ async def decide(
         shown,
         losses,
         unbeaten(problem, trajectory, entries) if best is start else "",
+        conclusion=conclusion,
     )
+
+
+async def _tested(
+    problem: Problem,
+    entries: Sequence[Entry],
+    held: Mapping[str, Evaluation],
+    start: Entry,
+    *,
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+    level: float,
+) -> tuple[Entry, dict[str, Evaluation], Conclusion | None, list[str]]:
+    """Choose the winner and measure it and the start on test.
+
+    Where the problem finds a winner unfit there, the next one of the finalists is taken.
+
+    Returns:
+        The winner, what was measured, the problem's own conclusion, and a note on those that were
+        passed over.
+    """
+    left, passed = list(entries), 0
+    tested: dict[str, Evaluation] = {}
+    while True:
+        best = _chosen(left, held, start)
+        both = [start] if best is start else [start, best]
+        finals = [entry for entry in both if entry.candidate.id not in tested]
+        tested |= await _measure(problem, "test", finals, measure, announce)
+        conclusion = None
+        if isinstance(problem, Concludes) and tested and best is not start:
+            conclusion = problem.conclusion(best.text, level)
+        if conclusion is None or not conclusion.unfit:
+            break
+        left.remove(best)
+        passed += 1
+    were = "was" if passed == 1 else "were"
+    note = f"{counted(passed, 'finalist')} failed on held-out items and {were} passed over."
+    return best, tested, conclusion, [note] if passed else []
 
 
 def _chosen(entries: Sequence[Entry], held: Mapping[str, Evaluation], start: Entry) -> Entry:

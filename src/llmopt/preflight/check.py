@@ -89,9 +89,10 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
         InputError: Something cannot be used at all.
     """
     findings = Findings(quiet=quiet)
-    if settings.problem.program or settings.problem.function:
-        examine = examined_program if settings.problem.program else _examined_function
-        return await examine(settings, findings, offline=offline)
+    if settings.problem.program:
+        return await examined_program(settings, findings, offline=offline)
+    if not settings.problem.scored_by_model:
+        return await _examined_function(settings, findings, offline=offline)
     problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]
     run = settings.run

@@ -28,6 +28,7 @@ from llmopt.web.pages.score_text import (
     shown_in,
 )
 from llmopt.web.pages.setup import cost_sentences, setup_groups, total_cost, usage_rows
+from llmopt.web.pages.timings import timings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,6 +69,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
             if run
             else {"lines": [], "comparisons": [], "gain": [], "remarks": []}
         ),
+        "timings": timings_of(record.get("conclusion")),
         "parts": parts,
         "usage": usage_rows(record) if run else [],
         "usage_caption": "What the models were sent and what they wrote, by role",
@@ -80,6 +82,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
     shown = [
         pair for pair, there in zip(head, (made["texts"], made["lines"]), strict=True) if there
     ]
+    shown += [("timings", made["timings"]["title"])] if made["timings"] else []
     shown += [(part["id"], part["title"]) for part in parts]
     shown += [("cost", "Cost")] if made["usage"] else []
     shown += [("setup", "Set-up"), ("again", "Reproduce")]
@@ -342,7 +345,9 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
 def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
     if read := _gain(record).sentence(record["level"]):
         yield read
-    if record["test"] and not same:
+    own = record.get("conclusion")  # it says itself what it rests on
+    yield from own.get("remarks", ()) if own else ()
+    if record["test"] and not same and not own:
         found = record["test"]["difference"]
         several = record["comparisons"][1:]
         older = several and any(v.get("family") is None for v in record["comparisons"])
