@@ -114,7 +114,7 @@ LITE = {
         {"input": f"Like film {n}:\nOptions:\n(A) One\n(B) Two", "target": ("(A)", "(B)")[n % 2]}
         for n in range(60)
     ],
-    "object_counting": [{"input": f"I have {n} cups.", "target": str(n)} for n in range(60)],
+    "object_counting": [{"input": f"I have {n} cups.", "target": str(n)} for n in range(250)],
     "word_sorting": [
         {"input": f"Sort: List: b{n} a{n}", "target": f"a{n} b{n}"} for n in range(60)
     ],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.gpo import gpo as gpo
     from llmopt.algorithms.gpo.sgdm import sgdm as sgdm
     from llmopt.algorithms.opro import opro as opro
+    from llmopt.algorithms.promptagent import promptagent as promptagent
     from llmopt.algorithms.protegi import protegi as protegi
     from llmopt.algorithms.protegi.pe2 import pe2 as pe2
     from llmopt.algorithms.sampling import sampling as sampling
@@ -110,6 +111,7 @@ _PUBLIC = {
     "optimize_async": "llmopt.api:optimize_async",
     "pe2": "llmopt.algorithms.protegi.pe2:pe2",
     "prepare": "llmopt.api:prepare",
+    "promptagent": "llmopt.algorithms.promptagent:promptagent",
     "protegi": "llmopt.algorithms.protegi:protegi",
     "random_search": "llmopt.algorithms.baselines.random_search:random_search",
     "result_of": "llmopt.api:result_of",

@@ -141,6 +141,11 @@ def past(kind: str, *, partial: bool = False) -> Trajectory:
     return Trajectory().tell(entries[:1]).tell(entries[1:])
 
 
+def answering(method: Algorithm) -> ScriptedModel | None:
+    """Return a scorer LLM for a method that cannot ask before a batch is answered."""
+    return ScriptedModel(lambda _: "negative") if method.name == "promptagent" else None
+
+
 async def metaprompt(
     method: Algorithm, family: Family, problem: Problem, trajectory: Trajectory
 ) -> str:
@@ -152,7 +157,7 @@ async def metaprompt(
         return ""
 
     model = ScriptedModel(answer, traits=Traits(completion=True, family=family))
-    await method.ask(problem, trajectory, model, 0, 4)
+    await method.ask(problem, trajectory, model, 0, 4, scorer=answering(method))
     return sent[0]
 
 
@@ -203,7 +208,7 @@ async def test_with_nothing_to_show_nothing_is_announced(family: Family) -> None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", ["pe2", "protegi"])
+@pytest.mark.parametrize("name", ["pe2", "promptagent", "protegi"])
 async def test_what_a_gradient_leads_to_is_asked_for_in_reviewed_words(
     name: str, family: Family
 ) -> None:
@@ -216,7 +221,8 @@ async def test_what_a_gradient_leads_to_is_asked_for_in_reviewed_words(
         return f"<TEXT>{said}</TEXT>" if "wrong" in call.text or "Label" in call.text else ""
 
     model = ScriptedModel(answer, traits=Traits(completion=True, family=family))
-    await ALGORITHMS[name]().ask(prompt(), past("prompt"), model, 0, 4)
+    method = ALGORITHMS[name]()
+    await method.ask(prompt(), past("prompt"), model, 0, 4, scorer=answering(method))
     compare(f"{name}-{family}-prompt-told", [text for text in sent if f"\n{said}" in text][-1])
 
 
@@ -250,5 +256,5 @@ def test_every_file_belongs_to_a_test() -> None:
     wanted |= {f"{n}-{f}-prompt-demands" for n in ("ape", "opro") for f in FAMILIES}
     wanted |= {f"opro-{f}-function-nothing-tried" for f in FAMILIES}
     wanted |= {f"{n}-{f}-prompt-first" for n in FIRST for f in FAMILIES}
-    wanted |= {f"{n}-{f}-prompt-told" for n in ("pe2", "protegi") for f in FAMILIES}
+    wanted |= {f"{n}-{f}-prompt-told" for n in ("pe2", "promptagent", "protegi") for f in FAMILIES}
     assert {path.stem for path in HERE.glob("*.txt")} == wanted

@@ -34,7 +34,7 @@ START = f"# Role\nYou sort letters to {{team}}.\n\n# Rules\n{RULES}\n\n# Tone\nB
 EDIT = START.replace("polite", "polite and brief")
 METHODS = (
     *("ape", "drpo", "evoprompt-de", "evoprompt-ga", "expo", "expo-es", "gpo", "opro", "pe2"),
-    *("protegi", "sampling", "sgdm"),
+    *("promptagent", "protegi", "sampling", "sgdm"),
 )
 
 

@@ -27,6 +27,7 @@ from llmopt.algorithms.expo.expo_es import expo_es
 from llmopt.algorithms.gpo import gpo
 from llmopt.algorithms.gpo.sgdm import sgdm
 from llmopt.algorithms.opro import opro
+from llmopt.algorithms.promptagent import promptagent
 from llmopt.algorithms.protegi import protegi
 from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.algorithms.sampling import sampling
@@ -54,6 +55,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "one-plus-one-es": one_plus_one_es,
     "opro": opro,
     "pe2": pe2,
+    "promptagent": promptagent,
     "protegi": protegi,
     "random-search": random_search,
     "sampling": sampling,

@@ -11,6 +11,7 @@ from llmopt.cli.options import json_option, store_option, write
 
 if TYPE_CHECKING:
     from llmopt.core.trajectory import Entry
+    from llmopt.evidence.front import Prefer
     from llmopt.integrations.exported import Material, Standing
 
 
@@ -24,6 +25,17 @@ _HELP = (
 @click.argument("run", metavar="RUN")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write into this file.")
 @click.option("--rank", type=int, metavar="N", help="1: the winner; then the best on train.")
+@click.option(
+    "--prefer",
+    type=click.Choice(["best", "short", "cheap"]),
+    help="Of the front: the winner, the shortest, the cheapest.",
+)
+@click.option(
+    "--within",
+    type=float,
+    metavar="POINTS",
+    help="How far its score may be below the winner's; default: 1 point.",
+)
 @click.option("--start", is_flag=True, help="The starting solution.")
 @click.option("--format", "form", default="text", show_default=True, metavar="NAME", help=_HELP)
 @click.option("--to", "tracker", metavar="NAME", help="Log the run into mlflow or wandb instead.")
@@ -37,6 +49,8 @@ def export(
     *,
     output: Path | None,
     rank: int | None,
+    prefer: Prefer | None,
+    within: float | None,
     start: bool,
     form: str,
     tracker: str | None,
@@ -58,10 +72,17 @@ def export(
 
     form = _form(form, as_json=as_json)
     _check(form, tracker, output, rank=rank, start=start, prompt=prompt or bool(part), text=text)
+    _check_preference(prefer, within, other=start or rank is not None)
     kept = open_store(store, new=store is None)
     try:
         found = standing(kept, run)
-        entry = found.start if start else _ranked(found, rank)
+        entry = (
+            found.preferred(prefer, within)
+            if prefer
+            else found.start
+            if start
+            else _ranked(found, rank)
+        )
         if prompt or FORMATS[form].needs_prompts:
             _check_prompts(found)
         made = exported(kept, found, entry, text)
@@ -73,6 +94,12 @@ def export(
             _write(FORMATS[form].write(made), output)
     finally:
         kept.close()
+    if prefer and entry.text != found.at(1).text:
+        click.echo(
+            "Note: this is not the winner. It was chosen by the scores that llmopt show --front "
+            "prints, and has no held-out figures; llmopt evaluate tests it.",
+            err=True,
+        )
     own = found.prompts.own if found.prompts else {}
     if own.get("again") and FORMATS[form].one_call:
         click.echo(
@@ -134,6 +161,22 @@ def _check(
     if text is not None and not (prompt or FORMATS[form].takes_input):
         takers = " or ".join(name for name, kind in FORMATS.items() if kind.takes_input)
         raise ConfigError(f"an input is for --prompt or --format {takers}, but got neither")
+
+
+def _check_preference(prefer: Prefer | None, within: float | None, *, other: bool) -> None:
+    """Refuse a preference for a solution that is named, and a limit without a preference."""
+    from llmopt.errors import ConfigError
+
+    if prefer and other:
+        raise ConfigError(
+            f"a solution is preferred or named, but got --prefer {prefer} and --start or --rank; "
+            "leave one out"
+        )
+    if within is not None and not prefer:
+        raise ConfigError(
+            f"a limit goes with a preference, but got --within {within:g} alone; add --prefer "
+            "short or --prefer cheap"
+        )
 
 
 def _ranked(found: Standing, rank: int | None) -> Entry:

@@ -30,9 +30,10 @@ _FEEDBACK = 10  # answers of a candidate whose feedback is printed
 @click.command()
 @click.argument("run", metavar="RUN")
 @click.option("--step", type=int, metavar="N", help="Show this step; 0: the starting solutions.")
+@click.option("--front", is_flag=True, help="Show the solutions that nothing beats in all aims.")
 @store_option
 @json_option
-def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
+def show(run: str, *, step: int | None, front: bool, store: str | None, as_json: bool) -> None:
     """Show a run's trajectory and result, or what a step sent and received.
 
     The meta-prompt and the replies of a step are printed exactly; only on a terminal are
@@ -45,8 +46,13 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
     from llmopt.history.run_history import told as history_of
     from llmopt.store import open_store
 
+    if front and step is not None:
+        raise ConfigError(f"a front is of a whole run, but got --step {step}; leave one out")
     kept = open_store(store, new=store is None)
     try:
+        if front:
+            _show_front(kept, run, as_json=as_json, where=store)
+            return
         header = RunHeader.of(kept.config(run))
         if header.kind == "sweep":
             raise ConfigError(
@@ -79,6 +85,18 @@ def show(run: str, step: int | None, store: str | None, as_json: bool) -> None:
         _show_step(kept, found, _trajectory(past), shown, as_json=as_json)
     finally:
         kept.close()
+
+
+def _show_front(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
+    """Show the front of a run, and how a solution is taken from it."""
+    from llmopt.history.run_history import front_told
+
+    found = front_told(store, run)
+    if as_json:
+        print_json({"run": run, "front": found.to_dict()})
+        return
+    write(f"{found}\n")
+    click.echo(f"Take one: {command_line(('export', run, '--prefer', 'short'), where)}")
 
 
 def _show_evaluation(store: Store, run: str, *, as_json: bool, where: str | None) -> None:

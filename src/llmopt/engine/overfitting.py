@@ -73,6 +73,11 @@ class Curve:
         return self._found[-1][1].evaluation.score if self._found else None
 
     @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """What was measured on validation, by candidate."""
+        return {point.candidate: point.evaluation for _, point in self._found}
+
+    @property
     def stale(self) -> int:
         """How many validations there were since the one with the best score."""
         if not self._found:

@@ -18,6 +18,7 @@ from llmopt.core.problem import calls_each, presented
 from llmopt.core.trajectory import Entry, Trajectory, rank
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.engine.apart import taken_apart
+from llmopt.engine.fronts import front_of
 from llmopt.engine.journal import (
     PROBLEM,
     TESTED,
@@ -429,6 +430,14 @@ class Run:
             noise=noise,
             gain=taken_apart(self.algorithm, self.trajectory, choice),
             conclusion=choice.conclusion.data if choice.conclusion else None,
+            front=front_of(
+                self.problem,
+                self.trajectory,
+                choice,
+                validated=self.curve.evaluations,
+                store=self.store,
+                price=self.session.price_list().get("scorer"),
+            ),
         )
 
     def _closed(self, result: Result) -> Result:

@@ -13,6 +13,7 @@ from llmopt.core.text import visible
 from llmopt.core.values import Candidate, Usage
 from llmopt.errors import MissingExtraError
 from llmopt.evidence.differences import Versus
+from llmopt.evidence.front import Front
 from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.losses import Loss, Losses
@@ -118,6 +119,8 @@ class Result:
         gain: Where the gain comes from; None where the method is shown no scores or asks no LLM.
         conclusion: Figures behind a verdict of the problem's own, such as timings, with ``kind``;
             None where a test over items gave the verdict.
+        front: The solutions that nothing beats in score, length and cost; None where a text's
+            length means nothing, as with numbers, and in results of older versions.
     """
 
     run: str
@@ -150,6 +153,7 @@ class Result:
     noise: DrawNoise | None = None
     gain: Gain | None = None
     conclusion: dict[str, Any] | None = None
+    front: Front | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -194,6 +198,7 @@ class Result:
         made["looks"] = PriorLooks.plain(data["looks"]) if data.get("looks") else None
         made["noise"] = DrawNoise(**data["noise"]) if data.get("noise") else None
         made["gain"] = Gain.plain(data["gain"]) if data.get("gain") else None
+        made["front"] = Front.plain(data["front"]) if data.get("front") else None
         if "presentation" in data:
             made["presentation"] = Presentation.plain(data["presentation"])
         return cls(**made)

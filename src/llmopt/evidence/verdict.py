@@ -91,6 +91,7 @@ class Selection:
         unbeaten: Where the start has won: what did not do better than it, on what.
         looks: How many results the held-out items had given before.
         conclusion: What the problem itself says of the winner, in place of a test over items.
+        held: What the finalists got on validation, by id; empty where there is no such split.
     """
 
     best: Entry
@@ -108,6 +109,7 @@ class Selection:
     unbeaten: str = ""
     looks: PriorLooks = field(default_factory=PriorLooks)
     conclusion: Conclusion | None = None
+    held: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @cached_property
     def comparisons(self) -> tuple[Versus, ...]:
@@ -230,6 +232,7 @@ async def decide(
         losses,
         unbeaten(problem, trajectory, entries) if best is start else "",
         conclusion=conclusion,
+        held=held,
     )
 
 

@@ -162,7 +162,7 @@ def _unkept(made: list[dict[str, Any]]) -> list[str]:
 _KEPT = (
     *("verdict", "notes", "stopped", "lines", "comparisons", "test", "level"),
     *("finalists", "optimism", "optimism_interval", "rejected", "stretch", "dropped", "looks"),
-    *("gain", "conclusion"),
+    *("gain", "conclusion", "front"),
 )
 
 

@@ -19,6 +19,7 @@ from llmopt.engine.journal import (
 )
 from llmopt.errors import ConfigError
 from llmopt.evidence.differences import groups_of
+from llmopt.evidence.front import Front
 
 if TYPE_CHECKING:
     from llmopt.core.store import Store
@@ -112,6 +113,36 @@ def told(store: Store, run: str) -> RunHistory:
         elif record.kind == "result":
             result = understood(run, record, whole_result)
     return RunHistory(run, store.config(run), found, tuple(validations), problem, tested, result)
+
+
+def front_told(store: Store, run: str) -> Front:
+    """Read the front of a run.
+
+    Raises:
+        ConfigError: It is no run that searched, is not finished, or has no front.
+        StoreError: The store has no such run, or cannot be read.
+    """
+    return front_in(told_run(store, run))
+
+
+def front_in(found: RunHistory) -> Front:
+    """Return the front of a run.
+
+    Raises:
+        ConfigError: The run is not finished, or has no front.
+    """
+    if found.result is None:
+        raise ConfigError(
+            f"a front is of a finished run, but {found.run!r} is not; continue with: "
+            f"llmopt resume {found.run}"
+        )
+    if not found.result.get("front"):
+        raise ConfigError(
+            f"a front is of runs of instructions, made by a version that stores it, but "
+            f"{found.run!r} has none; llmopt resume {found.run} adds it from stored replies if its "
+            "solutions are instructions"
+        )
+    return Front.plain(found.result["front"])
 
 
 def whole_result(data: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmopt.engine.header import RunHeader
 from llmopt.errors import ConfigError
 from llmopt.history.outputs import exchanges
-from llmopt.history.run_history import told
+from llmopt.history.run_history import front_in, told
 from llmopt.problems.prompt.layout import Layout, named_slots
 from llmopt.problems.prompt.scorer_call import as_text
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Reply,
     )
     from llmopt.engine.journal import ProblemRecord
+    from llmopt.evidence.front import Prefer
     from llmopt.history.run_history import RunHistory
 
 
@@ -75,6 +76,16 @@ class Standing:
                 f"a rank in {self.run!r} is one of 1 to {len(self.ranked)}, but got {rank}"
             )
         return self.ranked[rank - 1]
+
+    def preferred(self, prefer: Prefer, within: float | None) -> Entry:
+        """Return a solution of the front; see :meth:`~llmopt.evidence.front.Front.choose`.
+
+        Raises:
+            ConfigError: The run has no front, or costs are not known.
+            UnknownNameError: There is no such preference.
+        """
+        member = front_in(self.journal).choose(prefer, within)
+        return self.journal.trajectory.entry(member.candidate)
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,8 @@ async def asks_without_validation(algorithm: Algorithm, problem: Problem, folder
 
         store = folder / f"{name}.sqlite"
         await _run(algorithm, marked, store, ScriptedModel(listen), **more, **_ALONE)
-    _demand(calls["none"] == calls["each"], "the same is asked with validations and without")
+    same = sorted(calls["none"]) == sorted(calls["each"])  # in what order depends on the store
+    _demand(same, "the same is asked with validations and without")
     none, each = (_trajectory(folder / f"{name}.sqlite") for name in ("none", "each"))
     _demand(none == each, "the same is tried with validations and without")
 

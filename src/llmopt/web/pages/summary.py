@@ -19,6 +19,7 @@ from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
 from llmopt.statistics import Interval
+from llmopt.web.pages.front_plot import front_section
 from llmopt.web.pages.plots import across, around_zero
 from llmopt.web.pages.reproduce import again
 from llmopt.web.pages.score_text import (
@@ -70,6 +71,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
             else {"lines": [], "comparisons": [], "gain": [], "remarks": []}
         ),
         "timings": timings_of(record.get("conclusion")),
+        "front": front_section(record, shown_in(record)) if run else None,
         "parts": parts,
         "usage": usage_rows(record) if run else [],
         "usage_caption": "What the models were sent and what they wrote, by role",
@@ -83,6 +85,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         pair for pair, there in zip(head, (made["texts"], made["lines"]), strict=True) if there
     ]
     shown += [("timings", made["timings"]["title"])] if made["timings"] else []
+    shown += [("front", "Front")] if made["front"] else []
     shown += [(part["id"], part["title"]) for part in parts]
     shown += [("cost", "Cost")] if made["usage"] else []
     shown += [("setup", "Set-up"), ("again", "Reproduce")]
