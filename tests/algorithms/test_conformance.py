@@ -27,6 +27,7 @@ FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     "prompt": scripted.problem,
     "steps": scripted.stepwise,
+    "demonstrations": scripted.few_shot,
     "numbers": scripted.numbers,
     "order": scripted.order,
 }

@@ -31,6 +31,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
         scripted.problem(), filters=Filters(max_length=40, digits=False, last_full_stop=True)
     ),
     "balanced": lambda: PromptProblem.from_splits(scripted.problem().splits, balanced=True),
+    "demonstrations": scripted.few_shot,
     "maximized function": lambda: FunctionProblem(len, "Write much.", ["a", "b"]),
     "minimized function": lambda: FunctionProblem(len, "Write little.", ["a"], minimize=True),
     "failing function": lambda: FunctionProblem(float, "Find a number.", ["x"]),

@@ -31,6 +31,7 @@ from llmopt.problems.data.objects import hub_rows
 from llmopt.problems.data.splits import Splits, mixed
 from llmopt.problems.loading import problem_named
 from llmopt.problems.prompt.constraints import Invariants
+from llmopt.problems.prompt.few_shot import FewShot
 from llmopt.problems.prompt.layout import named_slots
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
@@ -171,6 +172,9 @@ class Configuration(Table):
                 table.max_words,
                 table.max_instruction_tokens,
                 table.language,
+            ),
+            "demonstrations": FewShot(
+                table.demonstrations, table.demonstration_tokens, table.demonstration_answers
             ),
             "scorer": scorer.named(),
             "judge": self.judge.named() if self.judge else None,
