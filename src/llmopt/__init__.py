@@ -48,9 +48,12 @@ if TYPE_CHECKING:
     from llmopt.models.middleware.budget import Price as Price
     from llmopt.preflight.check import check as check
     from llmopt.problems.function import FunctionProblem as FunctionProblem
+    from llmopt.problems.metrics.contract import Scored as Scored
     from llmopt.problems.metrics.judge import Judge as Judge
     from llmopt.problems.numeric.points import VectorProblem as VectorProblem
     from llmopt.problems.numeric.points import vector_problem as vector_problem
+    from llmopt.problems.program.app_problem import AppProblem as AppProblem
+    from llmopt.problems.program.program_problem import ProgramProblem as ProgramProblem
     from llmopt.problems.prompt.constraints import Invariants as Invariants
     from llmopt.problems.prompt.prompt_problem import PromptProblem as PromptProblem
     from llmopt.problems.prompt.proposal_filter import Filters as Filters
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Algorithm": "llmopt.core.algorithm:Algorithm",
+    "AppProblem": "llmopt.problems.program.app_problem:AppProblem",
     "Asking": "llmopt.problems.prompt.scorer_call:Asking",
     "Budget": "llmopt.models.middleware.budget:Limits",
     "Candidate": "llmopt.core.values:Candidate",
@@ -75,9 +79,11 @@ _PUBLIC = {
     "Judge": "llmopt.problems.metrics.judge:Judge",
     "LlmoptError": "llmopt.errors:LlmoptError",
     "Price": "llmopt.models.middleware.budget:Price",
+    "ProgramProblem": "llmopt.problems.program.program_problem:ProgramProblem",
     "PromptProblem": "llmopt.problems.prompt.prompt_problem:PromptProblem",
     "Result": "llmopt.evidence.result:Result",
     "Run": "llmopt.engine.run:Run",
+    "Scored": "llmopt.problems.metrics.contract:Scored",
     "TourProblem": "llmopt.problems.tours.tour_problem:TourProblem",
     "VectorProblem": "llmopt.problems.numeric.points:VectorProblem",
     "abo": "llmopt.algorithms.abo:abo",

@@ -10,26 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 from llmopt.core.encoding import written
 from llmopt.core.problem import Description, Exemplar, Refusal
 from llmopt.core.text import one_line
-from llmopt.core.values import (
-    Call,
-    Item,
-    Outcome,
-    canonical,
-)
-from llmopt.errors import ConfigError, DataError, LlmoptError, MeasureError
+from llmopt.core.values import Call, Item, Outcome, canonical
+from llmopt.errors import ConfigError
 from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import Rows, from_rows
 from llmopt.problems.data.split_identity import identity_of
-from llmopt.problems.data.splits import (
-    Splits,
-    balance,
-    check_disjoint,
-    split,
-)
-from llmopt.problems.function_workers import told
-from llmopt.problems.metrics.contract import Metric, Scored
-from llmopt.problems.metrics.rules import check_closed, owned
-from llmopt.problems.prompt.choices import chosen_metric
+from llmopt.problems.data.splits import Splits, split
+from llmopt.problems.metrics.best_scored import best_scored
+from llmopt.problems.metrics.rules import owned
+from llmopt.problems.prompt.choices import scored_splits
 from llmopt.problems.prompt.constraints import Invariants, Leaks
 from llmopt.problems.prompt.dropped import dropped_from
 from llmopt.problems.prompt.few_shot import PARTS, FewShot, FewShotPrompt, apart, joined
@@ -41,12 +30,13 @@ from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import load_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from llmopt.core.demonstrations import ShotRules
     from llmopt.core.model import Model
     from llmopt.core.problem import SplitName
     from llmopt.core.solution import SolutionPart
+    from llmopt.problems.metrics.contract import Metric
     from llmopt.problems.prompt.layout import Position
     from llmopt.problems.tasks import Paper
 
@@ -273,20 +263,11 @@ class PromptProblem:
                 all targets are equal.
             ConfigError: An option cannot be used.
         """
-        check_disjoint(splits)
+        likelihood = asking is not None and asking.answer == "likelihood"
+        splits, chosen = scored_splits(
+            splits, metric, choices, judge=judge, balanced=balanced, likelihood=likelihood
+        )
         items = (*splits.train, *splits.validation, *splits.test, *splits.vault)
-        chosen = chosen_metric(metric, choices, items)
-        if asking and asking.answer == "likelihood":
-            check_closed(chosen)
-        if judge is not None and not chosen.calls:
-            raise ConfigError(
-                f"a judge LLM is asked by the metric 'judge' alone, but got one for {chosen!r}; "
-                "leave it out, or set metric = 'judge'"
-            )
-        _check_accepted(items, asking, balanced=balanced)
-        if balanced:
-            parts = (splits.train, splits.validation, splits.test, splits.vault)
-            splits = Splits(*map(balance, parts), asked=splits.asked)
         several = instructions if isinstance(instructions, list | tuple) else (instructions,)
         starts = tuple(instruction_of(one) for one in several)
         if not starts:
@@ -545,55 +526,5 @@ class PromptProblem:
         again = self.again(call, reply.text)
         if again:
             reply = await scorer.complete(again)
-        scored = await self._scored(reply.text, item)
-        return Outcome(item.id, scored.score, scored.answer, item.weight, cut_at=cut_at)
-
-    async def _scored(self, output: str, item: Item) -> Scored:
-        """Return what an output is worth: the best of what it is worth for each accepted answer."""
-        best: Scored | None = None
-        for one in self.metric.expected(item):
-            scored = await self._judged(output, one)
-            best = scored if best is None or scored.score > best.score else best
-        assert best is not None  # noqa: S101 - an item has at least its target
-        return best
-
-    async def _judged(self, output: str, item: Item) -> Scored:
-        """Return what the metric gives for one expected answer.
-
-        Raises:
-            MeasureError: It raised something that says nothing of models or the budget.
-        """
-        try:
-            scored = self.metric(output, item)
-            return scored if isinstance(scored, Scored) else await scored
-        except Exception as error:
-            if _is_told(error):
-                raise
-            raise MeasureError(
-                f"a metric gives every answer a score, but {self.metric.name} raised "
-                f"{told(error)} for the item {item.id} and the answer {one_line(output, 80)!r}"
-            ) from error
-
-
-def _is_told(error: Exception) -> bool:
-    """Return whether an error speaks for itself: it is not that of a metric of the user's."""
-    return isinstance(error, LlmoptError) and not isinstance(error, DataError)
-
-
-def _check_accepted(items: Iterable[Item], asking: Asking | None, *, balanced: bool) -> None:
-    """Refuse lists of accepted answers and weights where they would be passed over.
-
-    Raises:
-        ConfigError: They would.
-    """
-    several = any(item.accepted for item in items)
-    if several and asking and asking.answer == "likelihood":
-        raise ConfigError(
-            "scorer.answer = 'likelihood' compares the one right answer with the others, but some "
-            "rows have several right ones; use scorer.answer = 'text'"
-        )
-    if balanced and (several or any(item.weight != 1 for item in items)):
-        raise ConfigError(
-            "a balanced score weighs the answers alike, but the data bring weights, or several "
-            "right answers for a row; set balanced = false, or leave problem.weight out"
-        )
+        scored = await best_scored(self.metric, reply.text, item)
+        return scored.outcome(item, cut_at)
