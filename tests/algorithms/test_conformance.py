@@ -29,6 +29,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "prompt": scripted.problem,
     "program": scripted.program,
     "steps": scripted.stepwise,
+    "demonstrations": scripted.few_shot,
     "numbers": scripted.numbers,
     "order": scripted.order,
 }

@@ -38,6 +38,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
         scripted.problem(), filters=Filters(max_length=40, digits=False, last_full_stop=True)
     ),
     "balanced": lambda: PromptProblem.from_splits(scripted.problem().splits, balanced=True),
+    "demonstrations": scripted.few_shot,
     "program of two parts": scripted.program,
     "app": lambda: AppProblem.from_splits(
         echoed, scripted.problem().splits, instruction=["Answer.", "Answer now."]

@@ -31,6 +31,7 @@ from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import hub_rows
 from llmopt.problems.data.splits import Splits, mixed
 from llmopt.problems.loading import problem_named
+from llmopt.problems.prompt.few_shot import FewShot
 from llmopt.problems.prompt.layout import named_slots
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
@@ -169,6 +170,9 @@ class Configuration(Table):
             "qa_frame": table.qa_frame,
             "prompt": text_of(table.prompt_from) if table.prompt_from else "",
             "invariants": demands_of(table),
+            "demonstrations": FewShot(
+                table.demonstrations, table.demonstration_tokens, table.demonstration_answers
+            ),
             "scorer": scorer.named(),
         }
         return {key: value for key, value in options.items() if value is not None}

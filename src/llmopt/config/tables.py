@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.core.imports import imported
+from llmopt.core.demonstrations import ShotAnswers  # noqa: TC001 - pydantic reads it
 from llmopt.core.model import DEADLINE
 from llmopt.engine.options import plain, rows_in
 from llmopt.errors import ConfigError, DataError
@@ -178,6 +179,9 @@ class ProblemTable(Table):
     max_words: int = Field(default=0, ge=0)
     max_instruction_tokens: int = Field(default=0, ge=0)
     language: str = ""
+    demonstrations: int = Field(default=0, ge=0)
+    demonstration_tokens: int = Field(default=2000, ge=0)
+    demonstration_answers: ShotAnswers = "both"
 
     @property
     def scored_by_model(self) -> bool:

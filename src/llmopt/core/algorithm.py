@@ -19,6 +19,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from llmopt.core.encoding import encoded
+from llmopt.core.focus import focus_of
 from llmopt.core.part import (
     Embedding,
     Feedback,
@@ -183,17 +184,24 @@ class Algorithm:
             ModelError: A call failed; the others of the step were still finished.
             BudgetError: A spending limit is reached.
         """
-        step = trajectory.steps
+        focus = focus_of(self.propose, problem, trajectory)
         ctx = StepContext(
-            problem=problem,
-            trajectory=trajectory,
+            problem=focus.view if focus else problem,
+            trajectory=focus.seen if focus else trajectory,
             model=model,
-            step=step,
+            step=trajectory.steps,
             steps=steps,
             seed=seed,
             scorer=scorer,
             embedder=embedder,
         )
+        found = await self._asked(ctx)
+        if focus is None:
+            return found
+        whole = [focus.unfocused(candidate) for candidate in found.candidates]
+        return replace(found, candidates=tuple(whole))
+
+    async def _asked(self, ctx: StepContext) -> Asked:
         ctx = replace(ctx, survivors=self.keep(ctx))
         contexts = ctx.grouped(await self.select(ctx))
         found = await all_of(self._group(one) for one in contexts)
@@ -207,13 +215,13 @@ class Algorithm:
                 made_of = one.shown if proposed.parents is None else proposed.parents
                 parents = tuple(entry.candidate.id for entry in made_of)
                 text = proposed.text
-                parsed = text if isinstance(text, Refusal) else problem.parse(text)
+                parsed = text if isinstance(text, Refusal) else ctx.problem.parse(text)
                 if isinstance(parsed, Refusal):
-                    rejected.append(Rejected(proposed.reply, parsed.reason, step))
+                    rejected.append(Rejected(proposed.reply, parsed.reason, ctx.step))
                     continue
-                candidate = Candidate(parsed, step, parents)
-                if trajectory.knows(candidate) or candidate.id in {c.id for c in candidates}:
-                    rejected.append(Rejected(parsed, "already tried", step))
+                candidate = Candidate(parsed, ctx.step, parents)
+                if ctx.trajectory.knows(candidate) or candidate.id in {c.id for c in candidates}:
+                    rejected.append(Rejected(parsed, "already tried", ctx.step))
                 else:
                     candidates.append(candidate)
         # One reply may hold several solutions.

@@ -7,6 +7,7 @@ function of the call, so the same call always gets the same reply.
 :func:`stepwise` is the same task for methods that write behaviour steps; where a call asks for
 steps, a diagnosis or their carrying out, the same model does it.
 
+:func:`few_shot` is the same task with demonstrations, each of which makes the scorer a bit better.
 :func:`program` is the same task, answered by a program with two texts.
 
 :func:`context` is what a part is given there, for tests of a part of your own.
@@ -18,6 +19,7 @@ whole numbers, the same model writes some. :func:`order` is for methods that go 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.part import StepContext
@@ -26,6 +28,7 @@ from llmopt.core.values import digest
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
 from llmopt.problems.program.program_problem import ProgramProblem
+from llmopt.problems.prompt.few_shot import FewShot
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
 
@@ -51,6 +54,15 @@ def problem(items: int = 40, sizes: tuple[int, int, int] = (12, 8, 20)) -> Promp
     return PromptProblem.from_rows(
         rows, sizes=sizes, instructions=["Answer.", "Answer now."], task="Answer with yes or no."
     )
+
+
+def few_shot(most: int = 4) -> PromptProblem:
+    """Return the task of :func:`problem`, whose instructions may have demonstrations.
+
+    Args:
+        most: How many there may be, 1 or more.
+    """
+    return replace(problem(), few_shot=FewShot(most))
 
 
 def stepwise(items: int = 60, sizes: tuple[int, int, int] = (24, 8, 20)) -> PromptProblem:
@@ -209,10 +221,12 @@ def answer(call: Call) -> str:
         return proposal(call)
     if call.text.endswith("Step 1:"):
         return carried_out(call.text.removesuffix("Step 1:"), "")
-    instruction, _, question = call.text.partition("\n")
+    instruction, _, asked = call.text.partition("\n")
+    *before, question = asked.split("Q: ")
     number = int("".join(c for c in question if c.isdigit()) or 0)
     right, wrong = ("yes", "no") if number % 2 else ("no", "yes")
     skill = 0.3 + 0.1 * sum(word in instruction.lower() for word in GOOD)
+    skill += 0.05 * max(0, len(before) - 1)  # demonstrations help
     luck = int(digest(f"{instruction} {number}")[:6], 16) / 0xFFFFFF
     return right if luck < skill else wrong
 

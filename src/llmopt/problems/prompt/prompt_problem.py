@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,23 +21,24 @@ from llmopt.problems.metrics.rules import owned
 from llmopt.problems.prompt.choices import scored_splits
 from llmopt.problems.prompt.constraints import Invariants, Leaks
 from llmopt.problems.prompt.dropped import dropped_from
+from llmopt.problems.prompt.few_shot import PARTS, FewShot, FewShotPrompt, apart, joined
 from llmopt.problems.prompt.instructions import instruction_of
 from llmopt.problems.prompt.layout import Layout, layout, named_slots, own_layout
 from llmopt.problems.prompt.own_marks import OwnMarks
-from llmopt.problems.prompt.proposal_filter import EDIT, Filters, remedy_for
+from llmopt.problems.prompt.proposal_filter import Filters, edit_tokens, remedy_for
 from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import load_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from llmopt.core.demonstrations import ShotRules
     from llmopt.core.model import Model
     from llmopt.core.problem import SplitName
+    from llmopt.core.solution import SolutionPart
     from llmopt.problems.metrics.contract import Metric
     from llmopt.problems.prompt.layout import Position
     from llmopt.problems.tasks import Paper
-
-_PER_TOKEN = 3  # UTF-8 bytes of a token, on the safe side: 4 of English, 3 of a Chinese character
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class PromptProblem:
         filters: Which proposals are refused.
         invariants: What is demanded of every instruction, the starting ones included.
         balanced: Whether scores are balanced accuracy: each class has the same weight.
+        few_shot: Which demonstrations an instruction may have; where it may have some, a solution
+            has two parts.
         scorer: The scorer LLM, by name or as an object; whoever runs the problem builds it.
         judge: The judge LLM in the same way, for the metric ``judge`` alone.
     """
@@ -72,9 +74,12 @@ class PromptProblem:
     balanced: bool = False
     scorer: object = None
     judge: object = None
+    few_shot: FewShot = field(default_factory=FewShot)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", owned(self.metric))  # a mere callable is one as well
+        checked = self.few_shot.checked(self.asking.answer, self.prompt)
+        object.__setattr__(self, "few_shot", checked)
 
     def __repr__(self) -> str:
         """Return a short summary, without the rows."""
@@ -222,6 +227,7 @@ class PromptProblem:
         invariants: Invariants | None = None,
         scorer: object = None,
         judge: object = None,
+        demonstrations: int | FewShot = 0,
     ) -> Self:
         """Build a problem from items that are already split.
 
@@ -249,6 +255,8 @@ class PromptProblem:
             scorer: The scorer LLM by name, or as a model.
             judge: The judge LLM likewise; the metric "judge", or a
                 :class:`~llmopt.problems.metrics.judge.Judge`, needs one.
+            demonstrations: How many training rows with their answers an instruction may show the
+                scorer LLM at most, or further rules for them; 0: none.
 
         Raises:
             DataError: A split shares an input with another, a target can never be right, or
@@ -276,6 +284,7 @@ class PromptProblem:
             balanced=balanced,
             scorer=scorer,
             judge=judge,
+            few_shot=FewShot.of(demonstrations),
         )
         problem._check_starts()
         return problem if task else replace(problem, task=problem.guessed_task())
@@ -295,7 +304,7 @@ class PromptProblem:
             constraints=(*self.invariants.in_words, *self._to_keep()),
             longest=0 if self.invariants.max_words else self.limits.longest,
             unit="share",
-            tokens=self._edit_tokens,
+            tokens=edit_tokens(self.instructions),
             marks=self.own.marks,
         )
 
@@ -314,21 +323,27 @@ class PromptProblem:
             "filters": written(self.filters),
             "invariants": written(self.invariants),
             **({"judge": judge.identity} if judge else {}),
+            **({"demonstrations": written(self.few_shot)} if self.few_shot.most else {}),
         }
+
+    def parts(self) -> tuple[SolutionPart, ...]:
+        """Return the instruction, and demonstrations where it may have some."""
+        return PARTS if self.few_shot.most else PARTS[:1]
+
+    def shot_rules(self) -> ShotRules | None:
+        """Return which demonstrations an instruction may have; None: none at all."""
+        return self._shots.rules if self._shots else None
+
+    @cached_property
+    def _shots(self) -> FewShotPrompt | None:
+        rules = self.few_shot.rules(self.splits.train, self.own.marks)
+        return FewShotPrompt(self.prompt, rules) if rules else None
 
     def _to_keep(self) -> Iterator[str]:
         """Yield, as clauses, what the starting instructions have that proposals may not lose."""
         for variable in self.own.kept if self.filters.variables == "keep" else ():
             if not any(variable in text for text in self.invariants.placeholders):
                 yield f"it contains {variable} exactly as written here"
-
-    @property
-    def _edit_tokens(self) -> int:
-        """How many tokens an edit of the longest start may have, where starts are long; else 0."""
-        longest = max(self.instructions, key=len)
-        if len(longest) * EDIT <= Filters.max_length:
-            return 0
-        return math.ceil(EDIT * len(longest.encode("utf-8", "surrogatepass")) / _PER_TOKEN)
 
     def judged_by(self) -> object:
         """Return the judge LLM, by name or as a model; None where there is none."""
@@ -344,12 +359,17 @@ class PromptProblem:
 
     def controls(self) -> dict[str, str]:
         """Return instructions that nobody had to search for: none, and a well-known general one."""
-        return {"empty": "", "think": "Let's think step by step."}
+        said = {"empty": "", "think": "Let's think step by step."}
+        return {name: self._whole(text) for name, text in said.items()}
 
     @property
     def starts(self) -> tuple[str, ...]:
         """The starting instructions as canonical texts."""
-        return self.instructions
+        return tuple(map(self._whole, self.instructions))
+
+    def _whole(self, instruction: str) -> str:
+        """Return the canonical text of an instruction without demonstrations."""
+        return joined(instruction) if self.few_shot.most else instruction
 
     def items(self, split: SplitName) -> tuple[Item, ...]:
         """Return the items of a split."""
@@ -364,7 +384,14 @@ class PromptProblem:
         """Polish a proposed instruction as the paper's code does, or refuse it.
 
         A starting instruction that is proposed again stays what it is (O4), whatever it holds.
+        Where there may be demonstrations, a text without the headings of parts has none.
         """
+        if self._shots:
+            return self._shots.parsed(text, self._instruction)
+        return self._instruction(text)
+
+    def _instruction(self, text: str) -> str | Refusal:
+        """Parse an instruction."""
         if text.strip() and text.strip() in self.instructions:
             return text.strip()
         polished = self.limits.polished(text, self.own, self.invariants.placeholders)
@@ -383,7 +410,8 @@ class PromptProblem:
 
     def dropped(self, text: str) -> tuple[str, ...]:
         """Return which parts of the first starting instruction a text has dropped."""
-        return dropped_from(self.instructions[0], text)
+        said = apart(text)[0] if self.few_shot.most else text
+        return dropped_from(self.instructions[0], said)
 
     @cached_property
     def limits(self) -> Filters:
@@ -451,11 +479,13 @@ class PromptProblem:
             "stop": list(spoken.stop),
             "metric": self.metric.title,
             "assertion": None if assertion is None else asdict(assertion),
+            **({"demonstrations": self.few_shot.most} if self.few_shot.most else {}),
         }
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
-        """Return the scorer call for an instruction and an item."""
-        turns = self.prompt.turns(text, item.input, item.fields)
+        """Return the scorer call for a solution and an item."""
+        shots, plain = self._shots, self.prompt.turns
+        turns = shots.asked(text, item) if shots else plain(text, item.input, item.fields)
         return self.asking.first(turns, scorer, self.metric, item)
 
     def again(self, first: Call, answer: str) -> Call | None:
