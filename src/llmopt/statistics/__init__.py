@@ -23,6 +23,7 @@ from llmopt.statistics.paired import (
 )
 from llmopt.statistics.planning import items_needed, lead_p_value, shown_gain
 from llmopt.statistics.ranks import RankSum, rank_sum
+from llmopt.statistics.rasch import Rasch, fit_rasch
 from llmopt.statistics.student import t_p_value, t_quantile
 from llmopt.statistics.two_way import MethodDifference, Repetition, between_methods, over_tasks
 
@@ -35,6 +36,7 @@ __all__ = [
     "JudgeBias",
     "MethodDifference",
     "RankSum",
+    "Rasch",
     "Repetition",
     "added",
     "alike",
@@ -42,6 +44,7 @@ __all__ = [
     "bootstrap_mean",
     "corrected_mean",
     "draw_noise",
+    "fit_rasch",
     "holm",
     "items_needed",
     "judge_bias",
