@@ -22,6 +22,7 @@ from llmopt.statistics.paired import (
     paired_difference,
 )
 from llmopt.statistics.planning import items_needed, lead_p_value, shown_gain
+from llmopt.statistics.possible_gain import PossibleGain, possible_gain
 from llmopt.statistics.ranks import RankSum, rank_sum
 from llmopt.statistics.rasch import Rasch, fit_rasch
 from llmopt.statistics.student import t_p_value, t_quantile
@@ -35,6 +36,7 @@ __all__ = [
     "Interval",
     "JudgeBias",
     "MethodDifference",
+    "PossibleGain",
     "RankSum",
     "Rasch",
     "Repetition",
@@ -54,6 +56,7 @@ __all__ = [
     "mostly_agree",
     "over_tasks",
     "paired_difference",
+    "possible_gain",
     "rank_sum",
     "shown_gain",
     "t_p_value",
