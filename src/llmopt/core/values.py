@@ -158,10 +158,14 @@ class Evaluation:
     Attributes:
         outcomes: One per item that was tried, in the order of the items.
         planned: How many items a full evaluation has; fewer measured ones make it partial.
+        expected: The score on all planned items as a model of all answers expects it, where a
+            `rate` measured items that were chosen for what they tell; None: there is no such
+            estimate.
     """
 
     outcomes: tuple[Outcome, ...]
     planned: int
+    expected: float | None = None
 
     @cached_property
     def measured(self) -> int:
@@ -184,9 +188,19 @@ class Evaluation:
         lost = self.planned - self.measured
         return tried and self.measured > 0 and lost <= _LOST * self.planned
 
+    @property
+    def comparable(self) -> bool:
+        """Whether its score ranks among full ones: it is whole, or an estimate for all items."""
+        return self.whole or (self.expected is not None and self.measured > 0)
+
     @cached_property
     def score(self) -> float | None:
-        """The weighted mean over measured items (higher is better), or None without any."""
+        """The weighted mean over measured items (higher is better), or None without any.
+
+        Where there is an estimate for all items, `expected`, it is that.
+        """
+        if self.expected is not None and self.measured:
+            return self.expected
         pairs = [(o.score, o.weight) for o in self.outcomes if o.score is not None]
         total = sum(weight for _, weight in pairs)
         return sum(score * weight for score, weight in pairs) / total if pairs else None
@@ -198,7 +212,7 @@ class Evaluation:
             Outcome(**{**o, "aims": tuple((name, value) for name, value in o.get("aims", ()))})
             for o in data["outcomes"]
         )
-        return cls(outcomes, data["planned"])
+        return cls(outcomes, data["planned"], data.get("expected"))
 
 
 @dataclass(frozen=True, slots=True)

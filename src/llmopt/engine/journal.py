@@ -291,7 +291,8 @@ def _packed(evaluation: Evaluation) -> dict[str, Any]:
     outcomes = [
         [o.item, o.score, o.answer, o.weight, o.reason, *_rarely(o)] for o in evaluation.outcomes
     ]
-    return {"planned": evaluation.planned, "outcomes": outcomes}
+    expected = {} if evaluation.expected is None else {"expected": evaluation.expected}
+    return {"planned": evaluation.planned, "outcomes": outcomes, **expected}
 
 
 def _rarely(outcome: Outcome) -> Sequence[Any]:
@@ -302,7 +303,8 @@ def _rarely(outcome: Outcome) -> Sequence[Any]:
 
 
 def _evaluation(data: dict[str, Any]) -> Evaluation:
-    return Evaluation(tuple(_outcome(row) for row in data["outcomes"]), data["planned"])
+    outcomes = tuple(_outcome(row) for row in data["outcomes"])
+    return Evaluation(outcomes, data["planned"], data.get("expected"))
 
 
 def _outcome(row: list[Any]) -> Outcome:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from llmopt.config.settings import Configuration
     from llmopt.core.model import Model
     from llmopt.core.values import Call, Role
+    from llmopt.evidence.headroom import Headroom
     from llmopt.models.middleware.budget import Price
     from llmopt.models.registry import NamedModel
     from llmopt.preflight.estimate import Cost, Estimate, ModelFacts
@@ -35,6 +36,8 @@ class Findings:
         models: What is known of the model of each role.
         shows: The smallest difference that the test rows can show, for shares of them on which
             winner and start may disagree; of :func:`~llmopt.preflight.cautions.forecast`.
+        headroom: How much gain is possible, where that was measured.
+        verdict: The same in words.
         quiet: Whether nothing is shown while something takes long.
     """
 
@@ -47,6 +50,8 @@ class Findings:
     estimate: Estimate | None = None
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     shows: tuple[tuple[float, float], ...] = ()
+    headroom: Headroom | None = None
+    verdict: str = ""
     quiet: bool = False
 
     def doing(self, words: str) -> Doing:
@@ -83,7 +88,10 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON."""
+        measured = self.headroom
+        headroom = {"headroom": {**measured.to_dict(), "says": self.verdict}} if measured else {}
         return {
+            **headroom,
             "ok": self.code == 0,
             "checks": [
                 {"check": what, "ok": fine, "detail": said} for what, fine, said in self.checks

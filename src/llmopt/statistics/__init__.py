@@ -22,7 +22,9 @@ from llmopt.statistics.paired import (
     paired_difference,
 )
 from llmopt.statistics.planning import items_needed, lead_p_value, shown_gain
+from llmopt.statistics.possible_gain import PossibleGain, possible_gain
 from llmopt.statistics.ranks import RankSum, rank_sum
+from llmopt.statistics.rasch import Rasch, fit_rasch
 from llmopt.statistics.student import t_p_value, t_quantile
 from llmopt.statistics.two_way import MethodDifference, Repetition, between_methods, over_tasks
 
@@ -34,7 +36,9 @@ __all__ = [
     "Interval",
     "JudgeBias",
     "MethodDifference",
+    "PossibleGain",
     "RankSum",
+    "Rasch",
     "Repetition",
     "added",
     "alike",
@@ -42,6 +46,7 @@ __all__ = [
     "bootstrap_mean",
     "corrected_mean",
     "draw_noise",
+    "fit_rasch",
     "holm",
     "items_needed",
     "judge_bias",
@@ -51,6 +56,7 @@ __all__ = [
     "mostly_agree",
     "over_tasks",
     "paired_difference",
+    "possible_gain",
     "rank_sum",
     "shown_gain",
     "t_p_value",
