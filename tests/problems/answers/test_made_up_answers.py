@@ -14,6 +14,7 @@ import pytest
 from llmopt.core.values import Item
 from llmopt.problems.answers import extract, is_correct, number_of
 from llmopt.problems.answers.brackets import bracket_sequence
+from llmopt.problems.answers.lettered_options import parsed, same_option
 from llmopt.problems.answers.numbers import find_numbers, round_to
 from llmopt.problems.answers.repetition import endless
 from llmopt.problems.answers.thoughts import spoken
@@ -318,3 +319,12 @@ def test_negative_numbers_are_rounded_as_positive_ones_are() -> None:
 def test_the_last_of_several_boxes_is_the_answer() -> None:
     assert extract("First \\boxed{3}, then \\boxed{5}.", "number") == "5"
     assert extract("\\boxed{3} and \\boxed{5}, as I said", "text") == "5"
+
+
+def test_a_target_with_another_letter_is_another_option() -> None:
+    """Though its text is the same; an option without a letter has only its text."""
+    cat, plain = *parsed(("(A) cat",)), *parsed(("cat",))
+    assert same_option(cat, "(A) cat")
+    assert same_option(plain, "(B) Cat")
+    assert not same_option(cat, "(B) cat")
+    assert not same_option(cat, "(A) dog")
