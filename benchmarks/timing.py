@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from llmopt.problems.code.bench import Bench
+from llmopt.problems.code.cores import quietest_core
 from llmopt.problems.code.sandbox import RunLimits, interpreter
 from llmopt.problems.code.supervised import supervised
 from llmopt.problems.code.timing import FINAL, SpeedUp, speed_up, timed
@@ -52,12 +53,13 @@ class Timer:
     def __init__(self) -> None:
         self.limits = RunLimits(wall=60.0, cpu=30.0)
         self.runner = supervised("auto", interpreter(packages=False))
+        self.core = quietest_core()
         self.bench = Bench("", "p", "", "lines", "time", self.limits, self.runner)
 
     def seconds(self, program: str) -> float:
         """Return the processor time of one run."""
         files = {"p.py": program}
-        return self.runner.run("p.py", files, b"", self.limits, core=self.bench.core).cpu
+        return self.runner.run("p.py", files, b"", self.limits, core=self.core).cpu
 
     def of(self, first: str, second: str) -> SpeedUp:
         """Return how many times as fast as the first program the second is."""

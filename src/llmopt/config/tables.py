@@ -19,7 +19,7 @@ from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
 from llmopt.problems.code.bench import CodeAim  # noqa: TC001 - pydantic reads it
 from llmopt.problems.code.code_problem import CodeProblem
-from llmopt.problems.code.output_comparison import Compare  # noqa: TC001 - likewise
+from llmopt.problems.code.output_comparison import Compare  # noqa: TC001 - as above
 from llmopt.problems.code.sandbox import RunLimits, SandboxName
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from llmopt.problems.code.output_comparison import agrees, difference_in_words
-from llmopt.problems.code.timing import FINAL, Looks, Pairs, sentence, speed_up, timed
+from llmopt.problems.code.timing import FINAL, LookPlan, Pairs, sentence, speed_up, timed
 from llmopt.statistics.ratios import median_ratio, ratio_interval
 
 
@@ -19,7 +19,7 @@ def noisy(seconds: float, rng: Random) -> float:
 def words(ratio: float, tries: int = 200) -> list[str]:
     """Return what is said in so many tries where the truth is a ratio."""
     rng = Random(7)
-    looks = Looks((7, 15, 31), 1e9)
+    looks = LookPlan((7, 15, 31), 1e9)
     found: list[str] = []
     for _ in range(tries):
         pairs = timed(lambda: noisy(ratio, rng), lambda: noisy(1.0, rng), looks)
@@ -62,7 +62,7 @@ def test_pairs_alternate_and_stop_when_they_are_decided() -> None:
 def test_time_ends_the_pairs_but_not_the_first_look() -> None:
     times = iter(range(0, 10_000, 100))
     rng = Random(1)
-    looks = Looks((3, 31), 50.0)
+    looks = LookPlan((3, 31), 50.0)
     pairs = timed(rng.random, rng.random, looks, clock=lambda: float(next(times)))
     assert len(pairs.ratios) == 3
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.core.text import one_line
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, MeasureError
+from llmopt.problems.code.cores import quietest_core
 from llmopt.problems.code.drivers import arranged, passed_word
 from llmopt.problems.code.output_comparison import agrees, difference_in_words
 from llmopt.problems.code.sandbox import RunLimits
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 CodeAim = Literal["time", "memory", "score"]
 
-_SLOWER = 10.0  # times the original's time that a candidate may take
-_LEAST = 2.0  # seconds that it may take in any case
+_SLOWER = 10.0  # times the original's processor time that a candidate may take
+_LEAST = 1.0  # seconds of it that it may take in any case
+_TICK = 1e-4  # seconds; the least that is measured
 _LATE = 2  # tests on which it was too slow, after which no more are run
 _HEAVY = 0.25  # share of the longest test's time from which a test is timed, without Python's start
 _WORDS = 400  # characters of a program's messages in a feedback
@@ -128,19 +129,14 @@ class Bench:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
-    def core(self) -> int | None:
-        """The processor core on which programs are timed: the last one that may be used."""
-        allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it
-        return max(allowed(0)) if allowed else None
-
-    @cached_property
     def start_up(self) -> float:
         """Seconds of processor time of a program that does nothing: the least of three runs."""
         given = ("empty.py", {"empty.py": ""}, b"", self.limits)
-        return min(self.runner.run(*given, core=self.core).cpu for _ in range(3))
+        core = quietest_core()
+        return min(self.runner.run(*given, core=core).cpu for _ in range(3))
 
     def examined(self, text: str, split: SplitName, anchors: Sequence[Anchor]) -> Examined:
-        """Return what a program does on the tests of a split; it runs once, whoever asks.
+        """Return what a program does on the tests of a split; it runs only once.
 
         Blocks, so call it in a thread.
         """
@@ -200,21 +196,27 @@ class Bench:
         heavy = [anchor for anchor in anchors if work[anchor.test.name] >= least]
         looks = FINAL if final else SEARCH
         pairs: dict[str, Pairs] = {}
+        core = quietest_core()
         for anchor in heavy:
             wrong: list[TestRun] = []
 
             def seconds(
                 program: str, anchor: Anchor = anchor, wrong: list[TestRun] = wrong
-            ) -> float:
-                run = self.tried(program, anchor, core=self.core)
-                if not run.passed:
+            ) -> float | None:
+                run = self.tried(program, anchor, core=core)
+                if not run.passed and program == text:
                     wrong.append(run)
-                return max(run.ran.cpu if run.ran else 0.0, 1e-4)
+                return max(run.ran.cpu, _TICK) if run.passed and run.ran else None
 
             name = anchor.test.name
             pairs[name] = timed(lambda: seconds(self.original), lambda: seconds(text), looks)
             if wrong:
                 return Examined({**found.runs, name: wrong[0]})
+            if not pairs[name].ratios:
+                raise MeasureError(
+                    f"an original passes its tests each time, but failed {name} while it was "
+                    "timed; raise the limit on its time if the machine is busy"
+                )
         speed = speed_up([*pairs.values()], looks)
         ratios = {anchor.test.name: speed.ratio for anchor in anchors}
         ratios |= {name: speed_up([one], looks).ratio for name, one in pairs.items()}
@@ -222,8 +224,8 @@ class Bench:
 
     def tried(self, text: str, anchor: Anchor, *, core: int | None = None) -> TestRun:
         """Run a program on a test, once; say whether it is right."""
-        wall = min(self.limits.wall, max(_LEAST, _SLOWER * anchor.wall))
-        limits = RunLimits(**{**vars(self.limits), "wall": wall})
+        cpu = min(self.limits.cpu, max(_LEAST, _SLOWER * anchor.cpu))  # a busy machine adds none
+        limits = RunLimits(**{**vars(self.limits), "cpu": cpu})
         ran = self.run(text, anchor.test, limits, core=core)
         return self.judged(ran, anchor.test)
 
@@ -254,7 +256,7 @@ class Bench:
         return TestRun(
             passed=False,
             feedback=_feedback(test, why, ran),
-            late=ran.stopped.startswith("took longer"),
+            late=ran.stopped.startswith("took"),
             ran=ran,
         )
 
@@ -286,7 +288,7 @@ def _better(score: float, original: float, *, minimize: bool) -> float:
 
 
 def _feedback(test: CodeTest, why: str, ran: Ran) -> str:
-    """Return what an optimizer LLM is told of a test that failed."""
+    """Return what an optimizer LLM reads about a test that failed."""
     given = test.given if len(test.given) <= _WORDS else f"{test.given[:_WORDS]}…"
     said = ran.errors.decode("utf-8", "replace").strip()
     parts = [f"test {test.name}: {one_line(why, _WORDS)}", f"input: {given.strip()}"]

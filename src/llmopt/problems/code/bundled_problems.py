@@ -62,7 +62,7 @@ def heuristics() -> tuple[str, ...]:
 
 
 def _different(draw: Callable[[Random], str], count: int) -> list[str]:
-    """Return so many different drawn texts."""
+    """Draw texts until there are `count` different ones."""
     found: dict[str, None] = {}
     seed = 0
     while len(found) < count:
@@ -75,7 +75,7 @@ def slow_program_named(name: str) -> SlowProgram:
     """Return a bundled slow program.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: No bundled program has this name.
     """
     table = _table("programs.toml")
     if name not in table:

@@ -61,7 +61,7 @@ class Changeable:
         return self.before + self.part + self.after
 
     def parse(self, reply: str, base: str = "") -> str | Refusal:
-        """Return the program that a reply proposes, or why there is none.
+        """Return the program that a reply proposes, or why it has no program.
 
         Args:
             reply: The reply's text.

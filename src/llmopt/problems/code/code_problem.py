@@ -62,8 +62,8 @@ class CodeProblem:
             :func:`~llmopt.problems.code.output_comparison.agrees`.
         check: Input and output -> True, or what is wrong: for programs with many right answers.
             It is a function of the user's and runs outside the sandbox.
-        score: Input and output -> a score above 0, for the goal ``score``; likewise. None: the last
-            number that the program writes. ValueError: the output is not valid.
+        score: Input and output -> a score above 0, for the goal ``score``; it runs outside, too.
+            None: the last number that the program writes. ValueError: the output is not valid.
         minimize: Whether lower scores are better.
         sandbox: ``auto``: the strongest one that works here; or one by its name; ``none``: the
             programs run with the user's own rights.

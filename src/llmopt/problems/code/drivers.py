@@ -85,9 +85,9 @@ def arranged(program: str, stem: str, function: str, test: CodeTest) -> Arranged
     if test.kind == "stdin":
         return Arranged(name, {name: program}, test.given.encode("utf-8", "surrogatepass"))
     if test.kind == "call":
-        told = {"module": stem, "function": function, "arguments": json.loads(test.given)}
+        content = {"module": stem, "function": function, "arguments": json.loads(test.given)}
         files = {name: program, "llmopt_call.py": _CALL}
-        return Arranged("llmopt_call.py", files, json.dumps(told).encode())
-    told = {"tests": _TESTS, "function": test.given, "word": passed_word(test)}
+        return Arranged("llmopt_call.py", files, json.dumps(content).encode())
+    content = {"tests": _TESTS, "function": test.given, "word": passed_word(test)}
     files = {name: program, f"{_TESTS}.py": test.source, "llmopt_check.py": _CHECK}
-    return Arranged("llmopt_check.py", files, json.dumps(told).encode())
+    return Arranged("llmopt_check.py", files, json.dumps(content).encode())

@@ -65,7 +65,7 @@ def enter(scratch: Path, size: int, readable: Sequence[str]) -> None:
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
     _checked(library.mount(None, b"/", None, _PRIVATE, None), "a private mount")
-    # Landlock leaves modes, owners and times to whoever has a file; a read-only mount does not.
+    # Landlock lets a file's owner change its mode and its times; a read-only mount does not.
     attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
     found = library.syscall(_MOUNT_SETATTR, -100, b"/", _RECURSIVE, attributes, len(attributes))
     _checked(found, "a read-only system")

@@ -18,7 +18,7 @@ def check_compare(name: str) -> None:
     """Refuse a name that is no comparison.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: No comparison has this name.
     """
     if name not in get_args(Compare):
         raise UnknownNameError("a comparison of outputs", name, get_args(Compare))

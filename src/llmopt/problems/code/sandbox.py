@@ -56,14 +56,14 @@ class RunLimits:
         cpu: Seconds of processor time of one process.
         memory: Bytes of its data, for one process and for all together.
         processes: Processes at once, those of the sandbox itself not counted.
-        output: Bytes that it may write to its standard output; likewise to standard error.
+        output: Bytes that it may write to its standard output and standard error together.
         scratch: Bytes of the scratch folder, and of one file.
 
     Raises:
         ConfigError: One is not above 0.
     """
 
-    wall: float = 10.0
+    wall: float = 20.0
     cpu: float = 10.0
     memory: int = 1 << 30
     processes: int = 16
@@ -82,7 +82,7 @@ class Interpreter:
 
     Attributes:
         path: Its executable.
-        readable: Folders that it needs beside the system's.
+        readable: Folders that it needs in addition to the system's.
         packages: Whether installed packages can be imported.
     """
 
@@ -142,7 +142,7 @@ def check_sandbox_name(wanted: str) -> None:
     """Refuse a name that is no sandbox.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: No sandbox has this name.
     """
     if wanted not in get_args(SandboxName):
         raise UnknownNameError("a sandbox", wanted, get_args(SandboxName))

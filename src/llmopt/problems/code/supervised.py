@@ -57,7 +57,7 @@ class Supervised:
 
         Args:
             script: Name of the file that is run.
-            files: Names and texts of all files beside it, itself included.
+            files: Names and texts of all files, the script included.
             given: What it reads from its standard input.
             limits: What it may use.
             core: The processor core that it runs on; None: any.

@@ -210,7 +210,7 @@ def _become(job: Job, folder: Path, streams: tuple[int, ...]) -> None:
             if job.level == "namespaces":
                 enter(scratch, job.limits.scratch, (*job.readable, str(folder)))
         os.execve(command[0], command, environment)  # noqa: S606 - the point of this module
-    except BaseException as error:  # noqa: BLE001 - it must not go on as a second supervisor
+    except BaseException as error:  # noqa: BLE001 - it must not become a second supervisor
         with contextlib.suppress(OSError):
             os.write(2, f"{error}\n".encode())
     os._exit(_NOT_STARTED)
@@ -251,7 +251,7 @@ class _Used:
 
 @contextlib.contextmanager
 def _handle(child: int) -> Iterator[tuple[int, ...]]:
-    """Lend a descriptor that becomes readable when a process ends; none where there are none."""
+    """Lend a descriptor that becomes readable when a process ends, where the system has such."""
     if not hasattr(os, "pidfd_open"):
         yield ()
         return

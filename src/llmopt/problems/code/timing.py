@@ -32,12 +32,12 @@ WORTH = 1.1
 
 
 @dataclass(frozen=True)
-class Looks:
+class LookPlan:
     """When the pairs of an input are looked at.
 
     Attributes:
         pairs: Numbers of pairs, rising; the last is the most.
-        seconds: No further pair is begun after so many seconds; at least as many pairs as at
+        seconds: No further pair is begun after this time; at least as many pairs as at
             the first look are made.
         level: Confidence level of the whole sequence.
     """
@@ -52,10 +52,10 @@ class Looks:
         return 1 - (1 - self.level) / len(self.pairs)
 
 
-SEARCH = Looks((3, 7), 20.0)
+SEARCH = LookPlan((3, 7), 20.0)
 """For candidates of a search."""
 
-FINAL = Looks((7, 15, 31), 120.0)
+FINAL = LookPlan((7, 15, 31), 120.0)
 """For the verdict on the winner."""
 
 
@@ -104,7 +104,7 @@ class SpeedUp:
         return "not distinguishable"
 
 
-def speed_up(measured: Sequence[Pairs], looks: Looks) -> SpeedUp:
+def speed_up(measured: Sequence[Pairs], looks: LookPlan) -> SpeedUp:
     """Return what the pairs of one or more inputs say."""
     groups = [pairs.ratios for pairs in measured]
     made = sum(map(len, groups))
@@ -113,16 +113,18 @@ def speed_up(measured: Sequence[Pairs], looks: Looks) -> SpeedUp:
 
 
 def timed(
-    original: Callable[[], float],
-    candidate: Callable[[], float],
-    looks: Looks,
+    original: Callable[[], float | None],
+    candidate: Callable[[], float | None],
+    looks: LookPlan,
     clock: Callable[[], float] = time.monotonic,
 ) -> Pairs:
     """Make pairs of two runs until their ratio is decided.
 
     Args:
-        original: Runs the original; returns what it took, above 0.
-        candidate: Runs the candidate likewise.
+        original: Runs the original; returns what it took, above 0. None: it came to no end, and
+            the pair does not count.
+        candidate: Runs the candidate; returns what it took. None: it is wrong, and no more pairs
+            are made.
         looks: When to look.
         clock: Gives seconds, for the limit on time.
     """
@@ -133,17 +135,21 @@ def timed(
         if number >= looks.pairs[0] and clock() - begun > looks.seconds:
             break
         if number % 2:
-            second.append(candidate())
-            first.append(original())
+            new, old = candidate(), original()
         else:
-            first.append(original())
-            second.append(candidate())
-        if number + 1 in looks.pairs and _decided(Pairs(tuple(first), tuple(second)), looks):
+            old, new = original(), candidate()
+        if new is None:
+            break
+        if old is None:
+            continue
+        first.append(old)
+        second.append(new)
+        if len(first) in looks.pairs and _decided(Pairs(tuple(first), tuple(second)), looks):
             break
     return Pairs(tuple(first), tuple(second))
 
 
-def _decided(pairs: Pairs, looks: Looks) -> bool:
+def _decided(pairs: Pairs, looks: LookPlan) -> bool:
     """Whether more pairs would hardly change the word."""
     interval = speed_up([pairs], looks).interval
     faster, slower = interval.low > WORTH, interval.high < 1 / WORTH
