@@ -93,12 +93,19 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
         return await examined_program(settings, findings, offline=offline)
     if not settings.problem.scored_by_model:
         return await _examined_function(settings, findings, offline=offline)
+    return await _examined_prompts(settings, findings, offline=offline)
+
+
+async def _examined_prompts(
+    settings: Configuration, findings: Findings, *, offline: bool
+) -> Findings:
+    """Find out about data, models, method and cost of a search for instructions."""
     problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]
     run = settings.run
     check_name(run.name or "run")
     models = {
-        role: built(table.named(), offline=offline, quiet=quiet)
+        role: built(table.named(), offline=offline, quiet=findings.quiet)
         for role, table in settings.models().items()
     }
     optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
