@@ -47,6 +47,7 @@ def kind_of(annotation: Any) -> str:
         str | dict[str, Any]: "text or table",
         list[Path]: "list of paths",
         PriceTable: "table",
+        CodeTable: "table",
         dict[str, Any]: "table",
     }
     return names_of[annotation]
