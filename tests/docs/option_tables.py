@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from documents import holds
 from pydantic_core import PydanticUndefined
 
-from llmopt.config.tables import PriceTable
+from llmopt.config.tables import CodeTable, PriceTable
 from llmopt.engine.options import rows_in
 
 NONE = "–"  # noqa: RUF001 - the dash that the tables show for no default
