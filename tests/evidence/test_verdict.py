@@ -525,12 +525,16 @@ async def test_a_finalist_that_the_problem_finds_unfit_is_passed_over() -> None:
     """A problem with a verdict of its own says it, and the next finalist is taken."""
 
     class Own(PromptProblem):
+        def fits(self, evaluation: Evaluation) -> bool:
+            return evaluation.score != 0.95
+
         def conclusion(self, text: str, level: float) -> Conclusion:
             fit = text != "unfit"
             return Conclusion("better" if fit else "worse", f"{text} at {level}", {}, not fit)
 
-    right = {"start": share(0.1), "unfit": share(0.9), "fit": share(0.8)}
-    found = await Case({"start": 0.1, "unfit": 0.9, "fit": 0.8}, right, kind=Own).choice()
+    shares = {"start": 0.1, "unfit": 0.9, "fit": 0.8, "wrong on train": 0.95}
+    right = {text: share(one) for text, one in shares.items()}
+    found = await Case({**shares}, right, kind=Own).choice()
     assert found.best.text == "fit"
     assert found.verdict == "fit at 0.95"
     assert [versus.word for versus in found.comparisons] == ["better"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.presentation import Unit
     from llmopt.core.trace import ProgramTrace
-    from llmopt.core.values import Item, Outcome
+    from llmopt.core.values import Evaluation, Item, Outcome
 
 _BUCKETS = 100  # any number does: asked for only to learn whether scores have a range
 
@@ -287,6 +287,10 @@ class Conclusion:
 @runtime_checkable
 class Concludes(Protocol):
     """A problem whose held-out measurements call for a verdict of its own, such as timings."""
+
+    def fits(self, evaluation: Evaluation) -> bool:
+        """Return whether a solution with these outcomes may win; a wrong program may not."""
+        ...
 
     def conclusion(self, text: str, level: float) -> Conclusion | None:
         """Return the verdict on a text that was measured on the held-out items.

@@ -236,6 +236,20 @@ async def decide(
     )
 
 
+def _fitting(
+    problem: Problem, entries: Sequence[Entry], held: Mapping[str, Evaluation], start: Entry
+) -> list[Entry]:
+    """Return the finalists that may win by what was measured on train and on validation."""
+    if not isinstance(problem, Concludes):
+        return list(entries)
+
+    def fits(entry: Entry) -> bool:
+        measured = (entry.evaluation, held.get(entry.candidate.id))
+        return all(problem.fits(one) for one in measured if one is not None)
+
+    return [entry for entry in entries if entry is start or fits(entry)]
+
+
 async def _tested(
     problem: Problem,
     entries: Sequence[Entry],
@@ -254,7 +268,7 @@ async def _tested(
         The winner, what was measured, the problem's own conclusion, and a note on those that were
         passed over.
     """
-    left, passed = list(entries), 0
+    left, passed = _fitting(problem, entries, held, start), 0
     tested: dict[str, Evaluation] = {}
     while True:
         best = _chosen(left, held, start)

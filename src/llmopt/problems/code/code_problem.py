@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llmopt.core.model import Model
+    from llmopt.core.values import Evaluation
 
 _PASSES = "passes"
 _INPUT = 400  # characters of an input that the journal keeps
@@ -294,6 +295,10 @@ class CodeProblem:
             lambda text: self.bench.examined(text, split, self._splits[split]), text
         )
         return _outcome(item, found)
+
+    def fits(self, evaluation: Evaluation) -> bool:
+        """Return whether no test failed."""
+        return all(one.score is None or one.score >= 0 for one in evaluation.outcomes)
 
     def conclusion(self, text: str, level: float) -> Conclusion | None:
         """Return what the held-out tests say of a program that was measured on them."""
