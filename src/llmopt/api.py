@@ -25,11 +25,12 @@ from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import evaluated
 from llmopt.engine.header import RunHeader
 from llmopt.engine.identity import register
+from llmopt.engine.no_more_gain import ending_rule
 from llmopt.engine.opening import opened
 from llmopt.engine.options import Options, like, rows_of, takes
 from llmopt.engine.overfitting import check_validation
 from llmopt.engine.roles import Models
-from llmopt.engine.run import Run
+from llmopt.engine.run import Run, never
 from llmopt.engine.stop import Stop
 from llmopt.errors import ConfigError, nearest
 from llmopt.evidence.result import Result
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from llmopt.core.algorithm import Algorithm
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.engine.display import Display
@@ -152,22 +154,30 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
+        stop = _stop(problem, algorithm, chosen)
+        over = ending_rule(problem, chosen.stop, stop.steps, chosen.budget, session)
         yield Run(
             judged(problem, session.judge),
             algorithm,
             session,
-            stop=Stop(
-                algorithm.steps(problem, chosen.steps),
-                chosen.patience,
-                optimum_of(problem) if chosen.target is None else chosen.target,
-                chosen.validation_patience,
-            ),
+            stop=stop,
             finalists=chosen.finalists,
             validate_every=chosen.validate_every,
             evidence=evidence,
             further=Sampled(control) if control else None,
+            over=over or never,
             aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
+
+
+def _stop(problem: Problem, algorithm: Algorithm, chosen: Options) -> Stop:
+    """Return when a search ends at the latest."""
+    return Stop(
+        algorithm.steps(problem, chosen.steps),
+        chosen.patience,
+        optimum_of(problem) if chosen.target is None else chosen.target,
+        chosen.validation_patience,
+    )
 
 
 @like(evaluated)

@@ -1,8 +1,9 @@
 """Measures how much a search may gain, for a twentieth of its calls at most.
 
-A dozen candidates are drawn without scores, as by the control *best of N*, and measured on a few
-training items each; the start is measured on all of them. It is a run of its own in the store. The search uses its replies: the start's on train, and those of the control's first step
-where both draw alike.
+A dozen candidates are drawn without scores, as by the control *best of N*. Each is measured on a
+few training items, and compared there with the start, which is measured on all of them. It is a
+run of its own in the store. The search uses its replies: the start's on train, and those of the
+control's first step where both draw alike.
 """
 
 from __future__ import annotations

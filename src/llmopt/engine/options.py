@@ -37,6 +37,9 @@ R = TypeVar("R")
 Control = Literal["empty", "think", "sampling"]
 """The controls that a result is compared with unless they are switched off."""
 
+Ending = Literal["auto", "steps", "no more gain"]
+"""What ends a search, in addition to its limits."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -261,6 +264,15 @@ class Options(SessionOptions):
             example=0.95,
         ),
     ] = None
+    stop: Annotated[
+        Ending,
+        Option(
+            "`no more gain` ends a search when its next five steps are expected to gain less than "
+            "0.5 points: [when more does not pay](budgets.md#when-more-does-not-pay). `steps`: "
+            "never. `auto`: with a budget in dollars.",
+            table="run",
+        ),
+    ] = "auto"
     validate_every: Annotated[
         int,
         Option(

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 _USUAL = 8  # calls to the optimizer LLM in a step, where a method does not say
 
 
-def _never(trajectory: Trajectory) -> str:
+def never(trajectory: Trajectory) -> str:
     """Say that a search is not over."""
     del trajectory
     return ""
@@ -98,7 +98,7 @@ class Run:
         validate_every: int = 0,
         evidence: Evidence | None = None,
         further: Callable[[Run, Result], Awaitable[Result]] | None = None,
-        over: Callable[[Trajectory], str] = _never,
+        over: Callable[[Trajectory], str] = never,
         aside: ControlShare | None = None,
         finals: int | None = None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Whether a search is worth its cost, from what a few candidates got in addition to the start."""
+"""Whether a search is worth its cost, from what a few candidates and the start got."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Headroom:
     Attributes:
         gain: What the search is expected to gain; None where too little could be measured.
         worth: The gain that is worth while, as a share of 1.
-        candidates: How many candidates were measured in addition to the start.
+        candidates: How many candidates were measured, without the start.
         planned: How many the search would try.
         calls: Calls to the scorer LLM that this took, those with stored replies included.
         full: Such calls of the whole search, the choice and the test, without a control.

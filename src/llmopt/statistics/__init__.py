@@ -7,6 +7,7 @@ same arguments give the same figures on every machine and with every numpy.
 
 from llmopt.statistics.added import Added, added, mostly_agree
 from llmopt.statistics.draw_noise import DrawNoise, draw_noise
+from llmopt.statistics.further_gain import further_gain
 from llmopt.statistics.intervals import Interval, alike, bootstrap_mean, wilson
 from llmopt.statistics.judge_bias import (
     CorrectedMean,
@@ -47,6 +48,7 @@ __all__ = [
     "corrected_mean",
     "draw_noise",
     "fit_rasch",
+    "further_gain",
     "holm",
     "items_needed",
     "judge_bias",

@@ -1,4 +1,4 @@
-"""How much a search may still gain, from a few candidates that were measured beside the start.
+"""How much a search may still gain, from a few candidates and the start, on the same items.
 
 Scores are additive: what a solution is worth, how easy an item is, and noise of their own. What
 candidates are worth above the start is normal, with a mean and a spread that are learned from the
