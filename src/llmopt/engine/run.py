@@ -303,7 +303,7 @@ class Run:
         done, best = self.trajectory.steps - 1, self.trajectory.best(1)
         return self.stop.why(
             done=done,
-            best=best[0].score if best and best[0].evaluation.comparable else None,
+            best=best[0].score if best and best[0].evaluation.whole else None,
             idle=done - self._gained,
             stale=self.curve.stale,
         )

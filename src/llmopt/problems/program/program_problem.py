@@ -148,8 +148,7 @@ class ProgramProblem:
         Args:
             program: The program; see the class.
             path: The file.
-            input: As for :meth:`PromptProblem.from_file
-                <llmopt.problems.prompt.prompt_problem.PromptProblem.from_file>`, like all columns.
+            input: Column of the inputs, as for `PromptProblem.from_file`; so are all columns.
             target: Column of the expected answers, which the program does not see.
             id: Column of names of rows.
             weight: Column of weights.
