@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.expo.expo_es import expo_es as expo_es
     from llmopt.algorithms.gpo import gpo as gpo
     from llmopt.algorithms.gpo.sgdm import sgdm as sgdm
+    from llmopt.algorithms.mapo import mapo as mapo
     from llmopt.algorithms.opro import opro as opro
     from llmopt.algorithms.promptagent import promptagent as promptagent
     from llmopt.algorithms.protegi import protegi as protegi
@@ -104,6 +105,7 @@ _PUBLIC = {
     "expo_es": "llmopt.algorithms.expo.expo_es:expo_es",
     "gpo": "llmopt.algorithms.gpo:gpo",
     "hill_climbing": "llmopt.algorithms.baselines.hill_climbing:hill_climbing",
+    "mapo": "llmopt.algorithms.mapo:mapo",
     "one_plus_one_es": "llmopt.algorithms.baselines.one_plus_one_es:one_plus_one_es",
     "open_store": "llmopt.store:open_store",
     "opro": "llmopt.algorithms.opro:opro",

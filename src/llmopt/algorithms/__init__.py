@@ -26,6 +26,7 @@ from llmopt.algorithms.expo import expo
 from llmopt.algorithms.expo.expo_es import expo_es
 from llmopt.algorithms.gpo import gpo
 from llmopt.algorithms.gpo.sgdm import sgdm
+from llmopt.algorithms.mapo import mapo
 from llmopt.algorithms.opro import opro
 from llmopt.algorithms.promptagent import promptagent
 from llmopt.algorithms.protegi import protegi
@@ -52,6 +53,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "expo-es": expo_es,
     "gpo": gpo,
     "hill-climbing": hill_climbing,
+    "mapo": mapo,
     "one-plus-one-es": one_plus_one_es,
     "opro": opro,
     "pe2": pe2,

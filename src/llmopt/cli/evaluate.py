@@ -12,6 +12,7 @@ import click
 
 from llmopt.cli.gate_options import gate_of, gate_options, leave
 from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+from llmopt.core.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from llmopt.config.settings import Configuration
     from llmopt.core.store import Store
     from llmopt.core.values import Item
+    from llmopt.engine.evaluate import EvaluationPlan
     from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 _LAYOUT = ("position", "qa_frame", "prompt_from")  # where the instruction stands, whatever the data
@@ -29,6 +31,8 @@ _ASKING = (
     "stop",
     "again",
 )  # how a model is asked, whichever it is
+
+_SPENDING = ("budget", "prices", "rates", "concurrency", "tolerance")  # options of an evaluation
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,14 @@ class _Asked:
 @click.option("--scorer", metavar="MODEL", help="The model that follows the instructions.")
 @click.option("--base-url", metavar="URL", help="Where its API begins.")
 @click.option("--samples", type=int, default=1, metavar="N", help="Answers to each item.")
+@click.option("--cross", is_flag=True, help="Each --run's winner on the model of each --run.")
 @gate_options
 @run_options
 def evaluate(
     *,
     part: str,
     samples: int,
+    cross: bool,
     overrides: tuple[str, ...],
     store: str | None,
     as_json: bool,
@@ -91,6 +97,9 @@ def evaluate(
     With --run alone, data and model are the run's own; with --run and --task or --data, the
     run's model and prompt layout are used on other data.
 
+    With --cross, the winners of several runs are measured on the models of all of them, and it is
+    tested whether the best instruction depends on the model.
+
     Repeated, the same command continues where it stopped and pays for nothing twice.
 
     With --fail-if or --min it is a gate for CI: it exits with 4 where an instruction does not pass.
@@ -102,6 +111,11 @@ def evaluate(
 
     gate = gate_of(given)
     asked = _asked(given)
+    if cross:
+        gate.check_without()
+        _cross_check(asked)
+        _crossed(asked, part, samples, overrides, store, as_json=as_json, quiet=quiet)
+        return
     with closing(open_store(store)) as kept:
         settings = _settings(asked, kept, overrides)
         problem = _problem(asked, settings, kept)
@@ -120,7 +134,7 @@ def evaluate(
             store=store,
             progress=not quiet,
             source=words,
-            **{k: options[k] for k in ("budget", "prices", "rates", "concurrency", "tolerance")},
+            **{k: options[k] for k in _SPENDING},
         )
     found = replace(found, notes=(*found.notes, *notes))
     result = gate.write(found)
@@ -129,6 +143,102 @@ def evaluate(
     else:
         print_comparison(console(), found)
     leave(result)
+
+
+def _cross_check(asked: _Asked) -> None:
+    """Refuse what a cross table has no place for."""
+    from llmopt.errors import ConfigError
+
+    if len(set(asked.runs)) < 2 or len(set(asked.runs)) < len(asked.runs):  # noqa: PLR2004 - of one there is no table
+        raise ConfigError(
+            f"--cross is of 2 different runs or more, but got {', '.join(asked.runs) or 'none'}; "
+            "name each with --run"
+        )
+    if asked.texts or asked.config or asked.data or asked.scorer or asked.top > 1:
+        raise ConfigError(
+            "--cross measures the winners of runs on their own models and data, but got other "
+            "texts, data, models or --top; leave them out"
+        )
+
+
+def _crossed(
+    asked: _Asked,
+    part: str,
+    samples: int,
+    overrides: tuple[str, ...],
+    store: str | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure each winner on the model of each run, and print models by winners."""
+    from llmopt.api import evaluate as evaluated
+    from llmopt.engine.evaluate import EvaluationPlan
+    from llmopt.evidence.cross_table import cross_table
+    from llmopt.evidence.differences import groups_of
+    from llmopt.store import open_store
+
+    with closing(open_store(store)) as kept:
+        one_each = [replace(asked, runs=(run,)) for run in asked.runs]
+        made = [_settings(one, kept, overrides) for one in one_each]
+        problems = [_problem(*both, kept) for both in zip(one_each, made, strict=True)]
+        winners = [_winner(run, kept) for run in asked.runs]
+        items = _common_items(
+            asked.runs, [EvaluationPlan(p, tuple(winners), part) for p in problems]
+        )
+        cautions = tuple(_cautions(asked.runs, items, kept))
+    words, found = _words(click.get_current_context()), []
+    for problem, settings, own in zip(problems, made, winners, strict=True):
+        options = settings.options()
+        with _resumable(words, store, overrides, settings):
+            found.append(
+                evaluated(
+                    problem,
+                    tuple(dict.fromkeys((own, *winners))),
+                    part=part,
+                    samples=samples,
+                    store=store,
+                    progress=not quiet,
+                    source=words,
+                    **{k: options[k] for k in _SPENDING},
+                )
+            )
+    table = cross_table(asked.runs, found, groups_of(items))
+    table = replace(table, notes=(*table.notes, *cautions))
+    if as_json:
+        print_json(table.to_dict())
+    else:
+        click.echo(visible(str(table)))
+
+
+def _winner(run: str, store: Store) -> str:
+    """Return the winner of a finished run."""
+    from llmopt.errors import ConfigError
+    from llmopt.integrations.exported import standing
+
+    found = standing(store, run)
+    if found.result is None:
+        raise ConfigError(
+            f"--cross is of finished runs, but {run!r} has no winner yet; continue with: "
+            f"llmopt resume {run}"
+        )
+    return found.at(1).text
+
+
+def _common_items(runs: Sequence[str], plans: Sequence[EvaluationPlan]) -> tuple[Item, ...]:
+    """Return the items of all plans, which are the same."""
+    from llmopt.errors import ConfigError
+
+    first = plans[0].items
+    for run, plan in zip(runs, plans, strict=True):
+        if [(i.id, i.input, i.target) for i in plan.items] != [
+            (i.id, i.input, i.target) for i in first
+        ]:
+            raise ConfigError(
+                f"--cross measures the same items on every model, but those of {run!r} are not "
+                f"those of {runs[0]!r}; choose runs with the same data, sizes and split_seed"
+            )
+    return first
 
 
 def _asked(given: dict[str, Any]) -> _Asked:

@@ -57,6 +57,20 @@ class GateOptions:
                     "its folder first"
                 )
 
+    def check_without(self) -> None:
+        """Refuse a gate and its files where several models are compared.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        from llmopt.errors import ConfigError
+
+        if self.gate or self.summary:
+            raise ConfigError(
+                "--cross has no gate and no summary, but got --fail-if, --min or --summary; leave "
+                "them out"
+            )
+
     def write(self, found: Comparison) -> GateResult | None:
         """Write the files that were asked for, and return what the gate says."""
         from llmopt.integrations.junit import junit

@@ -149,7 +149,7 @@ def compare(
     rows: list[ScoredInstruction] = []
     first: Evaluation | None = None
     for text, outcomes in found.items():
-        items = _by_item(outcomes, samples)
+        items = by_item(outcomes, samples)
         rows.append(
             ScoredInstruction(
                 text=text,
@@ -170,7 +170,7 @@ def differing(
     rows: Sequence[ScoredInstruction], items: Sequence[Item], samples: int, shown: Presentation
 ) -> tuple[Differing, ...]:
     """Return the items on which some row scored otherwise than the first, in item order."""
-    columns = [_by_item(row.outcomes, samples).outcomes for row in rows]
+    columns = [by_item(row.outcomes, samples).outcomes for row in rows]
     found = []
     for at, item in enumerate(items):
         here = [column[at].score for column in columns]
@@ -227,7 +227,7 @@ def large_losses(rows: Sequence[ScoredInstruction], part: str, shown: Presentati
     ]
 
 
-def _by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:
+def by_item(outcomes: Sequence[Outcome], samples: int) -> Evaluation:
     """Return the mean score of each item over its measured answers, as one outcome each."""
     found = []
     for start in range(0, len(outcomes), samples):
