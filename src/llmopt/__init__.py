@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.baselines.one_plus_one_es import one_plus_one_es as one_plus_one_es
     from llmopt.algorithms.baselines.random_search import random_search as random_search
     from llmopt.algorithms.baselines.two_opt import two_opt as two_opt
+    from llmopt.algorithms.capo import capo as capo
     from llmopt.algorithms.drpo import drpo as drpo
     from llmopt.algorithms.evollm import evollm as evollm
     from llmopt.algorithms.evoprompt import evoprompt_de as evoprompt_de
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.gpo import gpo as gpo
     from llmopt.algorithms.gpo.sgdm import sgdm as sgdm
     from llmopt.algorithms.mapo import mapo as mapo
+    from llmopt.algorithms.mipro import mipro as mipro
     from llmopt.algorithms.opro import opro as opro
     from llmopt.algorithms.promptagent import promptagent as promptagent
     from llmopt.algorithms.protegi import protegi as protegi
@@ -93,6 +95,7 @@ _PUBLIC = {
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
     "check": "llmopt.preflight.check:check",
+    "capo": "llmopt.algorithms.capo:capo",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
     "confirm": "llmopt.api:confirm",
     "drpo": "llmopt.algorithms.drpo:drpo",
@@ -106,6 +109,7 @@ _PUBLIC = {
     "gpo": "llmopt.algorithms.gpo:gpo",
     "hill_climbing": "llmopt.algorithms.baselines.hill_climbing:hill_climbing",
     "mapo": "llmopt.algorithms.mapo:mapo",
+    "mipro": "llmopt.algorithms.mipro:mipro",
     "one_plus_one_es": "llmopt.algorithms.baselines.one_plus_one_es:one_plus_one_es",
     "open_store": "llmopt.store:open_store",
     "opro": "llmopt.algorithms.opro:opro",
