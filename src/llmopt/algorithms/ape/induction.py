@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.part import Feedback, Proposed, all_of
+from llmopt.core.problem import parts_of
 from llmopt.errors import ConfigError
 from llmopt.parts.propose import Generate
 
@@ -38,7 +39,12 @@ class Inferred:
             raise ConfigError(f"examples to infer from are 1 or more, but got {self.pairs}")
 
     def fits(self, problem: Problem) -> None:
-        """Refuse a problem without right answers, from which nothing can be inferred."""
+        """Refuse a problem without right answers, or whose solutions have several parts."""
+        if len(parts_of(problem)) > 1:
+            raise ConfigError(
+                "one instruction is inferred from inputs with their right answers, but got "
+                f"solutions of {len(parts_of(problem))} parts; set induced = 0"
+            )
         if not any(item.target for item in problem.items("train")):
             raise ConfigError(
                 "solutions are inferred from inputs with their right answers, but got a problem "

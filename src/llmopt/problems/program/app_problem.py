@@ -56,7 +56,7 @@ class AppProblem(ProgramProblem):
     @classmethod
     def from_splits(  # type: ignore[override] # an instruction in place of parts
         cls,
-        program: Callable[[str, ProgramRow], Any],
+        program: Callable[..., Any],
         splits: Splits,
         *,
         instruction: str | list[str] | tuple[str, ...],

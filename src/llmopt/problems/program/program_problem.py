@@ -127,7 +127,7 @@ class ProgramProblem:
     @classmethod
     def from_file(
         cls,
-        program: Program,
+        program: Callable[..., Any],
         path: str | Path,
         *,
         input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the column
@@ -182,7 +182,7 @@ class ProgramProblem:
     @classmethod
     def from_rows(
         cls,
-        program: Program,
+        program: Callable[..., Any],
         rows: Rows,
         *,
         input: str | Sequence[str] = "input",  # noqa: A002 - the user's word for the key
@@ -217,7 +217,7 @@ class ProgramProblem:
     @classmethod
     def from_splits(
         cls,
-        program: Program,
+        program: Callable[..., Any],
         splits: Splits,
         *,
         parts: Texts | Sequence[Texts],
@@ -422,10 +422,6 @@ class ProgramProblem:
     def row(self, item: Item) -> ProgramRow:
         """Return a row as the program gets it."""
         return ProgramRow(item, self.column, self.hidden)
-
-    async def remarks(self, output: str, item: Item) -> str:
-        """Return what a judge LLM said of an output, which costs nothing once it was measured."""
-        return await self.metric.remarks(output, item)
 
     async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
         """Run the program on an item and score its output.

@@ -37,10 +37,9 @@ class ProgramRow(Mapping[str, str]):
 
     def __getitem__(self, column: str) -> str:
         if column not in self._columns:
-            raise UnknownColumnError(
-                f"a column of a program's row is one of {', '.join(map(repr, self._columns))}, but "
-                f"got {column!r}{nearest(str(column), self._columns)}; add a further one to "
-                "problem.fields (the expected answer is for the metric alone)"
+            raise UnknownColumnError(  # short, because a reason is one line of 100 characters
+                f"no {column!r} in this row{nearest(str(column), self._columns)} (nor the expected "
+                f"answer), but {', '.join(self._columns)}"
             )
         return self._columns[column]
 
