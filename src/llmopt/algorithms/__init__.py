@@ -24,6 +24,7 @@ from llmopt.algorithms.evollm import evollm
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.expo import expo
 from llmopt.algorithms.expo.expo_es import expo_es
+from llmopt.algorithms.gepa import gepa
 from llmopt.algorithms.gpo import gpo
 from llmopt.algorithms.gpo.sgdm import sgdm
 from llmopt.algorithms.opro import opro
@@ -49,6 +50,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "evoprompt-ga": evoprompt_ga,
     "expo": expo,
     "expo-es": expo_es,
+    "gepa": gepa,
     "gpo": gpo,
     "hill-climbing": hill_climbing,
     "one-plus-one-es": one_plus_one_es,
