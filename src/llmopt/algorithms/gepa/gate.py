@@ -34,7 +34,7 @@ _WITHHELD = 1  # row that only accepted children are measured on
 class AcceptanceGate:
     """Measure children on few rows, and on all tracked rows only where they are accepted.
 
-    A child is first measured on the rows that it was written from, and goes on only if the sum of
+    A child is first measured on the rows that it was written from, and stays only if the sum of
     its scores there is greater than its parent's. With ``strict`` (the published gate) it is then
     accepted. With ``sequential`` those rows do not count, because the parent was wrong on them by
     choice or by chance. The child is measured on further tracked rows in random order, with looks
@@ -204,10 +204,10 @@ async def _together(trials: Sequence[_Trial], measure: Measure) -> tuple[Evaluat
     answers: dict[int, list[Outcome] | None] = dict.fromkeys(range(len(trials)))
     while answers:
         asked: dict[int, _Jobs] = {}
-        for number, told in answers.items():
+        for number, answer in answers.items():
             trial = trials[number]
             try:
-                asked[number] = next(trial) if told is None else trial.send(told)
+                asked[number] = next(trial) if answer is None else trial.send(answer)
             except StopIteration as end:
                 evaluations[number] = end.value
         jobs = [job for some in asked.values() for job in some]

@@ -33,7 +33,7 @@ class RowReports:
 
     Attributes:
         rows: How the training rows are used.
-        clip: Characters of an input, an answer or a remark that are told at most, from its
+        clip: Characters of an input, an answer or a remark that are shown at most, from its
             beginning and its end; 1 or more.
     """
 
@@ -42,7 +42,7 @@ class RowReports:
 
     def __post_init__(self) -> None:
         if self.clip < 1:
-            raise ConfigError(f"characters told of a text are 1 or more, but got {self.clip}")
+            raise ConfigError(f"characters shown of a text are 1 or more, but got {self.clip}")
 
     def fits(self, problem: Problem) -> None:
         """Refuse a problem without inputs: there is no row to reflect on."""
@@ -65,13 +65,13 @@ class RowReports:
         shown = self.rows.shown(items, ctx.seed, ctx.step, ctx.base)
         base = ctx.base
         found = await all_of(self._report(ctx, base, item) for item in shown)
-        told = [report for report in found if report]
-        if not told or all(report["full"] for report in told):
+        reports = [report for report in found if report]
+        if not reports or all(report["full"] for report in reports):
             return Feedback(reason="full marks on every row of the step")
-        return Feedback(text=filled("gepa", "rows", told=told))
+        return Feedback(text=filled("gepa", "rows", reports=reports))
 
     async def _report(self, ctx: StepContext, base: Entry, item: Item) -> dict[str, object]:
-        """Return what is told of a row; nothing where it cannot be measured."""
+        """Return what is reported of a row; nothing where it cannot be measured."""
         problem = ctx.problem
         known = {outcome.item: outcome for outcome in base.evaluation.outcomes}
         try:

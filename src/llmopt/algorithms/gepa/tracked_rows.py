@@ -34,7 +34,7 @@ class TrackedRows:
     With ``tracked=1`` every training row is tracked. A step reflects on rows that the parent got
     wrong, which its evaluation already tells, so they cost nothing. With a smaller share, as in the
     paper, the first rows are for reflection alone and the others are tracked and never shown; a
-    step takes the next rows for reflection, which are mixed anew in each epoch, and the parent is
+    step takes the next rows for reflection, which are shuffled in each epoch, and the parent is
     measured on them. Rows of one group, or of one input, are never divided.
 
     Attributes:
