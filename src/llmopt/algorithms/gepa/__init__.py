@@ -11,9 +11,9 @@ published gate, which accepts children that are no better in a large share of ca
 every training row is tracked, a step reflects on rows that the parent got wrong, which costs
 nothing, and those rows do not count in the test (``tracked`` below 1 keeps the two apart, as
 published); an epoch of rows for reflection is filled up from its own beginning; equal children are
-not measured twice; a solution of several parts is rewritten as one
-text, not part by part, and two candidates are not merged (which is off in the published code); the final choice among candidates is made on validation rows by the run; marks
-in place of a code fence; all texts are in our own words.
+not measured twice; a solution of several parts is rewritten as one text, not part by part, and two
+candidates are not merged (which is off in the published code); the final choice among candidates is
+made on validation rows by the run; marks in place of a code fence; all texts are in our own words.
 """
 
 from __future__ import annotations
