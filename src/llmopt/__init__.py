@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.evoprompt import evoprompt_ga as evoprompt_ga
     from llmopt.algorithms.expo import expo as expo
     from llmopt.algorithms.expo.expo_es import expo_es as expo_es
+    from llmopt.algorithms.gepa import gepa as gepa
     from llmopt.algorithms.gpo import gpo as gpo
     from llmopt.algorithms.gpo.sgdm import sgdm as sgdm
     from llmopt.algorithms.mapo import mapo as mapo
@@ -106,6 +107,7 @@ _PUBLIC = {
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
     "expo": "llmopt.algorithms.expo:expo",
     "expo_es": "llmopt.algorithms.expo.expo_es:expo_es",
+    "gepa": "llmopt.algorithms.gepa:gepa",
     "gpo": "llmopt.algorithms.gpo:gpo",
     "hill_climbing": "llmopt.algorithms.baselines.hill_climbing:hill_climbing",
     "mapo": "llmopt.algorithms.mapo:mapo",

@@ -260,9 +260,10 @@ async def test_what_mipro_asks_reads_well(part: str, rows: int, family: Family) 
 def test_every_method_that_asks_has_reviewed_texts() -> None:
     names = {name for name, _ in asking()}
     left = {name for name, make in ALGORITHMS.items() if make().needs_model} - names
-    # Their texts have tests of their own: in tests/algorithms/test_abo.py, and above.
-    assert left == {"abo", "mipro"}
+    # Their texts have tests of their own: in tests/algorithms, and above.
+    assert left == {"abo", "gepa", "mipro"}
     assert len(list((HERE / "abo").glob("*.txt"))) == 6
+    assert len(list((HERE / "gepa").glob("*.txt"))) == 3
 
 
 def test_every_file_belongs_to_a_test() -> None:

@@ -25,6 +25,7 @@ from llmopt.algorithms.evollm import evollm
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.expo import expo
 from llmopt.algorithms.expo.expo_es import expo_es
+from llmopt.algorithms.gepa import gepa
 from llmopt.algorithms.gpo import gpo
 from llmopt.algorithms.gpo.sgdm import sgdm
 from llmopt.algorithms.mapo import mapo
@@ -54,6 +55,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "evoprompt-ga": evoprompt_ga,
     "expo": expo,
     "expo-es": expo_es,
+    "gepa": gepa,
     "gpo": gpo,
     "hill-climbing": hill_climbing,
     "mapo": mapo,
