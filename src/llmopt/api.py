@@ -30,6 +30,7 @@ from llmopt.engine.options import Options, like, rows_of, takes
 from llmopt.engine.overfitting import check_validation
 from llmopt.engine.roles import Models
 from llmopt.engine.run import Run
+from llmopt.engine.steady import SteadyRun
 from llmopt.engine.stop import Stop
 from llmopt.errors import ConfigError, nearest
 from llmopt.evidence.result import Result
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from llmopt.core.algorithm import Algorithm
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.engine.display import Display
@@ -111,6 +113,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
     algorithm = chosen.algorithm
     if isinstance(algorithm, str):
         algorithm = algorithm_named(algorithm)
+    searching, requests = algorithm.divided() if chosen.mode == "steady" else (algorithm, 1)
     check_validation(problem, every=chosen.validate_every, patience=chosen.validation_patience)
     plain = plain_controls(problem, chosen.controls)
     control = control_of(algorithm) if SAMPLING in chosen.controls else None
@@ -140,6 +143,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             scorer=models.scorer,
             seed=chosen.seed,
             source=chosen.source,
+            mode=chosen.mode,
         )
 
     evidence = Evidence(chosen.level, plain, chosen.samples)
@@ -152,22 +156,28 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
-        yield Run(
+        yield (Run if chosen.mode == "steps" else SteadyRun)(
             judged(problem, session.judge),
-            algorithm,
+            searching,
             session,
-            stop=Stop(
-                algorithm.steps(problem, chosen.steps),
-                chosen.patience,
-                optimum_of(problem) if chosen.target is None else chosen.target,
-                chosen.validation_patience,
-            ),
+            stop=_stop(problem, algorithm, chosen, requests),
             finalists=chosen.finalists,
-            validate_every=chosen.validate_every,
+            validate_every=chosen.validate_every * requests,
+            block=requests,
             evidence=evidence,
             further=Sampled(control) if control else None,
             aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
+
+
+def _stop(problem: Problem, algorithm: Algorithm, chosen: Options, requests: int) -> Stop:
+    """Return when a search ends, with `requests` steps of the run for one of the method."""
+    return Stop(
+        algorithm.steps(problem, chosen.steps) * requests,
+        chosen.patience * requests,
+        optimum_of(problem) if chosen.target is None else chosen.target,
+        chosen.validation_patience,
+    )
 
 
 @like(evaluated)

@@ -107,4 +107,5 @@ def opro(
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(),
+        steady=True,
     )

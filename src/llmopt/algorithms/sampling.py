@@ -76,4 +76,5 @@ def sampling(
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(),
+        steady=True,
     )

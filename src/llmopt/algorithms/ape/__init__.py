@@ -91,4 +91,5 @@ def ape(
         propose=Inferred(inferred, reworded) if induced else reworded,
         rate=rated(stages, keep, share),
         keep=Elitist(),
+        steady=True,
     )

@@ -81,4 +81,5 @@ def drpo(
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(beam),
+        steady=True,
     )

@@ -83,6 +83,7 @@ def evoprompt_ga(
         ),
         rate=rated(stages, keep, share),
         keep=Elitist(population),
+        steady=True,
     )
 
 
@@ -123,4 +124,5 @@ def evoprompt_de(
         ),
         rate=rated(stages, keep, share),
         keep=ReplaceIfBetter(population),
+        steady=True,
     )

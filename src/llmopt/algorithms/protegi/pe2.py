@@ -95,5 +95,6 @@ def pe2(
         propose=Successors(edit, at_most=batches),
         rate=rated(stages, keep, share),
         keep=Elitist(parents),
+        steady=True,
         version=2,
     )
