@@ -31,6 +31,7 @@ from llmopt.engine.options import Options, like, rows_of, takes
 from llmopt.engine.overfitting import check_validation
 from llmopt.engine.roles import Models
 from llmopt.engine.run import Run, never
+from llmopt.engine.steady import SteadyRun
 from llmopt.engine.stop import Stop
 from llmopt.errors import ConfigError, nearest
 from llmopt.evidence.result import Result
@@ -113,6 +114,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
     algorithm = chosen.algorithm
     if isinstance(algorithm, str):
         algorithm = algorithm_named(algorithm)
+    searching, requests = algorithm.divided() if chosen.mode == "steady" else (algorithm, 1)
     check_validation(problem, every=chosen.validate_every, patience=chosen.validation_patience)
     plain = plain_controls(problem, chosen.controls)
     control = control_of(algorithm) if SAMPLING in chosen.controls else None
@@ -142,6 +144,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             scorer=models.scorer,
             seed=chosen.seed,
             source=chosen.source,
+            mode=chosen.mode,
         )
 
     evidence = Evidence(chosen.level, plain, chosen.samples)
@@ -154,15 +157,16 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
-        stop = _stop(problem, algorithm, chosen)
-        over = ending_rule(problem, chosen.stop, stop.steps, chosen.budget, session)
-        yield Run(
+        stop = _stop(problem, algorithm, chosen, requests)
+        over = ending_rule(problem, chosen.stop, stop.steps, chosen.budget, session, chosen.mode)
+        yield (Run if chosen.mode == "steps" else SteadyRun)(
             judged(problem, session.judge),
-            algorithm,
+            searching,
             session,
             stop=stop,
             finalists=chosen.finalists,
-            validate_every=chosen.validate_every,
+            validate_every=chosen.validate_every * requests,
+            block=requests,
             evidence=evidence,
             further=Sampled(control) if control else None,
             over=over or never,
@@ -170,11 +174,11 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         )
 
 
-def _stop(problem: Problem, algorithm: Algorithm, chosen: Options) -> Stop:
-    """Return when a search ends at the latest."""
+def _stop(problem: Problem, algorithm: Algorithm, chosen: Options, requests: int) -> Stop:
+    """Return when a search ends at the latest, with `requests` steps for one of the method."""
     return Stop(
-        algorithm.steps(problem, chosen.steps),
-        chosen.patience,
+        algorithm.steps(problem, chosen.steps) * requests,
+        chosen.patience * requests,
         optimum_of(problem) if chosen.target is None else chosen.target,
         chosen.validation_patience,
     )

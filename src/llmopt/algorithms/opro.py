@@ -110,4 +110,5 @@ def opro(
         ),
         rate=rated(stages, keep, share, rate),
         keep=Elitist(),
+        steady=True,
     )

@@ -79,4 +79,5 @@ def sampling(
         ),
         rate=rated(stages, keep, share, rate),
         keep=Elitist(),
+        steady=True,
     )

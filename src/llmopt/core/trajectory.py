@@ -51,6 +51,19 @@ class Entry:
         return self.evaluation.score
 
 
+@dataclass(frozen=True)
+class OpenRequest:
+    """A question for new solutions, where several are open at once.
+
+    Attributes:
+        number: Its number, 1 for the first; random choices depend on it as on a step's.
+        seen: Steps of the trajectory that it is asked from.
+    """
+
+    number: int
+    seen: int
+
+
 class Running(Protocol):
     """A value computed from all entries, each of which it receives once and in order."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.core.trajectory import Entry, Trajectory
-    from llmopt.engine.options import Ending
+    from llmopt.engine.options import Ending, Mode
     from llmopt.engine.session import Session
     from llmopt.models.middleware.budget import Limits
 
@@ -36,7 +36,12 @@ _ITEMS = 12  # training items; on fewer, luck and merit look alike
 
 
 def ending_rule(
-    problem: Problem, wanted: Ending, steps: int, budget: Limits | None, session: Session
+    problem: Problem,
+    wanted: Ending,
+    steps: int,
+    budget: Limits | None,
+    session: Session,
+    mode: Mode = "steps",
 ) -> Callable[[Trajectory], str] | None:
     """Return what says why a search is over; None: only its steps and limits do.
 
@@ -46,10 +51,19 @@ def ending_rule(
         steps: Steps of the search at most.
         budget: The limits of the run.
         session: The run.
+        mode: The option of this name; the rule is made for whole steps.
 
     Raises:
-        ConfigError: The rule is asked for, and the problem's scores are no shares.
+        ConfigError: The rule is asked for, and the problem's scores are no shares, or there are no
+            whole steps.
     """
+    if mode == "steady" and wanted == "no more gain":
+        raise ConfigError(
+            'stop = "no more gain" looks at whole steps, but mode = "steady" has none; leave one '
+            "of the two out"
+        )
+    if mode == "steady":
+        return None
     suits = presented(problem).shares and len(problem.items("train")) >= _ITEMS
     if wanted == "no more gain" and not suits:
         raise ConfigError(

@@ -41,6 +41,10 @@ Ending = Literal["auto", "steps", "no more gain"]
 """What ends a search, in addition to its limits."""
 
 
+Mode = Literal["steps", "steady"]
+"""Whether a search waits for the end of each step before it asks for the next one."""
+
+
 @dataclass(frozen=True)
 class Option:
     """What there is to say about an option beside its name, its type and its default.
@@ -236,6 +240,14 @@ class Options(SessionOptions):
         ),
     ] = None
     seed: Annotated[int, Option("Seed of every random choice but the split.", table="run")] = 0
+    mode: Annotated[
+        Mode,
+        Option(
+            "`steps` measures all solutions of a step before it asks for the next ones; `steady` "
+            "asks [as soon as a slot is free](speed.md#without-steps), with methods that allow it.",
+            table="run",
+        ),
+    ] = "steps"
     steps: Annotated[
         int,
         Option(
@@ -360,6 +372,13 @@ class Options(SessionOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mode not in get_args(Mode):
+            raise ConfigError(f"a mode is {' or '.join(get_args(Mode))}, but got {self.mode!r}")
+        if self.mode == "steady" and self.step_deadline is not None:
+            raise ConfigError(
+                "step_deadline is about the calls of a step, but got mode = 'steady', which has "
+                "no steps; set budget.seconds, or mode = 'steps'"
+            )
         if isinstance(self.controls, str):
             raise ConfigError(
                 f"controls are a list of names, but got {self.controls!r}; "

@@ -133,6 +133,12 @@ class Generate:
         again = self.step_size is not None and self.step_size.above == "again"
         return CallBound(optimizer=self.samples if again else 0)
 
+    def divided(self) -> tuple[Generate, int]:
+        """Return a single draw; solutions that one reply holds stay together."""
+        if self.vary == "together":
+            return self, 1
+        return replace(self, samples=1), self.samples
+
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Ask for `samples` solutions."""
         said = ctx.problem.description

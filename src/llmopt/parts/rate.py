@@ -41,6 +41,10 @@ class Everything:
             for i in range(len(candidates))
         )
 
+    def alone(self) -> bool:
+        """Return that no candidate matters to another one."""
+        return True
+
 
 @dataclass(frozen=True)
 class Halving:

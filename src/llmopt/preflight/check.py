@@ -111,6 +111,7 @@ async def _examined_prompts(
     optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
     try:
         algorithm.check(problem, optimizer)
+        _check_mode(algorithm, run.mode)
         problem.check_scorer(scorer)
         planned = algorithm.steps(problem, run.steps)
         steps = f"{counted(planned, 'step')} of {algorithm.name}"
@@ -246,6 +247,7 @@ async def _examined_function(
     )
     try:
         algorithm.check(problem, model)
+        _check_mode(algorithm, run.mode)
         planned = algorithm.steps(problem, run.steps)
         findings.passed("configuration", f"{planned:,} steps of {algorithm.name}, seed {run.seed}")
         starts = len(problem.starts)
@@ -270,6 +272,16 @@ async def _examined_function(
         f"{findings.proposing:,} calls to the optimizer LLM, if every step is as the first"
     )
     return findings
+
+
+def _check_mode(algorithm: Algorithm, mode: str) -> None:
+    """Refuse a search without steps with a method that needs them.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if mode == "steady":
+        algorithm.divided()
 
 
 async def _judged(

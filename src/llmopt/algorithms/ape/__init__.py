@@ -94,4 +94,5 @@ def ape(
         propose=Inferred(inferred, reworded) if induced else reworded,
         rate=rated(stages, keep, share, rate),
         keep=Elitist(),
+        steady=True,
     )

@@ -56,6 +56,11 @@ class Inferred:
         self.infer.check(model)
         self.then.check(model)
 
+    def divided(self) -> tuple[Inferred, int]:
+        """Return a single draw of what comes after the induction."""
+        then, requests = self.then.divided()
+        return replace(self, then=then), requests
+
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return what was inferred, once for all groups, or what is proposed."""
         if ctx.step > 1:

@@ -84,4 +84,5 @@ def drpo(
         ),
         rate=rated(stages, keep, share, rate),
         keep=Elitist(beam),
+        steady=True,
     )

@@ -86,6 +86,7 @@ def evoprompt_ga(
         ),
         rate=rated(stages, keep, share, rate),
         keep=Elitist(population),
+        steady=True,
     )
 
 
@@ -127,4 +128,5 @@ def evoprompt_de(
         ),
         rate=rated(stages, keep, share, rate),
         keep=ReplaceIfBetter(population),
+        steady=True,
     )

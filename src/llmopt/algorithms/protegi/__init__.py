@@ -102,5 +102,6 @@ def protegi(
         propose=Successors(edit, reworded, successors),
         rate=selected_by(selection, beam, selection_calls),
         keep=Elitist(beam),
+        steady=True,
         version=1 if temperature else 2,
     )

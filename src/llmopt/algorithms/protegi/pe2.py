@@ -98,5 +98,6 @@ def pe2(
         propose=Successors(edit, at_most=batches),
         rate=rated(stages, keep, share, rate),
         keep=Elitist(parents),
+        steady=True,
         version=2,
     )
