@@ -118,17 +118,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
     check_validation(problem, every=chosen.validate_every, patience=chosen.validation_patience)
     plain = plain_controls(problem, chosen.controls)
     control = control_of(algorithm) if SAMPLING in chosen.controls else None
-    models = Models(
-        chosen,
-        optimizer=chosen.optimizer,
-        scorer=problem.scorer,
-        judge=judge_of(problem),
-        proposing=algorithm.needs_model,
-        embedder=algorithm.embedder,
-        seed=chosen.seed,
-        record=chosen.record,
-        display=display,
-    )
+    models = _models(problem, chosen, algorithm, display)
     check_scorer(problem, models.scorer)
     if control:
         control.check(problem, models.optimizer)
@@ -158,7 +148,9 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         step_deadline=chosen.step_deadline,
     ) as session:
         stop = _stop(problem, algorithm, chosen, requests)
-        over = ending_rule(problem, chosen.stop, stop.steps, chosen.budget, session, chosen.mode)
+        over = ending_rule(
+            problem, chosen.stop, stop.steps, chosen.budget, session=session, mode=chosen.mode
+        )
         yield (Run if chosen.mode == "steps" else SteadyRun)(
             judged(problem, session.judge),
             searching,
@@ -172,6 +164,21 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             over=over or never,
             aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
+
+
+def _models(problem: Problem, chosen: Options, algorithm: Algorithm, display: Display) -> Models:
+    """Return the models of a run by their roles."""
+    return Models(
+        chosen,
+        optimizer=chosen.optimizer,
+        scorer=problem.scorer,
+        judge=judge_of(problem),
+        proposing=algorithm.needs_model,
+        embedder=algorithm.embedder,
+        seed=chosen.seed,
+        record=chosen.record,
+        display=display,
+    )
 
 
 def _stop(problem: Problem, algorithm: Algorithm, chosen: Options, requests: int) -> Stop:

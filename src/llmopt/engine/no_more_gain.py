@@ -40,8 +40,9 @@ def ending_rule(
     wanted: Ending,
     steps: int,
     budget: Limits | None,
+    *,
     session: Session,
-    mode: Mode = "steps",
+    mode: Mode,
 ) -> Callable[[Trajectory], str] | None:
     """Return what says why a search is over; None: only its steps and limits do.
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmopt.algorithms.gepa import gepa
-from llmopt.algorithms.gepa.fronts import CandidatePool, ParetoDraw, front_counts
-from llmopt.algorithms.gepa.gate import AcceptanceGate, looks
+from llmopt.algorithms.gepa.acceptance import AcceptanceGate, looks
+from llmopt.algorithms.gepa.row_fronts import CandidatePool, ParetoDraw, front_counts
 from llmopt.algorithms.gepa.tracked_rows import TrackedRows
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Item, Outcome, digest
@@ -20,7 +20,7 @@ from llmopt.testing import scripted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmopt.algorithms.gepa.gate import GateName
+    from llmopt.algorithms.gepa.acceptance import GateName
 
 ROWS = tuple(Item(str(n), f"row {n}", "yes") for n in range(60))
 

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.algorithms.gepa.fronts import CandidatePool, ParetoDraw, Selection
-from llmopt.algorithms.gepa.gate import AcceptanceGate, GateName
+from llmopt.algorithms.gepa.acceptance import AcceptanceGate, GateName
 from llmopt.algorithms.gepa.reflection import RowReports
 from llmopt.algorithms.gepa.rewriting import ReflectiveRewrite
+from llmopt.algorithms.gepa.row_fronts import CandidatePool, ParetoDraw, Selection
 from llmopt.algorithms.gepa.tracked_rows import TrackedRows
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.core.defaults import Following
