@@ -7,6 +7,7 @@ and the tests named there run on it until the first failure. A mutation that no 
     python benchmarks/mutations.py                     # all of them
     python benchmarks/mutations.py --part 2/4          # a quarter
     python benchmarks/mutations.py --only budget       # those of files whose path has the word
+    python benchmarks/mutations.py --numbers 83-90,95  # those of these places in the list
     python benchmarks/mutations.py --json > found.json
 
 First the tests run on the unbroken package, where they have to pass. The exit code is 0 if at
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 BAR = 0.97  # share of the mutations that the tests have to notice
 _LONGEST = 180  # seconds that tests may take; a mutation may keep them from ending
+_LONGEST_TEST = 45  # seconds that one of them may
 _PASSED, _FAILED, _BROKEN = 0, 1, 99  # exit codes; the first two are pytest's
 
 
@@ -174,6 +176,7 @@ def _tested(tests: Sequence[str], copy: Path, output: Path) -> None:
     os.environ["PYTHONPATH"] = str(copy / "src")  # for processes that tests start
     sys.path[0] = str(copy / "src")
     options = ("-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-m", "not local_model")
+    options += (f"--timeout={_LONGEST_TEST}",)
     code: int = _BROKEN
     try:
         code = pytest.main([*options, *(str(copy / "tests" / test) for test in tests)])
@@ -189,27 +192,39 @@ def _write(file: Path, text: str) -> None:
         compiled.unlink()
 
 
-def chosen(part: str, only: str) -> list[Mutation]:
-    """Return every n-th mutation from the i-th on, and of these the ones of some files."""
+def chosen(part: str, only: str, numbers: str = "") -> list[Mutation]:
+    """Return every n-th mutation from the i-th on, and of these the ones of some files.
+
+    Args:
+        part: The i and the n, as in ``2/4``.
+        only: What the path of a file has; empty for all.
+        numbers: Places in the list, as in ``83-90,95``; empty for all.
+    """
     at, _, of = part.partition("/")
     rest = mutations()[int(at) - 1 :: int(of)]
-    return [one for one in rest if not only or only in one.path or only == str(one.number)]
+    wanted: set[int] = set()
+    for places in numbers.split(",") if numbers else ():
+        first, _, last = places.partition("-")
+        wanted.update(range(int(first), int(last or first) + 1))
+    return [one for one in rest if only in one.path and (not numbers or one.number in wanted)]
 
 
 def main() -> int:
     """Try the mutations and print what became of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts")
-    parser.add_argument("--only", default="", metavar="WORD", help="a part of a path, or a number")
+    parser.add_argument("--only", default="", metavar="WORD", help="a part of a path")
+    parser.add_argument("--numbers", default="", help="places in the list, such as 83-90,95")
     parser.add_argument("--no-baseline", action="store_true", help="skip the unbroken package")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     found: list[Found] = []
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # some tests read as another user
         copy = Path(folder) / "copy"
         ignored = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache", "site")
         shutil.copytree(ROOT, copy, ignore=ignored)
-        some = chosen(options.part, options.only)
+        some = chosen(options.part, options.only, options.numbers)
         if not options.no_baseline:
             for tests in dict.fromkeys(mutation.tests for mutation in some):
                 check_baseline(tests, copy)

@@ -34,7 +34,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 
@@ -46,7 +46,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STEPS, CANDIDATES, ITEMS, LATENCY = 5, 8, 64, 0.05
+SEARCHED = STEPS * CANDIDATES * (ITEMS + 1)  # calls between the starts and the end
 LONG_TAIL = math.log(10) / 2.326  # sigma of a log-normal whose p99 is ten times its median
+
+
+Mode = Literal["steps", "steady"]
+ROWS: tuple[tuple[int, float, Mode], ...] = (
+    (64, 0.0, "steps"),
+    (256, 0.0, "steps"),
+    (64, LONG_TAIL, "steps"),
+    (64, LONG_TAIL, "steady"),
+)
 
 
 @dataclass
@@ -67,6 +77,15 @@ class Server:
             work += sum(left - arrived for arrived, left in phase)
             early += sum(min(left, last) - arrived for arrived, left in phase)
         return early / (slots * waiting), work / (slots * whole)
+
+    def busy_throughout(self, slots: int) -> tuple[float, float]:
+        """Return the same of a search without steps, from its first request to its last."""
+        found = sorted((arrived, left) for arrived, left, _ in self.served)[ITEMS:][:SEARCHED]
+        begin, last = found[0][0], found[-1][0]
+        end = max(left for _, left in found)
+        work = sum(left - arrived for arrived, left in found)
+        early = sum(min(left, last) - arrived for arrived, left in found)
+        return early / (slots * (last - begin)), work / (slots * (end - begin))
 
     def phases(self) -> Iterator[list[tuple[float, float]]]:
         """Give the requests of each step's scoring: those after an instruction was asked for."""
@@ -108,13 +127,14 @@ def problem(model: OpenAIModel) -> PromptProblem:
     )
 
 
-async def ours(url: str, slots: int, store: Path) -> tuple[float, float, int]:
+async def ours(url: str, slots: int, store: Path, mode: Mode = "steps") -> tuple[float, float, int]:
     """Run OPRO; return wall seconds, processor seconds, and calls."""
     model = OpenAIModel("mock", base_url=url)
     began, cpu = time.perf_counter(), time.process_time()
     result = await optimize_async(
         problem(model),
         steps=STEPS,
+        mode=mode,
         concurrency=slots,
         store=store,
         progress=False,
@@ -125,8 +145,11 @@ async def ours(url: str, slots: int, store: Path) -> tuple[float, float, int]:
     return *spent, sum(used.calls for used in result.usage.values())
 
 
-async def floor(url: str, slots: int, calls: int) -> tuple[float, float]:
-    """Make as many calls in the same waves with bare aiohttp; return wall and processor time."""
+async def floor(url: str, slots: int, calls: int, mode: Mode = "steps") -> tuple[float, float]:
+    """Make as many calls in the same waves with bare aiohttp; return wall and processor time.
+
+    Without steps, all of the search is one wave.
+    """
     body = {
         "model": "mock",
         "messages": [{"role": "user", "content": "Think of 1 and answer.\nQuestion 1?"}],
@@ -148,28 +171,35 @@ async def floor(url: str, slots: int, calls: int) -> tuple[float, float]:
     began, cpu = time.perf_counter(), time.process_time()
     async with aiohttp.ClientSession(connector=connector) as session:
         await wave(session, ITEMS)
-        for _ in range(STEPS):
-            await wave(session, CANDIDATES)
-            await wave(session, CANDIDATES * ITEMS)
-        await wave(session, calls - ITEMS - STEPS * CANDIDATES * (ITEMS + 1))
+        if mode == "steady":
+            await wave(session, SEARCHED)
+        else:
+            for _ in range(STEPS):
+                await wave(session, CANDIDATES)
+                await wave(session, CANDIDATES * ITEMS)
+        await wave(session, calls - ITEMS - SEARCHED)
     return time.perf_counter() - began, time.process_time() - cpu
 
 
-async def measured(slots: int, spread: float, rounds: int) -> None:
+async def measured(slots: int, spread: float, rounds: int, mode: Mode = "steps") -> None:
     """Print one row: the medians over some rounds."""
     rows = []
     for number in range(rounds):
         with server(spread) as mine, tempfile.TemporaryDirectory() as folder:
-            wall, cpu, calls = await ours(mine.url, slots, Path(folder) / f"{number}.sqlite")
+            wall, cpu, calls = await ours(mine.url, slots, Path(folder) / f"{number}.sqlite", mode)
         with server(spread) as other:
-            low, low_cpu = await floor(other.url, slots, calls)
-        share = mine.busy(slots)
+            low, low_cpu = await floor(other.url, slots, calls, mode)
+        share = mine.busy(slots) if mode == "steps" else mine.busy_throughout(slots)
         rows.append((wall / low, wall, low, 1e3 * cpu / calls, 1e3 * low_cpu / calls, *share))
     columns = [median(column) for column in zip(*rows, strict=True)]
     ratio, wall, low, cpu, low_cpu, busy, whole = columns
-    name = f"{slots} in flight" + (", long tail" if spread else "")
+    name = (
+        f"{slots} in flight"
+        + (", long tail" if spread else "")
+        + (", steady" if mode == "steady" else "")
+    )
     print(
-        f"{name:24} {wall:6.2f} {low:7.2f} {ratio:6.2f} {cpu:7.3f} {low_cpu:8.3f} "
+        f"{name:29} {wall:6.2f} {low:7.2f} {ratio:6.2f} {cpu:7.3f} {low_cpu:8.3f} "
         f"{busy:5.0%} {whole:5.0%}",
         flush=True,
     )
@@ -195,13 +225,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--refuse", type=float, default=0.0, help="share of requests, 0 to 1")
+    parser.add_argument("--only", default="", choices=("steps", "steady"), help="rows of one mode")
     rounds, refuse = (arguments := parser.parse_args()).rounds, arguments.refuse
     if refuse:
         asyncio.run(disturbed(64, refuse, rounds))
         return
-    print(f"{'':24} wall s floor s  ratio  cpu ms floor ms  busy whole")
-    for slots, spread in ((64, 0.0), (256, 0.0), (64, LONG_TAIL)):
-        asyncio.run(measured(slots, spread, rounds))
+    print(f"{'':29} wall s floor s  ratio  cpu ms floor ms  busy whole")
+    for slots, spread, mode in ROWS:
+        if arguments.only in (mode, ""):
+            asyncio.run(measured(slots, spread, rounds, mode))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import json
 import os
+import re
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,6 +16,8 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 import llmopt
 from llmopt.config.reading import read
@@ -21,7 +25,7 @@ from llmopt.core.values import Call, Message
 from llmopt.errors import ConfigError, LlmoptError
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.models.providers.request_options import RequestOptions
-from llmopt.models.secrets import looks_secret, without_secrets
+from llmopt.models.secrets import fit_for_messages, know, looks_secret, without_secrets
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
@@ -110,6 +114,50 @@ async def test_what_a_server_repeats_is_neither_answered_nor_stored(
     for form in (KEY, HEADER, base64.b64encode(KEY.encode()).decode(), KEY[3:]):
         assert all(form not in text for text in seen)
     assert any("[secret]" in text for text in seen)
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in capitals": str.upper,
+    "in small letters": str.lower,
+    "in a URL": lambda key: quote(key, safe=""),
+    "in the path of a URL": quote,
+    "escaped in small letters": lambda key: re.sub(
+        "%..", lambda match: match[0].lower(), quote(key, safe="")
+    ),
+    "escaped twice": lambda key: quote(quote(key, safe=""), safe=""),
+    "in JSON": lambda key: key.replace("/", "\\/"),
+    "in HTML": html.escape,
+    "hexadecimal": lambda key: key.encode().hex(),
+    "hexadecimal in capitals": lambda key: key.encode().hex().upper(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_known_in_every_form(form: str) -> None:
+    """In which servers, and the libraries behind them, write what they were sent."""
+    key = "zz-77/Kd+93&hf<Xw2Lm"
+    know(key)
+    assert without_secrets(f"I got {FORMS[form](key)}.") == "I got [secret]."
+    assert fit_for_messages(f"I got {FORMS[form](key)}.") == "I got [secret]."
+
+
+@given(before=st.binary(max_size=20), after=st.binary(max_size=20), urls=st.booleans())
+def test_a_secret_is_known_in_base64_wherever_it_stands(
+    before: bytes, after: bytes, *, urls: bool
+) -> None:
+    """As a part of a header or a whole request that was encoded, too."""
+    key = "yy-99~Kd?93>hfXw2Lm"
+    know(key)
+    encode = base64.urlsafe_b64encode if urls else base64.b64encode
+    encoded = encode(before + key.encode() + after).decode()
+    found = without_secrets(f"I got {encoded}.")
+    left = found.removeprefix("I got ").removesuffix(".")
+    assert "[secret]" in left
+    # At most a letter on either side is made of bits of it.
+    start, end = left.split("[secret]")
+    assert len(start) <= len(encode(before)) + 1
+    assert len(end) <= len(encode(after)) + 3
 
 
 def test_answers_without_a_secret_stay_as_they_are() -> None:

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from llmopt.algorithms.baselines.one_plus_one_es import one_plus_one_es as one_plus_one_es
     from llmopt.algorithms.baselines.random_search import random_search as random_search
     from llmopt.algorithms.baselines.two_opt import two_opt as two_opt
+    from llmopt.algorithms.capo import capo as capo
     from llmopt.algorithms.drpo import drpo as drpo
     from llmopt.algorithms.evollm import evollm as evollm
     from llmopt.algorithms.evoprompt import evoprompt_de as evoprompt_de
     from llmopt.algorithms.evoprompt import evoprompt_ga as evoprompt_ga
     from llmopt.algorithms.expo import expo as expo
     from llmopt.algorithms.expo.expo_es import expo_es as expo_es
+    from llmopt.algorithms.gepa import gepa as gepa
     from llmopt.algorithms.gpo import gpo as gpo
     from llmopt.algorithms.gpo.sgdm import sgdm as sgdm
     from llmopt.algorithms.mapo import mapo as mapo
+    from llmopt.algorithms.mipro import mipro as mipro
     from llmopt.algorithms.opro import opro as opro
     from llmopt.algorithms.promptagent import promptagent as promptagent
     from llmopt.algorithms.protegi import protegi as protegi
@@ -49,10 +52,14 @@ if TYPE_CHECKING:
     from llmopt.models.middleware.budget import Limits
     from llmopt.models.middleware.budget import Price as Price
     from llmopt.preflight.check import check as check
+    from llmopt.problems.code.code_problem import CodeProblem as CodeProblem
     from llmopt.problems.function import FunctionProblem as FunctionProblem
+    from llmopt.problems.metrics.contract import Scored as Scored
     from llmopt.problems.metrics.judge import Judge as Judge
     from llmopt.problems.numeric.points import VectorProblem as VectorProblem
     from llmopt.problems.numeric.points import vector_problem as vector_problem
+    from llmopt.problems.program.app_problem import AppProblem as AppProblem
+    from llmopt.problems.program.program_problem import ProgramProblem as ProgramProblem
     from llmopt.problems.prompt.constraints import Invariants as Invariants
     from llmopt.problems.prompt.prompt_problem import PromptProblem as PromptProblem
     from llmopt.problems.prompt.proposal_filter import Filters as Filters
@@ -65,9 +72,11 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Algorithm": "llmopt.core.algorithm:Algorithm",
+    "AppProblem": "llmopt.problems.program.app_problem:AppProblem",
     "Asking": "llmopt.problems.prompt.scorer_call:Asking",
     "Budget": "llmopt.models.middleware.budget:Limits",
     "Candidate": "llmopt.core.values:Candidate",
+    "CodeProblem": "llmopt.problems.code.code_problem:CodeProblem",
     "Comparison": "llmopt.evidence.comparison:Comparison",
     "Evaluation": "llmopt.core.values:Evaluation",
     "Filters": "llmopt.problems.prompt.proposal_filter:Filters",
@@ -77,14 +86,17 @@ _PUBLIC = {
     "Judge": "llmopt.problems.metrics.judge:Judge",
     "LlmoptError": "llmopt.errors:LlmoptError",
     "Price": "llmopt.models.middleware.budget:Price",
+    "ProgramProblem": "llmopt.problems.program.program_problem:ProgramProblem",
     "PromptProblem": "llmopt.problems.prompt.prompt_problem:PromptProblem",
     "Result": "llmopt.evidence.result:Result",
     "Run": "llmopt.engine.run:Run",
+    "Scored": "llmopt.problems.metrics.contract:Scored",
     "TourProblem": "llmopt.problems.tours.tour_problem:TourProblem",
     "VectorProblem": "llmopt.problems.numeric.points:VectorProblem",
     "abo": "llmopt.algorithms.abo:abo",
     "ape": "llmopt.algorithms.ape:ape",
     "check": "llmopt.preflight.check:check",
+    "capo": "llmopt.algorithms.capo:capo",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
     "confirm": "llmopt.api:confirm",
     "drpo": "llmopt.algorithms.drpo:drpo",
@@ -95,9 +107,11 @@ _PUBLIC = {
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
     "expo": "llmopt.algorithms.expo:expo",
     "expo_es": "llmopt.algorithms.expo.expo_es:expo_es",
+    "gepa": "llmopt.algorithms.gepa:gepa",
     "gpo": "llmopt.algorithms.gpo:gpo",
     "hill_climbing": "llmopt.algorithms.baselines.hill_climbing:hill_climbing",
     "mapo": "llmopt.algorithms.mapo:mapo",
+    "mipro": "llmopt.algorithms.mipro:mipro",
     "one_plus_one_es": "llmopt.algorithms.baselines.one_plus_one_es:one_plus_one_es",
     "open_store": "llmopt.store:open_store",
     "opro": "llmopt.algorithms.opro:opro",

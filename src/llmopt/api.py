@@ -25,11 +25,13 @@ from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import evaluated
 from llmopt.engine.header import RunHeader
 from llmopt.engine.identity import register
+from llmopt.engine.no_more_gain import ending_rule
 from llmopt.engine.opening import opened
 from llmopt.engine.options import Options, like, rows_of, takes
 from llmopt.engine.overfitting import check_validation
 from llmopt.engine.roles import Models
-from llmopt.engine.run import Run
+from llmopt.engine.run import Run, never
+from llmopt.engine.steady import SteadyRun
 from llmopt.engine.stop import Stop
 from llmopt.errors import ConfigError, nearest
 from llmopt.evidence.result import Result
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from llmopt.core.algorithm import Algorithm
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.engine.display import Display
@@ -111,20 +114,11 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
     algorithm = chosen.algorithm
     if isinstance(algorithm, str):
         algorithm = algorithm_named(algorithm)
+    searching, requests = algorithm.divided() if chosen.mode == "steady" else (algorithm, 1)
     check_validation(problem, every=chosen.validate_every, patience=chosen.validation_patience)
     plain = plain_controls(problem, chosen.controls)
     control = control_of(algorithm) if SAMPLING in chosen.controls else None
-    models = Models(
-        chosen,
-        optimizer=chosen.optimizer,
-        scorer=problem.scorer,
-        judge=judge_of(problem),
-        proposing=algorithm.needs_model,
-        embedder=algorithm.embedder,
-        seed=chosen.seed,
-        record=chosen.record,
-        display=display,
-    )
+    models = _models(problem, chosen, algorithm, display)
     check_scorer(problem, models.scorer)
     if control:
         control.check(problem, models.optimizer)
@@ -140,6 +134,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             scorer=models.scorer,
             seed=chosen.seed,
             source=chosen.source,
+            mode=chosen.mode,
         )
 
     evidence = Evidence(chosen.level, plain, chosen.samples)
@@ -152,22 +147,48 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
-        yield Run(
+        stop = _stop(problem, algorithm, chosen, requests)
+        over = ending_rule(
+            problem, chosen.stop, stop.steps, chosen.budget, session=session, mode=chosen.mode
+        )
+        yield (Run if chosen.mode == "steps" else SteadyRun)(
             judged(problem, session.judge),
-            algorithm,
+            searching,
             session,
-            stop=Stop(
-                algorithm.steps(problem, chosen.steps),
-                chosen.patience,
-                optimum_of(problem) if chosen.target is None else chosen.target,
-                chosen.validation_patience,
-            ),
+            stop=stop,
             finalists=chosen.finalists,
-            validate_every=chosen.validate_every,
+            validate_every=chosen.validate_every * requests,
+            block=requests,
             evidence=evidence,
             further=Sampled(control) if control else None,
+            over=over or never,
             aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
+
+
+def _models(problem: Problem, chosen: Options, algorithm: Algorithm, display: Display) -> Models:
+    """Return the models of a run by their roles."""
+    return Models(
+        chosen,
+        optimizer=chosen.optimizer,
+        scorer=problem.scorer,
+        judge=judge_of(problem),
+        proposing=algorithm.needs_model,
+        embedder=algorithm.embedder,
+        seed=chosen.seed,
+        record=chosen.record,
+        display=display,
+    )
+
+
+def _stop(problem: Problem, algorithm: Algorithm, chosen: Options, requests: int) -> Stop:
+    """Return when a search ends at the latest, with `requests` steps for one of the method."""
+    return Stop(
+        algorithm.steps(problem, chosen.steps) * requests,
+        chosen.patience * requests,
+        optimum_of(problem) if chosen.target is None else chosen.target,
+        chosen.validation_patience,
+    )
 
 
 @like(evaluated)

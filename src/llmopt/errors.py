@@ -20,6 +20,7 @@
     │       └── BadCallError      this call alone is refused, say for its length
     ├── MeasureError          the answer to one item gets no score             exit code 1
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
+    ├── SlotsClosedError      a measurement did not begin: the search is over  exit code 1
     └── BudgetError           a spending limit is reached                      exit code 3
 
 Messages follow one pattern: ``<what> is <rule>, but got <value>; <what to do>``.
@@ -158,6 +159,10 @@ class MeasureError(LlmoptError):
 
 class StepFailedError(LlmoptError):
     """More items of a step stayed unmeasured than the error budget allows; resumable."""
+
+
+class SlotsClosedError(LlmoptError):
+    """A measurement did not begin, because the search is over; no result or message has it."""
 
 
 class BudgetError(LlmoptError):

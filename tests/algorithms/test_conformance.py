@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from llmopt.core.trajectory import Entry
     from llmopt.core.values import Call
 
+ON_PROGRAMS = ("evoprompt-ga-chat", "gpo-chat", "opro-chat", "protegi-chat")
 FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     "prompt": scripted.problem,
+    "program": scripted.program,
     "steps": scripted.stepwise,
+    "demonstrations": scripted.few_shot,
     "numbers": scripted.numbers,
     "order": scripted.order,
 }
@@ -60,6 +63,8 @@ def fitting() -> Iterator[Any]:
         other = name.endswith(FAMILIES[1:])
         for kind, problem in PROBLEMS.items():
             if other and kind != "prompt" and fits(algorithm, PROBLEMS["prompt"]()):
+                continue
+            if kind == "program" and name not in ON_PROGRAMS:  # the others read the same texts
                 continue
             if kind == "order" and algorithm.needs_model:
                 continue

@@ -63,3 +63,8 @@ def test_a_snippet_that_does_not_occur_once_is_refused(mutations: ModuleType) ->
 def test_parts_are_all_of_the_list(mutations: ModuleType) -> None:
     parts = [one.number for at in "123" for one in mutations.chosen(f"{at}/3", "")]
     assert sorted(parts) == list(range(1, len(mutations.mutations()) + 1))
+
+
+def test_mutations_can_be_named_by_their_places(mutations: ModuleType) -> None:
+    assert [one.number for one in mutations.chosen("1/1", "", "7-9,3")] == [3, 7, 8, 9]
+    assert [one.number for one in mutations.chosen("1/2", "", "7-9,3")] == [3, 7, 9]

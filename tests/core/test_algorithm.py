@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,3 +135,10 @@ async def test_waiting_for_all_finishes_the_others_before_the_first_error_is_rai
         await all_of(work(n) for n in range(5))
     assert done == [0, 3, 4]
     assert await all_of(work(n) for n in (3, 4)) == [3, 4]
+
+
+def test_a_method_with_a_plan_does_as_many_steps_as_planned_or_allowed() -> None:
+    problem = scripted.problem()
+    assert opro().steps(problem, 7) == 7
+    planned = replace(opro(), pace=lambda _problem: 4)
+    assert [planned.steps(problem, most) for most in (3, 4, 7)] == [3, 4, 4]

@@ -9,9 +9,10 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from documents import holds
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from llmopt.config.tables import PriceTable
+from llmopt.config.tables import PartTable
 from llmopt.engine.options import rows_in
 
 NONE = "–"  # noqa: RUF001 - the dash that the tables show for no default
@@ -33,6 +34,8 @@ def kind_of(annotation: Any) -> str:
         return f"{', '.join(names)} or {last}"
     if get_origin(annotation) is list and get_origin(get_args(annotation)[0]) is Literal:
         return f"list of {', '.join(f'`{name}`' for name in get_args(get_args(annotation)[0]))}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
     if get_origin(annotation) is tuple:
         return "three numbers" if len(get_args(annotation)) > 2 else "two whole numbers"
     names_of = {
@@ -46,7 +49,7 @@ def kind_of(annotation: Any) -> str:
         str | list[str]: "text or list of texts",
         str | dict[str, Any]: "text or table",
         list[Path]: "list of paths",
-        PriceTable: "table",
+        dict[str, str | PartTable]: "table",
         dict[str, Any]: "table",
     }
     return names_of[annotation]

@@ -190,6 +190,7 @@ def test_every_example_is_run_here() -> None:
     assert names == {
         "prompt.py",
         "function.py",
+        "program.py",
         "regression.py",
         "tours.py",
         "own_algorithm.py",
@@ -202,6 +203,13 @@ def test_the_prompt_example_runs(
 ) -> None:
     model = "scripted/llmopt.testing.scripted:answer"
     assert "llmopt show" in shown_by("prompt.py", capsys, monkeypatch, model)
+
+
+def test_the_program_example_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = shown_by("program.py", capsys, monkeypatch, "scripted/llmopt.testing.scripted:answer")
+    assert re.search(r"^search: .*\nanswer: ", shown, re.MULTILINE)
 
 
 def test_the_function_example_runs(
@@ -373,7 +381,9 @@ def test_every_target_is_in_the_contributors_page() -> None:
 
 def test_exit_codes_are_those_of_the_command_line() -> None:
     rows = re.findall(r"^\| (\d+) \|", prose(ROOT / "README.md"), re.MULTILINE)
-    assert rows == re.findall(r"\b(\d+) (?:done|the run|bad|stopped|interrupted)", main.help or "")
+    assert rows == re.findall(
+        r"\b(\d+) (?:done|the run|bad|stopped|a gate|interrupted)", main.help or ""
+    )
 
 
 # -- links ----------------------------------------------------------------------------------

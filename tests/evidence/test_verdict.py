@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt.core.presentation import ACCURACY
+from llmopt.core.problem import Conclusion
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import (
     Candidate,
@@ -58,8 +59,9 @@ class Case:
         answer: str = "",
         evidence: Evidence | None = None,
         broke_after: int = 10_000,
+        kind: type[PromptProblem] = PromptProblem,
     ) -> None:
-        self.problem = PromptProblem.from_splits(
+        self.problem = kind.from_splits(
             Splits(items("train", 10), items("validation", validation), items("test", TEST)),
             instructions=[next(iter(train))],
         )
@@ -517,3 +519,23 @@ async def test_a_winner_whose_answers_were_cut_off_is_not_called_unreadable() ->
     assert monotony(problem, silent) == []
     plain = Evaluation(tuple(replace(o, cut_at=0) for o in silent.outcomes), 4)
     assert "no readable answer" in monotony(problem, plain)[0]
+
+
+async def test_a_finalist_that_the_problem_finds_unfit_is_passed_over() -> None:
+    """A problem with a verdict of its own says it, and the next finalist is taken."""
+
+    class Own(PromptProblem):
+        def fits(self, evaluation: Evaluation) -> bool:
+            return evaluation.score != 0.95
+
+        def conclusion(self, text: str, level: float) -> Conclusion:
+            fit = text != "unfit"
+            return Conclusion("better" if fit else "worse", f"{text} at {level}", {}, not fit)
+
+    shares = {"start": 0.1, "unfit": 0.9, "fit": 0.8, "wrong on train": 0.95}
+    right = {text: share(one) for text, one in shares.items()}
+    found = await Case({**shares}, right, kind=Own).choice()
+    assert found.best.text == "fit"
+    assert found.verdict == "fit at 0.95"
+    assert [versus.word for versus in found.comparisons] == ["better"]
+    assert "1 finalist failed on held-out items and was passed over." in found.notes

@@ -16,7 +16,9 @@ import pytest
 
 from llmopt.algorithms import ALGORITHMS
 from llmopt.algorithms.ape import ape
+from llmopt.algorithms.capo import capo
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
+from llmopt.algorithms.mipro import mipro
 from llmopt.algorithms.opro import opro
 from llmopt.core.model import Traits
 from llmopt.core.trajectory import Entry, Trajectory
@@ -228,6 +230,7 @@ async def test_what_a_gradient_leads_to_is_asked_for_in_reviewed_words(
 
 FIRST: dict[str, Algorithm] = {
     "ape-induced": ape(induced=1),
+    "capo": capo(),
     "evoprompt-de": evoprompt_de(),
     "evoprompt-ga": evoprompt_ga(),
 }
@@ -243,11 +246,24 @@ async def test_what_a_method_begins_with_reads_well(name: str, family: Family) -
     compare(f"{name}-{family}-prompt-first", await metaprompt(FIRST[name], family, prompt(), start))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("part", "rows"), [("summary", 2), ("first", 0)])
+async def test_what_mipro_asks_reads_well(part: str, rows: int, family: Family) -> None:
+    """It sums the data up, and writes instructions in the first step alone."""
+    problem = prompt(demonstrations=2)
+    outcomes = tuple(Outcome(str(i), float(i == 2)) for i in range(4))
+    start = Entry(Candidate(problem.starts[0]), Evaluation(outcomes, 4))
+    text = await metaprompt(mipro(summarized=rows), family, problem, Trajectory().tell([start]))
+    compare(f"mipro-{family}-prompt-{part}", text)
+
+
 def test_every_method_that_asks_has_reviewed_texts() -> None:
     names = {name for name, _ in asking()}
     left = {name for name, make in ALGORITHMS.items() if make().needs_model} - names
-    assert left == {"abo"}, "its texts are beside these, written by tests/algorithms/test_abo.py"
+    # Their texts have tests of their own: in tests/algorithms, and above.
+    assert left == {"abo", "gepa", "mipro"}
     assert len(list((HERE / "abo").glob("*.txt"))) == 6
+    assert len(list((HERE / "gepa").glob("*.txt"))) == 3
 
 
 def test_every_file_belongs_to_a_test() -> None:
@@ -257,4 +273,5 @@ def test_every_file_belongs_to_a_test() -> None:
     wanted |= {f"opro-{f}-function-nothing-tried" for f in FAMILIES}
     wanted |= {f"{n}-{f}-prompt-first" for n in FIRST for f in FAMILIES}
     wanted |= {f"{n}-{f}-prompt-told" for n in ("pe2", "promptagent", "protegi") for f in FAMILIES}
+    wanted |= {f"mipro-{f}-prompt-{part}" for f in FAMILIES for part in ("summary", "first")}
     assert {path.stem for path in HERE.glob("*.txt")} == wanted

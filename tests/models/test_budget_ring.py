@@ -131,6 +131,19 @@ async def test_a_call_waits_for_what_may_become_free() -> None:
     assert [(await first).text, (await second).text] == ["a", "b"]
 
 
+async def test_what_a_call_leaves_over_is_free_while_others_are_in_flight() -> None:
+    """Who waits goes on as soon as one of those in flight has cost less than it might."""
+    account = Account(Limits(tokens=10))
+    for tokens in (5, 4):
+        await account.reserve(Spent(tokens=tokens))
+    waits = asyncio.ensure_future(account.reserve(Spent(tokens=3)))
+    await asyncio.sleep(0)
+    assert account.waiting == 1
+    account.settle(Spent(tokens=5), Spent(tokens=1))
+    assert account.waiting == 0
+    await waits
+
+
 @given(text=st.text(max_size=50), turns=st.integers(1, 3), most=st.integers(1, 99))
 def test_the_bound_is_above_every_tokenizer(text: str, turns: int, most: int) -> None:
     """A token per byte, and all generated tokens, always fit into the reservation."""
@@ -195,7 +208,8 @@ async def test_what_is_kept_back_costs_what_measuring_costs() -> None:
         await account.reserve(Spent(calls=1, tokens=101))
 
 
-async def test_time_is_capped_at_the_start_of_calls() -> None:
+@pytest.mark.parametrize("cap", [15, 20])
+async def test_time_is_capped_at_the_start_of_calls(cap: float) -> None:
     """A call that would start late is refused; one on its way is not broken off."""
     now = 100.0
 
@@ -204,12 +218,12 @@ async def test_time_is_capped_at_the_start_of_calls() -> None:
         now += 10
         return call.text
 
-    account = Account(Limits(seconds=15), clock=lambda: now)
+    account = Account(Limits(seconds=cap), clock=lambda: now)
     model = Budget(ScriptedModel(answer), account)
     await model.complete(chat("a"))
     await model.complete(chat("b"))
     assert account.spent.seconds == 20
-    with pytest.raises(BudgetError, match="15 seconds, but 20 are spent"):
+    with pytest.raises(BudgetError, match=f"{cap} seconds, but 20 are spent"):
         await model.complete(chat("c"))
 
 

@@ -120,6 +120,10 @@ async def test_embeddings(server: Loopback, model: OpenAIModel) -> None:
         [{"embedding": [1, 2]}],
         [{"embedding": [1]}, {"embedding": "AACAPw=="}],
         [{"embedding": [1]}, {"embedding": []}],
+        [{"embedding": [1]}, {"embedding": [10**400]}],
+        [{"embedding": [1]}, {"embedding": [1e200]}],
+        [{"embedding": [1]}, {"embedding": [float("nan")]}],
+        [{"embedding": [1]}, {"embedding": [float("inf")]}],
         [{"embedding": [1], "index": 1}, {"embedding": [2], "index": 1}],
         [{"embedding": [1], "index": 0}, {"embedding": [2], "index": 7}],
         [{"embedding": [1]}, None],
@@ -626,6 +630,9 @@ def test_no_answer_breaks_the_reader(data: object) -> None:
         ({"Retry-After": "-3"}, None),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, None),
+        ({"Retry-After": f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT"}, None),
+        ({"Retry-After": f"Fri, {'9' * 20} Dec 1999 23:59:59 GMT"}, None),
+        ({"Retry-After": "9" * 5000}, None),
         (
             {
                 "Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT",

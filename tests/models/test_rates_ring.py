@@ -125,6 +125,18 @@ def test_a_cap_is_used_up() -> None:
     assert 590 <= run_virtually(ask()) <= 620
 
 
+def test_tokens_that_a_call_did_not_use_are_given_back() -> None:
+    """A hundred calls that may take 500 tokens, but take two, wait for hardly any."""
+
+    async def ask() -> float:
+        model = ScriptedModel(lambda call: call.text, latency=0.01)
+        limit = Limit(model, Gate(8, Rates(tokens=60_000)))
+        await asyncio.gather(*(limit.complete(chat(f"{n}", max_tokens=500)) for n in range(100)))
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(ask()) < 10  # 50 or more at a thousand tokens a second, as reserved
+
+
 @pytest.mark.parametrize("cap", [0, -1, float("nan"), float("inf")])
 def test_a_rate_is_a_positive_number(cap: float) -> None:
     """A cap that is none is refused."""

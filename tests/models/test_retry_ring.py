@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import run_virtually
 
-from llmopt.errors import LlmoptError, RateLimitError, RefusedError, TransientError
+from llmopt.errors import (
+    BadCallError,
+    LlmoptError,
+    RateLimitError,
+    RefusedError,
+    TransientError,
+    WithheldError,
+)
 from llmopt.models.middleware.stack import Gate, Limit, Retry
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing.models import GatedModel, chat
@@ -90,13 +97,50 @@ def test_attempts_end() -> None:
 
 
 def test_only_what_may_pass_is_asked_again() -> None:
-    """A refusal comes out at once, as it is."""
-    refusal = RefusedError("wrong key")
-    model = Flaky(refusal)
-    with pytest.raises(RefusedError) as caught:
-        run_virtually(Retry(model, Random(1)).complete(chat("a")))
-    assert caught.value is refusal
-    assert model.calls == 1
+    """A refusal comes out at once, as it is, and so does an answer that was kept back."""
+    for fault in (RefusedError("wrong key"), BadCallError("too long"), WithheldError("a filter")):
+        model = Flaky(fault)
+        with pytest.raises(LlmoptError) as caught:
+            run_virtually(Retry(model, Random(1)).complete(chat("a")))
+        assert caught.value is fault
+        assert model.calls == 1
+
+
+def test_nobody_pauses_any_longer_once_one_is_refused_for_good() -> None:
+    """The others would be refused, too, only later."""
+
+    async def ask() -> None:
+        retry = Retry(Flaky(TransientError("busy", 60.0), RefusedError("wrong key")), Random(1))
+        pausing = asyncio.ensure_future(retry.complete(chat("a")))
+        await asyncio.sleep(1)
+        assert retry.pausing == 1
+        with pytest.raises(RefusedError):
+            await retry.complete(chat("b"))
+        with pytest.raises(TransientError, match=r"another call was refused for good.*busy"):
+            await pausing
+        assert asyncio.get_running_loop().time() == 1.0
+
+    run_virtually(ask())
+
+
+def test_no_attempt_begins_after_the_time_of_a_step() -> None:
+    """Neither a first one nor one after a pause; one that began has the time of its call."""
+
+    async def ask() -> None:
+        model = Flaky(TransientError("busy", 5.0))
+        retry = Retry(model, Random(1))
+        retry.until = 4.0
+        with pytest.raises(TransientError, match=r"past the deadline.*busy"):
+            await retry.complete(chat("a"))
+        assert asyncio.get_running_loop().time() == 0.0
+        slow = Retry(ScriptedModel(lambda call: call.text, latency=60.0), Random(1))
+        slow.until = 4.0
+        assert (await slow.complete(chat("b"))).text == "b"
+        with pytest.raises(TransientError, match=r"the time of this step is over.*no attempt"):
+            await retry.complete(chat("c"))
+        assert model.calls == 1
+
+    run_virtually(ask())
 
 
 def test_no_pause_goes_past_the_deadline() -> None:

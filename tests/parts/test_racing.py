@@ -257,6 +257,16 @@ def test_the_winner_of_all_items_is_lost_less_often_than_stated(alike: float) ->
     assert lost / draws < 0.1
 
 
+@pytest.mark.parametrize(("missed", "dropped"), [(4, ()), (5, (2,)), (7, (2, 5)), (9, (2, 5, 20))])
+def test_the_more_rivals_the_surer_a_lead_has_to_be(missed: int, dropped: tuple[int, ...]) -> None:
+    """After a third of a hundred items that the leader has all right, by how many began."""
+    scores = np.ones((2, 33))
+    scores[1, :missed] = 0
+    for field in (2, 5, 20, 100):
+        left = Racing(share=1.0).survivors(scores, NOBODY[:, :33], np.ones(100), field, 66)
+        assert left == ([0] if field in dropped else [0, 1])
+
+
 @given(st.integers(0, 5000))
 def test_stages_grow_to_all_items(total: int) -> None:
     sizes = stages(total)

@@ -9,7 +9,8 @@ import pytest
 from llmopt.core.trajectory import Trajectory
 from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.errors import ConfigError
-from llmopt.parts.rate import Everything, Halving
+from llmopt.parts.racing import Racing
+from llmopt.parts.rate import Everything, Halving, rated
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
@@ -46,6 +47,23 @@ async def test_halving_measures_the_survivors_on_everything_and_nothing_twice() 
     assert [e.partial for e in found] == [True, True, True, False]
     assert found[3].score == 0.75
     assert len(desk.jobs) == len(set(desk.jobs)) == 4 + 4 + 8 + 20
+
+
+@pytest.mark.parametrize(("keep", "left"), [(0.5, 2), (0.51, 3), (0.75, 3), (0.1, 1), (1.0, 4)])
+async def test_at_least_the_share_goes_on(keep: float, left: int) -> None:
+    """Of four: a part of a candidate is a whole one."""
+    rate = Halving((4,), keep)
+    context = scripted.context(Trajectory().tell([]))
+    found = await rate(context, CANDIDATES, ITEMS, Desk().measure)
+    assert sum(not evaluation.partial for evaluation in found) == left
+
+
+def test_stages_and_a_race_exclude_each_other() -> None:
+    assert rated((4, 8), 0.5, 1) == Halving((4, 8), 0.5)
+    assert rated((), 0.5, 1) == Everything()
+    assert rated((), 0.5, 0.3) == Racing(share=0.3)
+    with pytest.raises(ConfigError, match=r"stages = \[4, 8\] and share = 0.3; leave one out"):
+        rated((4, 8), 0.5, 0.3)
 
 
 async def test_halving_measures_the_starts_in_full() -> None:

@@ -273,6 +273,15 @@ def test_nothing_that_a_function_prints_gets_into_the_document(
     assert err.count("printed by") == 2
 
 
+async def test_a_worker_prints_to_standard_error_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a program of the user's, too, whose output may be a document."""
+    made = problem(own_functions.printing, workers="process")
+    [outcome] = await measured(made, "four")
+    assert outcome.score == 4.0
+    out, err = capfd.readouterr()
+    assert (out, err.count("printed by")) == ("", 2)
+
+
 async def test_a_coroutine_function_runs_in_a_process_too() -> None:
     (outcome,) = await measured(problem(own_functions.later, workers="process"), "abc")
     assert outcome.score == 3

@@ -9,6 +9,7 @@ import pytest
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError
 from llmopt.problems.data.objects import from_rows
+from llmopt.problems.metrics.best_scored import best_scored
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.scorer_call import Asking
@@ -171,8 +172,8 @@ async def test_any_accepted_answer_is_right(metric: str, answer: str) -> None:
     problem = PromptProblem.from_rows(rows, metric=metric)
     (item, *_) = [i for i in problem.items("train") if i.accepted]
     (other, *_) = [i for i in problem.items("train") if not i.accepted]
-    assert (await problem._scored(answer, item)).score == 1
-    assert (await problem._scored(answer, other)).score == 0
+    assert (await best_scored(problem.metric, answer, item)).score == 1
+    assert (await best_scored(problem.metric, answer, other)).score == 0
 
 
 def test_a_judge_is_told_every_accepted_answer_at_once() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmopt.core.problem import Refusal
+from llmopt.core.text import tokens_of
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.preflight.cautions import cautions
@@ -18,7 +19,6 @@ from llmopt.problems.prompt.constraints import (
     COPIED,
     Invariants,
     Leaks,
-    tokens_of,
 )
 from llmopt.problems.prompt.language import LANGUAGES
 from llmopt.problems.prompt.leakage import Runs, words_of

@@ -11,6 +11,7 @@ from llmopt.core.problem import Description, Exemplar
 from llmopt.core.values import Item, Outcome
 from llmopt.problems.data.splits import Splits
 from llmopt.problems.function import FunctionProblem
+from llmopt.problems.program.app_problem import AppProblem
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
 from llmopt.testing import problems, scripted
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.core.problem import Problem
+    from llmopt.problems.program.program_row import ProgramRow
+
+
+def echoed(instruction: str, row: ProgramRow) -> str:
+    return "yes" if len(instruction + row["input"]) % 2 else "no"
+
 
 NUMBERS = [{"input": f"{n} + 1?", "target": str(n + 1)} for n in range(20)]
 
@@ -31,6 +38,11 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
         scripted.problem(), filters=Filters(max_length=40, digits=False, last_full_stop=True)
     ),
     "balanced": lambda: PromptProblem.from_splits(scripted.problem().splits, balanced=True),
+    "demonstrations": scripted.few_shot,
+    "program of two parts": scripted.program,
+    "app": lambda: AppProblem.from_splits(
+        echoed, scripted.problem().splits, instruction=["Answer.", "Answer now."]
+    ),
     "maximized function": lambda: FunctionProblem(len, "Write much.", ["a", "b"]),
     "minimized function": lambda: FunctionProblem(len, "Write little.", ["a"], minimize=True),
     "failing function": lambda: FunctionProblem(float, "Find a number.", ["x"]),

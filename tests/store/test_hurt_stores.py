@@ -23,6 +23,7 @@ from llmopt.errors import StoreError
 from llmopt.history.document import record
 from llmopt.history.run_history import told
 from llmopt.store import open_store
+from llmopt.store.sqlite.connection import failure
 from llmopt.store.sqlite.lock import claim_of
 from llmopt.store.sqlite.sqlite_store import SqliteStore
 from llmopt.testing import scripted
@@ -119,6 +120,34 @@ def test_no_lock_is_made_behind_a_link(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="a symbolic link"):
         open_store(path)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "hard"])
+def test_a_run_is_claimed_once_by_whatever_name(tmp_path: Path, kind: str) -> None:
+    """Two processes do not work on one run because one of them came by a link."""
+    path, link = tmp_path / "store.sqlite", tmp_path / "other" / "link.sqlite"
+    link.parent.mkdir()
+    with closing(open_store(path)) as first:
+        first.create("a", {})
+        with first.claim("a"):
+            if kind == "symbolic":
+                link.symlink_to(path)
+            else:
+                link.hardlink_to(path)
+            words = "one process at a time" if kind == "symbolic" else "has 2 .hard links"
+            with (
+                closing(open_store(link)) as second,
+                pytest.raises(StoreError, match=words),
+                second.claim("a"),
+            ):
+                pass
+
+
+def test_the_ledger_has_its_room_on_the_disk(tmp_path: Path) -> None:
+    """Where the disk is full, a process that writes to memory without room would be killed."""
+    path = tmp_path / "store.sqlite"
+    with closing(open_store(path)) as store, store.counters("a"):
+        assert claim_of(path, "a").with_suffix(".ledger").stat().st_blocks > 0
 
 
 # -- removed while in use ----------------------------------------------------------------------
@@ -248,6 +277,70 @@ def test_steps_that_do_not_follow_each_other_are_damage(path: Path) -> None:
     for read in readings(path):
         with pytest.raises(StoreError, match="step 3 where step 4 comes next"):
             read()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE runs SET created = x'00ff'",
+        "UPDATE journal SET best = 'much' WHERE kind = 'step'",
+        "UPDATE journal SET best = x'00' WHERE kind = 'step'",
+        """UPDATE journal SET json = '{"status": 7}' WHERE kind = 'status'""",
+        """UPDATE journal SET json = '{"status": "well"}' WHERE kind = 'status'""",
+        """UPDATE journal SET json = '{"status": []}' WHERE kind = 'status'""",
+        """UPDATE journal SET kind = 'label', json = '{"tags": [7]}' WHERE kind = 'result'""",
+        """UPDATE journal SET kind = 'label', json = '{"note": {}}' WHERE kind = 'result'""",
+    ],
+)
+def test_a_damaged_line_about_a_run_is_told(path: Path, sql: str) -> None:
+    hurt(path, sql)
+    with closing(open_store(path)) as store, pytest.raises(StoreError, match="is undamaged, but"):
+        store.runs()
+
+
+@pytest.mark.parametrize("column", ["call", "reply"])
+@pytest.mark.parametrize("name", ["text", "finish", "usage", "messages", "stop"])
+@pytest.mark.parametrize("value", ["7", "null", "[7]", "[[]]", '[{"role": 1}]'])
+def test_a_damaged_reply_is_told(path: Path, column: str, name: str, value: str) -> None:
+    hurt(path, f"UPDATE replies SET {column} = json_set({column}, '$.{name}', json(?))", value)
+    with closing(sqlite3.connect(path)) as raw:
+        [(key,)] = raw.execute("SELECT key FROM replies LIMIT 1")
+    with (
+        closing(open_store(path)) as store,
+        pytest.raises(StoreError, match="record that cannot be"),
+    ):
+        store.exchange(key)
+
+
+ENDLESS = """
+    CREATE VIEW runs AS WITH RECURSIVE endless (name, created, seconds) AS
+    (SELECT 'a', '2026', 0.0 UNION ALL SELECT name, created, seconds FROM endless)
+    SELECT * FROM endless
+"""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        ENDLESS,
+        "CREATE TRIGGER t AFTER INSERT ON journal BEGIN DELETE FROM journal; END",
+        "CREATE VIRTUAL TABLE v USING fts5 (x)",
+    ],
+)
+def test_a_store_that_runs_something_is_not_used(path: Path, sql: str) -> None:
+    """A file of somebody else's is data: it neither takes for ever nor changes what is written."""
+    if sql == ENDLESS:
+        hurt(path, "ALTER TABLE runs RENAME TO other")
+    hurt(path, sql)
+    with pytest.raises(StoreError, match="which holds what SQLite would run"):
+        open_store(path)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE])
+def test_a_full_disk_is_told_as_one(tmp_path: Path, code: int) -> None:
+    error = sqlite3.OperationalError("no room")
+    error.sqlite_errorcode = code
+    assert "free some space" in str(failure(tmp_path / "store.sqlite", error))
 
 
 # -- read only ---------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from llmopt.core.values import (
 )
 from llmopt.errors import StoreError
 from llmopt.store import default_path, open_store
-from llmopt.store.sqlite.connection import APPLICATION
+from llmopt.store.sqlite.connection import APPLICATION, _open_to_read
 from llmopt.store.sqlite.migrations import VERSION
 from llmopt.store.sqlite.sqlite_store import SqliteStore
 from llmopt.testing.stores import (
@@ -147,6 +147,18 @@ def test_a_store_of_any_version_is_brought_up_to_date(tmp_path: Path, version: i
     assert (schema(path) == schema(tmp_path / "new.sqlite")) == (version == VERSION)
     a_sample_is_kept(partial(open_store, path))
     assert schema(path) == schema(tmp_path / "new.sqlite")
+
+
+@pytest.mark.parametrize("version", range(1, VERSION + 1))
+def test_an_older_store_is_read_as_it_is_where_nothing_can_be_written(
+    tmp_path: Path, version: int
+) -> None:
+    path = Path(shutil.copy(ASSETS / f"version-{version}.sqlite", tmp_path / "store.sqlite"))
+    before = path.read_bytes()
+    connection, _ = _open_to_read(path)
+    with closing(connection):
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (2,)
+    assert path.read_bytes() == before
 
 
 def test_runs_that_are_older_than_notes_of_uses_keep_what_they_may_use(tmp_path: Path) -> None:

@@ -19,14 +19,17 @@ from llmopt.algorithms.baselines.hill_climbing import hill_climbing
 from llmopt.algorithms.baselines.one_plus_one_es import one_plus_one_es
 from llmopt.algorithms.baselines.random_search import random_search
 from llmopt.algorithms.baselines.two_opt import two_opt
+from llmopt.algorithms.capo import capo
 from llmopt.algorithms.drpo import drpo
 from llmopt.algorithms.evollm import evollm
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.expo import expo
 from llmopt.algorithms.expo.expo_es import expo_es
+from llmopt.algorithms.gepa import gepa
 from llmopt.algorithms.gpo import gpo
 from llmopt.algorithms.gpo.sgdm import sgdm
 from llmopt.algorithms.mapo import mapo
+from llmopt.algorithms.mipro import mipro
 from llmopt.algorithms.opro import opro
 from llmopt.algorithms.promptagent import promptagent
 from llmopt.algorithms.protegi import protegi
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "abo": abo,
     "ape": ape,
+    "capo": capo,
     "cma-es": cma_es,
     "drpo": drpo,
     "evollm": evollm,
@@ -51,9 +55,11 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "evoprompt-ga": evoprompt_ga,
     "expo": expo,
     "expo-es": expo_es,
+    "gepa": gepa,
     "gpo": gpo,
     "hill-climbing": hill_climbing,
     "mapo": mapo,
+    "mipro": mipro,
     "one-plus-one-es": one_plus_one_es,
     "opro": opro,
     "pe2": pe2,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import leading
@@ -56,6 +56,7 @@ def opro(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return OPRO as a row of parts.
 
@@ -82,6 +83,8 @@ def opro(
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; below 1: a race.
+        rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -105,6 +108,7 @@ def opro(
             max_tokens=max_tokens,
             vary=vary,
         ),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=Elitist(),
+        steady=True,
     )

@@ -18,6 +18,7 @@ from llmopt.cli.confirm import confirm
 from llmopt.cli.demo import demo
 from llmopt.cli.evaluate import evaluate
 from llmopt.cli.export import export
+from llmopt.cli.faster import faster
 from llmopt.cli.init import init
 from llmopt.cli.judge_check import judge_check
 from llmopt.cli.mcp import mcp
@@ -95,7 +96,7 @@ def main() -> None:
     """Language models as optimizers: better prompts, and proof that they are better.
 
     Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 3 stopped by a budget
-    (resumable); 130 interrupted (resumable).
+    (resumable); 4 a gate is not passed; 130 interrupted (resumable).
     """
 
 
@@ -107,6 +108,7 @@ for command in (
     demo,
     evaluate,
     export,
+    faster,
     gc,
     init,
     judge_check,

@@ -28,6 +28,20 @@ if TYPE_CHECKING:
 @data_dir_option
 @set_option
 @click.option("--offline", is_flag=True, help="Make no call; how long a run takes stays unknown.")
+@click.option(
+    "--headroom",
+    is_flag=True,
+    help="Measure a dozen candidates, for a twentieth of the run's calls at most, and say whether "
+    "it is worth it.",
+)
+@click.option(
+    "--worth",
+    type=float,
+    default=2.0,
+    show_default=True,
+    metavar="POINTS",
+    help="The gain from which it is.",
+)
 @json_option
 def check(
     config: str,
@@ -35,6 +49,8 @@ def check(
     data_dir: str | None,
     overrides: tuple[str, ...],
     offline: bool,
+    headroom: bool,
+    worth: float,
     as_json: bool,
 ) -> None:
     """Test a configuration before it costs anything, and say what a run will take.
@@ -42,14 +58,23 @@ def check(
     Reads the data, lays out the first meta-prompt and makes one short call to each model, then
     prints calls, tokens, money and time with a low and a high bound. Exit code 1: a model does
     not answer; 2: something else would stop the run.
+
+    With --headroom it measures how much gain is still possible. What that costs is paid from the
+    budget, and its replies are stored, so the run does not pay for them again.
     """
     import asyncio
 
+    from llmopt.errors import ConfigError
     from llmopt.preflight.check import examined
     from llmopt.preflight.configured import configured
+    from llmopt.preflight.worthwhile import headroom_of
 
     settings, _ = configured(config, data_dir, overrides)
+    if headroom and offline:
+        raise ConfigError("--headroom asks models, but got --offline too; leave one out")
     findings = asyncio.run(examined(settings, offline=offline, quiet=silenced()))
+    if headroom and not findings.code:
+        findings.headroom, findings.verdict = asyncio.run(headroom_of(settings, worth))
     if as_json:
         print_json(findings.to_dict())
     else:
@@ -70,6 +95,8 @@ def _print(findings: Findings) -> None:
     if findings.rows():
         _print_estimate(out, findings)
     out.print(Text(f"\n{findings.buys}.", "bold"), soft_wrap=True)
+    if findings.verdict:
+        out.print(Text(f"\n{findings.verdict}", "bold"), soft_wrap=True)
     for caution in findings.cautions:
         out.print(Text(f"Note: {visible(caution)}", "yellow"), soft_wrap=True)
 

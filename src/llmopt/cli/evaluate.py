@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llmopt.cli.gate_options import gate_of, gate_options, leave
 from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
 from llmopt.core.text import visible
 
@@ -76,6 +77,7 @@ class _Asked:
 @click.option("--base-url", metavar="URL", help="Where its API begins.")
 @click.option("--samples", type=int, default=1, metavar="N", help="Answers to each item.")
 @click.option("--cross", is_flag=True, help="Each --run's winner on the model of each --run.")
+@gate_options
 @run_options
 def evaluate(
     *,
@@ -99,14 +101,18 @@ def evaluate(
     tested whether the best instruction depends on the model.
 
     Repeated, the same command continues where it stopped and pays for nothing twice.
+
+    With --fail-if or --min it is a gate for CI: it exits with 4 where an instruction does not pass.
     """
     from llmopt.api import evaluate as evaluated
     from llmopt.engine.evaluate import EvaluationPlan
     from llmopt.store import open_store
     from llmopt.terminal.evaluation_table import print_comparison
 
+    gate = gate_of(given)
     asked = _asked(given)
     if cross:
+        gate.check_without()
         _cross_check(asked)
         _crossed(asked, part, samples, overrides, store, as_json=as_json, quiet=quiet)
         return
@@ -115,6 +121,7 @@ def evaluate(
         problem = _problem(asked, settings, kept)
         plan = EvaluationPlan(problem, tuple(_texts(asked, problem, kept)), part, samples)
         notes = tuple(_cautions(asked.runs, plan.items, kept))
+    gate.check(plan.given)
     options = settings.options()
     context = click.get_current_context()
     words = _words(context)
@@ -130,10 +137,12 @@ def evaluate(
             **{k: options[k] for k in _SPENDING},
         )
     found = replace(found, notes=(*found.notes, *notes))
+    result = gate.write(found)
     if as_json:
-        print_json(found.to_dict())
+        print_json(found.to_dict() | ({"gate": result.to_dict()} if result else {}))
     else:
         print_comparison(console(), found)
+    leave(result)
 
 
 def _cross_check(asked: _Asked) -> None:

@@ -39,6 +39,7 @@ _HELP = (
 @click.option("--start", is_flag=True, help="The starting solution.")
 @click.option("--format", "form", default="text", show_default=True, metavar="NAME", help=_HELP)
 @click.option("--to", "tracker", metavar="NAME", help="Log the run into mlflow or wandb instead.")
+@click.option("--part", metavar="NAME", help="The text of one part, where there are several.")
 @click.option("--prompt", is_flag=True, help="The exact full prompt as sent, for an input.")
 @click.option("--input", "text", metavar="TEXT", help="That input; default: one of the run's.")
 @store_option
@@ -53,6 +54,7 @@ def export(
     start: bool,
     form: str,
     tracker: str | None,
+    part: str | None,
     prompt: bool,
     text: str | None,
     store: str | None,
@@ -69,7 +71,7 @@ def export(
     from llmopt.store import open_store
 
     form = _form(form, as_json=as_json)
-    _check(form, tracker, output, rank=rank, start=start, prompt=prompt, text=text)
+    _check(form, tracker, output, rank=rank, start=start, prompt=prompt or bool(part), text=text)
     _check_preference(prefer, within, other=start or rank is not None)
     kept = open_store(store, new=store is None)
     try:
@@ -86,8 +88,8 @@ def export(
         made = exported(kept, found, entry, text)
         if tracker:
             click.echo(TRACKERS[tracker](made))
-        elif prompt:
-            _write(_prompt(made), output)
+        elif prompt or part:
+            _write(_part(made, part) if part else _prompt(made), output)
         else:
             _write(FORMATS[form].write(made), output)
     finally:
@@ -211,6 +213,20 @@ def _prompt(made: Material) -> str:
             f"call of {made.export.run!r} with this solution; take the format text"
         )
     return made.export.example.call.text
+
+
+def _part(made: Material, part: str) -> str:
+    """Return the text of one part."""
+    from llmopt.errors import ConfigError, UnknownNameError
+
+    if not made.export.parts:
+        raise ConfigError(
+            f"a part is one of several texts, but the solutions of {made.export.run!r} are one "
+            "text; leave --part out"
+        )
+    if part not in made.export.parts:
+        raise UnknownNameError("a part", part, made.export.parts)
+    return made.export.parts[part]
 
 
 def _write(text: str, output: Path | None) -> None:

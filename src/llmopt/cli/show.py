@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from llmopt.core.presentation import Presentation
     from llmopt.core.store import Store
     from llmopt.core.trajectory import Trajectory
+    from llmopt.core.values import Evaluation
     from llmopt.engine.journal import Step
     from llmopt.evidence.result import OverfittingPoint
+
+_FEEDBACK = 10  # answers of a candidate whose feedback is printed
 
 
 @click.command()
@@ -218,14 +221,44 @@ def _show_step(
         if changed is not None:
             about += f", {changed} {plural(changed, 'word')} from its last parent"
         _block("CANDIDATE", about, entry.text)
+        _print_feedback(entry.evaluation, shown)
     for rejected in step.rejected:
         _block("REFUSED", rejected.reason, rejected.text)
+
+
+def _print_feedback(evaluation: Evaluation, shown: Presentation) -> None:
+    """Print what was said of the answers, a few of them, the worst first."""
+    from llmopt.core.text import one_line
+
+    said = [o for o in evaluation.outcomes if o.score is not None and (o.feedback or o.aims)]
+    said.sort(key=lambda outcome: outcome.score or 0.0)
+    for outcome in said[:_FEEDBACK]:
+        aims = "".join(f", {name} {value:g}" for name, value in outcome.aims)
+        score = shown.amount(shown.facing(outcome.score) or 0.0)
+        write(f"  item {outcome.item}, score {score}{aims}: {one_line(outcome.feedback, 200)}")
+    if len(said) > _FEEDBACK:
+        write(f"  {len(said) - _FEEDBACK:,} more; --json has all of them")
 
 
 def _block(title: str, detail: str, text: str) -> None:
     """Print a text under a line that says what it is."""
     write(f"──── {title} ({detail}) " + "─" * 20)
     write(text)
+
+
+def _feedback_on(evaluation: Evaluation, shown: Presentation) -> dict[str, Any]:
+    """Return what was said of the answers, where anything was."""
+    said = [
+        {
+            "item": o.item,
+            "score": shown.facing(o.score),
+            "feedback": o.feedback,
+            "aims": dict(o.aims),
+        }
+        for o in evaluation.outcomes
+        if o.feedback or o.aims
+    ]
+    return {"feedback": said} if said else {}
 
 
 def _step(step: Step, trajectory: Trajectory, shown: Presentation) -> dict[str, Any]:
@@ -240,6 +273,7 @@ def _step(step: Step, trajectory: Trajectory, shown: Presentation) -> dict[str, 
                 "measured": e.evaluation.measured,
                 "planned": e.evaluation.planned,
                 "words_changed": trajectory.words_changed(e.candidate),
+                **_feedback_on(e.evaluation, shown),
             }
             for e in step.entries
         ],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from llmopt.config.settings import Configuration
-from llmopt.config.tables import JudgeTable, Table, why
+from llmopt.config.tables import JudgeTable, PartTable, Table, why
 from llmopt.errors import ConfigError, nearest
 from llmopt.models.secrets import looks_secret
 
@@ -68,7 +68,7 @@ def settings(
     for override in overrides:
         put(made, override)
     checked = _validated(Configuration, made, where)
-    if checked.scorer is None and not checked.problem.function:
+    if checked.scorer is None and not checked.problem.program and checked.problem.scored_by_model:
         raise ConfigError(
             f"{where}: the table 'scorer' is missing; its model follows the instructions"
         )
@@ -119,6 +119,7 @@ _PATHS = {
     ),
     "algorithm": ("template_from",),
     "judge": ("rubric_from",),
+    "code": ("program", "tests"),
 }
 
 
@@ -137,7 +138,20 @@ def absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
         if _is_own(problem) and isinstance(given.get(_FILE), str) and given[_FILE]:
             given[_FILE] = _resolved(given[_FILE], folder)
         made["problem"] = {**problem, "arguments": given}
+    if isinstance(problem, dict) and isinstance(problem.get("parts"), dict):
+        parts = {name: _part(value, folder) for name, value in problem["parts"].items()}
+        made["problem"] = {**made["problem"], "parts": parts}
+    if isinstance(problem, dict) and isinstance(problem.get("code"), dict):
+        code = {key: _full("code", key, value, folder) for key, value in problem["code"].items()}
+        made["problem"] = {**made["problem"], "code": code}
     return made
+
+
+def _part(value: Any, folder: Path) -> Any:
+    """Return the table of a part with the path of its text made absolute."""
+    if isinstance(value, dict) and isinstance(value.get("text_from"), str):
+        return {**value, "text_from": _resolved(value["text_from"], folder)}
+    return value
 
 
 def _is_own(problem: dict[str, Any]) -> bool:
@@ -165,6 +179,7 @@ def _resolved(path: str, folder: Path) -> str:
 
 
 _MODELS = ("optimizer", "scorer", "judge")
+_UNIONS = ("str", "PartTable")  # what pydantic says of the kinds that a part may have
 _NEAR_KEYS = ("base_url", "key_variable", "price", "headers", "extra")
 _WORD = 20  # characters of a text that is no key
 
@@ -174,7 +189,7 @@ def _complaint(detail: dict[str, Any]) -> str:
     path = [str(part) for part in detail["loc"]]
     key = ".".join(path)
     if detail["type"] == "extra_forbidden":
-        known = _keys(path[:-1])
+        known = _keys([part for part in path[:-1] if part not in _UNIONS])
         return f"the key {key!r} is not known{nearest(path[-1], known)}; known: {', '.join(known)}"
     if detail["type"] == "missing":
         what = "table" if len(path) == 1 else "key"
@@ -207,9 +222,12 @@ def _keys(path: list[str]) -> list[str]:
     """Return the known keys of a table of the configuration."""
     model: Any = Configuration
     for part in path:
+        if model is PartTable:  # its name, which is no key
+            continue
         annotation = model.model_fields[part].annotation
         # A table that may be left out is annotated as "table or None".
         model = next((a for a in get_args(annotation) if a is not type(None)), annotation)
+        model = PartTable if part == "parts" else model
     return sorted(model.model_fields)
 
 
@@ -230,7 +248,8 @@ def put(data: dict[str, Any], override: str) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ConfigError(f"{part!r} in the option {override!r} is a table, but it is a value")
-    table[last] = _full(tables[0], last, _value(value), Path.cwd())
+    kind = "code" if tables[:2] == ["problem", "code"] else tables[0]
+    table[last] = _full(kind, last, _value(value), Path.cwd())
     if path.strip() == f"problem.arguments.{_FILE}" and _is_own(data["problem"]) and value:
         table[last] = _resolved(str(table[last]), Path.cwd())
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
+from llmopt.config.program_table import demands_of, program_problem
 from llmopt.config.tables import (
     AlgorithmTable,
     BudgetTable,
@@ -30,16 +31,16 @@ from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import hub_rows
 from llmopt.problems.data.splits import Splits, mixed
 from llmopt.problems.loading import problem_named
-from llmopt.problems.prompt.constraints import Invariants
+from llmopt.problems.prompt.few_shot import FewShot
 from llmopt.problems.prompt.layout import named_slots
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
-from llmopt.problems.prompt.scorer_call import Asking
 
 if TYPE_CHECKING:
     from llmopt.core.problem import Problem
     from llmopt.core.values import Role
     from llmopt.problems.metrics.judge import Judge
+    from llmopt.problems.program.program_problem import ProgramProblem
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -57,20 +58,25 @@ class Configuration(Table):
     budget: BudgetTable = BudgetTable()
 
     def built_problem(self) -> Problem:
-        """Return the problem: the one that a function gives, or that of :meth:`built_prompts`.
+        """Return the problem: a function's, a program's, or that of :meth:`built_prompts`.
 
         Raises:
             DataError: A file, a column or a row cannot be used.
             ConfigError: An option cannot be used.
         """
         table = self.problem
-        if not table.function:
+        if table.program:
+            return self.built_program()
+        if table.scored_by_model:
             return self.built_prompts()
         table.check_source()
         if self.judge:
+            where = "problem.code" if table.code else "problem.function"
             raise ConfigError(
-                "a judge judges answers, but problem.function asks for none; leave [judge] out"
+                f"a judge judges answers, but {where} asks for none; leave [judge] out"
             )
+        if table.code:
+            return table.code.built()
         return problem_named(table.function, table.arguments)
 
     def built_prompts(self) -> PromptProblem:
@@ -82,17 +88,13 @@ class Configuration(Table):
         """
         table, scorer = self.problem, self.scorer
         table.check_source()
-        if table.function:
-            raise ConfigError(
-                f"this is for instructions, but the problem is the function {table.function!r}"
-            )
+        if table.program or not table.scored_by_model:
+            what = f"the program {table.program!r}" if table.program else "a program"
+            what = f"the function {table.function!r}" if table.function else what
+            raise ConfigError(f"this is for instructions, but the problem is {what}")
         if scorer is None:
             raise ConfigError("the table 'scorer' is missing; its model follows the instructions")
-        aim = self.run.target
-        if aim is not None and not 0 <= aim <= 1:
-            raise ConfigError(
-                f"run.target is a score from 0 to 1, but got {aim:g}; 0.95 means 95 %"
-            )
+        self._check_aim()
         options = self._prompt_options(scorer)
         if table.benchmark:
             return PromptProblem.from_task(
@@ -132,30 +134,58 @@ class Configuration(Table):
         splits = Splits(mixed(train, table.split_seed), validation, test)
         return PromptProblem.from_splits(splits, **options)
 
+    def built_program(self) -> ProgramProblem:
+        """Read the data and return the problem of finding a program's texts.
+
+        Raises:
+            DataError: A file, a column or a row cannot be used.
+            ConfigError: An option cannot be used.
+        """
+        self.problem.check_source()
+        self._check_aim()
+        return program_problem(self.problem, self.texts(), self._scored_options(), self.scorer)
+
+    def _check_aim(self) -> None:
+        aim = self.run.target
+        if aim is not None and not 0 <= aim <= 1:
+            raise ConfigError(
+                f"run.target is a score from 0 to 1, but got {aim:g}; 0.95 means 95 %"
+            )
+
+    def texts(self) -> list[str]:
+        """Return the starting instructions that are written, or named as files."""
+        table = self.problem
+        return [*table.instructions, *(start_of(path) for path in table.instructions_from)]
+
     def _prompt_options(self, scorer: ScorerTable) -> dict[str, Any]:
         """Return what a problem of instructions takes beside its data, as far as it is set.
 
         What is not set is left to the problem, which may be a task with its own defaults.
         """
         table = self.problem
-        texts = [*table.instructions, *(start_of(path) for path in table.instructions_from)]
         options: dict[str, Any] = {
-            "instructions": texts or None,
-            "task": table.task or None,
-            "metric": self._metric(),
-            "choices": table.choices,
+            **self._scored_options(),
+            "instructions": self.texts() or None,
             "position": table.position,
             "qa_frame": table.qa_frame,
             "prompt": text_of(table.prompt_from) if table.prompt_from else "",
-            "balanced": table.balanced,
-            "asking": Asking(
-                scorer.mode,
-                scorer.temperature,
-                scorer.max_tokens,
-                tuple(scorer.stop),
-                scorer.again,
-                scorer.answer,
+            "invariants": demands_of(table),
+            "demonstrations": FewShot(
+                table.demonstrations, table.demonstration_tokens, table.demonstration_answers
             ),
+            "scorer": scorer.named(),
+        }
+        return {key: value for key, value in options.items() if value is not None}
+
+    def _scored_options(self) -> dict[str, Any]:
+        """Return what prompts and programs have in common, except their data, where it is set."""
+        table, scorer = self.problem, self.scorer
+        options: dict[str, Any] = {
+            "task": table.task or None,
+            "metric": self._metric(),
+            "choices": table.choices,
+            "balanced": table.balanced,
+            "asking": scorer.asking() if scorer else None,
             "filters": Filters(
                 # The default follows the start; a number that the user wrote does not.
                 table.max_length if "max_length" in table.model_fields_set else Filters.max_length,
@@ -164,15 +194,6 @@ class Configuration(Table):
                 table.copied_words,
                 table.variables,
             ),
-            "invariants": Invariants(
-                tuple(table.required),
-                tuple(table.forbidden),
-                tuple(table.placeholders),
-                table.max_words,
-                table.max_instruction_tokens,
-                table.language,
-            ),
-            "scorer": scorer.named(),
             "judge": self.judge.named() if self.judge else None,
         }
         return {key: value for key, value in options.items() if value is not None}
@@ -192,7 +213,7 @@ class Configuration(Table):
 
     def _alone(self) -> ModelTable | None:
         """Return the scorer's table where a function has no scorer LLM: it is the optimizer's."""
-        return self.scorer if self.problem.function else None
+        return None if self.problem.scored_by_model else self.scorer
 
     def models(self) -> dict[Role, ModelTable]:
         """Return the table of each role that is played.
@@ -209,7 +230,7 @@ class Configuration(Table):
                     "the method needs none, such as algorithm.name = 'random-search'"
                 )
             tables["optimizer"] = optimizer
-        if self.scorer and not self.problem.function:
+        if self.scorer and self.problem.scored_by_model:
             tables["scorer"] = self.scorer
         return {**tables, "judge": self.judge} if self.judge else tables
 
@@ -223,7 +244,7 @@ class Configuration(Table):
         options = {**dict(self.run), **dict(self.evidence)}
         del options["name"]
         # A function has no empty instruction and nothing held out to compare on.
-        options["controls"] = () if self.problem.function else tuple(self.evidence.controls)
+        options["controls"] = tuple(self.evidence.controls) if self.problem.scored_by_model else ()
         return {
             **options,
             "algorithm": self.algorithm.built(),

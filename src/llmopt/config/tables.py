@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
+from llmopt.core.demonstrations import ShotAnswers  # noqa: TC001 - pydantic reads it
+from llmopt.core.imports import imported
 from llmopt.core.model import DEADLINE
 from llmopt.engine.options import plain, rows_in
 from llmopt.errors import ConfigError, DataError
 from llmopt.models.providers.openai import check_storable, check_variable
 from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
+from llmopt.problems.code.bench import CodeAim  # noqa: TC001 - pydantic reads it
+from llmopt.problems.code.code_problem import CodeProblem
+from llmopt.problems.code.output_comparison import Compare  # noqa: TC001 - as above
+from llmopt.problems.code.sandbox import RunLimits, SandboxName
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
 from llmopt.problems.prompt.proposal_filter import Variables  # noqa: TC001 - as above
+from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -66,8 +73,69 @@ def _of_options(name: str, says: str) -> type[Table]:
     return create_model(called, __base__=Table, __module__=__name__, __doc__=says, **keys)
 
 
+class PartTable(Table):
+    """``[problem.parts.NAME]``: the starting text of a part, and what is demanded of it alone."""
+
+    text: str = ""
+    text_from: Path | None = None
+    required: list[str] = Field(default_factory=list)
+    forbidden: list[str] = Field(default_factory=list)
+    placeholders: list[str] = Field(default_factory=list)
+    max_words: int = Field(default=0, ge=0)
+    max_instruction_tokens: int = Field(default=0, ge=0)
+    language: str = ""
+
+
+class LimitsTable(Table):
+    """``[problem.code.limits]``: what one execution of a program may use."""
+
+    wall: float = Field(default=RunLimits.wall, gt=0)
+    cpu: float = Field(default=RunLimits.cpu, gt=0)
+    memory: int = Field(default=RunLimits.memory, ge=1)
+    processes: int = Field(default=RunLimits.processes, ge=1)
+    output: int = Field(default=RunLimits.output, ge=1)
+    scratch: int = Field(default=RunLimits.scratch, ge=1)
+
+
+class CodeTable(Table):
+    """``[problem.code]``: a program that is made better, and its tests."""
+
+    program: Path
+    tests: Path
+    task: str = ""
+    goal: CodeAim = "time"
+    change: str = "program"
+    function: str = ""
+    compare: Compare = "lines"
+    check: str = ""
+    score: str = ""
+    minimize: bool = False
+    sandbox: SandboxName = "auto"
+    limits: LimitsTable = LimitsTable()
+
+    def built(self) -> CodeProblem:
+        """Return the problem; its program runs once on each test.
+
+        Raises:
+            InputError: A file cannot be used, or the program does not pass its tests.
+        """
+        options = self.model_dump(exclude={"program", "tests", "limits", "check", "score"})
+        for key in ("check", "score"):
+            if name := getattr(self, key):
+                options[key] = imported(name, f"the function problem.code.{key}")
+        limits = RunLimits(**self.limits.model_dump())
+        return CodeProblem.from_files(self.program, self.tests, limits=limits, **options)
+
+
 class ProblemTable(Table):
     """``[problem]``: the data, and how an instruction is used on it."""
+
+    program: str = ""
+    parts: dict[str, str | PartTable] = Field(default_factory=dict)
+    calls: int = Field(default=0, ge=0)
+    timeout: float | None = Field(default=None, gt=0)
+    metric_fields: list[str] = Field(default_factory=list)
+    code: CodeTable | None = None
 
     function: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -111,6 +179,14 @@ class ProblemTable(Table):
     max_words: int = Field(default=0, ge=0)
     max_instruction_tokens: int = Field(default=0, ge=0)
     language: str = ""
+    demonstrations: int = Field(default=0, ge=0)
+    demonstration_tokens: int = Field(default=2000, ge=0)
+    demonstration_answers: ShotAnswers = "both"
+
+    @property
+    def scored_by_model(self) -> bool:
+        """Whether a scorer LLM answers; a function or a program is measured without one."""
+        return not (self.function or self.code)
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -130,6 +206,13 @@ class ProblemTable(Table):
         Raises:
             ConfigError: They come from none or from two, or a key goes with another place.
         """
+        if self.code:
+            for key in sorted(self.model_fields_set - {"code"}):
+                raise ConfigError(
+                    f"[problem.code] brings everything with it, but got problem.{key} too; leave "
+                    "one out"
+                )
+            return
         if self.function:
             for key in sorted(self.model_fields_set - {"function", "arguments"}):
                 raise ConfigError(
@@ -139,6 +222,7 @@ class ProblemTable(Table):
             return
         if self.arguments:
             raise ConfigError("[problem.arguments] go with problem.function; set it too")
+        self._check_program()
         named = {
             "problem.benchmark, one of the papers' tasks": self.benchmark,
             "problem.dataset, which is split": self.dataset,
@@ -156,6 +240,30 @@ class ProblemTable(Table):
                 "problem.benchmark, or problem.dataset; or set problem.function"
             )
         self._check_company()
+
+    def _check_program(self) -> None:
+        """Check that the keys of a program and those of a prompt are not mixed.
+
+        Raises:
+            ConfigError: They are.
+        """
+        with_program = ("parts", "calls", "timeout", "metric_fields")
+        with_prompt = ("position", "qa_frame", "prompt_from")
+        for key in with_prompt if self.program else with_program:
+            if key in self.model_fields_set:
+                raise ConfigError(
+                    f"a program makes its prompts itself, but got problem.{key}; leave it out"
+                    if self.program
+                    else f"problem.{key} goes with problem.program; set it too"
+                )
+        if not self.program:
+            return
+        texts = self.instructions or self.instructions_from
+        if bool(self.parts) == bool(texts):
+            raise ConfigError(
+                "the texts of a program are either the table [problem.parts], or one part in "
+                f"problem.instructions, but got {'both' if texts else 'neither'}; write one"
+            )
 
     def _check_company(self) -> None:
         """Check that keys which belong to one kind of data are not given with another.
@@ -211,6 +319,7 @@ class ModelTable(Table):
     top_p: float | None = Field(default=None, gt=0, le=1)
     reasoning_effort: str = ""
     response_format: str | dict[str, Any] = ""
+    batch: bool = False
 
     def named(self) -> NamedModel:
         """Return what names the model.
@@ -238,6 +347,7 @@ class ModelTable(Table):
             self.completion,
             self.deadline,
             None if request == RequestOptions() else request,
+            self.batch,
         )
 
 
@@ -250,6 +360,21 @@ class ScorerTable(ModelTable):
     stop: list[str] = Field(default_factory=list)
     again: bool = False
     answer: Literal["text", "likelihood"] = "text"
+
+    def asking(self) -> Asking:
+        """Return how the scorer LLM is asked.
+
+        Raises:
+            ConfigError: These do not go together.
+        """
+        return Asking(
+            self.mode,
+            self.temperature,
+            self.max_tokens,
+            tuple(self.stop),
+            self.again,
+            self.answer,
+        )
 
 
 class JudgeTable(ModelTable):

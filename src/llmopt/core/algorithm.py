@@ -19,10 +19,13 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from llmopt.core.encoding import encoded
+from llmopt.core.focus import focus_of
 from llmopt.core.part import (
+    Divisible,
     Embedding,
     Feedback,
     Keep,
+    MeasuresAlone,
     NoModel,
     Propose,
     Proposed,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.model import Model
     from llmopt.core.problem import Problem
-    from llmopt.core.trajectory import Trajectory
+    from llmopt.core.trajectory import OpenRequest, Trajectory
 
 
 Options = ParamSpec("Options")
@@ -57,11 +60,13 @@ class Asked:
         candidates: New candidates, canonical, in the order in which they were proposed.
         rejected: Proposals that did not become candidates, with reasons.
         calls: Keys of the optimizer calls, in order.
+        request: Which request this answers, where several are open at once.
     """
 
     candidates: tuple[Candidate, ...]
     rejected: tuple[Rejected, ...] = ()
     calls: tuple[str, ...] = ()
+    request: OpenRequest | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class Algorithm:
         pace: Plans the number of steps; None: as many as the run allows.
         version: Increased when the method behaves differently with the same options, so that an
             older run is not continued with it.
+        steady: Whether solutions may be asked for while earlier ones are still measured, because
+            no part needs the results of a whole step.
         made: How it was made; see :func:`method`.
     """
 
@@ -102,6 +109,7 @@ class Algorithm:
     keep: Keep
     pace: StepPlan | None = None
     version: int = 1
+    steady: bool = field(default=False, repr=False)
     made: Made | None = field(default=None, repr=False, compare=False)
 
     def steps(self, problem: Problem, most: int) -> int:
@@ -138,6 +146,31 @@ class Algorithm:
         """Whether the algorithm uses an optimizer LLM; if not, none is built."""
         return not (isinstance(self.propose, NoModel) and self.propose.unaided())
 
+    def divided(self) -> tuple[Algorithm, int]:
+        """Return the method with one proposal to a request, and how many of these make a step.
+
+        Where draws depend on each other, a request is a whole step.
+
+        Raises:
+            ConfigError: The method, or its rate, needs the results of a whole step.
+        """
+        advice = "set it to 'steps'"
+        if not self.steady:
+            raise ConfigError(
+                "mode = 'steady' needs a method that can propose before a step is measured, but "
+                f"got {self.name!r}, which needs the results of a whole step; {advice}"
+            )
+        if not (isinstance(self.rate, MeasuresAlone) and self.rate.alone()):
+            raise ConfigError(
+                "mode = 'steady' measures each solution by itself, but got "
+                f"{type(self.rate).__name__}, which compares those of a step; measure everything, "
+                f"or {advice}"
+            )
+        if not isinstance(self.propose, Divisible):
+            return self, 1
+        propose, requests = self.propose.divided()
+        return replace(self, propose=propose), requests
+
     def check(self, problem: Problem, model: Model) -> None:
         """Refuse what the parts do not support, before the first call.
 
@@ -167,6 +200,7 @@ class Algorithm:
         *,
         scorer: Model | None = None,
         embedder: Model | None = None,
+        number: int = 0,
     ) -> Asked:
         """Ask for new candidates once.
 
@@ -178,22 +212,30 @@ class Algorithm:
             steps: Number of steps planned, for schedules.
             scorer: The scorer LLM, if the problem has one.
             embedder: The embedding model, if a part uses one.
+            number: Number of the request, where several are open at once; 0: of the next step.
 
         Raises:
             ModelError: A call failed; the others of the step were still finished.
             BudgetError: A spending limit is reached.
         """
-        step = trajectory.steps
+        focus = focus_of(self.propose, problem, trajectory)
         ctx = StepContext(
-            problem=problem,
-            trajectory=trajectory,
+            problem=focus.view if focus else problem,
+            trajectory=focus.seen if focus else trajectory,
             model=model,
-            step=step,
+            step=number or trajectory.steps,
             steps=steps,
             seed=seed,
             scorer=scorer,
             embedder=embedder,
         )
+        found = await self._asked(ctx)
+        if focus is None:
+            return found
+        whole = [focus.unfocused(candidate) for candidate in found.candidates]
+        return replace(found, candidates=tuple(whole))
+
+    async def _asked(self, ctx: StepContext) -> Asked:
         ctx = replace(ctx, survivors=self.keep(ctx))
         contexts = ctx.grouped(await self.select(ctx))
         found = await all_of(self._group(one) for one in contexts)
@@ -207,13 +249,13 @@ class Algorithm:
                 made_of = one.shown if proposed.parents is None else proposed.parents
                 parents = tuple(entry.candidate.id for entry in made_of)
                 text = proposed.text
-                parsed = text if isinstance(text, Refusal) else problem.parse(text)
+                parsed = text if isinstance(text, Refusal) else ctx.problem.parse(text)
                 if isinstance(parsed, Refusal):
-                    rejected.append(Rejected(proposed.reply, parsed.reason, step))
+                    rejected.append(Rejected(proposed.reply, parsed.reason, ctx.step))
                     continue
-                candidate = Candidate(parsed, step, parents)
-                if trajectory.knows(candidate) or candidate.id in {c.id for c in candidates}:
-                    rejected.append(Rejected(parsed, "already tried", step))
+                candidate = Candidate(parsed, ctx.step, parents)
+                if ctx.trajectory.knows(candidate) or candidate.id in {c.id for c in candidates}:
+                    rejected.append(Rejected(parsed, "already tried", ctx.step))
                 else:
                     candidates.append(candidate)
         # One reply may hold several solutions.

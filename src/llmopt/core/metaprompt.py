@@ -309,7 +309,9 @@ class MetaPrompt:
             found = found[-1:] if self.last or self._numbers else found[:1]
         if found:
             return tuple(found)
-        return (Refusal("no marked text in the reply") if self.strict else reply,)
+        # Code is looked for by the problem, which knows fences, and that a text compiles.
+        strict = self.strict and self.layout != "code"
+        return (Refusal("no marked text in the reply") if strict else reply,)
 
     @property
     def _numbers(self) -> bool:

@@ -38,6 +38,8 @@ class Traits:
         endpoint: Where it is reached; models of one endpoint share its slots and rates. Empty:
             the model shares with nobody.
         likelihood: Whether it tells how likely given answers are (`Call.answers`).
+        kept: Whether a call that was sent is kept by the provider until it is answered, so that a
+            later process gets its answer without sending it again.
     """
 
     chat: bool = True
@@ -47,6 +49,7 @@ class Traits:
     deadline: float | None = DEADLINE
     endpoint: str = ""
     likelihood: bool = False
+    kept: bool = False
 
     @property
     def continues(self) -> bool:

@@ -222,6 +222,24 @@ class NoModel(Protocol):
 
 
 @runtime_checkable
+class Divisible(Protocol):
+    """A `propose` part whose draws do not depend on each other."""
+
+    def divided(self) -> tuple[Propose, int]:
+        """Return the part with as few draws as it can do, and how many of these make a step."""
+        ...
+
+
+@runtime_checkable
+class MeasuresAlone(Protocol):
+    """A `rate` part that may measure a solution without regard to the others of its step."""
+
+    def alone(self) -> bool:
+        """Return whether it does."""
+        ...
+
+
+@runtime_checkable
 class Embedding(Protocol):
     """A part that may compare texts by an embedding model, `ctx.embedder`."""
 

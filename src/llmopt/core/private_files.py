@@ -49,14 +49,18 @@ def new_private(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINK | _OWN, _FILE)
 
 
-def open_own(path: Path) -> int:
+def open_own(path: Path, flags: int = 0) -> int:
     """Open a file of ours for reading and writing, make it where there is none.
+
+    Args:
+        path: The file.
+        flags: Further flags of ``os.open``, such as ``O_APPEND``.
 
     Raises:
         OSError: It is a symbolic link, no file, or has a second name, by which it may be a file of
             somebody else's; or it cannot be opened. Nothing is changed then.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK | _OWN, _FILE)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK | _OWN | flags, _FILE)
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or path.is_symlink():
         os.close(descriptor)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.presentation import Unit
     from llmopt.core.trace import ProgramTrace
-    from llmopt.core.values import Item, Outcome
+    from llmopt.core.values import Evaluation, Item, Outcome
 
 _BUCKETS = 100  # any number does: asked for only to learn whether scores have a range
 
@@ -264,6 +264,57 @@ class Advising(Protocol):
 
     def dropped(self, text: str) -> Sequence[str]:
         """Return which parts of the first starting solution a text has dropped, as phrases."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a problem that measures in a way of its own says of a winner, on the held-out items.
+
+    Attributes:
+        word: What the winner is against the start: in place of what a test over items says.
+        sentence: The verdict, in one or two sentences.
+        data: Figures behind it, as plain data with ``kind``, for readers.
+        unfit: Whether it cannot be used at all, so that the next finalist is taken.
+    """
+
+    word: Literal["better", "worse", "not distinguishable"]
+    sentence: str
+    data: dict[str, Any]
+    unfit: bool = False
+
+
+@runtime_checkable
+class Concludes(Protocol):
+    """A problem whose held-out measurements call for a verdict of its own, such as timings."""
+
+    def fits(self, evaluation: Evaluation) -> bool:
+        """Return whether a solution with these outcomes may win; a wrong program may not."""
+        ...
+
+    def conclusion(self, text: str, level: float) -> Conclusion | None:
+        """Return the verdict on a text that was measured on the held-out items.
+
+        None where a test over items says it as well.
+
+        Args:
+            text: The winner.
+            level: Confidence level of the report.
+        """
+        ...
+
+
+@runtime_checkable
+class Editable(Protocol):
+    """A problem in which a proposal may be edits of a text, such as search and replace blocks."""
+
+    def edited(self, text: str, base: str) -> str | Refusal:
+        """Return the canonical text that a proposal comes to, or why it is refused.
+
+        Args:
+            text: The proposal: a whole text, or edits.
+            base: The canonical text that edits are made to; empty: the first start.
+        """
         ...
 
 

@@ -23,6 +23,9 @@ PartKind = Literal["instruction", "demonstrations", "code"]
 _LONGEST = 64  # characters of a name
 _HEADING = re.compile(r"=== (.+) ===")
 _ESCAPED = re.compile(r"\\*=== .+ ===")
+# As optimizer LLMs write them.
+_LIKE_HEADING = re.compile(r"[*#\s]*={2,}\s*([^=\s](?:[^=]*[^=\s])?)\s*={2,}[*\s]*")
+_MARKDOWN = re.compile(r"#{1,6}\s*[*`]*([^*`#]+?)[*`]*:?")
 _NAME = re.compile(r"[^\s=`](?:[^\n\r=`]*[^\s=`])?")
 
 
@@ -94,6 +97,81 @@ def split_parts(text: str, names: Sequence[str]) -> dict[str, str]:
         name: "\n".join(_unescaped(line) for line in lines[start + 1 : end])
         for name, start, end in zip(names, starts, ends, strict=True)
     }
+
+
+def found_parts(text: str, names: Sequence[str]) -> dict[str, str] | str:
+    """Return the parts that a proposed text gives, which may be some of them, in any order.
+
+    A heading is ``=== NAME ===`` or something like it: another number of equal signs, other
+    capitals, emphasis, or a Markdown heading where nothing has equal signs. What is before the
+    first heading is no part. Texts have no white space and no code fence around them.
+
+    Args:
+        text: What an optimizer LLM wrote.
+        names: The names of the parts; two or more.
+
+    Returns:
+        The texts by name in the order of `names`; or, as a short phrase, why it is refused.
+    """
+    known = {_folded(name): name for name in names}
+    lines = text.split("\n")
+    headings = _headings(lines, known)
+    if not headings:
+        return f"has no heading of a part, such as {heading(names[0])}"
+    found: dict[str, str] = {}
+    for (start, said), end in zip(
+        headings, [at for at, _ in headings[1:]] + [len(lines)], strict=True
+    ):
+        name = known.get(_folded(said))
+        if name is None:
+            return f"invents the part {one_line(said, 40)!r}"
+        if name in found:
+            return f"has the part {name!r} twice"
+        content = "\n".join(_unescaped(line) for line in lines[start + 1 : end])
+        found[name] = content.strip()
+    return {name: found[name] for name in names if name in found}
+
+
+def completed(text: str, edited: str, names: Sequence[str]) -> str:
+    """Return a proposal with the parts that it lacks as they are in the solution it edits.
+
+    Args:
+        text: What an optimizer LLM wrote; unchanged where it cannot be read, or lacks nothing.
+        edited: The canonical text of the edited solution.
+        names: The names of the parts.
+    """
+    if len(names) == 1:
+        return text
+    found = found_parts(text, names)
+    if isinstance(found, str) or len(found) == len(names):
+        return text
+    return join_parts({**split_parts(edited, names), **found})
+
+
+def _headings(lines: Sequence[str], known: Mapping[str, str]) -> list[tuple[int, str]]:
+    """Return the number of each heading line with what it says; none where no name is known.
+
+    A line in another form than the canonical one is a heading only where it says a known name:
+    texts may have headings of their own.
+    """
+    stripped = [line.strip() for line in lines]
+    found = [
+        (at, match[1].strip())
+        for at, line in enumerate(stripped)
+        if (match := _HEADING.fullmatch(line) or _LIKE_HEADING.fullmatch(line))
+        and (_HEADING.fullmatch(line) or _folded(match[1]) in known)
+    ]
+    if any(_folded(said) in known for _, said in found):
+        return found
+    return [
+        (at, match[1])
+        for at, line in enumerate(stripped)
+        if (match := _MARKDOWN.fullmatch(line)) and _folded(match[1]) in known
+    ]
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def _escaped(text: str) -> str:

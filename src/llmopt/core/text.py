@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ MARKERS = (
 FOREIGN = ("<END>", "</END>", "<Prompt>", "</Prompt>")
 """Tags of GPO's own meta-prompts, which models have learnt to write (GPO, G21)."""
 
+_PER_TOKEN = 4  # UTF-8 bytes of a token, as a rule
 _SPELLED = {marker.lower(): marker for marker in (*MARKERS, *FOREIGN)}
 _NAMES = f"(?:{'|'.join(sorted({marker.strip('</>') for marker in _SPELLED}))})"
 # With a number where texts hold the plain tag, see `free_tag`.
@@ -98,6 +100,11 @@ def word_distance(old: str, new: str) -> int:
         # Words put in: each cell is at most one more than the cell before it.
         row = np.minimum.accumulate(np.concatenate(([count], best)) - places) + places
     return int(row[-1])
+
+
+def tokens_of(text: str) -> int:
+    """Return about how many tokens a text has: a quarter of its UTF-8 bytes, rounded up."""
+    return math.ceil(len(text.encode("utf-8", "surrogatepass")) / _PER_TOKEN)
 
 
 def shared_beginning(one: str, other: str) -> int:

@@ -51,6 +51,19 @@ class Entry:
         return self.evaluation.score
 
 
+@dataclass(frozen=True)
+class OpenRequest:
+    """A question for new solutions, where several are open at once.
+
+    Attributes:
+        number: Its number, 1 for the first; random choices depend on it as on a step's.
+        seen: Steps of the trajectory that it is asked from.
+    """
+
+    number: int
+    seen: int
+
+
 class Running(Protocol):
     """A value computed from all entries, each of which it receives once and in order."""
 
@@ -105,7 +118,7 @@ class _Log:
             total, count = total + others[0], count + int(others[1])
         elif _blank(entry):
             return score
-        if not evaluation.partial or not count:
+        if not evaluation.partial or not count or evaluation.expected is not None:
             return score
         measured, planned = evaluation.measured, evaluation.planned
         rest = (measured * score + _PRIOR * total / count) / (measured + _PRIOR)
@@ -334,12 +347,13 @@ def rank(entry: Entry) -> tuple[bool, int, float]:
     """Return what claims go by: full or partial, how much was measured, the score.
 
     A partial score never outranks a full one, but one of which a few answers were lost by
-    accident is :attr:`~llmopt.core.values.Evaluation.whole` and ranks among the full ones.
+    accident is :attr:`~llmopt.core.values.Evaluation.whole` and ranks among the full ones; so
+    does a score that a model estimates for all items.
     Among the others, who was measured on more items (in tenths of all, so that a few lost
     replies do not matter) ranks higher: those who saw fewer were dropped because they were worse.
     """
     evaluation = entry.evaluation
-    if evaluation.whole:
+    if evaluation.comparable:
         return (True, 10, entry.score)
     tenths = round(10 * evaluation.measured / max(1, evaluation.planned))
     return (False, tenths, entry.score)

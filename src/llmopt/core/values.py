@@ -158,10 +158,14 @@ class Evaluation:
     Attributes:
         outcomes: One per item that was tried, in the order of the items.
         planned: How many items a full evaluation has; fewer measured ones make it partial.
+        expected: The score on all planned items as a model of all answers expects it, where a
+            `rate` measured items that were chosen for what they tell; None: there is no such
+            estimate.
     """
 
     outcomes: tuple[Outcome, ...]
     planned: int
+    expected: float | None = None
 
     @cached_property
     def measured(self) -> int:
@@ -184,9 +188,19 @@ class Evaluation:
         lost = self.planned - self.measured
         return tried and self.measured > 0 and lost <= _LOST * self.planned
 
+    @property
+    def comparable(self) -> bool:
+        """Whether its score ranks among full ones: it is whole, or an estimate for all items."""
+        return self.whole or (self.expected is not None and self.measured > 0)
+
     @cached_property
     def score(self) -> float | None:
-        """The weighted mean over measured items (higher is better), or None without any."""
+        """The weighted mean over measured items (higher is better), or None without any.
+
+        Where there is an estimate for all items, `expected`, it is that.
+        """
+        if self.expected is not None and self.measured:
+            return self.expected
         pairs = [(o.score, o.weight) for o in self.outcomes if o.score is not None]
         total = sum(weight for _, weight in pairs)
         return sum(score * weight for score, weight in pairs) / total if pairs else None
@@ -198,7 +212,7 @@ class Evaluation:
             Outcome(**{**o, "aims": tuple((name, value) for name, value in o.get("aims", ()))})
             for o in data["outcomes"]
         )
-        return cls(outcomes, data["planned"])
+        return cls(outcomes, data["planned"], data.get("expected"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,10 +326,17 @@ class Call:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from what :func:`to_json` wrote, already decoded."""
+        """Rebuild from what :func:`to_json` wrote, already decoded.
+
+        Raises:
+            TypeError, KeyError: Something is missing or of another type.
+        """
         messages = tuple(Message(**m) for m in data["messages"])
         lists = {"stop": tuple(data["stop"]), "answers": tuple(data.get("answers", ()))}
-        return cls(**{**data, "messages": messages, **lists})
+        call = cls(**{**data, "messages": messages, **lists})
+        _check_are(str, call.role, *call.stop, *call.answers, call.prompt or "")
+        _check_are(str, *(text for m in messages for text in (m.role, m.content)))
+        return call
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +409,26 @@ class Reply:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from what :func:`to_json` wrote, already decoded."""
+        """Rebuild from what :func:`to_json` wrote, already decoded.
+
+        Raises:
+            TypeError, KeyError: Something is missing or of another type.
+        """
         likelihoods = tuple(data.get("likelihoods", ()))
-        return cls(**{**data, "usage": Usage(**data["usage"]), "likelihoods": likelihoods})
+        usage = Usage(**data["usage"])
+        reply = cls(**{**data, "usage": usage, "likelihoods": likelihoods})
+        _check_are(str, reply.text, reply.finish, reply.reasoning)
+        _check_are(int, usage.calls, usage.input_tokens, usage.output_tokens)
+        _check_are((int, float), *likelihoods)
+        return reply
+
+
+def _check_are(kind: type | tuple[type, ...], *values: object) -> None:
+    """Refuse stored values of another type than was written.
+
+    Raises:
+        TypeError: One is of another type.
+    """
+    for value in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"a stored value has its type, but got {type(value).__name__}")

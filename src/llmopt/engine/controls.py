@@ -329,6 +329,8 @@ def _verdict(both: Selection, label: str) -> str:
             unbeaten=both.unbeaten,
             level=both.level,
         )
+        if both.conclusion is None
+        else both.verdict
     ]
     said += [
         compared_texts(label, versus.difference.mean, versus.word, both.shown) for versus in alone

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmopt.core.text import tokens_of
 from llmopt.evidence.differences import difference_of
 from llmopt.evidence.front import AnswerCost, Front, FrontMember
 from llmopt.evidence.scores import score_of
-from llmopt.problems.prompt.constraints import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llmopt.core.encoding import named_in
 from llmopt.core.presentation import Presentation
-from llmopt.core.problem import presented
+from llmopt.core.problem import parts_of, presented
+from llmopt.core.solution import SolutionPart, split_parts
 from llmopt.engine.journal import EVALUATION
-from llmopt.errors import StoreError
+from llmopt.errors import DataError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ class RunHeader:
         presentation: How its solutions and scores are shown.
         task: What the optimizer LLM is told that solutions are for; empty where it is not known.
         control: Whether it is the control that belongs to another run.
+        parts: The parts of its solutions, where they have several.
     """
 
     kind: Kind
@@ -50,6 +52,15 @@ class RunHeader:
     presentation: Presentation
     task: str
     control: bool
+    parts: tuple[SolutionPart, ...] = ()
+
+    def split(self, text: str) -> dict[str, str]:
+        """Return the text of each part of a solution by its name; empty for a single text."""
+        names = [part.name for part in self.parts]
+        try:
+            return split_parts(text, names) if names else {}
+        except DataError:  # such as a text that an evaluation was given
+            return {}
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> RunHeader:
@@ -78,6 +89,7 @@ class RunHeader:
             Presentation.plain(said["presentation"]),
             said["task"],
             said["control"],
+            tuple(SolutionPart(name, kind) for name, kind in said.get("parts", ())),
         )
 
 
@@ -88,7 +100,9 @@ def headed(problem: Problem, *, control: bool = False) -> dict[str, Any]:
         problem: What is optimized.
         control: Whether it is the control that belongs to another run.
     """
+    parts = [[part.name, part.kind] for part in parts_of(problem)]
     return {
+        **({"parts": parts} if len(parts) > 1 else {}),
         "version": _VERSION,
         "presentation": presented(problem).to_dict(),
         "task": problem.description.task,

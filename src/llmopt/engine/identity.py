@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ def identity_of(
     optimizer: Model,
     scorer: Model | None,
     seed: int,
+    mode: str = "steps",
     by_parts: bool = False,
 ) -> dict[str, str]:
     """Return everything that decides how a run goes, by name.
@@ -37,6 +39,7 @@ def identity_of(
         optimizer: The optimizer LLM.
         scorer: The scorer LLM, if there is one.
         seed: Seed of every random choice.
+        mode: See :class:`~llmopt.engine.options.Options`.
         by_parts: Know the algorithm by its parts in any case.
     """
     options = None if by_parts else algorithm.options
@@ -49,6 +52,7 @@ def identity_of(
         "optimizer": optimizer.identity,
         "scorer": scorer.identity if scorer else "",
         "seed": str(seed),
+        **({} if mode == "steps" else {"mode": mode}),
     }
 
 
@@ -63,6 +67,7 @@ def register(
     seed: int,
     source: dict[str, Any] | None,
     control: bool = False,
+    mode: str = "steps",
 ) -> None:
     """Write the first record of a new run's journal, or check that a known run is this one.
 
@@ -77,6 +82,7 @@ def register(
         seed: Seed of every random choice.
         source: What ``llmopt resume`` needs to build the same run again.
         control: Whether it is the control that belongs to another run.
+        mode: See :class:`~llmopt.engine.options.Options`.
 
     Raises:
         ConfigError: The algorithm is not for this problem, or the optimizer LLM cannot be asked
@@ -84,7 +90,10 @@ def register(
         StoreError: The store holds a run of this name with another configuration.
     """
     algorithm.check(problem, optimizer)
-    identity = identity_of(problem, algorithm, optimizer=optimizer, scorer=scorer, seed=seed)
+    known_by = partial(
+        identity_of, problem, algorithm, optimizer=optimizer, scorer=scorer, seed=seed, mode=mode
+    )
+    identity = known_by()
     if all(info.name != name for info in store.runs()):
         versions = {"llmopt": version("llmopt"), "python": platform.python_version()}
         header = headed(problem, control=control)
@@ -94,9 +103,7 @@ def register(
     config = store.config(name)
     known = config["identity"]
     if "algorithm parts" in known:  # a function may have become a method since
-        identity = identity_of(
-            problem, algorithm, optimizer=optimizer, scorer=scorer, seed=seed, by_parts=True
-        )
+        identity = known_by(by_parts=True)
     older = HEADER not in config
     if older:  # then the algorithm was stored as its representation
         identity = {k: v for k, v in identity.items() if not k.startswith("algorithm ")}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from llmopt.core.problem import Recorded, SplitName, optimum_of
 from llmopt.core.store import PARTIAL, STEP
-from llmopt.core.trajectory import Entry
+from llmopt.core.trajectory import Entry, OpenRequest
 from llmopt.core.values import (
     Candidate,
     Evaluation,
@@ -40,6 +40,10 @@ VALIDATION = "validation"
 
 CONTROL = "control"
 """Kind of the records of how large the control best of N is planned, and what it spent."""
+
+REQUEST = "request"
+"""Kind of the records of a question for new solutions, where several are open at once; it comes
+before the question is asked. Its data is that of :class:`~llmopt.core.trajectory.OpenRequest`."""
 
 TESTED = "tested"
 """Kind of the records with the held-out answers behind a result; it comes before the result."""
@@ -100,12 +104,14 @@ class Step:
         entries: The candidates with their evaluations, in order.
         rejected: What was proposed and did not become a candidate.
         calls: Keys of the optimizer calls, in order.
+        request: Which request it answers, where several are open at once.
     """
 
     number: int
     entries: tuple[Entry, ...]
     rejected: tuple[Rejected, ...] = ()
     calls: tuple[str, ...] = ()
+    request: OpenRequest | None = None
 
     def records(self, best: Entry | None) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield kind and data of each record of the step, in order.
@@ -141,6 +147,7 @@ class Step:
             "rejected": [[r.text, r.reason] for r in self.rejected],
             "calls": list(self.calls),
             "best": best,
+            **({"request": asdict(self.request)} if self.request else {}),
         }
 
 
@@ -266,7 +273,8 @@ def _unpacked(data: dict[str, Any]) -> Step:
         for e in data["entries"]
     )
     rejected = tuple(Rejected(text, reason, number) for text, reason in data["rejected"])
-    return Step(number, entries, rejected, tuple(data["calls"]))
+    request = OpenRequest(**data["request"]) if "request" in data else None
+    return Step(number, entries, rejected, tuple(data["calls"]), request)
 
 
 def _packed_items(items: Sequence[Item]) -> list[list[Any]]:
@@ -291,7 +299,8 @@ def _packed(evaluation: Evaluation) -> dict[str, Any]:
     outcomes = [
         [o.item, o.score, o.answer, o.weight, o.reason, *_rarely(o)] for o in evaluation.outcomes
     ]
-    return {"planned": evaluation.planned, "outcomes": outcomes}
+    expected = {} if evaluation.expected is None else {"expected": evaluation.expected}
+    return {"planned": evaluation.planned, "outcomes": outcomes, **expected}
 
 
 def _rarely(outcome: Outcome) -> Sequence[Any]:
@@ -302,7 +311,8 @@ def _rarely(outcome: Outcome) -> Sequence[Any]:
 
 
 def _evaluation(data: dict[str, Any]) -> Evaluation:
-    return Evaluation(tuple(_outcome(row) for row in data["outcomes"]), data["planned"])
+    outcomes = tuple(_outcome(row) for row in data["outcomes"])
+    return Evaluation(outcomes, data["planned"], data.get("expected"))
 
 
 def _outcome(row: list[Any]) -> Outcome:

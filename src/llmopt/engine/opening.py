@@ -76,7 +76,7 @@ async def opened(
             name = name or store.new_name(base)
             stack.enter_context(store.claim(name))
             register(store, name)
-            stack.callback(_tidied, store, name, found)
+            stack.callback(_tidied, store, name, found, models)
             session = Session(store, name, listen=listen, tolerance=options.tolerance)
             if models is not None:
                 _ask(session, models, stack, step_deadline)
@@ -100,8 +100,11 @@ def opened_store(store: str | Path | Store | None) -> Iterator[Store]:
         yield made
 
 
-def _tidied(store: Store, name: str, found: Callable[[Store, str], bool]) -> None:
-    if not found(store, name):
+def _tidied(
+    store: Store, name: str, found: Callable[[Store, str], bool], models: Models | None
+) -> None:
+    """Leave no run behind that has nothing, and nothing to come."""
+    if not (found(store, name) or (models and models.sent_batches)):
         store.discard(name)
 
 

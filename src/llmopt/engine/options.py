@@ -37,6 +37,13 @@ R = TypeVar("R")
 Control = Literal["empty", "think", "sampling"]
 """The controls that a result is compared with unless they are switched off."""
 
+Ending = Literal["auto", "steps", "no more gain"]
+"""What ends a search, in addition to its limits."""
+
+
+Mode = Literal["steps", "steady"]
+"""Whether a search waits for the end of each step before it asks for the next one."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -233,6 +240,14 @@ class Options(SessionOptions):
         ),
     ] = None
     seed: Annotated[int, Option("Seed of every random choice but the split.", table="run")] = 0
+    mode: Annotated[
+        Mode,
+        Option(
+            "`steps` measures all solutions of a step before it asks for the next ones; `steady` "
+            "asks [as soon as a slot is free](speed.md#without-steps), with methods that allow it.",
+            table="run",
+        ),
+    ] = "steps"
     steps: Annotated[
         int,
         Option(
@@ -261,6 +276,15 @@ class Options(SessionOptions):
             example=0.95,
         ),
     ] = None
+    stop: Annotated[
+        Ending,
+        Option(
+            "`no more gain` ends a search when its next five steps are expected to gain less than "
+            "0.5 points: [when more does not pay](budgets.md#when-more-does-not-pay). `steps`: "
+            "never. `auto`: with a budget in dollars.",
+            table="run",
+        ),
+    ] = "auto"
     validate_every: Annotated[
         int,
         Option(
@@ -348,6 +372,13 @@ class Options(SessionOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mode not in get_args(Mode):
+            raise ConfigError(f"a mode is {' or '.join(get_args(Mode))}, but got {self.mode!r}")
+        if self.mode == "steady" and self.step_deadline is not None:
+            raise ConfigError(
+                "step_deadline is about the calls of a step, but got mode = 'steady', which has "
+                "no steps; set budget.seconds, or mode = 'steps'"
+            )
         if isinstance(self.controls, str):
             raise ConfigError(
                 f"controls are a list of names, but got {self.controls!r}; "

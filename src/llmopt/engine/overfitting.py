@@ -8,6 +8,7 @@ section 5.4 of the paper, draws the same curve, every 3 steps.)
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING
 
 from llmopt.core.trajectory import rank
@@ -33,27 +34,34 @@ class Curve:
 
     Args:
         every: Steps from point to point, the first at the starting solutions; 0: there are none.
+        block: How many steps, the last one included, a point is the best of.
     """
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, block: int = 1) -> None:
         self.every = every
         self._step = -1
+        self._block: deque[tuple[Entry, ...]] = deque(maxlen=block)
         self._entries: dict[str, Entry] = {}
         self._found: list[tuple[Entry, Validation]] = []
 
     def told(self, step: int, entries: Iterable[Entry]) -> None:
         """Take in a told step."""
         self._step = step
-        self._entries = {entry.candidate.id: entry for entry in entries}
+        self._block.append(tuple(entries))
+        if self.every:
+            block = (entry for step in self._block for entry in step)
+            self._entries = {entry.candidate.id: entry for entry in block}
+        else:  # it is read from a journal
+            self._entries.update((entry.candidate.id, entry) for entry in self._block[-1])
 
     def took(self, validation: Validation) -> None:
         """Take in a point of the last told step."""
         self._found.append((self._entries[validation.candidate], validation))
 
     def due(self) -> Entry | None:
-        """Return what is to be measured on validation now: the last step's best, or nothing.
+        """Return what is to be measured on validation now: the best of the last, or nothing.
 
-        Nothing is due where the step found nothing new. Among equals it is the newest, as
+        Nothing is due where they found nothing new. Among equals it is the newest, as
         everywhere in a trajectory.
         """
         if not self.every or self._step < 0 or self._step % self.every:

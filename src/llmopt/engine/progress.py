@@ -38,7 +38,8 @@ class Progress:
     Attributes:
         run: Name of the run.
         presentation: How the problem's scores are shown.
-        phase: "starts", "asking", "scoring", "checking" (a point of the overfitting curve),
+        phase: "starts", "asking", "scoring", "searching" (asking and scoring at once, over all
+            steps), "checking" (a point of the overfitting curve),
             "validation", "test", "done"; of an evaluation, which has no steps, "evaluating" or
             "judging", and "done"; of a vault "confirming".
         step: The step being done; 0 for the starting solutions.

@@ -20,9 +20,11 @@ from llmopt.models.middleware.concurrency import Gate, Rates
 from llmopt.models.middleware.recorder import Recorder, Recording
 from llmopt.models.middleware.stack import wrap
 from llmopt.models.prices import price_of
+from llmopt.models.providers.batch.batch_model import BatchModel
 from llmopt.models.providers.null import AbsentModel
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.models.registry import NamedModel
+from llmopt.store import batches_folder
 
 if TYPE_CHECKING:
     import contextlib
@@ -132,6 +134,12 @@ class Models:
         return [role for role, other in self._roles().items() if other is model]
 
     @property
+    def sent_batches(self) -> bool:
+        """Whether a provider works on batches that this run, resumed, gets the answers of."""
+        batched = (m for m in self._roles().values() if isinstance(m, BatchModel))
+        return any(model.waited_for for model in batched)
+
+    @property
     def evaluations(self) -> int:
         """How many evaluations are under way at once, so that the models are kept busy."""
         measuring = [m for m in (self.scorer, self.judge) if m is not None]
@@ -174,13 +182,15 @@ class Models:
                 account=traffic.account,
                 price=self._options.prices.get(role),
                 gate=gates[role],
-                ledger=traffic.ledger,
+                # A call in a batch is not lost when this process dies: a resumed run gets its
+                # answer, and counts it then.
+                ledger=None if model.traits.kept else traffic.ledger,
                 deadline=model.traits.deadline,
                 seed=self.seed,
             )
             stack.push_async_callback(made.close)
             traffic.add(made)
-            if isinstance(model, OpenAIModel):
+            if isinstance(model, OpenAIModel | BatchModel):
                 traffic.warnings += model.notes
                 model.notes = traffic.warnings  # so that progress shows what it finds out
             return made if recording is None else Recorder(made, recording)
@@ -238,5 +248,5 @@ def _built(model: str | NamedModel | Model, display: Display) -> Model:
         model = NamedModel(model)
     if isinstance(model, NamedModel):
         with display.download() as download:
-            return model.built(download)
+            return model.built(download, batches_folder())
     return Borrowed(model)

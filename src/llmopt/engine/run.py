@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from llmopt.core.algorithm import Algorithm
     from llmopt.core.problem import Problem, SplitName
     from llmopt.core.store import Store
-    from llmopt.core.values import Item, Rejected
+    from llmopt.core.values import Item
     from llmopt.engine.session import Session
     from llmopt.evidence.looks import PriorLooks
     from llmopt.evidence.verdict import Selection
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 _USUAL = 8  # calls to the optimizer LLM in a step, where a method does not say
 
 
-def _never(trajectory: Trajectory) -> str:
+def never(trajectory: Trajectory) -> str:
     """Say that a search is not over."""
     del trajectory
     return ""
@@ -82,6 +82,7 @@ class Run:
         aside: What a budget keeps for a control during the search; None: nothing.
         finals: Calls that are kept back to choose and test, of a search that is a part of another
             run; None: the most that they can be.
+        block: Steps of which a point of the overfitting curve is the best.
 
     Raises:
         StoreError: The store holds no such run, or cannot be read.
@@ -98,16 +99,18 @@ class Run:
         validate_every: int = 0,
         evidence: Evidence | None = None,
         further: Callable[[Run, Result], Awaitable[Result]] | None = None,
-        over: Callable[[Trajectory], str] = _never,
+        over: Callable[[Trajectory], str] = never,
         aside: ControlShare | None = None,
         finals: int | None = None,
+        block: int = 1,
     ) -> None:
         self.problem, self.algorithm, self.session = problem, algorithm, session
         self.stop = stop or Stop()
         self.finalists = finalists
         self.trajectory = Trajectory()
         self.rejected: Counter[str] = Counter()
-        self.curve = Curve(validate_every)
+        self.curve = Curve(validate_every, block)
+        self.block = block
         self.evidence = evidence or Evidence()
         self.choice: Selection | None = None  # of the last decision
         self._further, self._over, self._finals = further, over, finals
@@ -131,7 +134,7 @@ class Run:
         self._ended: BudgetError | None = None  # what ended the search
         self._largest = 0  # outcomes of the largest of these steps
         for step in steps(self.store, self.name, traffic.remember, self._validated):
-            self._took(self.trajectory.tell(step.entries), step.entries, step.rejected)
+            self._took(self.trajectory.tell(step.entries), step)
         self._watch.listen = session.listen
 
     @property
@@ -228,16 +231,22 @@ class Run:
         for outcome in (outcome for evaluation in full for outcome in evaluation.outcomes):
             if outcome.score is not None and not math.isfinite(outcome.score):
                 raise ValueError(f"a score is a finite number, but got {outcome.score}")
-        entries = [Entry(c, e) for c, e in zip(asked.candidates, full, strict=True)]
+        # Where several requests were open, steps are numbered as they come in.
+        number = self.trajectory.steps
+        entries = tuple(
+            Entry(replace(c, step=number) if asked.request else c, e)
+            for c, e in zip(asked.candidates, full, strict=True)
+        )
+        rejected = tuple(replace(r, step=number) for r in asked.rejected)
         told = self.trajectory.tell(entries)
         best = told.best(1)
-        step = Step(self.trajectory.steps, tuple(entries), asked.rejected, asked.calls)
+        step = Step(number, entries, rejected, asked.calls, asked.request)
         if step.number == 0:
             # A run that is killed before its first step is stored keeps this again: the same.
             self.store.append(self.name, PROBLEM, ProblemRecord.of(self.problem).packed())
         for kind, data in step.records(best[0] if best else None):
             self.store.append(self.name, kind, data)
-        self._took(told, entries, asked.rejected)
+        self._took(told, step)
         self._watch.told(step)
 
     async def validate(self) -> None:
@@ -253,9 +262,7 @@ class Run:
         if entry is None:
             return
         items, step = self.problem.items("validation"), self.trajectory.steps - 1
-        self._watch.say(
-            phase="checking", step=step, done=0, planned=len(items), ahead=self._ahead(step)
-        )
+        self._check_begins(len(items), step)
         self._scoring.begin()
         self.session.traffic.begin_step()
         try:
@@ -265,6 +272,9 @@ class Run:
         found = Validation(step, entry.candidate.id, Evaluation(tuple(outcomes), len(items)))
         self.store.append(self.name, VALIDATION, found.packed())
         self._validated(found)
+
+    def _check_begins(self, items: int, step: int) -> None:
+        self._watch.say(phase="checking", step=step, done=0, planned=items, ahead=self._ahead(step))
 
     async def step(self) -> None:
         """Do one step: ask, evaluate, tell."""
@@ -340,13 +350,7 @@ class Run:
     async def _search(self) -> str:
         """Do steps until the run stops, and return why it did."""
         try:
-            while True:
-                if self.trajectory.steps:
-                    self.session.traffic.keep_back(self._kept, self._aside)
-                    await self.validate()
-                if why := self.why_stop():
-                    return why
-                await self.step()
+            return await self._steps()
         except BudgetError as error:
             if not self.trajectory.steps:
                 raise
@@ -354,6 +358,16 @@ class Run:
             return f"{BUDGET}{error}"
         finally:
             self.session.traffic.keep_back(0)
+
+    async def _steps(self) -> str:
+        """Do one step after the other until the run stops, and return why it did."""
+        while True:
+            if self.trajectory.steps:
+                self.session.traffic.keep_back(self._kept, self._aside)
+                await self.validate()
+            if why := self.why_stop():
+                return why
+            await self.step()
 
     @property
     def _kept(self) -> int:
@@ -429,6 +443,7 @@ class Run:
             samples=self.samples,
             noise=noise,
             gain=taken_apart(self.algorithm, self.trajectory, choice),
+            conclusion=choice.conclusion.data if choice.conclusion else None,
             front=front_of(
                 self.problem,
                 self.trajectory,
@@ -458,21 +473,19 @@ class Run:
 
     # -- journal and progress ----------------------------------------------------------------
 
-    def _took(
-        self, told: Trajectory, entries: Sequence[Entry], rejected: Sequence[Rejected]
-    ) -> None:
-        before, best = self.trajectory.best(1), told.best(1)
+    def _took(self, after: Trajectory, step: Step) -> None:
+        before, best = self.trajectory.best(1), after.best(1)
         if best and (not before or rank(best[0]) > rank(before[0])):
-            self._gained = told.steps - 1
+            self._gained = after.steps - 1
         if self.trajectory.steps:
-            measured = sum(len(entry.evaluation.outcomes) for entry in entries)
+            measured = sum(len(entry.evaluation.outcomes) for entry in step.entries)
             self._evaluations += measured
             self._largest = max(self._largest, measured)
-        self.trajectory = told
-        self.rejected.update(r.reason for r in rejected)
-        self.curve.told(told.steps - 1, entries)
+        self.trajectory = after
+        self.rejected.update(r.reason for r in step.rejected)
+        self.curve.told(step.number, step.entries)
         if best:
-            self._watch.stepped(told, best[0], self._shown.facing(best[0].score))
+            self._watch.stepped(after, best[0], self._shown.facing(best[0].score))
 
     def _looked(self, choice: Selection) -> PriorLooks | None:
         """Journal the look at the test items; None where no winner is compared, or by a control."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from llmopt.core.model import noted_keys
 from llmopt.core.values import Outcome, packed_keys
+from llmopt.engine.slots import Slots
 from llmopt.errors import (
     BadCallError,
     LlmoptError,
@@ -35,6 +36,7 @@ _log.addHandler(logging.NullHandler())  # who wants the messages configures logg
 
 _OF_AN_ITEM = (TransientError, BadCallError, MeasureError)  # the others may be measured
 _ALONE = (BadCallError, WithheldError, MeasureError)  # of those, what says nothing of the endpoint
+_KEPT = "what was paid is stored"
 _SILENCE = 16  # failures in a row that end a step at least, because nobody answers any more
 
 
@@ -58,6 +60,11 @@ class Scoring:
             above it the step stops. It also stops where nothing is answered any more: as many
             calls in a row as there are slots have failed, and it is no single item's fault.
         observe: Called once for every job, with its final outcome; for progress.
+        shared: The slots, where several measure at once; None: as many as `slots` of its own.
+        request: Number of the request whose jobs these are, where slots are shared.
+        begun: How many jobs were given since :meth:`begin`.
+        lost: How many of them stay unmeasured.
+        first: What the first failure among them said.
     """
 
     problem: Measures
@@ -65,15 +72,19 @@ class Scoring:
     slots: int
     tolerance: float
     observe: Callable[[Outcome], None]
-    _begun: int = field(default=0, init=False)
-    _lost: int = field(default=0, init=False)
-    _in_a_row: int = field(default=0, init=False)
-    _first: str = field(default="", init=False)
+    shared: Slots | None = None
+    request: int = 0
+    begun: int = field(default=0, init=False)
+    lost: int = field(default=0, init=False)
+    first: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = self.shared or Slots(self.slots)
 
     def begin(self) -> None:
         """Begin a step, or what else is done in several batches: none of its jobs has failed."""
-        self._begun = self._lost = self._in_a_row = 0
-        self._first = ""
+        self.begun = self.lost = self._turns.failed_in_a_row = 0
+        self.first = ""
 
     async def measure(self, jobs: Sequence[tuple[Candidate, Item]]) -> list[Outcome]:
         """Return one outcome per job, in order.
@@ -89,7 +100,7 @@ class Scoring:
             BudgetError: A spending limit is reached.
         """
         outcomes: list[Outcome | None] = [None] * len(jobs)
-        self._begun += len(jobs)
+        self.begun += len(jobs)
         failed = await self._pass(jobs, range(len(jobs)), outcomes)
         if failed:
             await self._pass(jobs, failed, outcomes, last=True)
@@ -105,6 +116,7 @@ class Scoring:
     ) -> list[int]:
         """Run the jobs at these positions; return those that are tried again."""
         waiting = iter(which)
+        self._turns.queued += len(which)
         again: list[int] = []
         fatal: list[BaseException] = []
 
@@ -115,14 +127,14 @@ class Scoring:
                 candidate, item = jobs[at]
                 try:
                     outcome = await self._one(candidate, item)
-                    self._in_a_row = 0
+                    self._turns.failed_in_a_row = 0
                 except Exception as error:  # noqa: BLE001 - raised below, once the others are done
                     if isinstance(error, LlmoptError) and not isinstance(error, _OF_AN_ITEM):
                         fatal.append(error)
                         return
                     outcome = Outcome(item.id, None, weight=item.weight, reason=told(error))
                     if self._is_lost(error, last=last):
-                        self._lost += 1
+                        self.lost += 1
                     else:
                         again.append(at)
                     if why := self._over(len(again), outcome.reason):
@@ -139,15 +151,19 @@ class Scoring:
 
     async def _one(self, candidate: Candidate, item: Item) -> Outcome:
         """Measure one job, with the keys of the replies that its outcome is made of."""
-        with noted_keys() as keys:
-            outcome = await self.problem.measure(candidate.text, item, self.scorer)
+        await self._turns.take(self.request)
+        try:
+            with noted_keys() as keys:
+                outcome = await self.problem.measure(candidate.text, item, self.scorer)
+        finally:
+            self._turns.free()
         return replace(outcome, calls=packed_keys(keys)) if keys else outcome
 
     def _is_lost(self, error: Exception, *, last: bool) -> bool:
         """Count a failure; return whether its job is not tried again."""
         alone = isinstance(error, _ALONE) or not isinstance(error, LlmoptError)
-        self._in_a_row = 0 if alone else self._in_a_row + 1
-        self._first = self._first or told(error)
+        self._turns.failed_in_a_row = 0 if alone else self._turns.failed_in_a_row + 1
+        self.first = self.first or told(error)
         if not isinstance(error, LlmoptError):
             _log.warning("an item stays unmeasured: %s", told(error), exc_info=error)
         return last or alone
@@ -159,25 +175,33 @@ class Scoring:
             again: How many jobs of this batch have failed and are tried again.
             reason: Of the last failure.
         """
-        most = max(1, int(self.tolerance * self._begun))
-        kept = "what was paid is stored"
         # Any first failure of a batch is forgiven until it is tried again at the end.
-        if self._lost > most or again > max(most - self._lost, 1):
+        most = most_lost(self.begun, self.tolerance)
+        if self.lost > most or again > max(most - self.lost, 1):
+            return too_many(self.lost + again, self.begun, self.tolerance, self.first)
+        if (failed := self._turns.failed_in_a_row) > max(_SILENCE, self.slots):
             return (
-                f"{self._lost + again} of {self._begun} items could not be measured, but at most "
-                f"{most} may stay so, a share that run.tolerance sets; {kept}. The first failure: "
-                f"{self._first}"
-            )
-        if self._in_a_row > max(_SILENCE, self.slots):
-            return (
-                f"calls are answered, but {self._in_a_row} in a row failed; {kept}. The last "
+                f"calls are answered, but {failed} in a row failed; {_KEPT}. The last "
                 f"failure: {reason}"
             )
         return ""
+
+
+def most_lost(begun: int, tolerance: float) -> int:
+    """Return how many of the jobs that have begun may stay unmeasured."""
+    return max(1, int(tolerance * begun))
+
+
+def too_many(lost: int, begun: int, tolerance: float, first: str) -> str:
+    """Return why a step stops of which more than that is lost; `first` is what failed first."""
+    return (
+        f"{lost} of {begun} items could not be measured, but at most {most_lost(begun, tolerance)} "
+        f"may stay so, a share that run.tolerance sets; {_KEPT}. The first failure: {first}"
+    )
 
 
 def told(error: Exception) -> str:
     """Return what an error says, on one line; with its kind where it is none of llmopt's own."""
     if isinstance(error, LlmoptError):
         return str(error)
-    return function_workers.told(error)
+    return function_workers.reason_of(error)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llmopt.core.presentation import Presentation
+    from llmopt.core.problem import Conclusion
     from llmopt.core.values import Evaluation, Item, Outcome
 
 START = "start"
@@ -95,6 +96,16 @@ def compared(
         changed = replace(versus, corrected=decides, word=word, family=len(rest))
         found[found.index(versus)] = changed
     return tuple(found)
+
+
+def concluded(found: tuple[Versus, ...], conclusion: Conclusion | None) -> tuple[Versus, ...]:
+    """Return the comparisons with the word for the start that a problem itself gives."""
+    if conclusion is None:
+        return found
+    return tuple(
+        replace(versus, word=conclusion.word) if versus.against == START else versus
+        for versus in found
+    )
 
 
 def _alone(

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.problem import Concludes
 from llmopt.core.text import one_line
 from llmopt.core.trajectory import Entry, Trajectory, rank
 
@@ -28,7 +29,7 @@ def finalists_of(trajectory: Trajectory, k: int, start: Entry) -> list[Entry]:
     # Where an item cannot be measured for anybody, nobody is measured on more than the start.
     first, best = start.evaluation, trajectory.best(k)
     enough = first.measured if first.partial and first.measured else first.planned + 1
-    found = [e for e in best if e.evaluation.whole or e.evaluation.measured >= enough] or list(
+    found = [e for e in best if e.evaluation.comparable or e.evaluation.measured >= enough] or list(
         best[:1]
     )
     if all(e.candidate.id != start.candidate.id for e in found):
@@ -52,7 +53,7 @@ def standing(
     """
     return (
         held is not None and held.whole,
-        held is not None or entry.evaluation.whole,
+        held is not None or entry.evaluation.comparable,
         -math.inf if score is None else score,
         -math.inf if held is None or held.score is None else held.score,
         (False, -1, -math.inf) if entry.evaluation.score is None else rank(entry),
@@ -91,7 +92,7 @@ def unbeaten(problem: Problem, trajectory: Trajectory, entries: Sequence[Entry])
 def on_choosing(problem: Problem) -> list[str]:
     """Point out a choice among too few validation items, or without any."""
     items = len(problem.items("validation"))
-    if items >= _FEW:
+    if items >= _FEW or isinstance(problem, Concludes):  # which measures more than answers
         return []
     if items:
         return [

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from llmopt.core.trajectory import Entry
     from llmopt.core.values import Evaluation
 
-_TRAIN = 0.25  # weight of an item of train, where one of validation has 1
+TRAIN_WEIGHT = 0.25
+"""Weight of an item of train, where one of validation has 1."""
+
 _DIGITS = 12  # of the largest score, to which sums in another order are taken for equal
 
 
@@ -59,7 +61,7 @@ def pooled(entries: Sequence[Entry], held: Mapping[str, Evaluation]) -> dict[str
 def _answers(entry: Entry, held: Evaluation | None) -> dict[str, tuple[float, float]]:
     """Return the scores of an entry with their weights, by split and item."""
     train, validation = entry.evaluation.outcomes, held.outcomes if held else ()
-    splits = (("train", _TRAIN, train), ("validation", 1.0, validation))
+    splits = (("train", TRAIN_WEIGHT, train), ("validation", 1.0, validation))
     return {
         f"{split} {outcome.item}": (outcome.score, outcome.weight * counts)
         for split, counts, outcomes in splits

@@ -117,6 +117,8 @@ class Result:
         samples: Answers to each test item; its score is their mean.
         noise: Where the noise of the difference from the start comes from, if that is known.
         gain: Where the gain comes from; None where the method is shown no scores or asks no LLM.
+        conclusion: Figures behind a verdict of the problem's own, such as timings, with ``kind``;
+            None where a test over items gave the verdict.
         front: The solutions that nothing beats in score, length and cost; None where a text's
             length means nothing, as with numbers, and in results of older versions.
     """
@@ -150,6 +152,7 @@ class Result:
     samples: int = 1
     noise: DrawNoise | None = None
     gain: Gain | None = None
+    conclusion: dict[str, Any] | None = None
     front: Front | None = None
 
     @property

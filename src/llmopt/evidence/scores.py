@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 from llmopt.evidence.classes import classes_of
@@ -136,4 +137,13 @@ def score_of(
     ]
     scores, weights, clusters = zip(*known, strict=True)
     interval = _interval(scores, weights, clusters, level, shares=shown.shares)
-    return Score(shown.facing(evaluation.score), interval, len(scores), evaluation.planned)
+    mean = shown.facing(evaluation.score)
+    if evaluation.expected is not None:
+        interval = _moved(interval, mean - sum(map(mul, scores, weights)) / sum(weights))
+    return Score(mean, interval, len(scores), evaluation.planned)
+
+
+def _moved(interval: Interval, by: float) -> Interval:
+    """Return the interval around an estimate for all items: as wide as on the measured ones."""
+    low, high = (min(1.0, max(0.0, end + by)) for end in (interval.low, interval.high))
+    return Interval(low, high)

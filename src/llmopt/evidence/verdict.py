@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
-from llmopt.core.problem import SplitName, presented
+from llmopt.core.formatting import counted
+from llmopt.core.problem import Concludes, SplitName, presented
 from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate, Evaluation
 from llmopt.errors import BudgetError
@@ -20,6 +21,7 @@ from llmopt.evidence.differences import (
     START,
     Versus,
     compared,
+    concluded,
     difference_of,
     groups_of,
     scale_of,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.part import Measure
     from llmopt.core.presentation import Presentation
-    from llmopt.core.problem import Problem
+    from llmopt.core.problem import Conclusion, Problem
     from llmopt.core.trajectory import Trajectory
     from llmopt.statistics import Interval
 
@@ -88,6 +90,7 @@ class Selection:
             graded.
         unbeaten: Where the start has won: what did not do better than it, on what.
         looks: How many results the held-out items had given before.
+        conclusion: What the problem itself says of the winner, in place of a test over items.
         held: What the finalists got on validation, by id; empty where there is no such split.
     """
 
@@ -105,6 +108,7 @@ class Selection:
     losses: Losses | None = None
     unbeaten: str = ""
     looks: PriorLooks = field(default_factory=PriorLooks)
+    conclusion: Conclusion | None = None
     held: Mapping[str, Evaluation] = field(default_factory=dict)
 
     @cached_property
@@ -114,7 +118,7 @@ class Selection:
             return ()
         scale = scale_of(self.shown)
         found = compared(self.winner, self.others, self.level, self.groups, scale)
-        return self.looks.corrected(found, self.level)
+        return concluded(self.looks.corrected(found, self.level), self.conclusion)
 
     @property
     def answers(self) -> tuple[tuple[str, str, Evaluation], ...]:
@@ -127,7 +131,9 @@ class Selection:
 
     @property
     def verdict(self) -> str:
-        """What the comparisons say, in words."""
+        """What the comparisons say, in words; or the problem itself."""
+        if self.conclusion is not None:
+            return self.conclusion.sentence
         return sentence(
             self.comparisons,
             self.shown,
@@ -182,9 +188,9 @@ async def decide(
     level, groups, shown = evidence.level, _questions(problem), presented(problem)
     entries = finalists_of(trajectory, finalists, start)
     held = await _measure(problem, "validation", entries, measure, announce)
-    best = _chosen(entries, held, start)
-    finals = [start] if best is start else [start, best]
-    tested = await _measure(problem, "test", finals, testing, announce)
+    best, tested, conclusion, passed = await _tested(
+        problem, entries, held, start, measure=testing, announce=announce, level=level
+    )
     found, missing = await _controls(problem, evidence, tested, testing, announce)
 
     def line(label: str, entry: Entry) -> ResultRow:
@@ -207,6 +213,7 @@ async def decide(
         *unmeasured(trajectory),
         *_left_out([(START, start), ("best", best), *found], held, tested),
         *missing,
+        *passed,
         *(losses.note("The winner", "test items", shown) if losses else ()),
     ]
     test = _held(tested, (start, best), shown, level, groups)
@@ -224,8 +231,60 @@ async def decide(
         shown,
         losses,
         unbeaten(problem, trajectory, entries) if best is start else "",
+        conclusion=conclusion,
         held=held,
     )
+
+
+def _fitting(
+    problem: Problem, entries: Sequence[Entry], held: Mapping[str, Evaluation], start: Entry
+) -> list[Entry]:
+    """Return the finalists that may win by what was measured on train and on validation."""
+    if not isinstance(problem, Concludes):
+        return list(entries)
+
+    def fits(entry: Entry) -> bool:
+        measured = (entry.evaluation, held.get(entry.candidate.id))
+        return all(problem.fits(one) for one in measured if one is not None)
+
+    return [entry for entry in entries if entry is start or fits(entry)]
+
+
+async def _tested(
+    problem: Problem,
+    entries: Sequence[Entry],
+    held: Mapping[str, Evaluation],
+    start: Entry,
+    *,
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+    level: float,
+) -> tuple[Entry, dict[str, Evaluation], Conclusion | None, list[str]]:
+    """Choose the winner and measure it and the start on test.
+
+    Where the problem finds a winner unfit there, the next one of the finalists is taken.
+
+    Returns:
+        The winner, what was measured, the problem's own conclusion, and a note on those that were
+        passed over.
+    """
+    left, passed = _fitting(problem, entries, held, start), 0
+    tested: dict[str, Evaluation] = {}
+    while True:
+        best = _chosen(left, held, start)
+        both = [start] if best is start else [start, best]
+        finals = [entry for entry in both if entry.candidate.id not in tested]
+        tested |= await _measure(problem, "test", finals, measure, announce)
+        conclusion = None
+        if isinstance(problem, Concludes) and tested and best is not start:
+            conclusion = problem.conclusion(best.text, level)
+        if conclusion is None or not conclusion.unfit:
+            break
+        left.remove(best)
+        passed += 1
+    were = "was" if passed == 1 else "were"
+    note = f"{counted(passed, 'finalist')} failed on held-out items and {were} passed over."
+    return best, tested, conclusion, [note] if passed else []
 
 
 def _chosen(entries: Sequence[Entry], held: Mapping[str, Evaluation], start: Entry) -> Entry:

@@ -6,6 +6,7 @@ nor a module of theirs is needed any more.
 
     schema, kind             1; "run" or "sweep"
     run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
+    parts                    the names of the parts of a solution; empty where it is one text
     function, noun, task     whether values are shown and nothing is held out; what one solution is
                              called; what it is for
     measure                  {"name", "higher_is_better", "shares", "decimals"}: shares are of 1,
@@ -114,6 +115,7 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "function": not shown.shares and not held_out,
         "noun": shown.noun,
+        "parts": [part.name for part in journal.header.parts],
         "task": journal.header.task,
         "measure": measured(shown),
         "finished": result is not None,
@@ -160,7 +162,7 @@ def _unkept(made: list[dict[str, Any]]) -> list[str]:
 _KEPT = (
     *("verdict", "notes", "stopped", "lines", "comparisons", "test", "level"),
     *("finalists", "optimism", "optimism_interval", "rejected", "stretch", "dropped", "looks"),
-    *("gain", "front"),
+    *("gain", "conclusion", "front"),
 )
 
 

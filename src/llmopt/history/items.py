@@ -23,7 +23,8 @@ def items_of(store: Store, journal: RunHistory, *, winner: str) -> tuple[dict[st
     "rows"}``: four counts, and the items on which the start or the winner fell short of the full
     score. A row is ``{"id", "input", "target", "kind", "before", "after"}``, where ``kind`` is one
     of the last three counts' names, ``better`` and ``worse`` included in fixed and broken, and
-    each side is ``{"score", "answer", "output"}``. An output is what the scorer LLM said.
+    each side is ``{"score", "answer", "output"}``. An output is what the scorer LLM said. A side
+    has ``feedback`` and ``aims``, named sub-scores, where its outcome has them.
 
     Args:
         store: Where the replies are.
@@ -33,7 +34,8 @@ def items_of(store: Store, journal: RunHistory, *, winner: str) -> tuple[dict[st
     shown = journal.header.presentation
     trajectory, tested, problem = journal.trajectory, journal.tested, journal.problem
     start = next(iter(trajectory), None)
-    if start is None or not journal.identity.get("scorer"):
+    program = problem is not None and problem.own.get("kind") == "program"
+    if start is None or not (journal.identity.get("scorer") or program):
         return {}, []
     missing = []
     found: dict[str, Any] = {}
@@ -87,6 +89,8 @@ class _Rows:
             "score": self._shown.facing(outcome.score),
             "answer": outcome.answer,
             "output": output(self._store, outcome),
+            **({"feedback": outcome.feedback} if outcome.feedback else {}),
+            **({"aims": dict(outcome.aims)} if outcome.aims else {}),
         }
 
 

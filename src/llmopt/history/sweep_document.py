@@ -100,6 +100,10 @@ def _course(store: Store, run: str) -> Course:
             tried += 1
             starts += not number
             score = entry.evaluation.score
-            if score is not None and entry.evaluation.whole and (not path or score > path[-1][2]):
+            if (
+                score is not None
+                and entry.evaluation.comparable
+                and (not path or score > path[-1][2])
+            ):
                 path.append((number, tried, score))
     return Course(tuple(path), steps=number, tried=tried, starts=starts)

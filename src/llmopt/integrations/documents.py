@@ -6,14 +6,24 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.text import visible
+from llmopt.integrations.exported import layout_kept
 
 if TYPE_CHECKING:
     from llmopt.integrations.exported import Material
 
 
 def as_text(found: Material) -> str:
-    """Return the text byte for byte."""
-    return found.export.instruction
+    """Return the text byte for byte.
+
+    Where the winner has demonstrations, they are of the text: it is the whole prompt then, with
+    the slot ``{input}`` for the next question.
+    """
+    made = found.export
+    if not made.demonstrations or made.layout is None:
+        return made.instruction
+    layout = layout_kept(found.standing, made.layout)
+    columns = tuple((column, f"{{{column}}}") for column in layout.used)
+    return layout.fill(made.instruction, "{input}", columns)
 
 
 def as_json(found: Material) -> str:

@@ -6,13 +6,14 @@ out anew: it is a call that the store kept.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.engine.header import RunHeader
 from llmopt.errors import ConfigError
 from llmopt.history.outputs import exchanges
 from llmopt.history.run_history import front_in, told
+from llmopt.problems.prompt.few_shot import FewShotLayout, answered, apart
 from llmopt.problems.prompt.layout import Layout, named_slots
 from llmopt.problems.prompt.scorer_call import as_text
 
@@ -109,6 +110,36 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Demonstrated:
+    """A training row that a prompt shows.
+
+    Attributes:
+        id: Of the row.
+        input: Its input.
+        answer: The answer shown.
+    """
+
+    id: str
+    input: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class WrittenOut:
+    """A solution with demonstrations, as an instruction and a layout that shows them.
+
+    Attributes:
+        instruction: The instruction.
+        layout: The scorer's prompt with the demonstrations written into it.
+        demonstrations: The training rows shown, in their order.
+    """
+
+    instruction: str
+    layout: Layout
+    demonstrations: tuple[Demonstrated, ...]
+
+
+@dataclass(frozen=True)
 class Export:
     """A solution with everything that is needed to use it elsewhere.
 
@@ -116,8 +147,8 @@ class Export:
         run: Name of the run.
         step: The step that proposed it; 0 for a starting solution.
         instruction: The text.
-        layout: The scorer's prompt with the slots ``{instruction}`` and ``{input}``; None where
-            solutions are not instructions.
+        layout: The scorer's prompt with the slots ``{instruction}`` and ``{input}``, and with the
+            demonstrations of the solution; None where solutions are not instructions.
         scorer: Identity of the scorer LLM; empty where there is none.
         train: Mean on the train items measured, in the problem's own direction; None: none was.
         measured: How many train items that is.
@@ -125,6 +156,8 @@ class Export:
         held_out: The winner's and the start's figures on test items; for other solutions, and
             where nothing was held out, None.
         example: None where solutions are not instructions, or the store has no call of theirs.
+        parts: The text of each part by its name; empty where the solution is one text.
+        demonstrations: The training rows that the layout shows, where there are any.
     """
 
     run: str
@@ -137,10 +170,14 @@ class Export:
     planned: int
     held_out: dict[str, Any] | None
     example: Example | None
+    parts: dict[str, str] = field(default_factory=dict)
+    demonstrations: tuple[Demonstrated, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the export as plain data for JSON; docs/schemas/export.json is its schema."""
         data = {"schema": SCHEMA, **asdict(self)}
+        if not self.demonstrations:
+            del data["demonstrations"]
         if self.example:
             again = self.example.again
             data["example"]["call"] = _sendable(self.example.call)
@@ -213,17 +250,20 @@ def export(store: Store, found: Standing, entry: Entry, text: str | None) -> Mat
     """
     identity = found.journal.identity
     shown = found.journal.header.presentation
+    prompt = few_shot_of(found, entry)
     made = Export(
         run=found.run,
         step=entry.candidate.step,
-        instruction=entry.text,
-        layout=identity.get("problem prompt"),
+        instruction=prompt.instruction if prompt else entry.text,
+        layout=prompt.layout.text if prompt else identity.get("problem prompt"),
         scorer=identity["scorer"],
         train=shown.facing(entry.evaluation.score),
         measured=entry.evaluation.measured,
         planned=entry.evaluation.planned,
         held_out=_held_out(found, entry),
         example=_example(store, found, entry, text),
+        parts=found.journal.header.split(entry.text),
+        demonstrations=prompt.demonstrations if prompt else (),
     )
     return Material(made, found, store, text)
 
@@ -236,6 +276,22 @@ def layout_kept(found: Standing, text: str) -> Layout:
     if "{input}" not in text:  # older versions kept no columns, but such a layout has some
         columns.update(named_slots(text))
     return Layout(text, columns=tuple(sorted(columns)))
+
+
+def few_shot_of(found: Standing, entry: Entry) -> WrittenOut | None:
+    """Return a solution with its demonstrations written out; None: the run's have none.
+
+    Raises:
+        ConfigError: They cannot be written out.
+    """
+    kept = found.prompts
+    if kept is None or not kept.own.get("demonstrations"):
+        return None
+    instruction, examples = apart(entry.text)
+    shots = answered(examples, {item.id: item for item in kept.items["train"]})
+    layout = FewShotLayout(layout_kept(found, found.journal.identity["problem prompt"]))
+    shown = tuple(Demonstrated(row.id, row.input, answer) for row, answer in shots)
+    return WrittenOut(instruction, layout.filled(shots), shown)
 
 
 def _held_out(found: Standing, entry: Entry) -> dict[str, Any] | None:
@@ -297,13 +353,16 @@ def _sent(
 
 def _unsent(store: Store, found: Standing, entry: Entry, like: Call, text: str) -> Example:
     """Return the example of an input that the run has not sent, asked like one that it has."""
-    layout = layout_kept(found, found.journal.identity["problem prompt"])
+    prompt = few_shot_of(found, entry)
+    layout = (
+        prompt.layout if prompt else layout_kept(found, found.journal.identity["problem prompt"])
+    )
     if layout.used:
         raise ConfigError(
             f"an input of your own is for prompts with {{input}}, but that of {found.run!r} has "
             f"columns of the data: {', '.join(layout.used)}; leave the input out"
         )
-    turns = layout.turns(entry.text, text)
+    turns = layout.turns(prompt.instruction if prompt else entry.text, text)
     chat = like.prompt is None
     call = replace(like, messages=turns if chat else (), prompt=None if chat else as_text(turns))
     kept = store.exchange(call.key(found.journal.identity["scorer"]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from llmopt.models.embeddings import EmbeddingModel
 from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.budget import Price
+from llmopt.models.providers.batch.batch_model import BatchModel
 from llmopt.models.providers.local import LocalModel
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.models.providers.replay import ReplayModel
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # Some prices rise with the length of a prompt; calls of this size are below every such step.
 _TOKENS = 1000
 _THOUSANDS_PER_MILLION = 1000
+_IN_BATCHES = 0.5
 
 
 def price_of(model: Model) -> Price | None:
@@ -36,11 +38,18 @@ def price_of(model: Model) -> Price | None:
         model = model.inner
     if isinstance(model, EmbeddingModel):
         return price_of(model.behind) if model.behind else Price(0.0, 0.0)
+    if isinstance(model, BatchModel):
+        return in_batches(price_of(model.behind))
     if isinstance(model, LocalModel | ReplayModel | ScriptedModel):
         return Price(0.0, 0.0)
     if isinstance(model, OpenAIModel):
         return list_price(model.model, model.identity.partition(f"/{model.model}@")[2])
     return None
+
+
+def in_batches(price: Price | None) -> Price | None:
+    """Return what a model costs in batches: half of its list price, at every host that has them."""
+    return price and Price(_IN_BATCHES * price.input, _IN_BATCHES * price.output)
 
 
 def list_price(name: str, url: str) -> Price | None:

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.imports import imported
 from llmopt.core.model import DEADLINE, Traits
-from llmopt.errors import InputError, MissingExtraError, UnknownNameError
+from llmopt.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
+from llmopt.models.providers.batch.anthropic_batches import KEY_HEADER, VERSION, AnthropicBatches
+from llmopt.models.providers.batch.batch_model import BatchModel
+from llmopt.models.providers.batch.openai_batches import OpenAIBatches
+from llmopt.models.providers.batch.sent_batches import SentBatches
 from llmopt.models.providers.local import LocalModel
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.models.providers.presets import PRESETS
@@ -42,6 +46,7 @@ class NamedModel:
         completion: See :func:`model_named`.
         deadline: See :func:`model_named`.
         request: See :func:`model_named`.
+        batch: Whether it is asked in batches, at half of the price, within a day.
     """
 
     name: str
@@ -50,9 +55,23 @@ class NamedModel:
     completion: bool = False
     deadline: float = DEADLINE
     request: RequestOptions | None = None
+    batch: bool = False
 
-    def built(self, progress: Progress | None = None) -> Model:
-        """Return the model; see :func:`model_named`."""
+    def built(self, progress: Progress | None = None, batches: Path | None = None) -> Model:
+        """Return the model; see :func:`model_named`.
+
+        Args:
+            progress: See there.
+            batches: The folder where sent batches are recorded, if it is to be asked in batches
+                where `batch` says so; None: it is asked call by call, as for a trial.
+
+        Raises:
+            InputError: As there; or it cannot be asked in batches.
+        """
+        if self.batch:
+            self._check_batch()
+        if self.batch and batches:
+            return self._in_batches(batches)
         return model_named(
             self.name,
             base_url=self.base_url,
@@ -62,6 +81,44 @@ class NamedModel:
             request=self.request,
             progress=progress,
         )
+
+    def _check_batch(self) -> None:
+        provider, stream = self.name.partition("/")[0], self.request and self.request.stream
+        if provider not in PRESETS or stream:
+            got = "stream = true" if stream else repr(self.name)
+            raise ConfigError(
+                "batch = true is for OpenAI-compatible endpoints with /batches, and Anthropic's, "
+                f"without streams, but got {got}; leave it out"
+            )
+
+    def _in_batches(self, folder: Path) -> BatchModel:
+        provider, _, rest = self.name.partition("/")
+        preset, request = PRESETS[provider], self.request or RequestOptions()
+        native = provider == "anthropic" and not self.base_url
+        if native:
+            request = replace(request, headers={**VERSION, **request.headers})
+        direct = OpenAIModel(
+            rest,
+            base_url=self.base_url,
+            key_variable=self.key_variable,
+            traits=Traits(completion=self.completion or preset.completion),
+            preset=preset,
+            request=request,
+            key_header=KEY_HEADER if native else "",
+        )
+        # Replies are the same as those to single calls, and are stored under the same identity.
+        identity = direct.identity if not native else self._plain_identity()
+        return BatchModel(
+            AnthropicBatches(direct) if native else OpenAIBatches(direct),
+            SentBatches(folder, identity),
+            identity=identity,
+            traits=direct.traits,
+            behind=direct,
+        )
+
+    def _plain_identity(self) -> str:
+        """Return the identity of the model that is asked call by call."""
+        return replace(self, batch=False).built().identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,11 @@ looks like a key is hidden in messages too.
 from __future__ import annotations
 
 import base64
+import html
 import re
 import threading
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MARK = "[secret]"
 """What stands in a text in place of a secret."""
@@ -30,6 +27,9 @@ _KEYLIKE = re.compile(r"\b(?:(?:sk|gsk|xai|fw|tgp|hf)[-_*]|AIza)[\w*.\-]{8,}|\bB
 _TOKEN = re.compile(r"[\w.+/=~-]{16,}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USUAL_NAME = re.compile(r"[A-Z][A-Z0-9]{0,11}|(?=[A-Z0-9]*_)[A-Z][A-Z0-9_]{0,63}")
+
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
+_FOR_URLS = str.maketrans("+/", "-_")
 
 _lock = threading.Lock()
 _forms: dict[str, bool] = {}  # each form of a secret, and whether answers must not hold it
@@ -60,9 +60,26 @@ def know_proxies() -> None:
             know(password, quote(password, safe=""), pair, f"{user}:{password}")
 
 
-def forms_of(secret: str) -> Iterable[str]:
-    """Return the forms in which servers repeat a secret."""
-    return (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode())
+def forms_of(secret: str) -> tuple[str, ...]:
+    """Return the forms in which servers repeat a secret, the longest first.
+
+    As it is, in a URL, in JSON, in HTML, in base64 at whichever place of a longer text, in
+    hexadecimal digits, and in letters of one case where digits are among them.
+    """
+    data = secret.encode()
+    found = [secret, data.hex(), html.escape(secret), secret.replace("/", "\\/")]
+    for safe in ("", "/"):
+        once = quote(secret, safe=safe)
+        found += [once, _ESCAPE.sub(lambda match: match[0].lower(), once), quote(once, safe=safe)]
+    if _MIXED.match(secret):
+        found += [secret.lower(), secret.upper(), data.hex().upper()]
+    found.append(base64.b64encode(data).decode())
+    for before in range(3):  # bytes of another text that share a group of three with it
+        whole = base64.b64encode(bytes(before) + data).decode()
+        # Without the letters that are made of bytes of its neighbours, too.
+        ours = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        found += [ours, ours.translate(_FOR_URLS)]
+    return tuple(sorted(dict.fromkeys(found), key=len, reverse=True))
 
 
 def without_secrets(text: str) -> str:

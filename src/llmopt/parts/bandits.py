@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
+from llmopt.parts.ability import AbilityRace
 from llmopt.parts.rate import Everything
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from llmopt.core.part import Measure, Rate, StepContext
     from llmopt.core.values import Candidate, Item, Outcome
 
-Selection = Literal["ucb", "successive-rejects", "everything"]
+Selection = Literal["ucb", "successive-rejects", "ability", "everything"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,8 @@ def selected_by(selection: Selection, k: int, budget: int) -> Rate:
     """Return the rate of a name.
 
     Args:
-        selection: ``ucb``, ``successive-rejects``, or ``everything`` for no bandit.
+        selection: ``ucb``, ``successive-rejects``, ``ability`` for a race by abilities, or
+            ``everything``.
         k: How many are left.
         budget: Of the bandit.
 
@@ -170,6 +172,7 @@ def selected_by(selection: Selection, k: int, budget: int) -> Rate:
     rates: dict[str, Rate] = {
         "ucb": UCB(k, budget),
         "successive-rejects": SuccessiveRejects(k, budget),
+        "ability": AbilityRace(k=max(k, AbilityRace.k)),
         "everything": Everything(),
     }
     return rates[selection]

@@ -14,7 +14,7 @@ would otherwise lead back to where it began for ever.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,6 +70,10 @@ class Uniform(_Alone):
         """Refuse a problem of which nothing can be drawn."""
         needs_draws(problem)
 
+    def divided(self) -> tuple[Uniform, int]:
+        """Return a single draw."""
+        return replace(self, samples=1), self.samples
+
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return new solutions as far as they are found in 100 draws each."""
         problem, rng = ctx.problem, ctx.rng("uniform")
@@ -100,6 +104,10 @@ class Gaussian(_Alone):
     def fits(self, problem: Problem) -> None:
         """Refuse a problem whose solutions are no points."""
         needs_points(problem)
+
+    def divided(self) -> tuple[Gaussian, int]:
+        """Return a single draw."""
+        return replace(self, samples=1), self.samples
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return new solutions around the base."""

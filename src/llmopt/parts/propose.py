@@ -14,7 +14,8 @@ from llmopt.core.metaprompt import (
 )
 from llmopt.core.model import Family
 from llmopt.core.part import CallBound, Proposed, all_of
-from llmopt.core.problem import Refusal
+from llmopt.core.problem import Refusal, parts_of
+from llmopt.core.solution import completed
 from llmopt.core.text import word_distance
 from llmopt.errors import ConfigError
 from llmopt.parts.reply_length import USUAL, reply_tokens
@@ -132,6 +133,12 @@ class Generate:
         again = self.step_size is not None and self.step_size.above == "again"
         return CallBound(optimizer=self.samples if again else 0)
 
+    def divided(self) -> tuple[Generate, int]:
+        """Return a single draw; solutions that one reply holds stay together."""
+        if self.vary == "together":
+            return self, 1
+        return replace(self, samples=1), self.samples
+
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Ask for `samples` solutions."""
         said = ctx.problem.description
@@ -181,9 +188,16 @@ class Generate:
             refusal = Refusal(f"cut off at {call.max_tokens} tokens")
             return (Proposed(refusal, reply.text, key, parents),)
         return tuple(
-            Proposed(solution, reply.text, key, parents)
+            Proposed(self._whole(ctx, solution), reply.text, key, parents)
             for solution in metaprompt.read_all(reply.text, cut=cut, several=request.several)
         )
+
+    def _whole(self, ctx: StepContext, solution: str | Refusal) -> str | Refusal:
+        """Return an edit of some parts of the current solution with its other parts as they are."""
+        if self.refine != "edit" or ctx.base is None or isinstance(solution, Refusal):
+            return solution
+        names = [part.name for part in parts_of(ctx.problem)]
+        return completed(solution, ctx.base.text, names)
 
     @staticmethod
     def _loses(ctx: StepContext, metaprompt: MetaPrompt, reply: str) -> bool:

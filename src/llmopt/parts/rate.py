@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
+from llmopt.parts.ability import AbilityRace
 from llmopt.parts.racing import Racing
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from llmopt.core.part import Measure, Rate, StepContext
     from llmopt.core.values import Candidate, Item, Outcome
+
+Rating = Literal["auto", "ability"]
+"""How a method's option `rate` says what is measured."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Everything:
             Evaluation(tuple(outcomes[i * size : (i + 1) * size]), size)
             for i in range(len(candidates))
         )
+
+    def alone(self) -> bool:
+        """Return that no candidate matters to another one."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -95,17 +103,29 @@ class Halving:
         return sorted(sorted(left, key=rank, reverse=True)[:wanted])
 
 
-def rated(stages: Sequence[int], keep: float, share: float) -> Rate:
+def rated(stages: Sequence[int], keep: float, share: float, rate: Rating = "auto") -> Rate:
     """Return the rate that a method's options ask for.
 
     Args:
         stages: For :class:`Halving`; none: no stages.
         keep: For :class:`Halving`.
         share: For :class:`~llmopt.parts.racing.Racing`; 1: no race.
+        rate: ``ability`` for :class:`~llmopt.parts.ability.AbilityRace`, or ``auto`` for what the
+            other options say.
 
     Raises:
-        ConfigError: An option is out of its range, or both stages and a race are asked for.
+        ConfigError: An option is out of its range, or more than one of stages, a race and a race
+            by abilities is asked for.
     """
+    if rate not in get_args(Rating):
+        raise ConfigError(f"a rate is auto or ability, but got {rate!r}")
+    if rate == "ability" and (stages or share != 1):
+        raise ConfigError(
+            "a race by abilities has neither stages nor a share, but got stages = "
+            f'{list(stages)} and share = {share}; leave them out, or rate = "ability"'
+        )
+    if rate == "ability":
+        return AbilityRace()
     if stages and share != 1:
         raise ConfigError(
             f"candidates are measured in stages or in a race, but got stages = {list(stages)} "

@@ -27,6 +27,8 @@ from llmopt.preflight.findings import (
     tried,
 )
 from llmopt.preflight.grouping import on_groups
+from llmopt.preflight.program_check import examined_program
+from llmopt.preflight.what_is_scored import data_in_words, metric_in_words
 from llmopt.problems.metrics.contract import Scored
 from llmopt.terminal.progress import say
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from llmopt.preflight.estimate import Estimate, ModelFacts
     from llmopt.problems.prompt.prompt_problem import PromptProblem
 
-_CLASSES = 6  # classes up to which their shares are listed
 _FEW_STEPS = 2  # fewer are no search
 
 
@@ -88,20 +89,29 @@ async def examined(settings: Configuration, *, offline: bool, quiet: bool = Fals
         InputError: Something cannot be used at all.
     """
     findings = Findings(quiet=quiet)
-    if settings.problem.function:
+    if settings.problem.program:
+        return await examined_program(settings, findings, offline=offline)
+    if not settings.problem.scored_by_model:
         return await _examined_function(settings, findings, offline=offline)
+    return await _examined_prompts(settings, findings, offline=offline)
+
+
+async def _examined_prompts(
+    settings: Configuration, findings: Findings, *, offline: bool
+) -> Findings:
+    """Find out about data, models, method and cost of a search for instructions."""
     problem, options = settings.built_prompts(), settings.options()
     algorithm: Algorithm = options["algorithm"]
     run = settings.run
-    if run.name:
-        check_name(run.name)
+    check_name(run.name or "run")
     models = {
-        role: built(table.named(), offline=offline, quiet=quiet)
+        role: built(table.named(), offline=offline, quiet=findings.quiet)
         for role, table in settings.models().items()
     }
     optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
     try:
         algorithm.check(problem, optimizer)
+        _check_mode(algorithm, run.mode)
         problem.check_scorer(scorer)
         planned = algorithm.steps(problem, run.steps)
         steps = f"{counted(planned, 'step')} of {algorithm.name}"
@@ -156,8 +166,8 @@ async def _described(
     if algorithm.embedder:
         await embedder_named(algorithm.embedder).close()
         findings.passed("embeddings", algorithm.embedder)
-    findings.passed("data", _data(problem))
-    findings.passed("metric", await _metric(problem, settings.problem.metric))
+    findings.passed("data", data_in_words(problem.splits))
+    findings.passed("metric", await metric_in_words(problem, settings.problem.metric))
     rows = problem.items("test")
     if rows:
         groups = len(set(group_labels(rows)))
@@ -237,6 +247,7 @@ async def _examined_function(
     )
     try:
         algorithm.check(problem, model)
+        _check_mode(algorithm, run.mode)
         planned = algorithm.steps(problem, run.steps)
         findings.passed("configuration", f"{planned:,} steps of {algorithm.name}, seed {run.seed}")
         starts = len(problem.starts)
@@ -261,6 +272,16 @@ async def _examined_function(
         f"{findings.proposing:,} calls to the optimizer LLM, if every step is as the first"
     )
     return findings
+
+
+def _check_mode(algorithm: Algorithm, mode: str) -> None:
+    """Refuse a search without steps with a method that needs them.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if mode == "steady":
+        algorithm.divided()
 
 
 async def _judged(
@@ -295,52 +316,6 @@ def _unknown(made: Estimate, caps: dict[str, Any]) -> str:
         return "the price of the model"
     slow = "seconds" in caps and any(cost.seconds is None for cost in most)
     return "asking the model how fast it is" if slow else ""
-
-
-def _data(problem: PromptProblem) -> str:
-    from llmopt.core.text import folded
-
-    splits = problem.splits
-    items = (*splits.train, *splits.validation, *splits.test, *splits.vault)
-    kept = f", {len(splits.vault):,} in the vault" if splits.vault else ""
-    twice = len(items) - len({folded(item.input) for item in items})
-    repeated = f", {counted(twice, 'repeated input')} kept on one side" if twice else ""
-    return (
-        f"{len(items):,} rows: {len(splits.train):,} train, {len(splits.validation):,} "
-        f"validation, {len(splits.test):,} test{kept}{repeated}; {_answers(problem)}"
-    )
-
-
-def _answers(problem: PromptProblem) -> str:
-    """Return the classes with their shares, or how many answers there are."""
-    from collections import Counter
-
-    from llmopt.core.text import one_line
-
-    splits = problem.splits
-    counts = Counter(i.target for i in (*splits.train, *splits.validation, *splits.test))
-    if len(counts) > _CLASSES:
-        return f"{len(counts):,} different answers"
-    shares = [
-        f"{one_line(c, 20)} {100 * n / counts.total():.0f} %" for c, n in counts.most_common()
-    ]
-    return ", ".join(shares)
-
-
-async def _metric(problem: PromptProblem, named: str) -> str:
-    """Return which metric it is, tried on a target, which is a right answer."""
-    item, metric = problem.items("train")[0], problem.metric
-    if metric.calls:
-        return f"{metric.name}; {metric.scale_in_words}"
-    name = metric.title.lower() if named == "auto" else named
-    chosen = ", which suits the answers" if named == "auto" else ""
-    weighted = "; every class counts the same" if problem.balanced else ""
-    if problem.asking.answer == "likelihood":
-        return f"{name}{chosen}; a score is the probability of the expected answer{weighted}"
-    scored = metric(item.target, item)
-    if not isinstance(scored, Scored):
-        scored = await scored
-    return f"{name}{chosen}; the expected answer itself scores {scored.score:g}{weighted}"
 
 
 def _meta_prompt(problem: PromptProblem, call: Call) -> str:

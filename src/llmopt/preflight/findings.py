@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from llmopt.config.settings import Configuration
     from llmopt.core.model import Model
     from llmopt.core.values import Call, Role
+    from llmopt.evidence.headroom import Headroom
     from llmopt.models.middleware.budget import Price
     from llmopt.models.registry import NamedModel
     from llmopt.preflight.estimate import Cost, Estimate, ModelFacts
@@ -35,6 +36,8 @@ class Findings:
         models: What is known of the model of each role.
         shows: The smallest difference that the test rows can show, for shares of them on which
             winner and start may disagree; of :func:`~llmopt.preflight.cautions.forecast`.
+        headroom: How much gain is possible, where that was measured.
+        verdict: The same in words.
         quiet: Whether nothing is shown while something takes long.
     """
 
@@ -47,6 +50,8 @@ class Findings:
     estimate: Estimate | None = None
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     shows: tuple[tuple[float, float], ...] = ()
+    headroom: Headroom | None = None
+    verdict: str = ""
     quiet: bool = False
 
     def doing(self, words: str) -> Doing:
@@ -83,7 +88,10 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON."""
+        measured = self.headroom
+        headroom = {"headroom": {**measured.to_dict(), "says": self.verdict}} if measured else {}
         return {
+            **headroom,
             "ok": self.code == 0,
             "checks": [
                 {"check": what, "ok": fine, "detail": said} for what, fine, said in self.checks
@@ -115,11 +123,17 @@ def built(named: NamedModel, *, offline: bool, quiet: bool) -> Model:
 def known_of(findings: Findings, role: Role, model: Model, settings: Configuration) -> ModelFacts:
     """Return what is known of a role's model before it is asked."""
     from llmopt.models.middleware.budget import Price as Dollars
-    from llmopt.models.prices import price_of
+    from llmopt.models.prices import in_batches, price_of
     from llmopt.preflight.estimate import ModelFacts
 
     table = settings.models()[role]
     price = Dollars(table.price.input, table.price.output) if table.price else price_of(model)
+    if table.batch:
+        price = price if table.price else in_batches(price)
+        findings.cautions.append(
+            f"{role}.batch: what is asked at one time goes as one batch, which may take a day; "
+            "times are estimated as if it was asked call by call"
+        )
     findings.models[role] = {"identity": model.identity, "price": price and asdict(price)}
     said = f"{model.identity}, {_price(price, given=table.price is not None)}"
     findings.passed(f"{role} LLM", said)

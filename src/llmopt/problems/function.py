@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -19,9 +19,10 @@ from llmopt.problems.function_workers import (
     Processes,
     awaited,
     in_thread,
-    told,
+    reason_of,
     too_long,
 )
+from llmopt.problems.metrics.contract import Scored, fault, said
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import SplitName
 
 Workers = Literal["thread", "process"]
+FunctionValue = float | Scored | tuple[float, str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class FunctionProblem:
     finite, or no value in time is data: the candidate stays unmeasured with that reason.
 
     Attributes:
-        function: Text to value.
+        function: Text to value; or to a :class:`~llmopt.problems.metrics.contract.Scored` or a pair
+            of a value and a text, which say something about the text as well.
         describe: What a good text is, in a sentence or two; shown to the optimizer LLM.
         seeds: Starting texts; at least one.
         minimize: Whether lower values are better.
@@ -62,7 +65,7 @@ class FunctionProblem:
         ConfigError: No starting text, one that the parser refuses, or an option out of range.
     """
 
-    function: Callable[[str], float | Awaitable[float]]
+    function: Callable[[str], FunctionValue | Awaitable[FunctionValue]]
     describe: str
     seeds: Sequence[str]
     minimize: bool = False
@@ -156,7 +159,7 @@ class FunctionProblem:
         except ValueError as error:
             return Refusal(one_line(str(error)) or "refused by the parser")
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Refusal(f"the parser raised {told(error)}")
+            return Refusal(f"the parser raised {reason_of(error)}")
         if not isinstance(parsed, str):
             return Refusal(f"the parser gave {one_line(repr(parsed), 80)}, which is no text")
         return parsed or Refusal("empty")
@@ -190,23 +193,27 @@ class FunctionProblem:
         """Call the function; what goes wrong in it is the outcome's reason."""
         del scorer
         try:
-            value = await self._value(text)
+            found = await self._value(text)
+            value = float(found.score)
         except FailedCallError as error:
             return Outcome(item.id, None, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            return Outcome(item.id, None, reason=told(error))
+            return Outcome(item.id, None, reason=reason_of(error))
         if not math.isfinite(value):
             return Outcome(item.id, None, reason=f"the function gave {value}")
-        return Outcome(item.id, self._inside(value), f"{value:.12g}")
+        if wrong := fault(found):
+            return Outcome(item.id, None, reason=wrong)
+        answer = found.answer or f"{value:.12g}"
+        return replace(found, score=self._inside(value), answer=answer).outcome(item)
 
-    async def _value(self, text: str) -> float:
+    async def _value(self, text: str) -> Scored:
         if self.workers == "process":
             return await in_thread(self._processes.call, text)
         limit = asyncio.timeout(self.timeout)
         try:
             async with limit:
                 found = await in_thread(self.function, text)
-                return float(await awaited(found) if inspect.isawaitable(found) else found)
+                return said(await awaited(found) if inspect.isawaitable(found) else found)
         except TimeoutError as error:
             if limit.expired():
                 raise FailedCallError(too_long(self.timeout)) from error
@@ -243,7 +250,7 @@ class Fixed:
 
 def _name(function: Callable[..., object]) -> str:
     named = getattr(function, "__qualname__", None)
-    # What holds its settings as a dataclass, such as Fixed, is told by them.
+    # What holds its settings as a dataclass, such as Fixed, is reason_of by them.
     return named or (
         written(function) if hasattr(function, "__dataclass_fields__") else _kind(function)
     )

@@ -16,12 +16,14 @@ import pickle
 import signal
 import threading
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llmopt.core.imports import folder_looked_in, looking_in
 from llmopt.core.text import one_line
 from llmopt.errors import ConfigError
 from llmopt.problems.guarded_process import PROCESSES, TOO_LARGE, TOO_MANY, guard
+from llmopt.problems.metrics.contract import Scored, said
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -74,7 +76,7 @@ async def in_thread(function: Callable[[str], T], text: str) -> T:
             found = context.run(function, text)
         except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
             usual = isinstance(error, Exception) and not isinstance(error, StopIteration)
-            failed = cast("Exception", error) if usual else FailedCallError(told(error))
+            failed = cast("Exception", error) if usual else FailedCallError(reason_of(error))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, found, failed)
 
@@ -93,12 +95,12 @@ async def awaited(given: Awaitable[T]) -> T:
     try:
         return await given
     except SystemExit as error:
-        raise FailedCallError(told(error)) from error
+        raise FailedCallError(reason_of(error)) from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise FailedCallError(told(error)) from error
+        raise FailedCallError(reason_of(error)) from error
 
 
 class Processes:
@@ -135,7 +137,7 @@ class Processes:
         self._idle: list[_Worker] = []
         weakref.finalize(self, _end, self._idle)
 
-    def call(self, text: str) -> float:
+    def call(self, text: str) -> Scored:
         """Return the function's value; blocks, so call it in a thread.
 
         Raises:
@@ -172,7 +174,7 @@ class _Worker:
         guarded.close()
         self._begun = False
 
-    def call(self, text: str, timeout: float | None) -> float | str:
+    def call(self, text: str, timeout: float | None) -> Scored | str:
         """Return the function's value, or what it raised.
 
         Raises:
@@ -187,7 +189,7 @@ class _Worker:
             self._mine.send(text)
             if not self._mine.poll(timeout):
                 raise FailedCallError(too_long(timeout))
-            found: float | str = self._mine.recv()
+            found: Scored | str = self._mine.recv()
         except (EOFError, OSError) as error:
             self._process.join(_GONE)
             code = self._process.exitcode
@@ -258,12 +260,13 @@ def serve(
             text = connection.recv()
         except EOFError:
             return
-        answer: float | str
+        answer: Scored | str
         try:
             found = function(text)
-            answer = float(asyncio.run(found) if inspect.iscoroutine(found) else found)
+            given = said(asyncio.run(found) if inspect.iscoroutine(found) else found)
+            answer = replace(given, score=float(given.score), aims=dict(given.aims))
         except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
-            answer = told(error)
+            answer = reason_of(error)
         connection.send(answer)
 
 
@@ -272,7 +275,7 @@ def too_long(timeout: float | None) -> str:
     return f"took longer than {timeout:g} s"
 
 
-def told(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return what was raised, on one line."""
     try:
         words = str(error)

@@ -32,7 +32,7 @@ TOO_MANY, TOO_LARGE = 121, 122
 
 _PAUSE = 0.1  # seconds between two looks at them
 _PATIENCE = 3.0  # seconds until the guard gives up on processes that do not die
-_DEATH_SIGNAL, _SUBREAPER = 1, 36  # of prctl(2)
+DEATH_SIGNAL, SUBREAPER = 1, 36  # of prctl(2)
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -51,7 +51,7 @@ def guard(pipe: int, memory: int | None) -> None:
         return
     with contextlib.suppress(OSError):
         os.setsid()  # a signal to llmopt's process group, such as Ctrl-C, is not for this process
-    _process_control(_SUBREAPER, 1)
+    process_control(SUBREAPER, 1)
     terminated: list[int] = []  # multiprocessing sends SIGTERM to its children when llmopt exits
     signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
     allowed = _allowed(memory)
@@ -61,7 +61,7 @@ def guard(pipe: int, memory: int | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.close(pipe)
     os.setpgid(0, 0)
-    _process_control(_DEATH_SIGNAL, signal.SIGKILL)
+    process_control(DEATH_SIGNAL, signal.SIGKILL)
     _limit(allowed)
 
 
@@ -76,17 +76,17 @@ def _watch(worker: int, pipe: int, terminated: list[int], allowed: int | None) -
     while True:
         closed, _, _ = select.select([pipe], [], [], _PAUSE)
         ended, status = os.waitpid(worker, os.WNOHANG)
-        excess = 0 if ended else _excess(_descendants(os.getpid()), allowed)
-        if ended or closed or terminated or excess:
+        too_much = 0 if ended else excess(descendants(os.getpid()), allowed)
+        if ended or closed or terminated or too_much:
             _kill_all(worker)
-            code = os.waitstatus_to_exitcode(status) if ended else excess or -signal.SIGKILL
+            code = os.waitstatus_to_exitcode(status) if ended else too_much or -signal.SIGKILL
             return code if code >= 0 else 128 - code
         _reap_orphans(worker)
 
 
-def _excess(processes: list[int], allowed: int | None) -> int:
+def excess(processes: list[int], allowed: int | None, most: int = PROCESSES) -> int:
     """Return the exit code that says what processes have too much of; 0: of nothing."""
-    if len(processes) > PROCESSES:
+    if len(processes) > most:
         return TOO_MANY
     if allowed is None or sum(map(_resident, processes)) <= allowed:
         return 0
@@ -99,7 +99,7 @@ def _kill_all(worker: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker, signal.SIGKILL)
     end = time.monotonic() + _PATIENCE
-    while (left := _descendants(os.getpid())) and time.monotonic() < end:
+    while (left := descendants(os.getpid())) and time.monotonic() < end:
         for number in (signal.SIGSTOP, signal.SIGKILL):  # a stopped process starts no others
             for process in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -118,7 +118,7 @@ def _reap_orphans(worker: int) -> None:
                 os.waitpid(process, os.WNOHANG)
 
 
-def _descendants(process: int) -> list[int]:
+def descendants(process: int) -> list[int]:
     """Return all descendants of a process; none where the system does not list them."""
     found = _children(process)
     for child in found:  # the list grows meanwhile
@@ -157,7 +157,7 @@ def _bytes_in(row: str) -> int:
     return int(row.split()[1]) * 1024
 
 
-def _process_control(option: int, value: int) -> None:
+def process_control(option: int, value: int) -> None:
     """Call prctl(2) where there is one."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -7,6 +7,7 @@ same arguments give the same figures on every machine and with every numpy.
 
 from llmopt.statistics.added import Added, added, mostly_agree
 from llmopt.statistics.draw_noise import DrawNoise, draw_noise
+from llmopt.statistics.further_gain import further_gain
 from llmopt.statistics.intervals import Interval, alike, bootstrap_mean, wilson
 from llmopt.statistics.judge_bias import (
     CorrectedMean,
@@ -22,7 +23,9 @@ from llmopt.statistics.paired import (
     paired_difference,
 )
 from llmopt.statistics.planning import items_needed, lead_p_value, shown_gain
+from llmopt.statistics.possible_gain import PossibleGain, possible_gain
 from llmopt.statistics.ranks import RankSum, rank_sum
+from llmopt.statistics.rasch import Rasch, fit_rasch
 from llmopt.statistics.student import t_p_value, t_quantile
 from llmopt.statistics.two_way import MethodDifference, Repetition, between_methods, over_tasks
 
@@ -34,7 +37,9 @@ __all__ = [
     "Interval",
     "JudgeBias",
     "MethodDifference",
+    "PossibleGain",
     "RankSum",
+    "Rasch",
     "Repetition",
     "added",
     "alike",
@@ -42,6 +47,8 @@ __all__ = [
     "bootstrap_mean",
     "corrected_mean",
     "draw_noise",
+    "fit_rasch",
+    "further_gain",
     "holm",
     "items_needed",
     "judge_bias",
@@ -51,6 +58,7 @@ __all__ = [
     "mostly_agree",
     "over_tasks",
     "paired_difference",
+    "possible_gain",
     "rank_sum",
     "shown_gain",
     "t_p_value",

@@ -63,6 +63,11 @@ def default_path() -> Path:
     return Path(platformdirs.user_data_dir("llmopt", appauthor=False)) / _FILE
 
 
+def batches_folder() -> Path:
+    """Return the folder next to the usual store where batches are recorded that were sent."""
+    return default_path().parent / "batches"
+
+
 def _path(where: str | Path) -> Path:
     scheme, mark, rest = str(where).partition("://")
     if isinstance(where, Path) or not mark:

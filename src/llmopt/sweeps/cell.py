@@ -42,6 +42,8 @@ async def done_cell(
     """
     problem, options = cell.settings.built_problem(), cell.settings.options()
     models = models_of(cell, pool)
+    if options["stop"] == "auto":
+        options["stop"] = "steps"  # cells are compared on equal budgets
     options |= {
         "optimizer": models.get("optimizer"),
         "rates": {},  # they are kept by the pool, for all cells together

@@ -14,6 +14,7 @@ from llmopt.models.middleware.rate_limit import Limit
 from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.middleware.usage import Meter
 from llmopt.models.providers.local import LocalModel
+from llmopt.store import batches_folder
 from llmopt.terminal.progress import Download
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Pool:
         named = table.named()
         if named not in self._models:
             with Download(quiet=self._quiet) as download:
-                built = named.built(download)
+                built = named.built(download, batches_folder())
             self.local |= isinstance(built, LocalModel)
             meter = Meter(built)
             self._meters.append(meter)
@@ -69,7 +70,7 @@ class Pool:
             gate = self._gates.setdefault(where, Gate(most or built.traits.slots, rates))
             # No retry: that is the cells' own, and one layer is enough. The budget is that of all.
             bought = CacheWriter(Budget(meter, self._traffic.account), self._replies)
-            ledger = self._traffic.ledger
+            ledger = None if built.traits.kept else self._traffic.ledger
             sent = Booked(bought, ledger) if ledger else bought
             self._models[named] = Cache(Limit(sent, gate), self._replies)
         return self._models[named]

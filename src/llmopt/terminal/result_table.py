@@ -94,7 +94,9 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     """Yield what the verdict rests on: the tests, the choice, and how far train flattered."""
     several = len(result.comparisons)
     older = several > 1 and any(versus.family is None for versus in result.comparisons)
-    if result.test and not same:
+    own = result.conclusion  # it says itself what it rests on
+    yield from own.get("remarks", ()) if own else ()
+    if result.test and not same and not own:
         yield _difference(result.test.difference, result, corrected=older)
     if several > 1 and all(
         v.word != "not tested" for v in result.comparisons
@@ -107,7 +109,7 @@ def _evidence(result: Result, *, same: bool) -> Iterator[str]:
     if result.finalists:
         picked += f", {result.finalists} of them compared on validation too"
     flattered = ""
-    if result.optimism is not None:
+    if result.optimism is not None and not own:
         interval, shown = result.optimism_interval, result.presentation
         flattered = f" {on_optimism(result.optimism, interval, result.level, shown)}"
     yield f"{picked}.{flattered}"

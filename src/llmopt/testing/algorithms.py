@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llmopt.api import prepare
+from llmopt.core.demonstrations import shot_rules_of
 from llmopt.core.part import Group
 from llmopt.core.problem import Samplable
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome, digest
 from llmopt.engine.journal import steps
-from llmopt.errors import RefusedError
+from llmopt.errors import ConfigError, RefusedError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.bandits import UCB, SuccessiveRejects
 from llmopt.parts.racing import Racing
@@ -38,6 +39,7 @@ from llmopt.store import open_store
 from llmopt.testing import scripted
 from llmopt.testing.orders import claimed_order
 from llmopt.testing.outcomes import run_reads_again
+from llmopt.testing.schedules import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from llmopt.core.part import Rate, StepContext
     from llmopt.core.problem import Problem, SplitName
     from llmopt.core.values import Call, Item
+    from llmopt.engine.journal import Step
     from llmopt.evidence.result import Result
 
     Check = Callable[[Algorithm, Problem, Path], Awaitable[None]]
@@ -217,6 +220,43 @@ async def resumes_exactly(algorithm: Algorithm, problem: Problem, folder: Path) 
     )
 
 
+async def is_steady_or_says_why(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
+    """Without steps, a run that is broken off twice continues its schedule; or it is refused.
+
+    Steps that were journaled before a break stay, no call is paid twice, and each step is what its
+    request leads to from the trajectory that the journal names. A method that needs whole steps
+    refuses before the first call.
+    """
+    life, store = _Life(problem), folder / "steady.sqlite"
+    steady: dict[str, Any] = {"mode": "steady", "concurrency": 4, **_ALONE}
+    try:
+        divided, requests = algorithm.divided()
+    except ConfigError:
+        try:
+            await _run(algorithm, life.problem, store, life.model, **steady)
+        except ConfigError:
+            _demand(not life.done, "a method that needs whole steps says so before the first call")
+            return
+        _demand(False, "a method that needs whole steps refuses to do without")
+    whole = _Life(problem)
+    await _run(algorithm, whole.problem, folder / "unbroken.sqlite", whole.model, **steady)
+    found: list[Step] = []
+    for share in (whole.done // 3, 2 * whole.done // 3, 10 * whole.done):
+        life.allowed = share
+        try:
+            await _run(algorithm, life.problem, store, life.model, **steady)
+        except RefusedError:
+            _demand(share < whole.done, "the resumed run comes to its end")
+        before, found = found, _trajectory(store)
+        _demand(found[: len(before)] == before, "journaled steps stay as they are")
+    _demand(len(life.paid) == len(set(life.paid)), "no call is paid twice")
+    _demand(len(found) == len(_trajectory(folder / "unbroken.sqlite")), "as much is asked for")
+    planned = requests * algorithm.steps(problem, STEPS)
+    scorer = scripted.model() if _read(problem) else None
+    again = await repeated(divided, problem, found, seed=3, steps=planned, scorer=scorer)
+    _demand(again, "a step is what its request leads to, from the trajectory that it names")
+
+
 async def buys_greedy_calls_once(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
     """A run makes no call at temperature 0 twice, whatever the numbers of the draws."""
     made: list[str] = []
@@ -248,7 +288,7 @@ async def names_its_replies(algorithm: Algorithm, problem: Problem, folder: Path
 async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path) -> None:
     """An optimizer LLM that only talks nonsense leads to a run that ends and says no gain.
 
-    Where solutions can be drawn without it, a method may go on by itself.
+    Where solutions, or their demonstrations, can be drawn without it, a method may do so by itself.
     """
     if not algorithm.needs_model:
         return
@@ -258,7 +298,7 @@ async def survives_nonsense(algorithm: Algorithm, problem: Problem, folder: Path
 
     store = folder / "nonsense.sqlite"
     result = await _run(algorithm, problem, store, ScriptedModel(nonsense), **_ALONE)
-    if not isinstance(problem, Samplable):
+    if not isinstance(problem, Samplable) and shot_rules_of(problem) is None:
         _demand(result.best.step == 0, "a starting solution wins")
     _demand(sum(result.rejected.values()) > 0, "every refused text is counted with a reason")
 
@@ -357,6 +397,7 @@ CHECKS: tuple[Check, ...] = (
     shows_training_items_only,
     asks_without_validation,
     resumes_exactly,
+    is_steady_or_says_why,
     buys_greedy_calls_once,
     names_its_replies,
     survives_nonsense,
@@ -620,7 +661,7 @@ def _outcome(result: Result) -> tuple[object, ...]:
     return (result.best, result.lines, result.test, result.verdict, result.rejected, result.usage)
 
 
-def _trajectory(store: Path) -> list[object]:
+def _trajectory(store: Path) -> list[Step]:
     kept = open_store(store)
     try:
         return list(steps(kept, "checked"))

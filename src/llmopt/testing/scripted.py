@@ -7,6 +7,9 @@ function of the call, so the same call always gets the same reply.
 :func:`stepwise` is the same task for methods that write behaviour steps; where a call asks for
 steps, a diagnosis or their carrying out, the same model does it.
 
+:func:`few_shot` is the same task with demonstrations, each of which makes the scorer a bit better.
+:func:`program` is the same task, answered by a program with two texts.
+
 :func:`context` is what a part is given there, for tests of a part of your own.
 
 :func:`numbers` is a valley over whole numbers, for methods that draw points; where a call asks for
@@ -16,6 +19,7 @@ whole numbers, the same model writes some. :func:`order` is for methods that go 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.part import StepContext
@@ -23,6 +27,8 @@ from llmopt.core.trajectory import Trajectory
 from llmopt.core.values import digest
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.function import FunctionProblem
+from llmopt.problems.program.program_problem import ProgramProblem
+from llmopt.problems.prompt.few_shot import FewShot
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.proposal_filter import Filters
 
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from llmopt.core.values import Call
+    from llmopt.problems.program.program_call import ProgramCall
+    from llmopt.problems.program.program_row import ProgramRow
 
 GOOD = ("carefully", "step", "check", "think", "precisely", "twice", "slowly", "aloud")
 IDLE = ("please", "now", "kindly", "perhaps", "today", "friend", "simply", "again")
@@ -48,6 +56,15 @@ def problem(items: int = 40, sizes: tuple[int, int, int] = (12, 8, 20)) -> Promp
     )
 
 
+def few_shot(most: int = 4) -> PromptProblem:
+    """Return the task of :func:`problem`, whose instructions may have demonstrations.
+
+    Args:
+        most: How many there may be, 1 or more.
+    """
+    return replace(problem(), few_shot=FewShot(most))
+
+
 def stepwise(items: int = 60, sizes: tuple[int, int, int] = (24, 8, 20)) -> PromptProblem:
     """Return the task of :func:`problem`, asked with the cue ``Step 1:``."""
     return PromptProblem.from_splits(
@@ -57,6 +74,33 @@ def stepwise(items: int = 60, sizes: tuple[int, int, int] = (24, 8, 20)) -> Prom
         position="steps",
         filters=Filters(max_length=4000, copied_words=0),
     )
+
+
+def program(items: int = 40, sizes: tuple[int, int, int] = (12, 8, 20)) -> ProgramProblem:
+    """Return the task of :func:`problem`, answered by a program with the parts plan and answer.
+
+    It asks with either, and a third time where the two replies differ.
+    """
+    return ProgramProblem.from_splits(
+        planned,
+        problem(items, sizes).splits,
+        parts=[
+            {"plan": "Plan.", "answer": "Answer."},
+            {"plan": "Plan now.", "answer": "Answer now."},
+        ],
+        task="Answer with yes or no.",
+        scorer=model(),
+    )
+
+
+async def planned(texts: dict[str, str], row: ProgramRow, call: ProgramCall) -> str:
+    """Answer a row with both texts; where they differ, with both in one prompt."""
+    plan, reply = [
+        str(await call(f"{texts[name]}\n{row['input']}", name=name)) for name in ("plan", "answer")
+    ]
+    if plan == reply:
+        return reply
+    return str(await call(f"{texts['plan']} {texts['answer']}\n{row['input']}"))
 
 
 def model() -> ScriptedModel:
@@ -177,10 +221,12 @@ def answer(call: Call) -> str:
         return proposal(call)
     if call.text.endswith("Step 1:"):
         return carried_out(call.text.removesuffix("Step 1:"), "")
-    instruction, _, question = call.text.partition("\n")
+    instruction, _, asked = call.text.partition("\n")
+    *before, question = asked.split("Q: ")
     number = int("".join(c for c in question if c.isdigit()) or 0)
     right, wrong = ("yes", "no") if number % 2 else ("no", "yes")
     skill = 0.3 + 0.1 * sum(word in instruction.lower() for word in GOOD)
+    skill += 0.05 * max(0, len(before) - 1)  # demonstrations help
     luck = int(digest(f"{instruction} {number}")[:6], 16) / 0xFFFFFF
     return right if luck < skill else wrong
 
@@ -204,6 +250,11 @@ def proposal(call: Call) -> str:
         return text if call.prompt is not None else f"<INS>{text}</INS> [{text}]"
     words = [(GOOD + IDLE)[int(seed[i], 16)] for i in range(4)]
     text = "Answer " + " ".join(words) + "."
+    if parts := list(dict.fromkeys(re.findall(r"=== ([a-z]+) ===", call.text))):
+        text = "\n\n".join(
+            f"=== {part} ===\nAnswer {' '.join((*words[at:], *words[:at]))}."
+            for at, part in enumerate(parts)
+        )
     return text if call.prompt is not None else f"Here it is: <INS>{text}</INS> [{text}]"
 
 

@@ -7,10 +7,15 @@ denied and several answers, magnitudes, JSON, and repetition without end.
 # ruff: noqa: RUF001 - outputs are as models write them
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from llmopt.core.values import Item
-from llmopt.problems.answers import extract, number_of
+from llmopt.problems.answers import extract, is_correct, number_of
+from llmopt.problems.answers.brackets import bracket_sequence
+from llmopt.problems.answers.lettered_options import parsed, same_option
+from llmopt.problems.answers.numbers import find_numbers, round_to
 from llmopt.problems.answers.repetition import endless
 from llmopt.problems.answers.thoughts import spoken
 from llmopt.problems.metrics.contract import Scored
@@ -282,3 +287,44 @@ def test_marks_that_never_close_take_no_longer_than_their_length() -> None:
     """Nested, unclosed and mixed marks are one pass over the text."""
     for text in ("<think><thought>" * 20_000, "<think>" * 20_000 + "</details>" * 20_000):
         assert extract(text, "number") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " * 200_000 + "x",
+        "x\n" + " " * 200_000 + "step",
+        "\\boxed{" * 9_000,
+        "- " * 100_000 + "x",
+    ],
+)
+def test_brackets_are_looked_for_in_one_pass(text: str) -> None:
+    assert bracket_sequence(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["It is 25, not 26.", "25 and not 26", "Not 26 but 25.", "25 rather than 26"]
+)
+def test_a_number_that_is_denied_is_none(text: str) -> None:
+    assert [found.value for found in find_numbers(text)] == [25]
+
+
+def test_negative_numbers_are_rounded_as_positive_ones_are() -> None:
+    """To the decimals of a target, away from zero."""
+    assert round_to(Fraction(-1, 8), 2) == Fraction(-13, 100)
+    assert is_correct("-1/3", "-0.33", "number")
+    assert not is_correct("-1/3", "0.33", "number")
+
+
+def test_the_last_of_several_boxes_is_the_answer() -> None:
+    assert extract("First \\boxed{3}, then \\boxed{5}.", "number") == "5"
+    assert extract("\\boxed{3} and \\boxed{5}, as I said", "text") == "5"
+
+
+def test_a_target_with_another_letter_is_another_option() -> None:
+    """Though its text is the same; an option without a letter has only its text."""
+    cat, plain = *parsed(("(A) cat",)), *parsed(("cat",))
+    assert same_option(cat, "(A) cat")
+    assert same_option(plain, "(B) Cat")
+    assert not same_option(cat, "(B) cat")
+    assert not same_option(cat, "(A) dog")

@@ -19,7 +19,7 @@ from llmopt.algorithms.ape.induction import Inferred
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
@@ -48,6 +48,7 @@ def ape(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return APE-style resampling as a row of parts.
 
@@ -67,6 +68,8 @@ def ape(
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; below 1,
             candidates race for them. Not with `stages`.
+        rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -89,6 +92,7 @@ def ape(
         select=EachOfBest(parents, zeros),
         reflect=Exemplars(exemplars),
         propose=Inferred(inferred, reworded) if induced else reworded,
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=Elitist(),
+        steady=True,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.part import Feedback, Proposed, all_of
+from llmopt.core.problem import parts_of
 from llmopt.errors import ConfigError
 from llmopt.parts.propose import Generate
 
@@ -38,7 +39,12 @@ class Inferred:
             raise ConfigError(f"examples to infer from are 1 or more, but got {self.pairs}")
 
     def fits(self, problem: Problem) -> None:
-        """Refuse a problem without right answers, from which nothing can be inferred."""
+        """Refuse a problem without right answers, or whose solutions have several parts."""
+        if len(parts_of(problem)) > 1:
+            raise ConfigError(
+                "one instruction is inferred from inputs with their right answers, but got "
+                f"solutions of {len(parts_of(problem))} parts; set induced = 0"
+            )
         if not any(item.target for item in problem.items("train")):
             raise ConfigError(
                 "solutions are inferred from inputs with their right answers, but got a problem "
@@ -49,6 +55,11 @@ class Inferred:
         """Refuse a family that the optimizer LLM cannot answer."""
         self.infer.check(model)
         self.then.check(model)
+
+    def divided(self) -> tuple[Inferred, int]:
+        """Return a single draw of what comes after the induction."""
+        then, requests = self.then.divided()
+        return replace(self, then=then), requests
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return what was inferred, once for all groups, or what is proposed."""

@@ -32,4 +32,5 @@ def hill_climbing(*, samples: int = 8, sigma: float = 0.1) -> Algorithm:
         propose=Gaussian(samples, sigma),
         rate=Everything(),
         keep=Elitist(),
+        steady=True,
     )

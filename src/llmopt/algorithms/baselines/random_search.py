@@ -30,4 +30,5 @@ def random_search(*, samples: int = 8) -> Algorithm:
         propose=Uniform(samples),
         rate=Everything(),
         keep=Elitist(),
+        steady=True,
     )

@@ -23,7 +23,7 @@ from llmopt.core.defaults import Following
 from llmopt.errors import ConfigError
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import Lineages
 
@@ -46,6 +46,7 @@ def drpo(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return DRPO as a row of parts.
 
@@ -64,6 +65,8 @@ def drpo(
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; see
             :func:`~llmopt.algorithms.opro.opro`.
+        rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -79,6 +82,7 @@ def drpo(
         propose=Generate(
             samples, family, "drpo", template, temperature=heat, max_tokens=max_tokens, last=True
         ),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=Elitist(beam),
+        steady=True,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.part import StepContext
     from llmopt.core.trajectory import Entry
-    from llmopt.core.values import Item
+    from llmopt.core.values import Item, Outcome
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Rewards:
         scorer, state = ctx.scorer, ctx.base
         known = {item.id: item for item in ctx.problem.items("train")}
         poor = [
-            (known[outcome.item], outcome.score)
+            (known[outcome.item], outcome)
             for outcome in state.evaluation.outcomes
             if outcome.score is not None and outcome.score <= self.enough
         ]
@@ -62,15 +62,17 @@ class Rewards:
         return Feedback(text=filled("drpo", "rewards", told=told))
 
     async def _told(
-        self, ctx: StepContext, scorer: Model, state: Entry, item: Item, score: float
+        self, ctx: StepContext, scorer: Model, state: Entry, item: Item, outcome: Outcome
     ) -> dict[str, str]:
         problem, overheard = ctx.problem, Overheard(scorer)
         await problem.measure(state.text, item, overheard)
         answer = overheard.replies[-1] if overheard.replies else ""
-        remarks = await problem.remarks(answer, item) if isinstance(problem, ExplainsScores) else ""
+        remarks = outcome.feedback
+        if not remarks and isinstance(problem, ExplainsScores):
+            remarks = await problem.remarks(answer, item)
         return {
             "question": problem.exemplar(item, "").question,
             "answer": answer.strip(),
-            "score": problem.show(score, 100),
+            "score": problem.show(outcome.score or 0.0, 100),
             "remarks": remarks.strip(),
         }

@@ -21,7 +21,7 @@ from llmopt.algorithms.evoprompt.population import DifferenceGroups, ReplaceIfBe
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reflect import NoReflection
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
@@ -44,6 +44,7 @@ def evoprompt_ga(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return EvoPrompt with the genetic algorithm as a row of parts.
 
@@ -58,6 +59,8 @@ def evoprompt_ga(
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; below 1,
             candidates race for them. Not with `stages`.
+        rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -81,8 +84,9 @@ def evoprompt_ga(
                 vary=vary,
             )
         ),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=Elitist(population),
+        steady=True,
     )
 
 
@@ -98,6 +102,7 @@ def evoprompt_de(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return EvoPrompt with differential evolution as a row of parts; see :func:`evoprompt_ga`.
 
@@ -121,6 +126,7 @@ def evoprompt_de(
                 vary=vary,
             )
         ),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=ReplaceIfBetter(population),
+        steady=True,
     )

@@ -21,7 +21,7 @@ from llmopt.algorithms.expo.exponential_weights import ExponentialWeights
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
@@ -54,6 +54,7 @@ def expo(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rating: Rating = "auto",
 ) -> Algorithm:
     """Return EXPO as a row of parts.
 
@@ -76,6 +77,8 @@ def expo(
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; see
             :func:`~llmopt.algorithms.opro.opro`.
+        rating: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -90,6 +93,6 @@ def expo(
         select=Best(shown, zeros=zeros),
         reflect=Exemplars(exemplars),
         propose=ExponentialWeights(generate, wordings, 1, rate, ridge, similarity),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rating),
         keep=Elitist(),
     )

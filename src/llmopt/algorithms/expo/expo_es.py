@@ -14,7 +14,7 @@ from llmopt.algorithms.expo.exponential_weights import ExponentialWeights
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
@@ -48,6 +48,7 @@ def expo_es(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rating: Rating = "auto",
 ) -> Algorithm:
     """Return EXPO-ES as a row of parts.
 
@@ -71,6 +72,8 @@ def expo_es(
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; see
             :func:`~llmopt.algorithms.opro.opro`.
+        rating: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -86,6 +89,6 @@ def expo_es(
         select=Best(shown, zeros=zeros),
         reflect=Exemplars(exemplars),
         propose=replace(words, zeros=zeros),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rating),
         keep=Elitist(),
     )

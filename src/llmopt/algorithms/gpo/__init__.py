@@ -15,7 +15,7 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Current, going_on_from
 from llmopt.parts.pace import paced
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 from llmopt.parts.word_limit import (
@@ -64,6 +64,7 @@ def gpo(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return GPO as a row of parts; a ConfigError names an option that is out of its range.
 
@@ -96,6 +97,8 @@ def gpo(
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything.
+        rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
     """
     past = Retrieval(shown, order, similarity, zeros)
     limit = limited(control, words, floor, warmup, counting, above)
@@ -114,7 +117,7 @@ def gpo(
         propose=replace(
             asking, temperature=Constant(temperature), refine=refine, step_size=limit, vary=vary
         ),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=going_on_from(current),
         pace=paced(epochs, batch),
     )

@@ -151,11 +151,18 @@ class Critique:
         wrongs = []
         for item in self._items(ctx, step):
             outcome = outcomes.get(item.id)
-            if outcome and outcome.score is not None and outcome.score < 1 and item.target:
+            if outcome is None or outcome.score is None or outcome.score >= 1:
+                continue
+            if item.target or outcome.feedback:
                 prediction = _UNREAD if outcome.answer is None else outcome.answer
                 question = problem.exemplar(item, "").question
                 wrongs.append(
-                    {"question": question, "prediction": prediction, "truth": item.target}
+                    {
+                        "question": question,
+                        "prediction": prediction,
+                        "truth": item.target,
+                        "feedback": outcome.feedback,
+                    }
                 )
         if not wrongs:
             return "", ()

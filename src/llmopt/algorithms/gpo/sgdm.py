@@ -15,7 +15,7 @@ from llmopt.algorithms.gpo.critique import CombinedReflection, Summary
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import LatestBest
 from llmopt.parts.propose import AnyFamily, Generate
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
@@ -41,6 +41,7 @@ def sgdm(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return SGDM as a row of GPO's parts.
 
@@ -56,6 +57,8 @@ def sgdm(
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything.
+        rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -76,6 +79,6 @@ def sgdm(
             refine="edit",
             vary=vary,
         ),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=LatestBest(),
     )

@@ -62,7 +62,8 @@ def protegi(
         edits: Edits of a prompt for each gradient.
         paraphrases: New wordings of each edit and of the prompt itself; 0: none.
         successors: Successors of each prompt at most, drawn by lot; 0: all.
-        selection: How they are measured: ``ucb``, ``successive-rejects``, or ``everything``.
+        selection: How they are measured: ``ucb``, ``successive-rejects``, ``ability`` or
+            ``everything``.
         selection_calls: Calls that the bandit may take in a step, before what it leaves is measured
             on all training items.
         temperature: Of the optimizer LLM.
@@ -101,5 +102,6 @@ def protegi(
         propose=Successors(edit, reworded, successors),
         rate=selected_by(selection, beam, selection_calls),
         keep=Elitist(beam),
+        steady=True,
         version=1 if temperature else 2,
     )

@@ -47,12 +47,14 @@ class Wrong:
         prediction: The answer that was given.
         truth: The right answer.
         layout: The scorer's prompt, with a placeholder for the solution.
+        feedback: What was said of the answer; may be empty.
     """
 
     question: str
     prediction: str
     truth: str
     layout: str
+    feedback: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class TextualGradients:
                 prediction=wrong[item.id].answer or _NOTHING,
                 truth=item.target,
                 layout=ctx.problem.exemplar(item, _PLACEHOLDER).input,
+                feedback=wrong[item.id].feedback,
             )
             for item in ctx.problem.items("train")
             if item.id in wrong

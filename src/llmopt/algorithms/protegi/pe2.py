@@ -21,7 +21,7 @@ from llmopt.algorithms.protegi.gradients import Successors, TextualGradients
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import AnyFamily, Generate
-from llmopt.parts.rate import rated
+from llmopt.parts.rate import Rating, rated
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 from llmopt.parts.select import Lineages
@@ -51,6 +51,7 @@ def pe2(
     stages: Sequence[int] = (),
     keep: float = 0.5,
     share: float = 1.0,
+    rate: Rating = "auto",
 ) -> Algorithm:
     """Return PE2 as a row of parts.
 
@@ -70,6 +71,8 @@ def pe2(
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything.
+        rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
+            `stages` and `share` say.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -93,7 +96,8 @@ def pe2(
             batches, errors, wording="pe2", temperature=0, max_tokens=question_tokens
         ),
         propose=Successors(edit, at_most=batches),
-        rate=rated(stages, keep, share),
+        rate=rated(stages, keep, share, rate),
         keep=Elitist(parents),
+        steady=True,
         version=2,
     )

@@ -422,7 +422,8 @@ class Budget(Middleware):
     The bound is one call and its `most_tokens`, and where tokens or dollars are capped, the most
     that a reply of the model has used beyond those; as long as nothing is known of that, few
     calls are sent at once. A failed call costs nothing, but one whose answer was lost, or that
-    was given up on its way, may have been billed and counts with its whole bound.
+    was given up on its way, may have been billed and counts with its whole bound, unless the
+    provider keeps it (`Traits.kept`).
 
     Args:
         inner: What is asked.
@@ -480,6 +481,10 @@ class Budget(Middleware):
             raise
         except LlmoptError:
             real = None
+            raise
+        except asyncio.CancelledError:
+            if self.traits.kept:  # the next process to ask gets its answer, and counts it then
+                real = None
             raise
         finally:
             if real is bound:

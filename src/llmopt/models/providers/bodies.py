@@ -28,11 +28,15 @@ _FIELD = re.compile(r"(data|event|id|retry)?:[ ]?(.*)", re.DOTALL)
 _DONE = "[DONE]"
 
 
-async def body_of(response: aiohttp.ClientResponse) -> bytes:
+async def body_of(response: aiohttp.ClientResponse, most: int = MOST_BYTES) -> bytes:
     """Return the whole body of an answer, decompressed.
 
+    Args:
+        response: The answer.
+        most: Bytes that it may have.
+
     Raises:
-        LostReplyError: It is larger than `MOST_BYTES`, or compressed in another or a broken way.
+        LostReplyError: It is larger than that, or compressed in another or a broken way.
     """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     packed = encoding not in ("", "identity")
@@ -40,7 +44,7 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
         raise LostReplyError(f"an answer is plain or packed with {ENCODINGS}, but got another form")
     unpacker = zlib.decompressobj(_EITHER) if packed else None
     parts: list[bytes] = []
-    left = MOST_BYTES
+    left = most
     async for chunk in response.content.iter_any():
         try:
             # One byte more than may come, so that no more than that is ever unpacked.
@@ -49,9 +53,7 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
             raise LostReplyError("an answer can be unpacked, but got a broken one") from None
         left -= len(part)
         if left < 0:
-            raise LostReplyError(
-                f"an answer has at most {MOST_BYTES >> 20} MiB, but got a larger one"
-            )
+            raise LostReplyError(f"an answer has at most {most >> 20} MiB, but got a larger one")
         parts.append(part)
     if unpacker is not None and not unpacker.eof:
         raise LostReplyError("an answer is whole, but got one that was cut off")

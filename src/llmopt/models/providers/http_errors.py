@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST = 300  # characters of a provider's own words that a message repeats
+_READ = 5_000  # characters of them, at both ends, that decide what they mean
 _TRANSIENT = frozenset({408, 409, 425, 429})
 _TOO_MANY = 429
 _PAYMENT = 402
@@ -135,6 +136,9 @@ def fault_of_status(
     """
     words, code = words_of(body)
     said = redact(words) or "no explanation"
+    if len(words) > 2 * _READ:
+        words = f"{words[:_READ]} {words[-_READ:]}"
+    code = code[:_READ]
     wait = retry_after(headers)
     if _is_exhausted(status, code, words, wait):
         return RefusedError(
@@ -174,7 +178,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         then = parsedate_to_datetime(lower.get("retry-after", ""))
         now = parsedate_to_datetime(lower.get("date", ""))
         return max(0.0, (then - now).total_seconds())
-    except (TypeError, ValueError):  # absent, no date, or only one of the two has a zone
+    except (TypeError, ValueError, OverflowError):  # none, absent, or only one has a zone
         return None
 
 

@@ -27,7 +27,7 @@ from llmopt.errors import (
     RefusedError,
     TransientError,
 )
-from llmopt.models.providers.bodies import ENCODINGS, body_of, decoded
+from llmopt.models.providers.bodies import ENCODINGS, MOST_BYTES, body_of, decoded
 from llmopt.models.providers.http_errors import Redactor, fault_of_status, is_bad_call, words_of
 from llmopt.models.providers.likelihood import likelihood_fields, read_likelihoods
 from llmopt.models.providers.openai_wire import read_vectors, read_without_secrets, request_of
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 30.0
 _KEEP_SECONDS = 60.0
+_LARGE_SECONDS = 900.0  # for a file of hundreds of megabytes
 _OK = range(200, 300)
 _FAILURES = range(400, 600)
 _DIGITS = 3  # of a status
@@ -89,6 +90,7 @@ class OpenAIModel:
             half of the deadline in `traits`, so that a call which got stuck has a second one.
         preset: The host and its quirks.
         request: What goes with every request beside the call.
+        key_header: The header that the key is sent in; default: as a bearer's.
 
     Attributes:
         model: The provider's name of the model.
@@ -110,6 +112,7 @@ class OpenAIModel:
         timeout: float | None = None,
         preset: Preset = OPENAI,
         request: RequestOptions | None = None,
+        key_header: str = "",
     ) -> None:
         request = request or RequestOptions()
         self.model = model
@@ -137,6 +140,9 @@ class OpenAIModel:
         )
         user = _user(url)
         self._authorization = f"Bearer {bearer}" if bearer else user and f"Basic {user}"
+        if bearer and key_header:
+            self._authorization = ""
+            self._headers.setdefault(key_header, bearer)
         self._redact = Redactor(_secrets(url, bearer, *request.secrets()))
         know(bearer, *request.secrets(), *_secrets(url, secret=True))
         self._held: _Connection | None = None
@@ -148,7 +154,20 @@ class OpenAIModel:
 
     async def complete(self, call: Call) -> Reply:
         """See `llmopt.core.model.Model.complete`."""
-        data = await self.answer(call, **(likelihood_fields(call) if call.answers else {}))
+        return self.read(await self._asked(path_of(call), self.request(call), call.role), call)
+
+    def request(self, call: Call, **fields: Any) -> dict[str, Any]:
+        """Return the body of the request of a call, with some more fields."""
+        if call.answers:
+            fields = {**likelihood_fields(call), **fields}
+        return {"model": self.model, **request_of(call, self.dialect), **fields, **self._more}
+
+    def read(self, data: dict[str, Any], call: Call) -> Reply:
+        """Return the reply in the decoded answer to a call.
+
+        Raises:
+            ModelError: As for `complete`.
+        """
         if call.answers:
             return read_likelihoods(data, call, self._where)
         return read_without_secrets(data, call)
@@ -159,9 +178,7 @@ class OpenAIModel:
         Raises:
             ModelError: As for `complete`.
         """
-        body = {"model": self.model, **request_of(call, self.dialect), **fields, **self._more}
-        path = "/chat/completions" if call.prompt is None else "/completions"
-        return await self._asked(path, body, call.role)
+        return await self._asked(path_of(call), self.request(call, **fields), call.role)
 
     async def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage | None]:
         """Return a vector for each text, in their order; equal texts are asked for each time.
@@ -180,6 +197,37 @@ class OpenAIModel:
             counted.append(read_usage(data.get("usage")))
         known = [usage for usage in counted if usage is not None]
         return vectors, sum(known, Usage()) if known and len(known) == len(counted) else None
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        *,
+        kind: str = "application/json",
+        most: int = MOST_BYTES,
+    ) -> bytes:
+        """Use another part of the API than calls do; return the body of the answer.
+
+        Args:
+            method: The HTTP method.
+            path: Behind the base URL.
+            content: The body.
+            kind: Its content type.
+            most: Bytes that the answer may have.
+
+        Raises:
+            ModelError: As for `complete`.
+        """
+        sent = _Request(method, path, content, kind, _LARGE_SECONDS)
+        status, headers, answer = await self._exchanged(self._base, sent, most)
+        if status not in _OK:
+            raise self._fault(status, _Answer(status, "", headers, answer), None)
+        return answer
+
+    def fault_of(self, status: int, body: Any) -> ModelError:
+        """Return the error that a status and a decoded body within another answer mean."""
+        return fault_of_status(self._where, status, body, {}, self._redact)
 
     async def close(self) -> None:
         """Close the kept connections."""
@@ -241,20 +289,31 @@ class OpenAIModel:
         return (BadCallError if is_bad_call(status) else RefusedError)(message)
 
     async def _post(self, base: SplitResult, path: str, body: bytes) -> _Answer:
-        """Send one request; return what came back."""
+        """Send a call; return what came back."""
+        status, headers, content = await self._exchanged(base, _Request("POST", path, body))
+        kind = headers.get("Content-Type", "")
+        return _Answer(status, kind, {} if status in _OK else headers, content)
+
+    async def _exchanged(
+        self, base: SplitResult, sent: _Request, most: int = MOST_BYTES
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request; return status, headers and body of the answer."""
         import aiohttp
 
         held = self._connection()
         fault: ModelError
         try:
-            async with held.session.post(
-                held.url(base, path), data=body, proxy=held.proxy, allow_redirects=False
+            async with held.session.request(
+                sent.method,
+                held.url(base, sent.path),
+                data=sent.content,
+                proxy=held.proxy,
+                allow_redirects=False,
+                **sent.options(),
             ) as response:
-                content = await body_of(response)
+                content = await body_of(response, most)
                 self._reached = True
-                headers = {} if response.status in _OK else dict(response.headers)
-                kind = response.headers.get("Content-Type", "")
-                return _Answer(response.status, kind, headers, content)
+                return response.status, dict(response.headers), content
         except (aiohttp.ClientSSLError, aiohttp.InvalidURL) as error:
             fault = EndpointError(
                 f"{self._where} is an endpoint with a trusted certificate, but got: "
@@ -341,6 +400,28 @@ class _Connection:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One HTTP request; `kind` and `seconds` only where they are not those of a call."""
+
+    method: str
+    path: str
+    content: bytes
+    kind: str = ""
+    seconds: float = 0.0
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from what the session has for calls."""
+        if not self.seconds:
+            return {}
+        import aiohttp
+
+        return {
+            "headers": {"Content-Type": self.kind, "Accept": "*/*"},
+            "timeout": aiohttp.ClientTimeout(total=self.seconds, sock_connect=_CONNECT_SECONDS),
+        }
+
+
 class _Answer:
     """What came back for a request.
 
@@ -375,6 +456,11 @@ class _Answer:
             return False
         words = self.error if isinstance(self.error, str) else ""
         return not isinstance(self.data, dict) or any(w in words.lower() for w in _NOWHERE_WORDS)
+
+
+def path_of(call: Call) -> str:
+    """Return where a call is sent, behind the base URL."""
+    return "/chat/completions" if call.prompt is None else "/completions"
 
 
 def _status_inside(error: Any) -> int:

@@ -50,11 +50,10 @@ _WITHHELD = (
     "spii",
     "sensitive",
 )
+_LARGEST = 1e100  # of a number of a vector: its square is finite, too
 _DEPTH = 3  # of parts of a message's content within parts
 _HEX = 16  # digits of a call's key that make a seed
-# Where a server's template opens the thought, the answer has only the tag that closes it.
-_THOUGHT = re.compile(r"\s*(?:<think>)?((?:(?!<think>).)*?)</think>\s*", re.DOTALL)
-_THINKING = re.compile(r"\s*<think>(.*)", re.DOTALL)
+_OPENED, _CLOSED = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +242,12 @@ def read_vectors(data: dict[str, Any], count: int) -> list[list[float]]:
 
 
 def _is_vector(value: Any) -> TypeGuard[list[float]]:
-    return isinstance(value, list) and bool(value) and all(type(v) in (int, float) for v in value)
+    return isinstance(value, list) and bool(value) and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number that a distance can be computed of."""
+    return type(value) in (int, float) and -_LARGEST < value < _LARGEST
 
 
 def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str]:
@@ -271,13 +275,23 @@ def _text_and_reasoning(choice: dict[str, Any], *, chat: bool) -> tuple[str, str
         raise LostReplyError(
             f"the content of a chat answer is a text, but got {type(content).__name__}"
         )
-    if "think>" not in text:
-        return text, reasoning
-    thought = _THOUGHT.match(text) or _THINKING.match(text)  # the second: cut off while thinking
-    if thought:
-        reasoning = "\n\n".join(part for part in (reasoning, thought[1].strip()) if part)
-        text = text[thought.end() :]
-    return text, reasoning
+    thought, text = _parted(text)
+    return text, "\n\n".join(part for part in (reasoning, thought) if part)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Return the thought that a text begins with, and the rest, in time linear in its length.
+
+    Where a server's template opens the thought, the text has only the tag that closes it.
+    """
+    start = text.lstrip()
+    opened = start.startswith(_OPENED)
+    thought, closed, rest = start.removeprefix(_OPENED).partition(_CLOSED)
+    if closed and _OPENED not in thought:
+        return thought.strip(), rest.lstrip()
+    if opened:  # cut off while thinking
+        return start.removeprefix(_OPENED).strip(), ""
+    return "", text
 
 
 def _is_empty(content: Any) -> bool:

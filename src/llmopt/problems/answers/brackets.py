@@ -42,7 +42,7 @@ _REPLACED = (
     (re.compile(r"[(\[{<](?=\w)|(?<=\w)[)\]}>]|(?<=\w[.,:;!?])[)\]}>]", re.ASCII), ""),
 )
 _BOX = re.compile(
-    r"\\f?boxed\s*\{(?P<content>[^\n]*)\}|\"[\w ]*answer\"\s*:\s*\"(?P<json>[^\"\n]*)\"",
+    r"\\f?boxed\s*\{(?P<content>[^\n]{0,2000})\}|\"[\w ]*answer\"\s*:\s*\"(?P<json>[^\"\n]*)\"",
     re.IGNORECASE,
 )
 _STYLED = re.compile(r"\s*\\(?:text|math)\w*\s*\{([^\n]*)\}")
@@ -59,7 +59,8 @@ _LEADS = re.compile(
     r"(?:[:=]|\b(?:is|are|be|with|add|adding|append|need|get|have|sequence|brackets?))\W*$",
     re.IGNORECASE,
 )
-_STEP = re.compile(r"\s*(?:\d+\s*[:.)]|[-#]*\s*step\b)|.*\bstack\s*[:=]", re.IGNORECASE)
+# No two runs of blanks follow each other: what looks for their border takes long.
+_STEP = re.compile(r"\s*(?:\d+\s*[:.)]|(?:[-#]+\s*)?step\b)|.*\bstack\s*[:=]", re.IGNORECASE)
 
 
 def bracket_sequence(output: str) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,19 +18,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from llmopt.core.text import one_line
+from llmopt.core.values import Outcome
 from llmopt.errors import ConfigError, DataError, RefusedError
 from llmopt.problems.answers import possible
 from llmopt.problems.answers.cleaning import normalize
 from llmopt.problems.answers.thoughts import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from llmopt.core.model import Model
     from llmopt.core.values import Call, Item, Reply
     from llmopt.problems.answers import AnswerKind
 
 _ANSWER_LENGTH = 200  # characters of an answer that are kept
+_FEEDBACK_LENGTH = 2000  # characters of a feedback that are kept
+_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,30 @@ class Scored:
     """What one output got.
 
     Attributes:
-        score: From 0 to 1.
-        answer: What was read from the output, at most 200 characters; None where nothing was.
+        score: From 0 to 1; of a function, any finite number.
+        answer: What was read from the output, at most 200 characters; None where nothing was;
+            empty: the output itself.
+        feedback: What is right or wrong about the output, in words; methods that learn from
+            errors show it to the optimizer LLM. At most 2,000 characters are kept.
+        aims: Named sub-scores, finite, higher is better; they are recorded and shown.
     """
 
     score: float
-    answer: str | None
+    answer: str | None = ""
+    feedback: str = ""
+    aims: Mapping[str, float] = field(default_factory=dict)
+
+    def outcome(self, item: Item, cut_at: int = 0) -> Outcome:
+        """Return it as the outcome of an item; see :class:`~llmopt.core.values.Outcome`."""
+        return Outcome(
+            item.id,
+            self.score,
+            self.answer,
+            item.weight,
+            cut_at=cut_at,
+            feedback=self.feedback[:_FEEDBACK_LENGTH].strip(),
+            aims=tuple((name, float(value)) for name, value in self.aims.items()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +317,7 @@ class Plain(Metric):
 
     Attributes:
         function: Scores an output as an answer to an item, at once or later: with a
-            :class:`Scored`, or a number from 0 to 1.
+            :class:`Scored`, a number from 0 to 1, or that with a feedback in words.
 
     Raises:
         ConfigError: It cannot be called with an output and an item.
@@ -355,18 +377,45 @@ def scored(value: Any, output: str, item: Item, name: str) -> Scored | Awaitable
     """Return what a function of the user's gave as a score, now or when it is there.
 
     Raises:
-        DataError: It is no number from 0 to 1.
+        DataError: It is no number from 0 to 1, or its sub-scores or feedback cannot be used.
     """
-    if isinstance(value, Scored):
-        return value
     if inspect.isawaitable(value):
         return _later(value, output, item, name)
-    if not isinstance(value, (Real, np.bool_)) or not 0 <= float(value) <= 1:
+    found = said(value)
+    if not isinstance(found.score, (Real, np.bool_)) or not 0 <= float(found.score) <= 1:
         raise DataError(
             f"a score is a number from 0 to 1, but the metric {name} gave "
             f"{one_line(repr(value))} for the item {item.id}; change the function"
         )
-    return Scored(float(value), kept(normalize(output)))
+    if wrong := fault(found):
+        raise DataError(f"{wrong}, but the metric {name} gave it for the item {item.id}")
+    answer = kept(normalize(output)) if found.answer == "" else found.answer
+    return replace(found, score=float(found.score), answer=answer)
+
+
+def said(value: Any) -> Scored:
+    """Return what a function gave, a score alone or with a feedback, as a :class:`Scored`.
+
+    Nothing is checked: see :func:`fault` for what is said next to the score.
+    """
+    if isinstance(value, Scored):
+        return value
+    if isinstance(value, tuple) and len(value) == _PAIR and isinstance(value[1], str):
+        return Scored(value[0], feedback=value[1])
+    return Scored(value)
+
+
+def fault(found: Scored) -> str:
+    """Return what is wrong with a feedback or with sub-scores, or an empty text."""
+    if not isinstance(found.feedback, str):
+        return f"a feedback is a text, and not {one_line(repr(found.feedback), 60)}"
+    aims = found.aims.items() if isinstance(found.aims, Mapping) else [(found.aims, None)]
+    for name, value in aims:
+        number = isinstance(value, (Real, np.bool_)) and math.isfinite(float(value))
+        if not isinstance(name, str) or not number:
+            pair = one_line(repr({name: value}), 60)
+            return f"sub-scores are finite numbers by name, and not {pair}"
+    return ""
 
 
 async def _later(value: Awaitable[Any], output: str, item: Item, name: str) -> Scored:

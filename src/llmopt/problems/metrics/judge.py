@@ -184,8 +184,10 @@ class Judge(Metric):
             MeasureError: Its verdict cannot be read, asked twice, because an unread verdict is no
                 score. Asked for again, it is drawn anew.
         """
-        scores = await self.scores(output, item)
-        return Scored(sum(scores) / len(scores), kept(normalize(output)))
+        heard = await self._all_heard(output, item)
+        scores = [score for _, score in heard]
+        reasons = _without_verdict(heard[-1][0], self.questions(output, item)[-1])
+        return Scored(sum(scores) / len(scores), kept(normalize(output)), reasons)
 
     async def scores(self, output: str, item: Item) -> tuple[float, ...]:
         """Return what `output` gets, 0 to 1, in each order in which it is shown.
@@ -194,11 +196,13 @@ class Judge(Metric):
             ConfigError: As for a call.
             ModelError: As for a call.
         """
+        return tuple(score for _, score in await self._all_heard(output, item))
+
+    async def _all_heard(self, output: str, item: Item) -> list[tuple[str, float]]:
+        """Return what the judge said and what that gives, in each order of what is shown."""
         model = self.ready()
         # One after the other: after an unreadable verdict the second would be paid in vain.
-        return tuple(
-            [await self._asked(question, model) for question in self.questions(output, item)]
-        )
+        return [await self._heard(question, model) for question in self.questions(output, item)]
 
     def ready(self) -> Model:
         """Return the judge LLM.
@@ -281,11 +285,7 @@ class Judge(Metric):
         """
         question = self.questions(output, item)[-1]
         said, _ = await self._heard(question, self.ready())
-        code = question.code
-        return "\n".join(line for line in said.splitlines() if code not in line).strip()
-
-    async def _asked(self, question: Question, model: Model) -> float:
-        return (await self._heard(question, model))[1]
+        return _without_verdict(said, question)
 
     async def _heard(self, question: Question, model: Model) -> tuple[str, float]:
         """Return the first reply with a verdict that can be read, and its score.
@@ -331,6 +331,11 @@ class Judge(Metric):
         except jinja2.TemplateError as error:
             raise TemplateError(f"a judge's rubric cannot be filled in: {error}") from error
         return Question(text.strip(), code)
+
+
+def _without_verdict(said: str, question: Question) -> str:
+    """Return what a judge said before its verdict."""
+    return "\n".join(line for line in said.splitlines() if question.code not in line).strip()
 
 
 def _code(texts: Sequence[str]) -> str:

@@ -6,14 +6,13 @@ ever repaired.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from llmopt.core.text import one_line
+from llmopt.core.text import one_line, tokens_of
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.problems.prompt.language import LANGUAGES, is_written_in
 from llmopt.problems.prompt.leakage import Runs, words_of
@@ -32,7 +31,6 @@ _APART = 3  # words between an input and its answer at most
 _ROW = 5  # answers in a row that make an answer key at least
 _CLOSED = 20  # distinct answers up to which they are labels
 _DIGITS = 10  # digits from which numbers are not compared
-_PER_TOKEN = 4  # UTF-8 bytes of a token, as a rule
 _NUMBERING = frozenset(("", "a", "q", "answer", "example", "input", "item", "output", "question"))
 
 
@@ -235,11 +233,6 @@ class Invariants:
         if self.language:
             said.append(f"it is written in {LANGUAGES[self.language]}")
         return tuple(said)
-
-
-def tokens_of(text: str) -> int:
-    """Return about how many tokens a text has: a quarter of its UTF-8 bytes, rounded up."""
-    return math.ceil(len(text.encode("utf-8", "surrogatepass")) / _PER_TOKEN)
 
 
 def _runs(texts: Iterable[str], words: int) -> Runs:

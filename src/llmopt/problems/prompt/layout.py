@@ -41,8 +41,8 @@ _WHERE: dict[str, str] = {
 
 _ANY_SLOT = re.compile(r"(?<!\{)\{([\w.\- ]+)\}(?!\})")
 
-
-_TURN = re.compile(r"^\[(system|user|assistant)\][ \t]*(?:\n|\Z)", re.MULTILINE)
+TURN = re.compile(r"^\[(system|user|assistant)\][ \t]*(?:\n|\Z)", re.MULTILINE)
+"""A line that begins a turn of a chat."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Layout:
                 raise ConfigError(
                     f"a prompt layout holds {{{slot}}} exactly once, but got it {count} times"
                 )
-        roles = [role for role, _ in self._turns]
+        roles = [role for role, _ in self.slotted]
         if "system" in roles[1:] or roles[-1] != "user":
             raise ConfigError(
                 "a prompt layout of turns has one [system] at most, which is the first, and ends "
@@ -84,12 +84,12 @@ class Layout:
     @property
     def chat(self) -> bool:
         """Whether it has turns of its own, and is not one turn of the user."""
-        return _TURN.match(self.text) is not None
+        return TURN.match(self.text) is not None
 
     @property
     def instructs(self) -> bool:
         """Whether the instruction stands in a system message."""
-        return any(role == "system" and "{instruction}" in text for role, text in self._turns)
+        return any(role == "system" and "{instruction}" in text for role, text in self.slotted)
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -97,17 +97,21 @@ class Layout:
         return tuple(c for c in self.columns if f"{{{c}}}" in self.text)
 
     @cached_property
-    def _turns(self) -> tuple[tuple[Any, str], ...]:
+    def slotted(self) -> tuple[tuple[Any, str], ...]:
         """The turns as role and text with slots."""
         if not self.chat:
             return (("user", self.text),)
-        _, *parts = _TURN.split(self.text)
+        _, *parts = TURN.split(self.text)
         return tuple(
             (role, text.strip("\n")) for role, text in zip(parts[::2], parts[1::2], strict=True)
         )
 
     def turns(
-        self, instruction: str, question: str, fields: Sequence[tuple[str, str]] = ()
+        self,
+        instruction: str,
+        question: str,
+        fields: Sequence[tuple[str, str]] = (),
+        examples: str | None = None,
     ) -> tuple[Message, ...]:
         """Return the prompt as a chat; an empty instruction goes together with its separator.
 
@@ -117,14 +121,17 @@ class Layout:
             instruction: What stands in its slot.
             question: The input of an item.
             fields: Further columns of its row.
+            examples: What fills the slot ``{demonstrations}``; None: that is literal text.
         """
         known = dict(fields)
         values = {**{c: known.get(c, "") for c in self.used}, "input": question}
         values["instruction"] = instruction
+        if examples is not None:
+            values["demonstrations"] = examples
         slots = re.compile(rf"\{{({'|'.join(map(re.escape, values))})\}}")
         filled = []
-        for role, text in self._turns:
-            left = text if instruction else _without_instruction(text)
+        for role, text in self.slotted:
+            left = text if instruction else without_instruction(text)
             content = slots.sub(lambda slot: values[slot.group(1)], left)
             if content or role != "system":
                 filled.append(Message(role, content))
@@ -135,7 +142,7 @@ class Layout:
         return in_words(self.turns(instruction, question, fields))
 
 
-def _without_instruction(text: str) -> str:
+def without_instruction(text: str) -> str:
     """Return a text with slots without that of the instruction and its separator."""
     text = text.removeprefix("{instruction}\n\n")
     # One pass, the separators in the order in which the layouts above use them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,44 +10,35 @@ from typing import TYPE_CHECKING, Any, Self
 from llmopt.core.encoding import written
 from llmopt.core.problem import Description, Exemplar, Refusal
 from llmopt.core.text import one_line
-from llmopt.core.values import (
-    Call,
-    Item,
-    Outcome,
-    canonical,
-    digest,
-)
-from llmopt.errors import ConfigError, DataError, LlmoptError, MeasureError
+from llmopt.core.values import Call, Item, Outcome, canonical
+from llmopt.errors import ConfigError
 from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import Rows, from_rows
-from llmopt.problems.data.splits import (
-    Splits,
-    balance,
-    check_disjoint,
-    split,
-)
-from llmopt.problems.function_workers import told
-from llmopt.problems.metrics.contract import Metric, Scored
-from llmopt.problems.metrics.rules import check_closed, owned
-from llmopt.problems.prompt.choices import chosen_metric
+from llmopt.problems.data.split_identity import identity_of
+from llmopt.problems.data.splits import Splits, split
+from llmopt.problems.metrics.best_scored import best_scored
+from llmopt.problems.metrics.rules import owned
+from llmopt.problems.prompt.choices import scored_splits
 from llmopt.problems.prompt.constraints import Invariants, Leaks
 from llmopt.problems.prompt.dropped import dropped_from
+from llmopt.problems.prompt.few_shot import PARTS, FewShot, FewShotPrompt, apart, joined
 from llmopt.problems.prompt.instructions import instruction_of
 from llmopt.problems.prompt.layout import Layout, layout, named_slots, own_layout
 from llmopt.problems.prompt.own_marks import OwnMarks
-from llmopt.problems.prompt.proposal_filter import EDIT, Filters, remedy_for
+from llmopt.problems.prompt.proposal_filter import Filters, edit_tokens, remedy_for
 from llmopt.problems.prompt.scorer_call import Asking
 from llmopt.problems.tasks import load_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from llmopt.core.demonstrations import ShotRules
     from llmopt.core.model import Model
     from llmopt.core.problem import SplitName
+    from llmopt.core.solution import SolutionPart
+    from llmopt.problems.metrics.contract import Metric
     from llmopt.problems.prompt.layout import Position
     from llmopt.problems.tasks import Paper
-
-_PER_TOKEN = 3  # UTF-8 bytes of a token, on the safe side: 4 of English, 3 of a Chinese character
 
 
 @dataclass(frozen=True)
@@ -67,6 +57,8 @@ class PromptProblem:
         filters: Which proposals are refused.
         invariants: What is demanded of every instruction, the starting ones included.
         balanced: Whether scores are balanced accuracy: each class has the same weight.
+        few_shot: Which demonstrations an instruction may have; where it may have some, a solution
+            has two parts.
         scorer: The scorer LLM, by name or as an object; whoever runs the problem builds it.
         judge: The judge LLM in the same way, for the metric ``judge`` alone.
     """
@@ -82,9 +74,12 @@ class PromptProblem:
     balanced: bool = False
     scorer: object = None
     judge: object = None
+    few_shot: FewShot = field(default_factory=FewShot)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", owned(self.metric))  # a mere callable is one as well
+        checked = self.few_shot.checked(self.asking.answer, self.prompt)
+        object.__setattr__(self, "few_shot", checked)
 
     def __repr__(self) -> str:
         """Return a short summary, without the rows."""
@@ -232,6 +227,7 @@ class PromptProblem:
         invariants: Invariants | None = None,
         scorer: object = None,
         judge: object = None,
+        demonstrations: int | FewShot = 0,
     ) -> Self:
         """Build a problem from items that are already split.
 
@@ -259,26 +255,19 @@ class PromptProblem:
             scorer: The scorer LLM by name, or as a model.
             judge: The judge LLM likewise; the metric "judge", or a
                 :class:`~llmopt.problems.metrics.judge.Judge`, needs one.
+            demonstrations: How many training rows with their answers an instruction may show the
+                scorer LLM at most, or further rules for them; 0: none.
 
         Raises:
             DataError: A split shares an input with another, a target can never be right, or
                 all targets are equal.
             ConfigError: An option cannot be used.
         """
-        check_disjoint(splits)
+        likelihood = asking is not None and asking.answer == "likelihood"
+        splits, chosen = scored_splits(
+            splits, metric, choices, judge=judge, balanced=balanced, likelihood=likelihood
+        )
         items = (*splits.train, *splits.validation, *splits.test, *splits.vault)
-        chosen = chosen_metric(metric, choices, items)
-        if asking and asking.answer == "likelihood":
-            check_closed(chosen)
-        if judge is not None and not chosen.calls:
-            raise ConfigError(
-                f"a judge LLM is asked by the metric 'judge' alone, but got one for {chosen!r}; "
-                "leave it out, or set metric = 'judge'"
-            )
-        _check_accepted(items, asking, balanced=balanced)
-        if balanced:
-            parts = (splits.train, splits.validation, splits.test, splits.vault)
-            splits = Splits(*map(balance, parts), asked=splits.asked)
         several = instructions if isinstance(instructions, list | tuple) else (instructions,)
         starts = tuple(instruction_of(one) for one in several)
         if not starts:
@@ -295,6 +284,7 @@ class PromptProblem:
             balanced=balanced,
             scorer=scorer,
             judge=judge,
+            few_shot=FewShot.of(demonstrations),
         )
         problem._check_starts()
         return problem if task else replace(problem, task=problem.guessed_task())
@@ -314,7 +304,7 @@ class PromptProblem:
             constraints=(*self.invariants.in_words, *self._to_keep()),
             longest=0 if self.invariants.max_words else self.limits.longest,
             unit="share",
-            tokens=self._edit_tokens,
+            tokens=edit_tokens(self.instructions),
             marks=self.own.marks,
         )
 
@@ -322,13 +312,8 @@ class PromptProblem:
     def fingerprint(self) -> dict[str, str]:
         """Everything that decides scores, by name; a judge LLM once it is handed in."""
         judge = self.metric.judge
-        parts = (self.splits.train, self.splits.validation, self.splits.test, self.splits.vault)
         return {
-            "train": _data(self.splits.train),
-            "validation": _data(self.splits.validation),
-            "test": _data(self.splits.test),
-            **({"vault": _data(self.splits.vault)} if self.splits.vault else {}),
-            **_groups([item for part in parts for item in part]),
+            **identity_of(self.splits),
             "instructions": canonical(self.instructions),
             "task": self.task,
             "metric": written(self.metric),
@@ -338,21 +323,27 @@ class PromptProblem:
             "filters": written(self.filters),
             "invariants": written(self.invariants),
             **({"judge": judge.identity} if judge else {}),
+            **({"demonstrations": written(self.few_shot)} if self.few_shot.most else {}),
         }
+
+    def parts(self) -> tuple[SolutionPart, ...]:
+        """Return the instruction, and demonstrations where it may have some."""
+        return PARTS if self.few_shot.most else PARTS[:1]
+
+    def shot_rules(self) -> ShotRules | None:
+        """Return which demonstrations an instruction may have; None: none at all."""
+        return self._shots.rules if self._shots else None
+
+    @cached_property
+    def _shots(self) -> FewShotPrompt | None:
+        rules = self.few_shot.rules(self.splits.train, self.own.marks)
+        return FewShotPrompt(self.prompt, rules) if rules else None
 
     def _to_keep(self) -> Iterator[str]:
         """Yield, as clauses, what the starting instructions have that proposals may not lose."""
         for variable in self.own.kept if self.filters.variables == "keep" else ():
             if not any(variable in text for text in self.invariants.placeholders):
                 yield f"it contains {variable} exactly as written here"
-
-    @property
-    def _edit_tokens(self) -> int:
-        """How many tokens an edit of the longest start may have, where starts are long; else 0."""
-        longest = max(self.instructions, key=len)
-        if len(longest) * EDIT <= Filters.max_length:
-            return 0
-        return math.ceil(EDIT * len(longest.encode("utf-8", "surrogatepass")) / _PER_TOKEN)
 
     def judged_by(self) -> object:
         """Return the judge LLM, by name or as a model; None where there is none."""
@@ -368,12 +359,17 @@ class PromptProblem:
 
     def controls(self) -> dict[str, str]:
         """Return instructions that nobody had to search for: none, and a well-known general one."""
-        return {"empty": "", "think": "Let's think step by step."}
+        said = {"empty": "", "think": "Let's think step by step."}
+        return {name: self._whole(text) for name, text in said.items()}
 
     @property
     def starts(self) -> tuple[str, ...]:
         """The starting instructions as canonical texts."""
-        return self.instructions
+        return tuple(map(self._whole, self.instructions))
+
+    def _whole(self, instruction: str) -> str:
+        """Return the canonical text of an instruction without demonstrations."""
+        return joined(instruction) if self.few_shot.most else instruction
 
     def items(self, split: SplitName) -> tuple[Item, ...]:
         """Return the items of a split."""
@@ -388,7 +384,14 @@ class PromptProblem:
         """Polish a proposed instruction as the paper's code does, or refuse it.
 
         A starting instruction that is proposed again stays what it is (O4), whatever it holds.
+        Where there may be demonstrations, a text without the headings of parts has none.
         """
+        if self._shots:
+            return self._shots.parsed(text, self._instruction)
+        return self._instruction(text)
+
+    def _instruction(self, text: str) -> str | Refusal:
+        """Parse an instruction."""
         if text.strip() and text.strip() in self.instructions:
             return text.strip()
         polished = self.limits.polished(text, self.own, self.invariants.placeholders)
@@ -407,7 +410,8 @@ class PromptProblem:
 
     def dropped(self, text: str) -> tuple[str, ...]:
         """Return which parts of the first starting instruction a text has dropped."""
-        return dropped_from(self.instructions[0], text)
+        said = apart(text)[0] if self.few_shot.most else text
+        return dropped_from(self.instructions[0], said)
 
     @cached_property
     def limits(self) -> Filters:
@@ -475,11 +479,13 @@ class PromptProblem:
             "stop": list(spoken.stop),
             "metric": self.metric.title,
             "assertion": None if assertion is None else asdict(assertion),
+            **({"demonstrations": self.few_shot.most} if self.few_shot.most else {}),
         }
 
     def call(self, text: str, item: Item, scorer: Model) -> Call:
-        """Return the scorer call for an instruction and an item."""
-        turns = self.prompt.turns(text, item.input, item.fields)
+        """Return the scorer call for a solution and an item."""
+        shots, plain = self._shots, self.prompt.turns
+        turns = shots.asked(text, item) if shots else plain(text, item.input, item.fields)
         return self.asking.first(turns, scorer, self.metric, item)
 
     def again(self, first: Call, answer: str) -> Call | None:
@@ -520,71 +526,5 @@ class PromptProblem:
         again = self.again(call, reply.text)
         if again:
             reply = await scorer.complete(again)
-        scored = await self._scored(reply.text, item)
-        return Outcome(item.id, scored.score, scored.answer, item.weight, cut_at=cut_at)
-
-    async def _scored(self, output: str, item: Item) -> Scored:
-        """Return what an output is worth: the best of what it is worth for each accepted answer."""
-        best: Scored | None = None
-        for one in self.metric.expected(item):
-            scored = await self._judged(output, one)
-            best = scored if best is None or scored.score > best.score else best
-        assert best is not None  # noqa: S101 - an item has at least its target
-        return best
-
-    async def _judged(self, output: str, item: Item) -> Scored:
-        """Return what the metric gives for one expected answer.
-
-        Raises:
-            MeasureError: It raised something that says nothing of models or the budget.
-        """
-        try:
-            scored = self.metric(output, item)
-            return scored if isinstance(scored, Scored) else await scored
-        except Exception as error:
-            if _is_told(error):
-                raise
-            raise MeasureError(
-                f"a metric gives every answer a score, but {self.metric.name} raised "
-                f"{told(error)} for the item {item.id} and the answer {one_line(output, 80)!r}"
-            ) from error
-
-
-def _is_told(error: Exception) -> bool:
-    """Return whether an error speaks for itself: it is not that of a metric of the user's."""
-    return isinstance(error, LlmoptError) and not isinstance(error, DataError)
-
-
-def _check_accepted(items: Iterable[Item], asking: Asking | None, *, balanced: bool) -> None:
-    """Refuse lists of accepted answers and weights where they would be passed over.
-
-    Raises:
-        ConfigError: They would.
-    """
-    several = any(item.accepted for item in items)
-    if several and asking and asking.answer == "likelihood":
-        raise ConfigError(
-            "scorer.answer = 'likelihood' compares the one right answer with the others, but some "
-            "rows have several right ones; use scorer.answer = 'text'"
-        )
-    if balanced and (several or any(item.weight != 1 for item in items)):
-        raise ConfigError(
-            "a balanced score weighs the answers alike, but the data bring weights, or several "
-            "right answers for a row; set balanced = false, or leave problem.weight out"
-        )
-
-
-def _data(items: Sequence[Item]) -> str:
-    rows = [
-        [item.id, item.input, item.target, item.weight]
-        + ([item.accepted, item.fields] if item.accepted or item.fields else [])
-        for item in items
-    ]
-    return digest(canonical(rows))[:16]
-
-
-def _groups(items: Sequence[Item]) -> dict[str, str]:
-    """Return what identifies the groups; apart, so that rows are the same rows with and without."""
-    if not any(item.group for item in items):
-        return {}
-    return {"groups": digest(canonical([[item.id, item.group] for item in items]))[:16]}
+        scored = await best_scored(self.metric, reply.text, item)
+        return scored.outcome(item, cut_at)

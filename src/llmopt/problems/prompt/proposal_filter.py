@@ -22,6 +22,7 @@ Variables = Literal["keep", "free"]
 EDIT = 1.5
 """How much longer than the start an edit of it may become."""
 
+_PER_TOKEN = 3  # UTF-8 bytes of a token, on the safe side: 4 of English, 3 of a Chinese character
 _LETTERS = 7  # of a word with its blank, on the safe side for English
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*(?=[\s,.;:!?)]|$)")
 _DRESS = '*_`~"\u201c\u201d \t\n'  # of frames that nothing stands in
@@ -122,3 +123,15 @@ class Filters:
         if not self.digits and re.search(r"\d", polished):
             return Refusal("contains a digit")
         return polished
+
+
+def edit_tokens(starts: Iterable[str]) -> int:
+    """Return how many tokens an edit of the longest start may have, where starts are long; else 0.
+
+    Args:
+        starts: The starting instructions, one or more.
+    """
+    longest = max(starts, key=len)
+    if len(longest) * EDIT <= Filters.max_length:
+        return 0
+    return math.ceil(EDIT * len(longest.encode("utf-8", "surrogatepass")) / _PER_TOKEN)

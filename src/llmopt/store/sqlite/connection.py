@@ -24,6 +24,12 @@ PATIENCE = 60.0
 
 _UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
+# Views, triggers and virtual tables; llmopt writes none.
+_ACTIVE = """
+SELECT 1 FROM sqlite_schema
+WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' LIMIT 1
+"""
+
 BROKEN = (sqlite3.Error, UnicodeDecodeError)
 """What the use of a connection raises: SQLite's errors about a damaged file may quote bytes of
 it that Python cannot decode, and then the decoding is what fails."""
@@ -144,6 +150,11 @@ def _is_ours(connection: sqlite3.Connection, path: Path, *, newest: bool = True)
             f"a store is a SQLite file made by llmopt, but got {path}, which is another "
             "program's; name another file with --store"
         )
+    if connection.execute(_ACTIVE).fetchone():
+        raise StoreError(
+            f"a store holds tables and indexes, but got {path}, which holds what SQLite would run "
+            "when it is read or written; another program changed it: do not use it"
+        )
     if not 1 <= version <= VERSION:
         raise StoreError(
             f"the store {path} is of a version up to {VERSION}, which this llmopt writes, but got "
@@ -199,6 +210,8 @@ def failure(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StoreError
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, UnicodeDecodeError):
         code = sqlite3.SQLITE_CORRUPT
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # there is no room for the index of the log
+        code = sqlite3.SQLITE_FULL
     if code is None:  # raised by Python itself: the connection is closed
         return StoreError(f"the store {path} is open while it is used, but got: {error}; open it")
     rule, remedy = {

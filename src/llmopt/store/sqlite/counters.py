@@ -70,7 +70,10 @@ def lent(path: Path) -> Iterator[MappedCounters]:
         with os.fdopen(open_own(path), "r+b") as file:
             if file.seek(0, 2) != _SIZE:
                 file.truncate(0)
-                file.truncate(_SIZE)
+                # Written, so that the disk has room for it: else the process would be killed
+                # when it writes to the memory.
+                file.write(bytes(_SIZE))
+                file.flush()
             shared = mmap.mmap(file.fileno(), _SIZE)
     except OSError as error:
         raise StoreError(

@@ -85,6 +85,8 @@ def is_held(store: Path, name: str) -> bool:
 
 def claim_of(store: Path, name: str) -> Path:
     """Return the file whose lock is the claim of a run."""
+    # Next to the file itself: by a link to it a second process would hold another claim.
+    store = store.resolve()
     # A digest, because some names of runs are not names of files everywhere ("con", "nul").
     return store.with_name(store.name + "-claims") / f"{digest(name)[:16]}.lock"
 

@@ -18,6 +18,7 @@ from llmopt.core.store import (
     Freed,
     JournalRecord,
     RunInfo,
+    Status,
     Store,
     check_name,
 )
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from llmopt.core.store import Status
     from llmopt.store.sqlite.counters import MappedCounters
     from llmopt.store.sqlite.place import Identity
 
@@ -167,6 +167,7 @@ class SqliteStore(Store):
         infos = []
         for stored, created, steps, last, best, label, of in self._rows(_RUNS):
             name = self._built(stored, check_name)
+            self._built((created, best), _check_line, f"a line about run {name!r}")
             status = "running" if last is None else self._decoded(last, _status)
             if status == "running" and not is_held(self._path, name):
                 status = "interrupted"
@@ -269,6 +270,7 @@ class SqliteStore(Store):
     @contextmanager
     def claim(self, run: str) -> Iterator[None]:
         """See the protocol."""
+        self._check_one_name()
         with holding(self._path, check_name(run)):
             self._claimed[run] = identity_of(claim_of(self._path, run))
             try:
@@ -374,6 +376,15 @@ class SqliteStore(Store):
                 "may work on the run; see that none does, and resume"
             )
 
+    def _check_one_name(self) -> None:
+        """Refuse a file with several names: SQLite keeps a log for each, and so do claims."""
+        names = self._path.stat().st_nlink if self._path.exists() else 1
+        if names > 1:
+            raise StoreError(
+                f"a store is worked on under its only name, but {self._path} has {names} (hard "
+                "links); copy the file, and name the copy with --store"
+            )
+
     def _check_known(self, run: str) -> None:
         if not self._rows("SELECT 1 FROM runs WHERE name = ?", (run,)):
             self._raise_unknown(run)
@@ -439,12 +450,23 @@ def _same(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _check_line(values: tuple[object, object]) -> None:
+    created, best = values
+    if not isinstance(created, str) or not isinstance(best, float | int | None):
+        raise TypeError(f"{created!r} and {best!r} are no date and no score")
+
+
 def _label(data: dict[str, Any]) -> tuple[tuple[str, ...], str]:
-    return tuple(data.get("tags", ())), data.get("note", "")
+    tags, note = tuple(data.get("tags", ())), data.get("note", "")
+    if not all(isinstance(text, str) for text in (*tags, note)):
+        raise TypeError("tags and notes are texts")
+    return tags, note
 
 
 def _status(data: dict[str, Any]) -> Status:
     status: Status = data["status"]
+    if status not in get_args(Status):
+        raise ValueError(f"{status!r} is no status")
     return status
 
 

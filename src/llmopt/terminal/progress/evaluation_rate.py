@@ -27,7 +27,8 @@ class EvaluationRate:
 
     def saw(self, progress: Progress, now: float) -> None:
         """Count what was done since the last look."""
-        phase = (progress.phase, progress.step)
+        whole = progress.phase == "searching"  # a phase of many steps, which are done at once
+        phase = (progress.phase, 0 if whole else progress.step)
         before = self._last[1] if self._last[0] == phase else 0
         self._total += max(0, progress.done - before)
         self._last = (phase, progress.done)

@@ -100,7 +100,8 @@ class View:
         It is when a phase begins, which may then be silent for long; but where steps take no
         time, not for each of them.
         """
-        phase, before = (progress.phase, progress.step), self._phase
+        whole = progress.phase == "searching"  # a phase of many steps, which are done at once
+        phase, before = (progress.phase, 0 if whole else progress.step), self._phase
         self._phase = phase
         if phase == before:
             return now - self._lined >= _QUIET

@@ -24,6 +24,7 @@ WORDS = {
     "starts": "measuring the starting solutions",
     "asking": "asking for new solutions",
     "scoring": "measuring new solutions",
+    "searching": "asking for new solutions and measuring them",
     "checking": "measuring the step's best on validation items",
     "validation": "choosing the winner on validation items",
     "test": "testing on held-out items",

@@ -136,6 +136,7 @@ def _items(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
             found["score"],
             None if answer is None else _cut(answer, cut),
             None if output is None else _cut(output, cut),
+            *([_cut(said, cut)] if (said := _said_of(found)) else []),
         ]
 
     return {
@@ -152,6 +153,12 @@ def _items(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         ]
         for name, split in record["items"].items()
     }
+
+
+def _said_of(side: Mapping[str, Any]) -> str:
+    """Return the feedback on an answer and its sub-scores, as a text; empty: nothing was said."""
+    aims = ", ".join(f"{name} {value:g}" for name, value in side.get("aims", {}).items())
+    return "\n".join(filter(None, (side.get("feedback", ""), aims)))
 
 
 def _refused(record: Mapping[str, Any], cut: int | None) -> list[list[Any]]:

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import clock, counted, ordinal, p_value, spent
+from llmopt.core.solution import split_parts
+from llmopt.errors import DataError
 from llmopt.evidence.differences import on_correction
 from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
@@ -27,6 +29,7 @@ from llmopt.web.pages.score_text import (
     shown_in,
 )
 from llmopt.web.pages.setup import cost_sentences, setup_groups, total_cost, usage_rows
+from llmopt.web.pages.timings import timings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,6 +70,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
             if run
             else {"lines": [], "comparisons": [], "gain": [], "remarks": []}
         ),
+        "timings": timings_of(record.get("conclusion")),
         "front": front_section(record, shown_in(record)) if run else None,
         "parts": parts,
         "usage": usage_rows(record) if run else [],
@@ -80,6 +84,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
     shown = [
         pair for pair, there in zip(head, (made["texts"], made["lines"]), strict=True) if there
     ]
+    shown += [("timings", made["timings"]["title"])] if made["timings"] else []
     shown += [("front", "Front")] if made["front"] else []
     shown += [(part["id"], part["title"]) for part in parts]
     shown += [("cost", "Cost")] if made["usage"] else []
@@ -215,10 +220,30 @@ def _texts(record: Mapping[str, Any]) -> list[dict[str, str]]:
     if start["text"] == best["text"]:
         return [{"name": "both", "caption": "Start, and still the best", "text": start["text"]}]
     won = "After: the winner" if record["finished"] else "The best on train so far"
+    if names := record.get("parts"):
+        ends = {end: _split(record[end]["text"], names) for end in ("start", "best")}
+        return [box for name in names for box in _boxes(name, won, ends)]
     return [
         {"name": "start", "caption": "Before: the start", "text": start["text"]},
         {"name": "best", "caption": won, "text": best["text"]},
     ]
+
+
+def _split(text: str, names: Sequence[str]) -> dict[str, str]:
+    try:
+        return split_parts(text, names)
+    except DataError:
+        return dict.fromkeys(names, text)
+
+
+def _boxes(name: str, won: str, ends: Mapping[str, Mapping[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield a part before and after, or once where it is the same."""
+    start, best = (ends[end][name] for end in ("start", "best"))
+    if start == best:
+        yield {"name": "both", "caption": f"{name}: unchanged", "text": start}
+        return
+    yield {"name": "start", "caption": f"{name}. Before: the start", "text": start}
+    yield {"name": "best", "caption": f"{name}. {won}", "text": best}
 
 
 def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,7 +348,9 @@ def _versus(found: Mapping[str, Any], reach: float, shown: Presentation) -> dict
 def _remarks(record: Mapping[str, Any], *, same: bool) -> Iterator[str]:
     if read := _gain(record).sentence(record["level"]):
         yield read
-    if record["test"] and not same:
+    own = record.get("conclusion")  # it says itself what it rests on
+    yield from own.get("remarks", ()) if own else ()
+    if record["test"] and not same and not own:
         found = record["test"]["difference"]
         several = record["comparisons"][1:]
         older = several and any(v.get("family") is None for v in record["comparisons"])

@@ -65,14 +65,15 @@ function itemRow(core, [id, input, target, , before, after]) {
     make("td", { "data-name": "after" }, side(core, after)));
 }
 
-function side(core, [score, answer, output]) {
+function side(core, [score, answer, output, said]) {
   const worth = score === null ? "unmeasured" : core.measure.shares && score === 1 ? "right" : core.measure.shares && score === 0 ? "wrong" : amount(score, core.measure.shares);
   const mark = make("span", { class: `worth worth-${worth === "right" ? "good" : worth === "wrong" ? "bad" : "even"}` }, worth);
   const read = make("span", { class: "prose", dir: "auto" }, answer === null ? "nothing readable" : answer || "(empty)");
   const whole = output !== null && output.trim() !== (answer ?? "").trim()
     ? onDemand("whole answer", () => make("pre", { dir: "auto", tabindex: 0, role: "group", "aria-label": "Whole answer" }, output || "(empty)"))
     : null;
-  return [read, " ", mark, whole];
+  const feedback = said ? make("p", { class: "prose remark", dir: "auto", "data-name": "feedback" }, said) : null;
+  return [read, " ", mark, feedback, whole];
 }
 
 // A text that is folded where it is long.

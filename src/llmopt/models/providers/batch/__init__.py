@@ -1,0 +1,1 @@
+"""Batches: calls that a provider answers within a day, at half of the price."""

@@ -1,0 +1,1 @@
+"""Programs as solutions: made faster, smaller or better, tested, and never outside a sandbox."""

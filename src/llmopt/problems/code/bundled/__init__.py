@@ -1,0 +1,1 @@
+"""Bundled programs: slow ones with faster forms, and heuristics with a score."""

@@ -1,0 +1,1 @@
+"""The user's own program with one text or several, measured on the user's data."""
