@@ -83,7 +83,10 @@ def test_a_commented_key_is_known_and_shows_its_default(
     found = read(path)
     given = tomllib.loads(f"value = {value}")["value"]
     kept = json.loads(json.dumps(found.model_dump(mode="json")))[table]
-    assert str(given).strip("[]'") in str(kept[key])
+    if isinstance(given, dict) and isinstance(kept[key], dict):  # with what it leaves out
+        assert given.keys() <= kept[key].keys()
+    else:
+        assert str(given).strip("[]'") in str(kept[key])
     if not example:
         assert given == default(table, key)
 
@@ -131,7 +134,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("gsm8k", "bbh", "multiarith", "aqua"):
         (folder / name).mkdir()
     sums = [
-        (f"Ann has {n} pens and buys {n + 2}. How many are there?", 2 * n + 2) for n in range(320)
+        (f"Ann has {n} pens and buys {n + 2}. How many are there?", 2 * n + 2) for n in range(520)
     ]
     solved = "".join(
         json.dumps({"question": q, "answer": f"Add them.\n#### {a}"}) + "\n" for q, a in sums

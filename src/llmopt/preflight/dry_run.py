@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmopt.core.part import Bounded, StepContext
+from llmopt.core.problem import parts_of
+from llmopt.core.solution import join_parts, split_parts
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import (
     Candidate,
@@ -119,6 +121,14 @@ async def first_step(
     return tuple(calls), len(asked.candidates) + len(asked.rejected)
 
 
+def _in_parts(problem: Problem, text: str) -> str:
+    """Return a made-up text as a solution: as its first part, where there are several."""
+    names = [part.name for part in parts_of(problem)]
+    if len(names) == 1:
+        return text
+    return join_parts({**split_parts(problem.starts[0], names), names[0]: text})
+
+
 class _Rehearsal:
     """Goes through a run with made-up replies and scores."""
 
@@ -153,6 +163,8 @@ class _Rehearsal:
         starts = self._problem.starts
         work = await self._starts(steps)
         shown = starts if self._new else tuple(str(n or "") for n in range(len(starts)))
+        if not self._new:
+            shown = tuple(_in_parts(self._problem, text) for text in shown)
         entries = [Candidate(text) for text in shown]
         self._told = _told(self._problem, Trajectory(), entries, _STARTS if self._new else 1.0)
         phases = []
@@ -235,7 +247,8 @@ class _Rehearsal:
                 most = part.most() * len(groups)
                 work, aside = self._with(work, aside, most)
                 proposed = max(proposed, most.proposed)
-        made = [Candidate(f"{step} {n} ".ljust(self._length, "x"), step) for n in range(proposed)]
+        texts = (f"{step} {n} ".ljust(self._length, "x") for n in range(proposed))
+        made = [Candidate(_in_parts(self._problem, text), step) for text in texts]
         return Phase(work, aside + await self._scored(ctx, made), proposed)
 
     def _with(self, work: Work, aside: Work, most: CallBound) -> tuple[Work, Work]:

@@ -229,6 +229,7 @@ def test_other_processes_are_not_seen(level: Level) -> None:
     tries(level, *attempts, "os.listdir('/proc')[0]")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="the kernel does not limit the processes of root")
 @both
 def test_a_fork_bomb_is_ended(level: Level) -> None:
     begun = time.monotonic()
@@ -238,7 +239,7 @@ def test_a_fork_bomb_is_ended(level: Level) -> None:
     )
     assert ran.stopped.startswith(("had more than 8 processes", "took more than")), ran
     assert time.monotonic() - begun < 60
-    assert not _running("p.py")
+    assert _ended("p.py")
 
 
 @both
@@ -301,6 +302,14 @@ def _running(marker: str) -> list[int]:
         ):
             found.append(int(path.parent.name))
     return found
+
+
+def _ended(marker: str) -> bool:
+    """Return whether no such process is left after a while; a busy machine takes a moment."""
+    end = time.monotonic() + 30
+    while _running(marker) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not _running(marker)
 
 
 OUTLIVING = """

@@ -169,7 +169,7 @@ class Minibatches:
     def __post_init__(self) -> None:
         if self.size < 1 or self.least < 0:
             raise ConfigError(
-                "rows of a minibatch are 1 or more, and rows up to which all are measured 0 or more, "
+                "rows of a minibatch are 1 or more, and rows measured in full 0 or more, "
                 f"but got {self.size} and {self.least}"
             )
 
