@@ -8,10 +8,13 @@ calls in the same waves with bare aiohttp and does nothing with the replies. The
 controls: "sampling" would search again, in small waves that the floor would have to repeat.
 Wall time is compared as a ratio within one round, processor time is per call.
 
-The last row draws the latency from a log-normal distribution (p99 = 10 x median). How busy the
+The last rows draw the latency from a log-normal distribution (p99 = 10 x median). How busy the
 slots were is what the server saw: requests in work over slots, from the first request of a
 step's scoring to the last one (while there is work for a free slot), and to the last reply (with
-the tail in which the slowest are waited for, because the next step needs all scores).
+the tail in which the slowest are waited for, because the next step needs all scores). The very last
+row is the search without steps (`run.mode = "steady"`); its floor is one wave, and the slots count
+from the first request of the search to its last one, and to the last reply. With a larger
+`--latency` the processor matters less, so that a busy machine hides nothing.
 
     python benchmarks/scoring.py --refuse 0.01
 
@@ -64,6 +67,7 @@ class Server:
     """A running mock server; what it served is known when it has stopped."""
 
     url: str
+    latency: float
     served: list[tuple[float, float, bool]] = field(default_factory=list)
 
     def busy(self, slots: int) -> tuple[float, float]:
@@ -94,25 +98,26 @@ class Server:
         begins = [
             at
             for at, after in zip(asked, [*asked[1:], math.inf], strict=True)
-            if after - at > LATENCY / 2
+            if after - at > self.latency / 2
         ]
         for begin, end in zip(begins, [*begins[1:], math.inf], strict=True):
             phase = [(a, left) for a, left, asks in served if begin < a < end and not asks]
-            yield phase[: CANDIDATES * ITEMS]
+            if phase:
+                yield phase[: CANDIDATES * ITEMS]
 
 
 @contextmanager
-def server(spread: float = 0.0, refuse: float = 0.0) -> Iterator[Server]:
+def server(latency: float, spread: float = 0.0, refuse: float = 0.0) -> Iterator[Server]:
     """Start a mock server in its own process."""
     script = Path(__file__).with_name("mock_server.py")
-    command = [sys.executable, str(script), "--latency", str(LATENCY), "--spread", str(spread)]
+    command = [sys.executable, str(script), "--latency", str(latency), "--spread", str(spread)]
     command += ["--refuse", str(refuse)]
     with subprocess.Popen(  # noqa: S603 - our own script
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         assert process.stdin is not None  # noqa: S101 - it is a pipe
-        running = Server(f"http://127.0.0.1:{int(process.stdout.readline())}/v1")
+        running = Server(f"http://127.0.0.1:{int(process.stdout.readline())}/v1", latency)
         yield running
         process.stdin.close()
         running.served = [tuple(one) for one in json.loads(process.stdout.read())]
@@ -181,13 +186,15 @@ async def floor(url: str, slots: int, calls: int, mode: Mode = "steps") -> tuple
     return time.perf_counter() - began, time.process_time() - cpu
 
 
-async def measured(slots: int, spread: float, rounds: int, mode: Mode = "steps") -> None:
+async def measured(
+    slots: int, latency: float, spread: float, rounds: int, mode: Mode = "steps"
+) -> None:
     """Print one row: the medians over some rounds."""
     rows = []
     for number in range(rounds):
-        with server(spread) as mine, tempfile.TemporaryDirectory() as folder:
+        with server(latency, spread) as mine, tempfile.TemporaryDirectory() as folder:
             wall, cpu, calls = await ours(mine.url, slots, Path(folder) / f"{number}.sqlite", mode)
-        with server(spread) as other:
+        with server(latency, spread) as other:
             low, low_cpu = await floor(other.url, slots, calls, mode)
         share = mine.busy(slots) if mode == "steps" else mine.busy_throughout(slots)
         rows.append((wall / low, wall, low, 1e3 * cpu / calls, 1e3 * low_cpu / calls, *share))
@@ -205,13 +212,13 @@ async def measured(slots: int, spread: float, rounds: int, mode: Mode = "steps")
     )
 
 
-async def disturbed(slots: int, refuse: float, rounds: int) -> None:
+async def disturbed(slots: int, latency: float, refuse: float, rounds: int) -> None:
     """Print what refusals cost, in the median over some rounds."""
     ratios = []
     for number in range(rounds):
         walls = []
         for share in (0.0, refuse):
-            with server(refuse=share) as mine, tempfile.TemporaryDirectory() as folder:
+            with server(latency, refuse=share) as mine, tempfile.TemporaryDirectory() as folder:
                 wall, _, _ = await ours(mine.url, slots, Path(folder) / f"{number}.sqlite")
                 walls.append(wall)
         calm, rough = walls
@@ -226,14 +233,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--refuse", type=float, default=0.0, help="share of requests, 0 to 1")
     parser.add_argument("--only", default="", choices=("steps", "steady"), help="rows of one mode")
+    parser.add_argument("--latency", type=float, default=LATENCY, help="seconds, the median")
     rounds, refuse = (arguments := parser.parse_args()).rounds, arguments.refuse
     if refuse:
-        asyncio.run(disturbed(64, refuse, rounds))
+        asyncio.run(disturbed(64, arguments.latency, refuse, rounds))
         return
     print(f"{'':29} wall s floor s  ratio  cpu ms floor ms  busy whole")
     for slots, spread, mode in ROWS:
         if arguments.only in (mode, ""):
-            asyncio.run(measured(slots, spread, rounds, mode))
+            asyncio.run(measured(slots, arguments.latency, spread, rounds, mode))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from llmopt.config.settings import Configuration
     from llmopt.core.algorithm import Algorithm
     from llmopt.core.model import Model
+    from llmopt.core.problem import Problem
     from llmopt.core.values import Call, Role
     from llmopt.preflight.estimate import Estimate, ModelFacts
     from llmopt.problems.prompt.prompt_problem import PromptProblem
@@ -110,8 +111,7 @@ async def _examined_prompts(
     }
     optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
     try:
-        algorithm.check(problem, optimizer)
-        _check_mode(algorithm, run.mode)
+        _check_algorithm(algorithm, problem, optimizer, run.mode)
         problem.check_scorer(scorer)
         planned = algorithm.steps(problem, run.steps)
         steps = f"{counted(planned, 'step')} of {algorithm.name}"
@@ -246,8 +246,7 @@ async def _examined_function(
         else built(named.named(), offline=offline, quiet=findings.quiet)
     )
     try:
-        algorithm.check(problem, model)
-        _check_mode(algorithm, run.mode)
+        _check_algorithm(algorithm, problem, model, run.mode)
         planned = algorithm.steps(problem, run.steps)
         findings.passed("configuration", f"{planned:,} steps of {algorithm.name}, seed {run.seed}")
         starts = len(problem.starts)
@@ -274,12 +273,13 @@ async def _examined_function(
     return findings
 
 
-def _check_mode(algorithm: Algorithm, mode: str) -> None:
-    """Refuse a search without steps with a method that needs them.
+def _check_algorithm(algorithm: Algorithm, problem: Problem, optimizer: Model, mode: str) -> None:
+    """Refuse what the parts do not support, and a search without steps if they need them.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: The problem, the model or the mode does not fit.
     """
+    algorithm.check(problem, optimizer)
     if mode == "steady":
         algorithm.divided()
 
