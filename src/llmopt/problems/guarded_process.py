@@ -30,6 +30,9 @@ MEMORY = 2 << 30
 TOO_MANY, TOO_LARGE = 121, 122
 """Exit codes of a worker that had too many processes, or whose processes took too much memory."""
 
+AT_ONCE = 256
+"""Processes that are listed at a time where all are to be killed."""
+
 _PAUSE = 0.1  # seconds between two looks at them
 _PATIENCE = 3.0  # seconds until the guard gives up on processes that do not die
 DEATH_SIGNAL, SUBREAPER = 1, 36  # of prctl(2)
@@ -76,7 +79,7 @@ def _watch(worker: int, pipe: int, terminated: list[int], allowed: int | None) -
     while True:
         closed, _, _ = select.select([pipe], [], [], _PAUSE)
         ended, status = os.waitpid(worker, os.WNOHANG)
-        too_much = 0 if ended else excess(descendants(os.getpid()), allowed)
+        too_much = 0 if ended else excess(descendants(os.getpid(), PROCESSES), allowed)
         if ended or closed or terminated or too_much:
             _kill_all(worker)
             code = os.waitstatus_to_exitcode(status) if ended else too_much or -signal.SIGKILL
@@ -99,7 +102,7 @@ def _kill_all(worker: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker, signal.SIGKILL)
     end = time.monotonic() + _PATIENCE
-    while (left := descendants(os.getpid())) and time.monotonic() < end:
+    while (left := descendants(os.getpid(), AT_ONCE)) and time.monotonic() < end:
         for number in (signal.SIGSTOP, signal.SIGKILL):  # a stopped process starts no others
             for process in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -118,10 +121,18 @@ def _reap_orphans(worker: int) -> None:
                 os.waitpid(process, os.WNOHANG)
 
 
-def descendants(process: int) -> list[int]:
-    """Return all descendants of a process; none where the system does not list them."""
+def descendants(process: int, most: int) -> list[int]:
+    """Return the descendants of a process, its children first; none where they are not listed.
+
+    Args:
+        process: Its number.
+        most: Once there are more than these, no further ones are looked for: a program that forks
+            without end has new ones faster than they are listed.
+    """
     found = _children(process)
     for child in found:  # the list grows meanwhile
+        if len(found) > most:
+            break
         found += _children(child)
     return found
 

@@ -110,7 +110,7 @@ def test_a_program_that_answers_differently_each_time_is_wrong() -> None:
     problem = doubled()
     text = "import os\n" + DOUBLE + "print(os.urandom(4).hex())\n"
     assert all((o.score or 0) < 0 for o in measured(problem, text))
-    sometimes = "import os, sys\nif os.urandom(1)[0] % 2:\n    sys.exit(1)\n" + DOUBLE
+    sometimes = "import os, sys\nif os.urandom(1)[0] > 25:\n    sys.exit(1)\n" + DOUBLE
     assert any((o.score or 0) < 0 for o in measured(problem, sometimes))
 
 

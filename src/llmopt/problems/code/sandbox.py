@@ -43,6 +43,7 @@ ENVIRONMENT = {
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
+_SPARE = 4  # processes, those of the sandbox among them
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _SINGLE = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 
@@ -74,6 +75,14 @@ class RunLimits:
         for name, value in vars(self).items():
             if value <= 0:
                 raise ConfigError(f"the limit {name!r} is above 0, but got {value}")
+
+    @property
+    def forks(self) -> int:
+        """Processes at which the kernel refuses further ones, in namespaces of a user but root.
+
+        A few more than are allowed, so that too many are seen, and the program is ended for it.
+        """
+        return self.processes + _SPARE
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,9 @@ def bubblewrap(command: tuple[str, ...], python: Interpreter, limits: RunLimits)
         line += ["--dev-bind", device, device]
     line += ["--ro-bind", ".", PROGRAMS]
     line += ["--size", str(limits.scratch), "--tmpfs", SCRATCH, "--chdir", SCRATCH]
-    return [*line, "--remount-ro", "/", "--", *command]
+    limiter = shutil.which("prlimit", path="/usr/bin")
+    limited = (limiter, f"--nproc={limits.forks}:{limits.forks}") if limiter else ()
+    return [*line, "--remount-ro", "/", "--", *limited, *command]
 
 
 def readable_places(python: Interpreter) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from llmopt.problems.code.execution import Job, Ran
 from llmopt.problems.code.namespaces import enter
 from llmopt.problems.code.sandbox import ENVIRONMENT, PROGRAMS
 from llmopt.problems.guarded_process import (
+    AT_ONCE,
     DEATH_SIGNAL,
     SUBREAPER,
     TOO_MANY,
@@ -61,6 +62,7 @@ def serve(connection: Connection) -> None:
     with contextlib.suppress(OSError):
         os.setsid()
     process_control(SUBREAPER, 1)
+    _come_first()
     folder = Path(tempfile.mkdtemp(prefix="llmopt-code-"))
     terminated: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
@@ -68,15 +70,30 @@ def serve(connection: Connection) -> None:
         while not terminated:
             try:
                 job: Job = connection.recv()
-                found = _Execution(job, folder).run(connection, terminated)
-                if found is None:
-                    return
-                connection.send(found)
             except (EOFError, OSError):
+                return
+            # What fails in here is no end of the connection: it is reported on standard error.
+            found = _Execution(job, folder).run(connection, terminated)
+            if found is None:
+                return
+            try:
+                connection.send(found)
+            except OSError:
                 return
     finally:
         _end_all()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _come_first() -> None:
+    """Run before all that a program starts, where the system allows it, as it does for root.
+
+    The number of processes is watched from here, and a program that forks without end leaves
+    little time for others. What is forked from here has the usual priority again.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(1))
 
 
 @dataclass
@@ -155,7 +172,7 @@ class _Execution:
                     return f"took longer than {limits.wall:g} s"
                 if now - looked > _PAUSE:
                     looked = now
-                    found = excess(descendants(os.getpid()), limits.memory, most)
+                    found = excess(descendants(os.getpid(), most), limits.memory, most)
                     if found:
                         return self._too_much(found)
                 if ready & {*process} or (not process and _has_ended(child)):
@@ -209,6 +226,7 @@ def _become(job: Job, folder: Path, streams: tuple[int, ...]) -> None:
             os.chdir(scratch)
             if job.level == "namespaces":
                 enter(scratch, job.limits.scratch, (*job.readable, str(folder)))
+                _limit_forks(job.limits.forks)
         os.execve(command[0], command, environment)  # noqa: S606 - the point of this module
     except BaseException as error:  # noqa: BLE001 - it must not become a second supervisor
         with contextlib.suppress(OSError):
@@ -233,6 +251,13 @@ def _limit(job: Job) -> None:
         resource.setrlimit(kind, (soft, soft + (kind == resource.RLIMIT_CPU)))
     if job.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {job.core})
+
+
+def _limit_forks(most: int) -> None:
+    """Let the kernel refuse further processes; it counts those of the namespaces alone."""
+    import resource  # as above
+
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
 @dataclass
@@ -283,7 +308,8 @@ def _end_all(used: _Used | None = None) -> None:
     used = used or _Used()
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
-        for process in descendants(os.getpid()):
+        # Children first: with the first process of its namespace all others of a program end.
+        for process in descendants(os.getpid(), AT_ONCE):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
         try:
