@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.algorithms.abo.traces import Lines, steps_of, touched
 from llmopt.core.trajectory import rank
-from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
+from llmopt.parts.rate import Everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmopt.core.part import Measure, StepContext
     from llmopt.core.problem import Problem
     from llmopt.core.trajectory import Entry, Trajectory
-    from llmopt.core.values import Candidate, Item
+    from llmopt.core.values import Candidate, Evaluation, Item
 
 Accept = Literal["not_worse", "strict", "always"]
 
@@ -123,14 +123,7 @@ class OnDev:
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return one evaluation per candidate."""
-        del ctx
-        dev = self.shares(items).dev
-        found = await measure([(candidate, item) for candidate in candidates for item in dev])
-        size = len(dev)
-        return tuple(
-            Evaluation(tuple(found[i * size : (i + 1) * size]), size)
-            for i in range(len(candidates))
-        )
+        return await Everything()(ctx, candidates, self.shares(items).dev, measure)
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmopt.core.groups import group_labels
-from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
+from llmopt.parts.rate import Everything
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.core.part import Measure, StepContext
     from llmopt.core.problem import Problem
-    from llmopt.core.values import Candidate, Item
+    from llmopt.core.values import Candidate, Evaluation, Item
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,4 @@ class OnRewardRows:
         measure: Measure,
     ) -> tuple[Evaluation, ...]:
         """Return one evaluation per candidate."""
-        del ctx
-        rows = self.rows(items)[1]
-        found = await measure([(candidate, item) for candidate in candidates for item in rows])
-        size = len(rows)
-        return tuple(
-            Evaluation(tuple(found[i * size : (i + 1) * size]), size)
-            for i in range(len(candidates))
-        )
+        return await Everything()(ctx, candidates, self.rows(items)[1], measure)

@@ -21,6 +21,7 @@ from llmopt.problems.data.split_identity import identity_of
 from llmopt.problems.data.splits import Splits, split
 from llmopt.problems.metrics.best_scored import best_scored
 from llmopt.problems.metrics.rules import owned
+from llmopt.problems.metrics.shown_shares import ShownShares
 from llmopt.problems.program.held_part import part_in
 from llmopt.problems.program.part_texts import PartTexts, demands
 from llmopt.problems.program.program_row import ProgramRow
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ProgramProblem:
+class ProgramProblem(ShownShares):
     """Find the texts with which the user's program answers best.
 
     The program is ``run(texts, row, call) -> output``, a function or a coroutine function:
@@ -376,18 +377,6 @@ class ProgramProblem:
     def exemplar(self, item: Item, placeholder: str) -> Exemplar:
         """Return a training item; where prompts have the texts, the program decides."""
         return Exemplar(item.input, f"{placeholder}\n\n{item.input}", item.target)
-
-    def show(self, score: float, buckets: int) -> str:
-        """Return a score on 0..buckets, rounded half to even."""
-        return str(round(round(score * buckets, 9)))
-
-    def scale(self, buckets: int) -> str:
-        """Return the highest score shown."""
-        return str(buckets)
-
-    def aim(self, best: float, buckets: int) -> str:
-        """Return the score that a continued list asks for: halfway from the best to the top."""
-        return self.show(best + (1 - best) / 2, buckets)
 
     def recorded(self) -> dict[str, Any]:
         """Return the parts, and whether the program's calls can be counted."""

@@ -18,6 +18,7 @@ from llmopt.problems.data.split_identity import identity_of
 from llmopt.problems.data.splits import Splits, split
 from llmopt.problems.metrics.best_scored import best_scored
 from llmopt.problems.metrics.rules import owned
+from llmopt.problems.metrics.shown_shares import ShownShares
 from llmopt.problems.prompt.choices import scored_splits
 from llmopt.problems.prompt.constraints import Invariants, Leaks
 from llmopt.problems.prompt.dropped import dropped_from
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PromptProblem:
+class PromptProblem(ShownShares):
     """Find the instruction with which a scorer LLM answers best.
 
     Use :meth:`from_file`, :meth:`from_rows` or :meth:`from_splits`; they check the data.
@@ -450,22 +451,6 @@ class PromptProblem:
         return Exemplar(
             item.input, self.prompt.fill(placeholder, item.input, item.fields), item.target
         )
-
-    def show(self, score: float, buckets: int) -> str:
-        """Return a score on 0..buckets, rounded half to even as in the published code.
-
-        The product is rounded to 9 decimals first, so that 0.29 is 29 and 0.285 of 100 is
-        decided by its decimal value and not by its binary one.
-        """
-        return str(round(round(score * buckets, 9)))
-
-    def scale(self, buckets: int) -> str:
-        """Return the highest score shown."""
-        return str(buckets)
-
-    def aim(self, best: float, buckets: int) -> str:
-        """Return the score that a continued list asks for: halfway from the best to the top."""
-        return self.show(best + (1 - best) / 2, buckets)
 
     def recorded(self) -> dict[str, Any]:
         """Return how answers are asked for and sampled as text, and how they are judged."""
