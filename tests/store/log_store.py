@@ -23,6 +23,7 @@ from llmopt.core.store import (
     PARTIAL,
     STATUS,
     STEP,
+    UNSTORED,
     Freed,
     JournalRecord,
     RunInfo,
@@ -198,7 +199,11 @@ class LogStore(Store):
         with self._writing() as told:
             kept = told.runs.get(run)
             paid = any(reply["run"] == run for reply in told.replies.values())
-            if kept and not paid and all(record.kind != STEP for record in kept.journal):
+            if (
+                kept
+                and not paid
+                and not any(record.kind in (STEP, UNSTORED) for record in kept.journal)
+            ):
                 self._write("delete", run=run, keys=[])
 
     def rename(self, run: str, name: str) -> None:

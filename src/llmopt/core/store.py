@@ -36,6 +36,9 @@ STATUS = "status"
 STEP = "step"
 """Kind of the records that :attr:`RunInfo.steps` counts."""
 
+UNSTORED = "unstored"
+"""Kind of the records of calls that a run paid for and whose replies are not stored under it."""
+
 PARTIAL = "partial"
 """Kind of the records whose ``data["best"]`` is a partial score."""
 
@@ -205,9 +208,10 @@ class Store(Protocol):
         ...
 
     def discard(self, run: str) -> None:
-        """Remove a run that has neither steps nor replies, so that a false start leaves nothing.
+        """Remove a run that has cost nothing, so that a false start leaves nothing.
 
-        Any other run stays as it is, and a run that does not exist is none to remove.
+        One that has a step, a reply or a record of kind :data:`UNSTORED` stays as it is, and a run
+        that does not exist is none to remove.
         """
         ...
 

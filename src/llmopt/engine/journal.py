@@ -7,7 +7,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from llmopt.core.problem import Recorded, SplitName, optimum_of
-from llmopt.core.store import PARTIAL, STEP
+from llmopt.core.store import PARTIAL, STEP, UNSTORED
 from llmopt.core.trajectory import Entry, OpenRequest
 from llmopt.core.values import (
     Candidate,
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BEFORE_AIMS = 5  # after the answer: weight, reason, calls, cut_at, feedback
-
-UNSTORED = "unstored"
-"""Kind of the records with what a stretch of a run has paid beside the replies that it stored."""
 
 EVALUATION = "evaluation"
 """Key of the configuration that marks a stored run as an evaluation of given instructions (its

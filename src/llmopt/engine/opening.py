@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmopt.core.store import UNSTORED
 from llmopt.engine.display import NO_DISPLAY
-from llmopt.engine.journal import UNSTORED
 from llmopt.engine.progress import silent
 from llmopt.engine.session import Session
 from llmopt.errors import StoreError
@@ -103,7 +103,7 @@ def opened_store(store: str | Path | Store | None) -> Iterator[Store]:
 def _tidied(
     store: Store, name: str, found: Callable[[Store, str], bool], models: Models | None
 ) -> None:
-    """Leave no run behind that has nothing, and nothing to come."""
+    """Leave no run behind that has nothing, has cost nothing, and has nothing to come."""
     if not (found(store, name) or (models and models.sent_batches)):
         store.discard(name)
 

@@ -9,8 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llmopt.core.store import STATUS
-from llmopt.engine.journal import UNSTORED
+from llmopt.core.store import STATUS, UNSTORED
 from llmopt.engine.progress import silent
 from llmopt.errors import BudgetError, StoreError
 from llmopt.models.middleware.traffic import Traffic

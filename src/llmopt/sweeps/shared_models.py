@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.store import UNSTORED
 from llmopt.core.values import digest
-from llmopt.engine.journal import UNSTORED
 from llmopt.models.middleware.budget import Budget
 from llmopt.models.middleware.cache import Cache, CacheWriter
 from llmopt.models.middleware.concurrency import Gate, Rates

@@ -15,6 +15,7 @@ from llmopt.core.store import (
     PARTIAL,
     STATUS,
     STEP,
+    UNSTORED,
     Freed,
     JournalRecord,
     RunInfo,
@@ -84,9 +85,9 @@ FROM runs WHERE name = ?
 
 _EMPTY = f"""
 DELETE FROM runs WHERE name = ?
-    AND NOT EXISTS (SELECT 1 FROM journal WHERE run = ? AND kind = '{STEP}')
+    AND NOT EXISTS (SELECT 1 FROM journal WHERE run = ? AND kind IN ('{STEP}', '{UNSTORED}'))
     AND NOT EXISTS (SELECT 1 FROM replies WHERE run = ?)
-"""  # noqa: S608 - a constant of ours
+"""  # noqa: S608 - constants of ours
 
 _FOUND = """
 SELECT reply, run = ? OR EXISTS (SELECT 1 FROM uses WHERE uses.key = replies.key AND uses.run = ?)

@@ -178,16 +178,17 @@ def seconds_add_up(opener: Opener) -> None:
 
 
 def only_an_empty_run_is_discarded(opener: Opener) -> None:
-    """A run without steps and replies leaves no trace; any other stays as it is."""
+    """A run that cost nothing leaves no trace; any other stays as it is."""
     with closing(opener()) as store:
-        for run in ("empty", "stepped", "paid"):
+        for run in ("empty", "stepped", "paid", "lost"):
             store.create(run, {"run": run})
             store.append(run, "status", {"status": "failed"})
         store.append("stepped", "step", {})
+        store.append("lost", "unstored", {})
         asyncio.run(put_number(store, "paid", 1))
-        for run in ("empty", "stepped", "paid", "never-made"):
+        for run in ("empty", "stepped", "paid", "lost", "never-made"):
             store.discard(run)
-        require("what is left", {info.name for info in store.runs()}, {"stepped", "paid"})
+        require("what is left", {info.name for info in store.runs()}, {"stepped", "paid", "lost"})
         require("a journal", [r.kind for r in store.records("paid")], ["config", "status"])
         store.create("empty", {})
         require("the journal of a new run", [r.kind for r in store.records("empty")], ["config"])
