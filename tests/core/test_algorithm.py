@@ -9,6 +9,7 @@ import pytest
 
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.opro import opro
+from llmopt.core.encoding import encoded
 from llmopt.core.part import StepContext, all_of, generator
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
@@ -71,6 +72,25 @@ async def test_candidates_know_their_parents_best_last_and_their_step() -> None:
     assert found.candidates[0].parents == (Candidate("Answer.").id, Candidate("Answer now.").id)
     assert found.candidates[0].step == 1
     assert len(found.calls) == 1
+
+
+async def test_a_reply_with_several_solutions_is_one_call() -> None:
+    reply = "<INS>Say yes.</INS> <INS>Say no.</INS> <INS>Say what is true.</INS>"
+    method = opro(samples=3, vary="together")
+    model = ScriptedModel(lambda _call: reply)
+    found = await method.ask(scripted.problem(), STARTED, model, 0, 4)
+    assert len(found.candidates) == 3
+    assert len(found.calls) == model.calls == 1
+
+
+def test_an_option_given_at_its_default_makes_no_other_run() -> None:
+    made, plain = opro(samples=8), opro()
+    assert made.made is not None
+    assert made.made.options == {}
+    changed = opro(samples=4)
+    assert changed.made is not None
+    assert changed.made.options == {"samples": 4}
+    assert encoded(made) == encoded(plain)
 
 
 def context(seed: int, step: int, group: int) -> StepContext:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmopt.core.trajectory import Entry, Trajectory, rank
+from llmopt.core.trajectory import Entry, Trajectory, missed, rank
 from llmopt.core.values import Candidate, Evaluation, Outcome
 
 
@@ -251,3 +251,8 @@ def test_what_is_unreadable_is_expected_to_remain_so() -> None:
     junk = Entry(Candidate("junk"), Evaluation((Outcome("i", 0.0),) * 4, 40))
     past = Trajectory().tell([good, junk])
     assert past.estimate(junk) == 0
+
+
+def test_missed_are_the_measured_items_below_a_full_score() -> None:
+    outcomes = (Outcome("a", 1.0), Outcome("b", 0.5), Outcome("c", None), Outcome("d", 0.0))
+    assert missed(Entry(Candidate("x"), Evaluation(outcomes, 4))) == ["b", "d"]

@@ -289,3 +289,16 @@ async def test_a_reservation_given_to_one_who_leaves_is_given_back() -> None:
     assert second.cancelled()
     assert third.exception() is None
     assert account.spent.calls == 1
+
+
+async def test_a_small_call_does_not_overtake_a_large_one_that_waits() -> None:
+    """Else a stream of small calls would keep it waiting for ever."""
+    account = Account(Limits(tokens=100))
+    await account.reserve(Spent(tokens=60))
+    large = asyncio.ensure_future(account.reserve(Spent(tokens=50)))
+    await asyncio.sleep(0)
+    small = asyncio.ensure_future(account.reserve(Spent(tokens=10)))
+    await asyncio.sleep(0)
+    assert not small.done()
+    account.settle(Spent(tokens=60), Spent(tokens=20))
+    await asyncio.wait_for(asyncio.gather(large, small), 10)

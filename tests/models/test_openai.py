@@ -620,6 +620,12 @@ def test_no_answer_breaks_the_reader(data: object) -> None:
         read_vectors({"data": data}, 1)
 
 
+def test_two_embeddings_of_one_number_are_none_of_another() -> None:
+    rows = [{"embedding": [1.0], "index": 0}, {"embedding": [2.0], "index": 0}]
+    with pytest.raises(LostReplyError, match="two have the same number"):
+        read_vectors({"data": rows}, 2)
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -170,6 +170,18 @@ ANSWERS: dict[str, tuple[Any, str, str]] = {
 }
 
 
+@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind.startswith("error")])
+def test_an_error_beside_an_answer_makes_it_none(kind: str) -> None:
+    """Whoever reads it: a batch has no status of its own for each answer."""
+    with pytest.raises(LostReplyError, match="broke it off"):
+        read_reply(FAULTS[kind], chat("q"))
+
+
+def test_tokens_that_only_the_total_counts_were_generated() -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 105}
+    assert read_reply(answer("yes", usage=usage), chat("q")).usage == Usage(1, 5, 100)
+
+
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_what_is_an_answer(kind: str) -> None:
     """Also an empty one of a model that stopped by itself, or that thought for all its tokens."""

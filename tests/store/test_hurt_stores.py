@@ -279,6 +279,17 @@ def test_steps_that_do_not_follow_each_other_are_damage(path: Path) -> None:
             read()
 
 
+def test_a_step_that_others_should_precede_is_damage(path: Path) -> None:
+    hurt(
+        path,
+        """UPDATE journal SET json = json_set(json, '$.step', 9) WHERE seq =
+        (SELECT max(seq) FROM journal WHERE kind = 'step')""",
+    )
+    for read in readings(path):
+        with pytest.raises(StoreError, match="step 9 where step 3 comes next"):
+            read()
+
+
 @pytest.mark.parametrize(
     "sql",
     [
