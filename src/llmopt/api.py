@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.algorithms import algorithm_named
@@ -23,17 +26,20 @@ from llmopt.engine.controls import (
 )
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import evaluated
+from llmopt.engine.finished_run import Finished
 from llmopt.engine.header import RunHeader
 from llmopt.engine.identity import register
 from llmopt.engine.no_more_gain import ending_rule
-from llmopt.engine.opening import opened
+from llmopt.engine.opening import opened, opened_store
 from llmopt.engine.options import Options, like, rows_of, takes
 from llmopt.engine.overfitting import check_validation
+from llmopt.engine.rederived_store import RederivedStore
 from llmopt.engine.roles import Models
 from llmopt.engine.run import Run, never
 from llmopt.engine.steady import SteadyRun
 from llmopt.engine.stop import Stop
-from llmopt.errors import ConfigError, nearest
+from llmopt.engine.verification import compared
+from llmopt.errors import ConfigError, ModelError, StepFailedError, nearest
 from llmopt.evidence.result import Result
 from llmopt.evidence.verdict import Evidence
 from llmopt.history.listing import listed
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.engine.display import Display
+    from llmopt.engine.verification import Verification
     from llmopt.evidence.comparison import Comparison
     from llmopt.evidence.confirmation import Confirmation
     from llmopt.history.listing import Listed
@@ -235,6 +242,55 @@ def confirm(problem: Problem, run: str, **options: Any) -> Confirmation:
         StepFailedError: More answers failed than the tolerance allows; the same.
     """
     return wait(confirmed(problem, run, **{"display": TERMINAL, **options}), say)
+
+
+@takes(Options)
+def verify(problem: Problem, **options: Any) -> Verification:
+    """Do a finished run again from its stored replies, without a model, and compare.
+
+    Splits, selection, held-out scores, verdict and every figure of the result are derived again;
+    what was measured meanwhile (usage, time) is not. A function or program of the user's own is
+    called again.
+
+    Args:
+        problem: The problem of the run.
+        options: Those that the run had, see :class:`Options`: its `name` and `store` too.
+
+    Raises:
+        InputError: The run cannot be verified.
+    """
+    return wait(_verified(problem, _chosen(problem, options)), say)
+
+
+async def _verified(problem: Problem, chosen: Options) -> Verification:
+    if (run := chosen.name) is None:
+        raise ConfigError("a run is verified by its name, but got none; pass name=…")
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(opened_store(chosen.store))
+        finished = Finished.of(kept, run)
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        fresh = stack.enter_context(contextlib.closing(open_store(Path(folder) / "fresh.sqlite")))
+        again = RederivedStore(kept, fresh, run)
+        chosen = replace(
+            chosen,
+            store=again,
+            name=run,
+            budget=None,
+            record=None,
+            tolerance=1.0,
+            steps=max(chosen.steps, finished.last),
+            optimizer=finished.model("optimizer", chosen.optimizer),
+            controls=chosen.controls if finished.whole else (),
+        )
+        problem = finished.asking_nobody(problem)
+        failed = ""
+        try:
+            async with _opened(problem, chosen, display=TERMINAL) as repeated:
+                repeated.over = finished.over
+                await repeated.optimize()
+        except (ModelError, StepFailedError) as error:
+            failed = str(error)
+        return compared(again, run, whole=finished.whole, failed=failed)
 
 
 def runs(store: Store | str | None = None) -> tuple[Listed, ...]:

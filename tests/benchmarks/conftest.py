@@ -48,6 +48,12 @@ def trials() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def verification() -> ModuleType:
+    """The module ``benchmarks/verification.py``."""
+    return script("verification")
+
+
+@pytest.fixture(scope="session")
 def official() -> Path:
     """The folder with the official files of the papers' tasks."""
     folder = Path(os.environ.get("LLMOPT_TEST_DATA", BESIDE))

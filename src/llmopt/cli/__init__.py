@@ -32,6 +32,7 @@ from llmopt.cli.runs import gc, runs
 from llmopt.cli.show import show
 from llmopt.cli.sweep import sweep
 from llmopt.cli.tasks import tasks
+from llmopt.cli.verify import verify
 from llmopt.cli.view import view
 from llmopt.errors import LlmoptError
 
@@ -96,7 +97,7 @@ def main() -> None:
     """Language models as optimizers: better prompts, and proof that they are better.
 
     Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 3 stopped by a budget
-    (resumable); 4 a gate is not passed; 130 interrupted (resumable).
+    (resumable); 4 a gate is not passed, or a run does not verify; 130 interrupted (resumable).
     """
 
 
@@ -122,6 +123,7 @@ for command in (
     show,
     sweep,
     tasks,
+    verify,
     view,
 ):
     main.add_command(with_common_options(command))

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from llmopt.config.settings import Configuration
+from llmopt.cli.stored_settings import stored_settings
 
 
 @click.command()
@@ -34,11 +27,12 @@ def confirm(
     nothing; one that was stopped continues.
     """
     from llmopt.api import confirm as confirmed
+    from llmopt.engine.confirm import finished
     from llmopt.errors import BudgetError, InputError, LlmoptError
     from llmopt.terminal.confirmation_table import print_confirmation
     from llmopt.terminal.progress import say
 
-    settings = _settings(run, store, overrides)
+    settings = stored_settings("confirm", run, store, overrides, finished)
 
     def cost(calls: int, items: int) -> None:
         if not quiet:
@@ -75,21 +69,3 @@ def confirm(
         print_json(found.to_dict())
     else:
         print_confirmation(console(), found)
-
-
-def _settings(run: str, store: str | None, overrides: Sequence[str]) -> Configuration:
-    """Return the configuration that a run was begun with."""
-    from llmopt.config.reading import settings
-    from llmopt.engine.confirm import finished
-    from llmopt.errors import ConfigError
-    from llmopt.store import open_store
-
-    with closing(open_store(store, new=store is None)) as kept:
-        finished(kept, run)  # what is no finished run is refused for that
-        source = kept.config(run)["source"]
-    if not source:
-        raise ConfigError(
-            f"llmopt confirm confirms runs that were started from a configuration file, but "
-            f"{run!r} was started from Python; call llmopt.confirm(problem, {run!r}) there"
-        )
-    return settings(source, f"the run {run!r}", Path("/"), overrides)

@@ -113,7 +113,8 @@ class Run:
         self.block = block
         self.evidence = evidence or Evidence()
         self.choice: Selection | None = None  # of the last decision
-        self._further, self._over, self._finals = further, over, finals
+        self.over = over
+        self._further, self._finals = further, finals
         self._aside = aside
         traffic = session.traffic
         self._shown = presented(problem)
@@ -308,7 +309,7 @@ class Run:
 
     def why_stop(self) -> str:
         """Return why the search is over, or an empty text while it is not."""
-        if self.trajectory.steps and (why := self._over(self.trajectory)):
+        if self.trajectory.steps and (why := self.over(self.trajectory)):
             return why
         done, best = self.trajectory.steps - 1, self.trajectory.best(1)
         return self.stop.why(

@@ -343,6 +343,21 @@ def _manner(path: Path) -> dict[str, Any]:
     return {"chat": chat, "family": "chat" if chat else "continuation"}
 
 
+def traits_of(model: NamedModel) -> Traits:
+    """Return what a model can do, without its key and without fetching it.
+
+    Raises:
+        InputError: It needs something else that is missing.
+    """
+    provider = model.name.partition("/")[0]
+    if (known := traits_unfetched(model.name)) is not None:
+        return known
+    preset = PRESETS.get(provider)
+    if preset is not None:
+        return Traits(completion=model.completion or preset.completion)
+    return model.built().traits
+
+
 def traits_unfetched(name: str) -> Traits | None:
     """Return what a local model can do that may have to be fetched; of any other model, None.
 
