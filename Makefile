@@ -6,12 +6,13 @@ ARGS ?=
 WORKERS ?= auto
 VENV := .venv
 EXTRAS := .venv-extras
+TWINE := .venv-twine
 RUN := $(VENV)/bin/
 PIP := $(RUN)python -m pip --disable-pip-version-check --quiet
 TESTED := $(RUN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not local_model"
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-extras check fix docs site clean
+.PHONY: demo test test-extras check fix docs site dist clean
 
 demo: $(VENV)/.local            ## improve an instruction with a real model on this machine
 	$(RUN)llmopt demo
@@ -45,11 +46,17 @@ docs: $(VENV)/.dev              ## write the generated parts of the documents an
 site: $(VENV)/.dev              ## build the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict
 
+dist: $(VENV)/.dev $(TWINE)/bin/python ## build what is published, in dist/, and check it
+	rm -rf dist
+	$(RUN)python -m hatchling build -t wheel -t sdist
+	$(TWINE)/bin/python -m pip --disable-pip-version-check --quiet install twine
+	$(TWINE)/bin/twine check --strict dist/*
+
 clean:                          ## remove everything that these targets make
-	rm -rf $(VENV) $(EXTRAS) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) $(TWINE) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A Debian without python3-venv cannot put pip into an environment; its own pip can.
-$(VENV)/bin/python $(EXTRAS)/bin/python:
+$(VENV)/bin/python $(EXTRAS)/bin/python $(TWINE)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("llmopt needs Python 3.11 or newer; make PYTHON=… names one") if sys.version_info < (3, 11) else None'
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(@:/bin/python=); else \
 		$(PYTHON) -m venv --without-pip $(@:/bin/python=) && \

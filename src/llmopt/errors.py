@@ -79,13 +79,22 @@ class UnknownNameError(InputError):
         )
 
 
+DISTRIBUTION = "llms-as-optimizers"
+"""What pip installs. The package index takes ``llmopt`` for ``llm-opt``, another project."""
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an optional library."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
 class MissingExtraError(InputError):
     """An optional library is needed; the message is the command that installs it."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
             f"{what} needs the extra {extra!r}, which is not installed; "
-            f"run: pip install 'llmopt[{extra}]'"
+            f"run: {install_command(extra)}"
         )
 
 

@@ -408,7 +408,7 @@ def test_a_missing_extra_is_named(
     shell.llmopt("run", "run.toml", "-q", "-o", "run.steps=0")
     refused = shell.llmopt("export", "run", "--to", name)
     assert refused.code == 2
-    assert f"pip install 'llmopt[{extra}]'" in refused.err
+    assert f"pip install 'llms-as-optimizers[{extra}]'" in refused.err
 
 
 def test_a_run_of_numbers_has_no_test_cases_to_write(shell: Shell) -> None:

@@ -169,8 +169,8 @@ def test_one_search_says_nothing_about_the_spread() -> None:
 def test_where_no_optimum_is_known_it_is_said_how_to_know_it() -> None:
     found = lines_of([Converged("model", "", "0", Course(((0, 1, -5.0),), 0, 1, 1))])
     assert (found[0].solved, found[0].gap) == (None, None)
-    assert any("llmopt[exact]" in note for note in notes(found))
-    assert not any("llmopt[exact]" in note for note in notes(lines_of(cells())))
+    assert any("llms-as-optimizers[exact]" in note for note in notes(found))
+    assert not any("llms-as-optimizers[exact]" in note for note in notes(lines_of(cells())))
 
 
 def test_the_table_is_written_as_csv(tmp_path: Path) -> None:

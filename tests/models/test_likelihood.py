@@ -214,7 +214,7 @@ async def test_likelihoods_are_stored_and_name_a_call(tmp_path: Path) -> None:
 def small() -> LocalModel:
     """The small model; its engine is started once for this file."""
     if importlib.util.find_spec("xllamacpp") is None:
-        pytest.skip("xllamacpp is not installed: pip install 'llmopt[local]'")
+        pytest.skip("xllamacpp is not installed: pip install 'llms-as-optimizers[local]'")
     try:
         found: Model = model_named("local/smollm2-135m", slots=1)
     except InputError as error:

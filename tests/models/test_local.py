@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def small() -> Model:
     """The small model; its engine is started once for this file."""
     if importlib.util.find_spec("xllamacpp") is None:
-        pytest.skip("xllamacpp is not installed: pip install 'llmopt[local]'")
+        pytest.skip("xllamacpp is not installed: pip install 'llms-as-optimizers[local]'")
     try:
         return model_named("local/smollm2-135m")
     except InputError as error:

@@ -34,7 +34,7 @@ from llmopt.cli.sweep import sweep
 from llmopt.cli.tasks import tasks
 from llmopt.cli.verify import verify
 from llmopt.cli.view import view
-from llmopt.errors import LlmoptError
+from llmopt.errors import DISTRIBUTION, LlmoptError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def _own_modules() -> Iterator[None]:
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="llmopt")
+@click.version_option(package_name=DISTRIBUTION)
 def main() -> None:
     """Language models as optimizers: better prompts, and proof that they are better.
 

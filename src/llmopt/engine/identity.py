@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.encoding import Written, is_representation, written
 from llmopt.engine.header import HEADER, headed
-from llmopt.errors import StoreError
+from llmopt.errors import DISTRIBUTION, StoreError
 
 if TYPE_CHECKING:
     from llmopt.core.algorithm import Algorithm
@@ -95,7 +95,7 @@ def register(
     )
     identity = known_by()
     if all(info.name != name for info in store.runs()):
-        versions = {"llmopt": version("llmopt"), "python": platform.python_version()}
+        versions = {"llmopt": version(DISTRIBUTION), "python": platform.python_version()}
         header = headed(problem, control=control)
         config = {"identity": identity, "source": source or {}, "versions": versions}
         store.create(name, {**config, HEADER: header})

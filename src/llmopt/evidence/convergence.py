@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.presentation import Presentation
 from llmopt.core.problem import HasOptimum
+from llmopt.errors import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -270,7 +271,7 @@ def notes(lines: Sequence[VariantCurve]) -> list[str]:
     if any(line.solved is None for line in lines):
         found.append(
             "-: it is not known how good a solution can be. A function may say it (best); of "
-            "tours with more than 20 nodes, pip install 'llmopt[exact]' proves it."
+            f"tours with more than 20 nodes, {install_command('exact')} proves it."
         )
     if any(line.cells == 1 for line in lines):
         found.append("One search says nothing about the spread.")

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.imports import imported
 from llmopt.core.model import DEADLINE, Traits
-from llmopt.errors import ConfigError, InputError, MissingExtraError, UnknownNameError
+from llmopt.errors import (
+    ConfigError,
+    InputError,
+    MissingExtraError,
+    UnknownNameError,
+    install_command,
+)
 from llmopt.models.providers.batch.anthropic_batches import KEY_HEADER, VERSION, AnthropicBatches
 from llmopt.models.providers.batch.batch_model import BatchModel
 from llmopt.models.providers.batch.openai_batches import OpenAIBatches
@@ -228,7 +234,7 @@ def _installed(extra: str, *, there: bool) -> str:
     """Return whether an extra is installed, in words."""
     if there:
         return f"the extra {extra!r} is installed"
-    return f"the extra {extra!r} is missing; run: pip install 'llmopt[{extra}]'"
+    return f"the extra {extra!r} is missing; run: {install_command(extra)}"
 
 
 def model_named(

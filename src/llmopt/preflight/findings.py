@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.errors import InputError, ModelError
+from llmopt.errors import InputError, ModelError, install_command
 
 if TYPE_CHECKING:
     from llmopt.config.settings import Configuration
@@ -141,7 +141,7 @@ def known_of(findings: Findings, role: Role, model: Model, settings: Configurati
     if own and price is None and settings.budget.usd is not None:
         why = (
             f"budget.usd needs the price of {model.identity}, which is not known; set {role}.price"
-            ", or try pip install 'llmopt[prices]' for list prices"
+            f", or try {install_command('prices')} for list prices"
         )
         findings.failed("its price", why, InputError.exit_code)
     return ModelFacts(

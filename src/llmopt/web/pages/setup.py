@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import counted
+from llmopt.errors import DISTRIBUTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,5 +111,5 @@ def setup_groups(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         ]
         yield {"title": "Data", "rows": named}
     versions = [(name, number) for name, number in record["versions"].items()]
-    versions.append(("page made by llmopt", version("llmopt")))
+    versions.append(("page made by llmopt", version(DISTRIBUTION)))
     yield {"title": "Versions", "rows": versions}

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from llmopt.core.formatting import clock, counted, p_value
 from llmopt.core.store import Status
+from llmopt.errors import DISTRIBUTION
 from llmopt.evidence.words import SIGNS
 from llmopt.web.pages.payload import packed
 from llmopt.web.pages.run_page import (
@@ -183,7 +184,7 @@ def _made(name: str, scripts: tuple[str, ...] = (), *, alone: bool = False, **va
         .render(
             **values,
             alone=alone,
-            version=version("llmopt"),
+            version=version(DISTRIBUTION),
             policy=Markup(policy),  # noqa: S704 - our own words and two hashes
             style=Markup(style),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704 - our own files

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import clock, counted, ordinal, p_value, spent
 from llmopt.core.solution import split_parts
-from llmopt.errors import DataError
+from llmopt.errors import DISTRIBUTION, DataError
 from llmopt.evidence.differences import on_correction
 from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
@@ -78,7 +78,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         "costs": list(cost_sentences(record)) if run else [],
         "setup": list(setup_groups(record)),
         "again": again(record),
-        "footer": f"Made by llmopt {version('llmopt')} from the run's own journal.",
+        "footer": f"Made by llmopt {version(DISTRIBUTION)} from the run's own journal.",
     }
     head = [("solution", made["titles"]["solution"]), ("evidence", made["titles"]["evidence"])]
     shown = [
