@@ -134,12 +134,12 @@ class PostgresStore(Store):
     """
 
     def __init__(self, url: str, *, new: bool = True, patience: float = PATIENCE) -> None:
-        from psycopg_pool import ConnectionPool
-
         address = ServerAddress.of(url)
         self.secrets = address.secrets
         self._shown = address.shown
         self._server = Server(address, patience)
+        from psycopg_pool import ConnectionPool
+
         first = self._server.opened(new=new)
         self._closed = False
         self._worker = uuid4().hex[:16]

@@ -123,9 +123,7 @@ def note_uses(connection: Connection[Any], uses: list[tuple[str, str]]) -> None:
         connection.execute(_USE, ([key for key, _ in uses], [run for _, run in uses]))
 
 
-def find_replies(
-    connection: Connection[Any], wanted: list[tuple[str, str]]
-) -> list[Found | None]:
+def find_replies(connection: Connection[Any], wanted: list[tuple[str, str]]) -> list[Found | None]:
     """Return the stored replies of pairs of key and run; None: there is none."""
     keys, runs = [key for key, _ in wanted], [run for _, run in wanted]
     found: list[Found | None] = [None] * len(wanted)

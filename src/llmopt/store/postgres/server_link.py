@@ -41,9 +41,25 @@ SELECT set_config('tcp_keepalives_idle', '15', false),
 FROM (SELECT) AS one
 """
 
+# A question to the catalogue's tables: to_regclass may answer from what it remembers, without what
+# another process has made a moment ago.
+_TABLES = """
+SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = 'llmopt' AND relname = 'version'
+"""
+
 # What a server says that is stopped, starting, or has no room for another connection now.
 _PASSING = ("57P01", "57P02", "57P03", "57P05", "53300")
-_RETRIED = ("40001", "40P01")  # deadlocks and the like: the transaction was undone, and is done again
+_REFUSALS = {
+    "authentication failed": "28P01",
+    "no password supplied": "28P01",
+    "no pg_hba.conf entry": "28000",
+    'role "': "28000",
+    'database "': "3D000",
+    "the database system is": "57P03",  # starting up, or shutting down
+    "too many clients": "53300",
+}
+_RETRIED = ("40001", "40P01")  # deadlocks and the like: the transaction was undone
 
 _log = logging.getLogger("llmopt.store")
 
@@ -83,10 +99,8 @@ class Server:
             psycopg.Error: It cannot be opened.
         """
         url = self.address.url
-        more = {} if "connect_timeout=" in url else {"connect_timeout": _CONNECT}
-        connection = self._psycopg.connect(
-            url, autocommit=True, application_name="llmopt", **more
-        )
+        more: dict[str, Any] = {} if "connect_timeout=" in url else {"connect_timeout": _CONNECT}
+        connection = self._psycopg.connect(url, autocommit=True, application_name="llmopt", **more)
         self.prepare(connection)
         return connection
 
@@ -131,7 +145,7 @@ class Server:
         """
         try:
             connection = self.connect()
-        except self._psycopg.Error as error:
+        except (self._psycopg.Error, UnicodeError) as error:  # a host may be no name at all
             raise self.failure(error) from None
         try:
             self._bring_up(connection, new=new)
@@ -147,8 +161,7 @@ class Server:
         version = _version(connection)
         if version == 0 and not new:
             raise StoreError(
-                f"a store is a database with runs, but {self.address.shown} has none; check the "
-                "URL"
+                f"a store is a database with runs, but {self.address.shown} has none; check the URL"
             )
         if version < NEWEST:
             with connection.transaction():
@@ -171,7 +184,7 @@ class Server:
                 "database with --store"
             )
 
-    def failure(self, error: Error) -> StoreError:
+    def failure(self, error: Error | UnicodeError) -> StoreError:
         """Return the StoreError that says what an error of psycopg means and what to do."""
         rule, remedy = _meaning(error)
         said = self.address.clean(str(error)) or type(error).__name__
@@ -251,31 +264,42 @@ class Lasting:
             self._connection.close()
 
 
-def is_passing(error: Error) -> str:
+def is_passing(error: Exception) -> str:
     """Return "lost" for a lost server, "again" for what is done again at once, or ""."""
     import psycopg
 
-    state = error.sqlstate
+    state = _state(error)
     if state in _RETRIED:
         return "again"
-    if state is None:
+    if not state:
         return "lost" if isinstance(error, psycopg.OperationalError) else ""
     return "lost" if state in _PASSING or state.startswith("08") else ""
 
 
+def _state(error: Exception) -> str:
+    """Return the code of an error, where it is known.
+
+    What refuses a connection tells its reason in words alone.
+    """
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        said = str(error)
+        return next((code for words, code in _REFUSALS.items() if words in said), "")
+    return str(state)
+
+
 def _version(connection: Connection[Any]) -> int:
     """Return the version of the tables; 0: there are none."""
-    row = connection.execute("SELECT to_regclass('llmopt.version') IS NOT NULL").fetchone()
-    if not row or not row[0]:
+    if connection.execute(_TABLES).fetchone() is None:
         return 0
     row = connection.execute("SELECT version FROM llmopt.version").fetchone()
     return int(row[0]) if row else 0
 
 
-def _meaning(error: Error) -> tuple[str, str]:
+def _meaning(error: Exception) -> tuple[str, str]:
     """Return what an error says a store should be, and what to do."""
     kept = "what was stored is kept"
-    state = error.sqlstate or ""
+    state = _state(error)
     known = {
         "28": (
             "one that this user may open",
@@ -299,7 +323,7 @@ def _meaning(error: Error) -> tuple[str, str]:
     for beginning, meaning in known.items():
         if state.startswith(beginning):
             return meaning
-    if is_passing(error):
+    if is_passing(error) or isinstance(error, UnicodeError):
         return (
             "on a server that can be reached",
             f"check the URL, start the server, and resume: {kept}",

@@ -288,9 +288,7 @@ class _Transaction:
 
         connection = self._link.use()
         if self._number is not None:
-            row = connection.execute(
-                "SELECT pg_xact_status(%s::xid8)", (self._number,)
-            ).fetchone()
+            row = connection.execute("SELECT pg_xact_status(%s::xid8)", (self._number,)).fetchone()
             self._number = None
             if row and row[0] == "committed":
                 return
