@@ -9,12 +9,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from llmopt.core.values import Call, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from llmopt.core.values import Reply, Role
 
@@ -140,6 +141,19 @@ class Replies(Protocol):
 
         Returns:
             Whether the store now counts it as paid by this run; another may have been first.
+        """
+        ...
+
+
+@runtime_checkable
+class SharedReplies(Replies, Protocol):
+    """Replies that several processes buy together, each of them once."""
+
+    def once(self, key: str) -> AbstractAsyncContextManager[Reply | None]:
+        """Let a call be made by one process at a time.
+
+        Entered, it waits while another one makes the call. It returns the reply that is stored by
+        then; or None: the call is to be made here, and its reply stored, while the context lasts.
         """
         ...
 

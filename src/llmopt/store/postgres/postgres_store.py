@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from llmopt.core.store import (
 )
 from llmopt.core.values import Call, Reply, Role, Usage, canonical
 from llmopt.errors import StoreError, nearest
+from llmopt.store.postgres.call_claims import LEASE, CallClaims
 from llmopt.store.postgres.reply_rows import (
     PaidReply,
     decoded,
@@ -47,7 +48,7 @@ from llmopt.store.postgres.server_link import PATIENCE, Server
 from llmopt.store.postgres.shared_commits import Handler, SharedCommits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from psycopg import Connection
@@ -124,16 +125,20 @@ class PostgresStore(Store):
         url: ``postgresql://user:password@host/database``.
         new: Whether its tables may be made where there are none.
         patience: Seconds in which a lost server is tried again.
+        lease: Seconds after which a process that was not heard of is taken for dead.
 
     Attributes:
         secrets: The passwords in the URL, which nothing may show.
+        calls: The calls that are under way.
 
     Raises:
         StoreError: The server cannot be reached or refuses it, or its store is a newer version's.
         MissingExtraError: psycopg is not installed.
     """
 
-    def __init__(self, url: str, *, new: bool = True, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, url: str, *, new: bool = True, patience: float = PATIENCE, lease: float = LEASE
+    ) -> None:
         address = ServerAddress.of(url)
         self.secrets = address.secrets
         self._shown = address.shown
@@ -144,8 +149,9 @@ class PostgresStore(Store):
         self._closed = False
         self._worker = uuid4().hex[:16]
         self._writer = SharedCommits(self._server, first, name="llmopt-store")
-        self._reader = SharedCommits(self._server, name="llmopt-lookup", reads=True)
+        self._reader = SharedCommits(self._server, name="llmopt-lookup", plain=True)
         self._claims = RunClaims(self._server)
+        self.calls = CallClaims(self._server, self._writer, self._reader, self._worker, lease)
         self._pool: ConnectionPool[Any] = ConnectionPool(
             url,
             kwargs={"autocommit": True, "application_name": "llmopt"},
@@ -260,6 +266,15 @@ class PostgresStore(Store):
         found = await self._reader.add(self._found, (key, run))
         return None if found is None else self._decoded(found.reply, Reply.from_json)
 
+    async def take(self, key: str, run: str) -> Reply | int:
+        """Return the reply once it is there, or the number of a call that is to be made here."""
+        taken = await self.calls.take(key, run)
+        if isinstance(taken, int):
+            return taken
+        if not taken.noted:
+            self._writer.later(partial(note_uses, uses=[(key, run)]))
+        return self._decoded(taken.reply, Reply.from_json)
+
     async def add_reply(self, paid: PaidReply) -> bool:
         """Store a reply; durable when it returns.
 
@@ -330,7 +345,8 @@ class PostgresStore(Store):
         """See the protocol."""
         self._closed = True
         self._server.until = time.monotonic() + _ENDING
-        self._reader.close()  # it may have something for the writer
+        self._reader.close()  # these may have something for the writer
+        self.calls.close()
         self._writer.close()
         self._pool.close()
         self._claims.close()
@@ -448,6 +464,19 @@ class PostgresReplies:
             StoreError: It could not be stored.
         """
         return await self._store.add_reply(PaidReply(self._run, key, model, call, reply))
+
+    @asynccontextmanager
+    async def once(self, key: str) -> AsyncIterator[Reply | None]:
+        """See `llmopt.core.model.SharedReplies`."""
+        taken = await self._store.take(key, self._run)
+        if not isinstance(taken, int):
+            yield taken
+            return
+        try:
+            yield None
+        except BaseException:
+            self._store.calls.give_up(key, taken)
+            raise
 
 
 def _same(data: dict[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,15 @@ WITH given AS (
         input_tokens = spent.input_tokens + excluded.input_tokens,
         output_tokens = spent.output_tokens + excluded.output_tokens,
         estimated = spent.estimated OR excluded.estimated
+), ended AS (
+    DELETE FROM llmopt.calls WHERE key IN (
+        SELECT key FROM llmopt.calls WHERE key IN (SELECT key FROM given) ORDER BY key FOR UPDATE)
+    RETURNING key, awaited
 )
-SELECT key FROM stored
+SELECT array(SELECT key FROM stored), (
+    SELECT pg_notify('llmopt', string_agg(left(key, 16), ',')) FROM ended WHERE awaited
+    HAVING count(*) > 0
+)
 """
 
 _OWNERS = "SELECT key, run FROM llmopt.replies WHERE key = ANY(%b::text[])"
@@ -104,7 +111,8 @@ def store_replies(connection: Connection[Any], worker: str, paid: list[PaidReply
         for one in paid
     ]
     columns = [list(column) for column in zip(*rows, strict=True)]
-    new = {key for (key,) in connection.execute(_STORE, (*columns, worker))}
+    row = connection.execute(_STORE, (*columns, worker)).fetchone()
+    new = set(row[0]) if row else set()
     known = [one for one in paid if one.key not in new]
     # Of equal keys in one statement the first is the one that was stored.
     first: dict[str, str] = {}

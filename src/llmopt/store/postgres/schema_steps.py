@@ -63,6 +63,18 @@ _RUNS_AND_REPLIES = (
         run text COLLATE "C" PRIMARY KEY,
         numbers bigint[] NOT NULL
     ) WITH (fillfactor = 50)""",
+    # Processes that make calls, and the calls that they are about to make.
+    """CREATE TABLE llmopt.workers (
+        id text COLLATE "C" PRIMARY KEY,
+        lease interval NOT NULL,
+        until timestamptz NOT NULL
+    )""",
+    """CREATE TABLE llmopt.calls (
+        key text COLLATE "C" PRIMARY KEY,
+        worker text COLLATE "C" NOT NULL,
+        number bigint NOT NULL,
+        awaited boolean NOT NULL DEFAULT false
+    )""",
     # Who has claimed a run before has a lower number, with which nothing is written any more.
     """CREATE TABLE llmopt.fences (
         run text COLLATE "C" PRIMARY KEY,

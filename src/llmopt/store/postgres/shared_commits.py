@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 V = TypeVar("V")
 
-_MOST = 1000  # values that one handler gets at a time
+_MOST = 400  # values that one handler gets at a time; a notification has room for as many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +84,7 @@ class SharedCommits:
         server: Where the connection leads.
         connection: An open one to begin with; None: one is made at the first use.
         name: Of the thread.
-        reads: Whether nothing is written, so that no transaction is needed.
+        plain: Whether each statement is a transaction of its own, as for what is read.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class SharedCommits:
         connection: Connection[Any] | None = None,
         *,
         name: str,
-        reads: bool = False,
+        plain: bool = False,
     ) -> None:
         self._server = server
         self._link = Lasting(server, connection)
-        self._reads = reads
+        self._plain = plain
         self._queue: SimpleQueue[_Asked | _Work[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -191,7 +191,7 @@ class SharedCommits:
         if shared:
             results: dict[int, Any] = {}
             try:
-                self._server.attempt(_Transaction(self._link, shared, results, reads=self._reads))
+                self._server.attempt(_Transaction(self._link, shared, results, plain=self._plain))
             except Exception as error:  # noqa: BLE001 - raised again by everybody who waits
                 if len(shared) > 1 and self._usable():
                     # One of them is odd: the others shall not suffer from it.
@@ -257,7 +257,7 @@ class _Transaction:
         link: The connection.
         shared: What is to be done.
         results: Gets what comes out, by place in `shared`.
-        reads: Whether nothing is written.
+        plain: As in :class:`SharedCommits`.
     """
 
     def __init__(
@@ -266,7 +266,7 @@ class _Transaction:
         shared: list[_Asked | _Work[Any]],
         results: dict[int, Any],
         *,
-        reads: bool,
+        plain: bool,
     ) -> None:
         self._link = link
         self._results = results
@@ -281,7 +281,7 @@ class _Transaction:
             else:
                 self._works.append((at, one))
         only = next(iter(self._groups)) if len(self._groups) == 1 and not self._works else None
-        self._plain = reads or (only is not None and only.repeatable)
+        self._plain = plain or (only is not None and only.repeatable)
 
     def __call__(self) -> None:
         import psycopg
