@@ -3,8 +3,9 @@
 Who is about to make a call claims its key with one statement. One wins and pays; the others wait
 until the reply is stored, of which the server notifies them (and look now and then, should a
 notification be lost), or until the winner gives up. A claim is worth as much as its worker's
-lease, which a living process renews; those of a dead one are taken over when that has run out. A
-server that was away has renewed no lease, so each lasts for its whole term after it is back.
+lease, which a living process renews; those of a dead one are taken over when that has run out,
+and those of a run at once by who has claimed the run since. A server that was away has renewed no
+lease, so each lasts for its whole term after it is back.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from llmopt.store.postgres.server_link import Server
     from llmopt.store.postgres.shared_commits import SharedCommits
 
-LEASE = 20.0
+LEASE = 15.0
 """Seconds after whose passing a worker that was not heard of is taken for dead."""
 
 CHANNEL = "llmopt"
@@ -38,6 +39,7 @@ CHANNEL = "llmopt"
 
 _BEATS = 5  # renewals in the term of a lease
 _LOOK = 1.0  # seconds between looks at what is awaited
+_BEGINS = 5.0  # seconds in which listening has begun; without it, what is awaited is looked for
 _SHORT = 16  # letters of a key that are told
 
 _RENEW = """
@@ -54,14 +56,17 @@ WHERE greatest(until, pg_postmaster_start_time() + lease) > clock_timestamp()
 """
 
 _TAKE = f"""
-INSERT INTO llmopt.calls AS held (key, worker, number)
-SELECT key, %(worker)s, number
-FROM unnest(%(keys)b::text[], %(numbers)b::bigint[]) AS wanted (key, number)
+INSERT INTO llmopt.calls AS held (key, worker, number, run, fence)
+SELECT key, %(worker)s, number, run, fence
+FROM unnest(%(keys)b::text[], %(numbers)b::bigint[], %(runs)b::text[], %(fences)b::bigint[])
+    AS wanted (key, number, run, fence)
 WHERE NOT EXISTS (SELECT 1 FROM llmopt.replies WHERE replies.key = wanted.key)
 ORDER BY key
 ON CONFLICT (key) DO UPDATE
-SET worker = excluded.worker, number = excluded.number, awaited = false
+SET worker = excluded.worker, number = excluded.number, run = excluded.run,
+    fence = excluded.fence, awaited = false
 WHERE (held.worker, held.number) = (excluded.worker, excluded.number)
+    OR held.run = excluded.run AND held.fence < excluded.fence
     OR held.worker NOT IN ({LIVING})
 RETURNING key
 """  # noqa: S608 - constants of ours
@@ -87,11 +92,19 @@ _WAKE = f"SELECT pg_notify('{CHANNEL}', 'end')"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A call that somebody is about to make: its key, whose run it is of, and a number for it."""
+    """A call that somebody is about to make.
+
+    Attributes:
+        key: Under which its reply will be stored.
+        run: Who pays for it.
+        number: Another one for each call of a process.
+        fence: The number of the run's claim, where this process has claimed it.
+    """
 
     key: str
     run: str
     number: int
+    fence: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +149,7 @@ class CallClaims:
         self._waiting: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._ending = threading.Event()
+        self._listening = threading.Event()
         self._thread: threading.Thread | None = None
         self._heard: dict[str, Callable[[str], None]] = {}
 
@@ -145,8 +159,13 @@ class CallClaims:
         self._begin()
         return self._worker
 
-    async def take(self, key: str, run: str) -> Found | int:
+    async def take(self, key: str, run: str, fence: int | None = None) -> Found | int:
         """Wait until a call is to be made here, or has its reply.
+
+        Args:
+            key: Of the call.
+            run: Who pays for it.
+            fence: The number of the run's claim, where this process has claimed it.
 
         Returns:
             The reply, or the number with which the call is given up where it gets none.
@@ -156,7 +175,7 @@ class CallClaims:
         """
         if self._thread is None:
             await asyncio.to_thread(self._begin)
-        wanted = Wanted(key, run, next(self._numbers))
+        wanted = Wanted(key, run, next(self._numbers), fence)
         while True:
             told, forget = self._listen_for(key)
             try:
@@ -226,6 +245,8 @@ class CallClaims:
             "worker": self._worker,
             "keys": list(first),
             "numbers": [one.number for one in first.values()],
+            "runs": [one.run for one in first.values()],
+            "fences": [one.fence for one in first.values()],
         }
         taken = {key for (key,) in connection.execute(_TAKE, values)}
         rest = [key for key in first if key not in taken]
@@ -254,6 +275,7 @@ class CallClaims:
                     target=self._listen, name="llmopt-listen", daemon=True
                 )
                 self._thread.start()
+                self._listening.wait(_BEGINS)
 
     def _renew(self, connection: Connection[Any]) -> None:
         connection.execute(_RENEW, {"worker": self._worker, "lease": self._lease})
@@ -262,7 +284,7 @@ class CallClaims:
         """Hear of calls that have ended, and renew the lease, on a connection of their own."""
         import psycopg
 
-        link = Lasting(self._server, began=_listen_on)
+        link = Lasting(self._server, began=self._listen_on)
         beat = self._lease / _BEATS
         while not self._ending.is_set():
             try:
@@ -276,6 +298,10 @@ class CallClaims:
                 self._ending.wait(min(beat, _LOOK))
         link.close()
 
+    def _listen_on(self, connection: Connection[Any]) -> None:
+        connection.execute(f"LISTEN {CHANNEL}")
+        self._listening.set()
+
     def _tell(self, payload: str) -> None:
         word, mark, rest = payload.partition(" ")
         if mark:
@@ -286,10 +312,6 @@ class CallClaims:
             waiting = [tell for key in payload.split(",") for tell in self._waiting.get(key, ())]
         for tell in waiting:
             tell()
-
-
-def _listen_on(connection: Connection[Any]) -> None:
-    connection.execute(f"LISTEN {CHANNEL}")
 
 
 def _end(future: asyncio.Future[None]) -> None:

@@ -45,10 +45,12 @@ from llmopt.store.postgres.run_removal import (
 )
 from llmopt.store.postgres.server_address import ServerAddress
 from llmopt.store.postgres.server_link import PATIENCE, Server
+from llmopt.store.postgres.shared_budget import SharedBank
 from llmopt.store.postgres.shared_commits import Handler, SharedCommits
+from llmopt.store.postgres.shared_pace import SharedPace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from psycopg import Connection
@@ -150,6 +152,7 @@ class PostgresStore(Store):
         self._worker = uuid4().hex[:16]
         self._writer = SharedCommits(self._server, first, name="llmopt-store")
         self._reader = SharedCommits(self._server, name="llmopt-lookup", plain=True)
+        self._pacer = SharedCommits(self._server, name="llmopt-pace", began=_without_waiting)
         self._claims = RunClaims(self._server)
         self.calls = CallClaims(self._server, self._writer, self._reader, self._worker, lease)
         self._pool: ConnectionPool[Any] = ConnectionPool(
@@ -268,7 +271,7 @@ class PostgresStore(Store):
 
     async def take(self, key: str, run: str) -> Reply | int:
         """Return the reply once it is there, or the number of a call that is to be made here."""
-        taken = await self.calls.take(key, run)
+        taken = await self.calls.take(key, run, self._claims.fence(run))
         if isinstance(taken, int):
             return taken
         if not taken.noted:
@@ -282,6 +285,14 @@ class PostgresStore(Store):
             Whether it is the stored one, and no other run's.
         """
         return await self._writer.add(self._stored, paid)
+
+    def bank(self, run: str, prices: Mapping[Role, tuple[float, float]]) -> SharedBank:
+        """Return the budget of a run that all processes spend together."""
+        return SharedBank(self._writer, self.calls, run, prices)
+
+    def pace(self, endpoint: str, requests: float | None, tokens: float | None) -> SharedPace:
+        """Return the caps per minute that all processes keep together."""
+        return SharedPace(self._pacer, self.calls, endpoint, requests, tokens)
 
     def spent(self, run: str) -> dict[Role, Usage]:
         """See the protocol."""
@@ -345,6 +356,7 @@ class PostgresStore(Store):
         """See the protocol."""
         self._closed = True
         self._server.until = time.monotonic() + _ENDING
+        self._pacer.close()
         self._reader.close()  # these may have something for the writer
         self.calls.close()
         self._writer.close()
@@ -465,6 +477,14 @@ class PostgresReplies:
         """
         return await self._store.add_reply(PaidReply(self._run, key, model, call, reply))
 
+    def bank(self, prices: Mapping[Role, tuple[float, float]]) -> SharedBank:
+        """See `llmopt.core.model.SharedReplies`."""
+        return self._store.bank(self._run, prices)
+
+    def pace(self, endpoint: str, requests: float | None, tokens: float | None) -> SharedPace:
+        """See `llmopt.core.model.SharedReplies`."""
+        return self._store.pace(endpoint, requests, tokens)
+
     @asynccontextmanager
     async def once(self, key: str) -> AsyncIterator[Reply | None]:
         """See `llmopt.core.model.SharedReplies`."""
@@ -477,6 +497,11 @@ class PostgresReplies:
         except BaseException:
             self._store.calls.give_up(key, taken)
             raise
+
+
+def _without_waiting(connection: Connection[Any]) -> None:
+    """Let commits not wait for the disk."""
+    connection.execute("SET synchronous_commit = off")
 
 
 def _same(data: dict[str, Any]) -> dict[str, Any]:

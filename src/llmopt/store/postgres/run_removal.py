@@ -39,7 +39,7 @@ def renamed_run(connection: Connection[Any], run: str, name: str) -> bool:
     changed = connection.execute("UPDATE llmopt.runs SET name = %s WHERE name = %s", (name, run))
     if not changed.rowcount:
         return False
-    for table in ("journal", "replies", "spent", "uses", "counters"):
+    for table in ("journal", "replies", "spent", "uses", "counters", "shares"):
         if table != "replies":
             # What a run of the new name left that was deleted: there should be none.
             connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (name,))  # noqa: S608 - names of ours
@@ -54,7 +54,7 @@ def deleted_run(connection: Connection[Any], run: str) -> Freed | None:
     """Remove a run and the replies that only it uses; None: there is no such run."""
     if not connection.execute("DELETE FROM llmopt.runs WHERE name = %s", (run,)).rowcount:
         return None
-    for table in ("journal", "spent", "uses", "counters"):
+    for table in ("journal", "spent", "uses", "counters", "shares"):
         connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (run,))  # noqa: S608 - names of ours
     freed = _dropped(connection, "run = %s", (run,))
     # A new run of this name has not paid for them.

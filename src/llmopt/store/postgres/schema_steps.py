@@ -73,8 +73,29 @@ _RUNS_AND_REPLIES = (
         key text COLLATE "C" PRIMARY KEY,
         worker text COLLATE "C" NOT NULL,
         number bigint NOT NULL,
+        run text COLLATE "C" NOT NULL,
+        fence bigint,
         awaited boolean NOT NULL DEFAULT false
     )""",
+    # What each process has drawn of a budget; see shared_budget.py.
+    """CREATE TABLE llmopt.shares (
+        run text COLLATE "C" NOT NULL,
+        worker text COLLATE "C" NOT NULL,
+        calls bigint NOT NULL,
+        tokens bigint NOT NULL,
+        usd double precision NOT NULL,
+        quiet boolean NOT NULL,
+        PRIMARY KEY (run, worker)
+    )""",
+    # Nothing of these is missed after a failure of the server.
+    """CREATE UNLOGGED TABLE llmopt.paces (
+        endpoint text COLLATE "C" NOT NULL,
+        kind text COLLATE "C" NOT NULL,
+        level double precision NOT NULL,
+        taken double precision NOT NULL,
+        seen double precision NOT NULL,
+        PRIMARY KEY (endpoint, kind)
+    ) WITH (fillfactor = 50)""",
     # Who has claimed a run before has a lower number, with which nothing is written any more.
     """CREATE TABLE llmopt.fences (
         run text COLLATE "C" PRIMARY KEY,

@@ -85,6 +85,7 @@ class SharedCommits:
         connection: An open one to begin with; None: one is made at the first use.
         name: Of the thread.
         plain: Whether each statement is a transaction of its own, as for what is read.
+        began: Called with each connection that is made here.
     """
 
     def __init__(
@@ -94,9 +95,10 @@ class SharedCommits:
         *,
         name: str,
         plain: bool = False,
+        began: Callable[[Connection[Any]], None] | None = None,
     ) -> None:
         self._server = server
-        self._link = Lasting(server, connection)
+        self._link = Lasting(server, connection, began)
         self._plain = plain
         self._queue: SimpleQueue[_Asked | _Work[Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
