@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 _PLACES = "/usr/lib/postgresql"  # where Debian keeps the programs of each version
 _USERS = ("postgres", "nobody")
 _STARTS = 60.0  # seconds that a server has to start or stop
+
+# It runs as long as this process holds the other end of its input, whatever happens to it.
+_ENDS_WITH_ITS_INPUT = '"$@" < /dev/null & read -r how; kill -"${how:-INT}" $!; wait $!'
 
 PASSWORD = "pa55/word@of:tests"  # noqa: S105 - of a server that lives for a test
 """The password of the only user: it has letters that a URL has to quote."""
@@ -98,9 +100,10 @@ class TemporaryPostgres:
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
+            line = [_program("postgres"), "-D", str(self._data), *options]
             self._process = subprocess.Popen(  # noqa: S603 - programs of PostgreSQL
-                [*_before(), _program("postgres"), "-D", str(self._data), *options],
-                stdin=subprocess.DEVNULL,
+                [*_before(), "/bin/sh", "-c", _ENDS_WITH_ITS_INPUT, "sh", *line],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 cwd="/",
@@ -110,8 +113,7 @@ class TemporaryPostgres:
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the server: tidily, or at once as if its machine had failed."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
-            self._process.wait(_STARTS)
+            self._process.communicate(b"QUIT\n" if at_once else b"INT\n", _STARTS)
             self._process = None
 
     def remove(self) -> None:
@@ -161,17 +163,11 @@ def _program(name: str) -> str:
 
 
 def _before() -> list[str]:
-    """Return what starts a program as another user where this one is the administrator.
-
-    It ends with this process, whatever happens to it.
-    """
+    """Return what starts a program as another user where this one is the administrator."""
     if os.getuid() != 0:
         return []
     user = _other_user()
-    return [
-        *("setpriv", f"--reuid={user}", f"--regid={_group_of(user)}", "--clear-groups"),
-        *("--pdeathsig", "INT"),
-    ]
+    return ["setpriv", f"--reuid={user}", f"--regid={_group_of(user)}", "--clear-groups"]
 
 
 def _other_user() -> str:

@@ -62,6 +62,8 @@ _REFUSALS = {
 _RETRIED = ("40001", "40P01")  # deadlocks and the like: the transaction was undone
 
 _log = logging.getLogger("llmopt.store")
+# The pool's log would tell of every attempt; ours tells once that the server is lost, and is back.
+logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 
 
 class Server:
@@ -90,6 +92,7 @@ class Server:
         self.until = math.inf
         self._patience = patience
         self._lost = False
+        self._given_up = False
         self._saying = threading.Lock()
 
     def connect(self) -> Connection[Any]:
@@ -117,13 +120,16 @@ class Server:
         Raises:
             StoreError: The server refused it, or was not back in time.
         """
-        end, pause = time.monotonic() + self._patience, _SHORTEST
+        # A server that was waited for in vain is not waited for again, until it is back.
+        patience = 0.0 if self._given_up else self._patience
+        end, pause = time.monotonic() + patience, _SHORTEST
         while True:
             try:
                 found = work()
             except self._psycopg.Error as error:
                 passing = is_passing(error)
                 if not passing or time.monotonic() + pause > min(end, self.until):
+                    self._given_up = self._given_up or passing == "lost"
                     raise self.failure(error) from None
                 if passing == "lost":
                     self._say_lost(error)
@@ -204,6 +210,7 @@ class Server:
                 )
 
     def _say_back(self) -> None:
+        self._given_up = False
         if self._lost:
             with self._saying:
                 if self._lost:
