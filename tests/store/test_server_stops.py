@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-psycopg = pytest.importorskip("psycopg", reason="needs the extra postgres")
-
 from llmopt import optimize
 from llmopt.errors import StoreError
 from llmopt.models.providers.scripted import ScriptedModel
@@ -115,6 +113,8 @@ def test_connections_that_are_cut_again_and_again_cost_nothing(server: Temporary
     ending = threading.Event()
 
     def cut() -> None:
+        import psycopg
+
         with psycopg.connect(server.url(), autocommit=True) as connection:
             while not ending.wait(0.02):
                 connection.execute(
@@ -140,6 +140,8 @@ def test_a_run_that_another_process_took_meanwhile_is_written_by_that_one_alone(
     server: TemporaryPostgres,
 ) -> None:
     """The first holder lost its lock with the server, and the fence refuses its records."""
+    import psycopg
+
     url = server.database()
     with closing(open_store(url)) as first, closing(open_store(url)) as second:
         first.create("a", {})

@@ -56,7 +56,7 @@ def question(text: str) -> Call:
 def worker(store: PostgresStore, limits: Limits, made: list[str]) -> Model:
     """Return a model as one of several processes has it."""
     replies = store.replies("sweep")
-    purse = Purse(replies.bank({"scorer": (PRICE.input, PRICE.output)}), limits)
+    purse = Purse(replies.bank({"scorer": (PRICE.input, PRICE.output)}), limits.shared)
     return wrap(Counting(made), replies=replies, account=Account(limits, purse=purse), price=PRICE)
 
 
@@ -112,7 +112,7 @@ async def test_one_budget_is_spent_by_all_to_the_last_call_and_never_exceeded(
 def _reserve_and_wait(database: str, told: Connection) -> None:
     async def work() -> None:
         store = PostgresStore(database, lease=LEASE)
-        purse = Purse(store.replies("sweep").bank({}), Limits(calls=10))
+        purse = Purse(store.replies("sweep").bank({}), (10, None, None))
         account = Account(Limits(calls=10), purse=purse)
         model = wrap(Counting([]), replies=store.replies("sweep"), account=account)
         await model.complete(question("stored"))

@@ -22,7 +22,6 @@ from llmopt.errors import ConfigError, LlmoptError
 from llmopt.models.providers.local import free_cores
 from llmopt.store import open_store
 from llmopt.sweeps.cell import done_cell
-from llmopt.sweeps.joint_budget import joined_traffic
 from llmopt.sweeps.shared_models import Pool
 from llmopt.terminal.progress import View
 
@@ -171,7 +170,7 @@ def _serve(
         asyncio.Runner() as runner,
         closing(open_store(store)) as kept,
     ):
-        pool = Pool(kept.replies(sweep.name), quiet=True, traffic=joined_traffic(kept, sweep))
+        pool = Pool(kept.replies(sweep.name), quiet=True)
         try:
             while True:
                 found = runner.run(_found(sweep, pipe.recv(), kept, pool, quiet=quiet))

@@ -27,11 +27,12 @@ from llmopt.evidence.sweep_summary import (
     courses_of,
     summarized,
 )
+from llmopt.models.middleware.budget import Account, Limits, Spent
+from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.cell_workers import Workers, shares_of
-from llmopt.sweeps.joint_budget import traffic_of
 from llmopt.sweeps.shared_models import Pool, models_of
 from llmopt.terminal.progress.sweep_progress import SweepView
 
@@ -159,8 +160,14 @@ def _open_account(session: Session, sweep: Sweep, stack: contextlib.AsyncExitSta
 
     What was on its way when an earlier process was killed is in the ledger, and counts.
     """
-    session.traffic = traffic_of(session.store, sweep)
-    stack.enter_context(booked(session.store, session.name, session.traffic))
+    store, name = session.store, session.name
+    caps = [cell.settings.budget.calls for cell in sweep.cells]
+    whole = sum(cap for cap in caps if cap is not None) if None not in caps else None
+    account = Account(Limits(calls=whole))
+    for role, used in store.spent(name).items():
+        account.add(Spent(used.calls, used.tokens), role)
+    session.traffic = Traffic(account, stored=lambda: store.spent(name))
+    stack.enter_context(booked(store, name, session.traffic))
     session.remember()
 
 

@@ -20,7 +20,7 @@ from llmopt.models.middleware.timeout import queueing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.core.model import Model
+    from llmopt.core.model import Amounts, Model
     from llmopt.core.values import Call, Reply
     from llmopt.models.middleware.purse import Purse
 
@@ -51,6 +51,11 @@ class Limits:
     tokens: int | None = None
     usd: float | None = None
     seconds: float | None = None
+
+    @property
+    def shared(self) -> tuple[float | None, ...]:
+        """The caps that processes can share; wall time is the affair of each."""
+        return self.calls, self.tokens, self.usd
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -89,6 +94,11 @@ class Spent:
     tokens: int = 0
     usd: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def amounts(self) -> Amounts:
+        """What processes share of it: calls, tokens and dollars."""
+        return self.calls, self.tokens, self.usd
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(
@@ -271,12 +281,12 @@ class Account:
         """
         if self.purse is not None:
             with queueing():
-                await self.purse.reserve(bound)
+                await self.purse.reserve(bound.amounts)
         try:
             await self._reserved_here(bound)
         except BaseException:
             if self.purse is not None:
-                self.purse.settle(bound, None)
+                self.purse.settle(bound.amounts, None)
             raise
 
     async def _reserved_here(self, bound: Spent) -> None:
@@ -298,7 +308,7 @@ class Account:
     def settle(self, bound: Spent, real: Spent | None = None, role: Role = "scorer") -> None:
         """Replace the reservation `bound` by what the call really cost; None: nothing."""
         if self.purse is not None:
-            self.purse.settle(bound, real)
+            self.purse.settle(bound.amounts, None if real is None else real.amounts)
         self._settle(bound, real, role)
 
     def _settle(self, bound: Spent, real: Spent | None, role: Role) -> None:

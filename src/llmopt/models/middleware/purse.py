@@ -10,7 +10,6 @@ from llmopt.errors import BudgetError
 
 if TYPE_CHECKING:
     from llmopt.core.model import Amounts, Bank, Drawn
-    from llmopt.models.middleware.budget import Limits, Spent
 
 _AHEAD = 8  # calls that are drawn for at a time where there is plenty
 _LOOK = 0.1  # seconds between looks at a budget whose rest is drawn by others
@@ -22,12 +21,12 @@ class Purse:
 
     Args:
         bank: The budget of all processes.
-        limits: Its caps; wall time is each process's own affair.
+        caps: Of calls, tokens and US dollars; None is no cap.
     """
 
-    def __init__(self, bank: Bank, limits: Limits) -> None:
+    def __init__(self, bank: Bank, caps: tuple[float | None, ...]) -> None:
         self._bank = bank
-        self._caps = tuple(getattr(limits, name) for name in _NAMES)
+        self._caps = caps
         self._free: Amounts = (0, 0, 0.0)
         self._in_flight = 0
         self._tight = False
@@ -35,7 +34,7 @@ class Purse:
         self._loop: asyncio.AbstractEventLoop | None = None
         bank.on_wanted(self._wanted)
 
-    async def reserve(self, bound: Spent) -> None:
+    async def reserve(self, need: Amounts) -> None:
         """Set aside what a call may cost at most; every reservation must be settled.
 
         Raises:
@@ -43,7 +42,6 @@ class Purse:
             StoreError: The budget cannot be read.
         """
         self._loop = asyncio.get_running_loop()
-        need: Amounts = (bound.calls, bound.tokens, bound.usd)
         while not self._take(need):
             async with self._drawing:
                 if self._take(need):
@@ -59,11 +57,11 @@ class Purse:
                     raise self._reached(need, drawn)
             await asyncio.sleep(_LOOK)
 
-    def settle(self, bound: Spent, real: Spent | None) -> None:
+    def settle(self, bound: Amounts, real: Amounts | None) -> None:
         """Replace a reservation by what the call really cost; None: nothing."""
         self._in_flight -= 1
-        used: Amounts = (0, 0, 0.0) if real is None else (real.calls, real.tokens, real.usd)
-        left = (bound.calls - used[0], bound.tokens - used[1], bound.usd - used[2])
+        used = real or (0, 0, 0.0)
+        left = (bound[0] - used[0], bound[1] - used[1], bound[2] - used[2])
         self._free = _sum(self._free, left)
         if self._tight:
             self._give_back()

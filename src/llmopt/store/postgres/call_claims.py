@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from llmopt.store.postgres.reply_rows import Found
+    from llmopt.store.postgres.reply_rows import FoundReply
     from llmopt.store.postgres.server_link import Server
     from llmopt.store.postgres.shared_commits import SharedCommits
 
@@ -91,7 +91,7 @@ _WAKE = f"SELECT pg_notify('{CHANNEL}', 'end')"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedCall:
     """A call that somebody is about to make.
 
     Attributes:
@@ -108,7 +108,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallFate:
     """What became of a wish to make a call.
 
     Attributes:
@@ -117,7 +117,7 @@ class Answer:
     """
 
     mine: bool
-    found: Found | None = None
+    found: FoundReply | None = None
 
 
 class CallClaims:
@@ -159,7 +159,7 @@ class CallClaims:
         self._begin()
         return self._worker
 
-    async def take(self, key: str, run: str, fence: int | None = None) -> Found | int:
+    async def take(self, key: str, run: str, fence: int | None = None) -> FoundReply | int:
         """Wait until a call is to be made here, or has its reply.
 
         Args:
@@ -175,11 +175,11 @@ class CallClaims:
         """
         if self._thread is None:
             await asyncio.to_thread(self._begin)
-        wanted = Wanted(key, run, next(self._numbers), fence)
+        wanted = WantedCall(key, run, next(self._numbers), fence)
         while True:
             told, forget = self._listen_for(key)
             try:
-                answer: Answer = await self._asks.add(self._take, wanted)
+                answer: CallFate = await self._asks.add(self._take, wanted)
                 if answer.mine:
                     return wanted.number
                 if answer.found is not None:
@@ -238,7 +238,7 @@ class CallClaims:
             self._waiting[key[:_SHORT]].append(tell)
         return future, forget
 
-    def _taken(self, connection: Connection[Any], wanted: list[Wanted]) -> list[Answer]:
+    def _taken(self, connection: Connection[Any], wanted: list[WantedCall]) -> list[CallFate]:
         """Claim keys for the first that wants each; look up those of the others."""
         first = {one.key: one for one in reversed(wanted)}
         values = {
@@ -262,7 +262,7 @@ class CallClaims:
             keys, numbers = [one.key for one in useless], [one.number for one in useless]
             connection.execute(_END, (keys, numbers, self._worker))
         return [
-            Answer(reply is None and one.key in taken and first[one.key] is one, reply)
+            CallFate(reply is None and one.key in taken and first[one.key] is one, reply)
             for one, reply in zip(wanted, found, strict=True)
         ]
 

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from llmopt.store.postgres.reply_rows import Found
+    from llmopt.store.postgres.reply_rows import FoundReply
     from llmopt.store.postgres.run_numbers import RowCounters
 
 T = TypeVar("T")
@@ -167,7 +167,7 @@ class PostgresStore(Store):
             name="llmopt",
         )
         self._stored: Handler[PaidReply, bool] = Handler(self._store_replies)
-        self._found: Handler[tuple[str, str], Found | None] = Handler(self._find_replies)
+        self._found: Handler[tuple[str, str], FoundReply | None] = Handler(self._find_replies)
 
     def create(self, run: str, config: dict[str, Any]) -> None:
         """See the protocol."""
@@ -368,7 +368,7 @@ class PostgresStore(Store):
 
     def _find_replies(
         self, connection: Connection[Any], wanted: list[tuple[str, str]]
-    ) -> list[Found | None]:
+    ) -> list[FoundReply | None]:
         found = find_replies(connection, wanted)
         pairs = zip(wanted, found, strict=True)
         if uses := [pair for pair, one in pairs if one is not None and not one.noted]:

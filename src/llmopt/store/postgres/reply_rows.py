@@ -72,7 +72,7 @@ class PaidReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundReply:
     """A stored reply.
 
     Attributes:
@@ -131,10 +131,12 @@ def note_uses(connection: Connection[Any], uses: list[tuple[str, str]]) -> None:
         connection.execute(_USE, ([key for key, _ in uses], [run for _, run in uses]))
 
 
-def find_replies(connection: Connection[Any], wanted: list[tuple[str, str]]) -> list[Found | None]:
+def find_replies(
+    connection: Connection[Any], wanted: list[tuple[str, str]]
+) -> list[FoundReply | None]:
     """Return the stored replies of pairs of key and run; None: there is none."""
     keys, runs = [key for key, _ in wanted], [run for _, run in wanted]
-    found: list[Found | None] = [None] * len(wanted)
+    found: list[FoundReply | None] = [None] * len(wanted)
     for place, reply, noted in connection.execute(_FIND, (keys, runs)):
-        found[place - 1] = Found(bytes(reply), noted)
+        found[place - 1] = FoundReply(bytes(reply), noted)
     return found
