@@ -1,13 +1,16 @@
-"""How fast the SQLite store is: replies/s through ``put``, and reading 400,000 replies.
+"""How fast the stores are: replies/s through ``put``, and reading 400,000 replies from SQLite.
 
-Run: ``python benchmarks/store.py [--replies N] [--stored N] [--folder DIR]``. The floor of the
-first table is one flush to the same disk per reply; the store shares a flush among replies.
+Run: ``python benchmarks/store.py [--replies N] [--stored N] [--folder DIR] [--postgres]``. The
+floor of the first table is one flush to the same disk per reply; the store shares a flush among
+replies. ``--postgres`` measures a PostgreSQL server instead, which is started for it and flushes
+every commit: first one process, then several at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import random
 import resource
@@ -26,8 +29,11 @@ from llmopt.core.values import (
     to_json,
 )
 from llmopt.store import open_store
+from llmopt.testing.temporary_postgres import running_postgres
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from llmopt.core.model import Replies
     from llmopt.store import Store
 
@@ -93,6 +99,58 @@ async def waits(store: Store, run: str, putters: int) -> list[float]:
     return sorted(waited)
 
 
+def put_from(url: str, run: str, count: int, told: Connection) -> None:
+    """Put replies from 256 coroutines, once told to begin; tell the seconds that took."""
+    with closing(open_store(url)) as store:
+        store.create(run, {})
+        told.send(0.0)
+        told.recv()
+        told.send(asyncio.run(put_all(store, run, 256, count))[0])
+
+
+def together(url: str, processes: int, count: int) -> float:
+    """Return how many replies several processes store in a second together."""
+    context = multiprocessing.get_context("spawn")
+    ends = []
+    for at in range(processes):
+        ours, theirs = context.Pipe()
+        given = (url, f"of-{processes}-{at}", count, theirs)
+        process = context.Process(target=put_from, args=given)
+        process.start()
+        ends.append((process, ours))
+    for _, end in ends:
+        end.recv()
+    start = time.perf_counter()
+    for _, end in ends:
+        end.send(None)
+    for process, end in ends:
+        end.recv()
+        process.join()
+    return processes * count / (time.perf_counter() - start)
+
+
+def server_table(count: int) -> None:
+    """Print how many durable replies a second a PostgreSQL server of this machine takes."""
+    with running_postgres(durable=True) as server:
+        url = server.database()
+        print("\nPostgreSQL, one process\nputters   replies/s   CPU µs per reply")
+        put_table(url, count)
+        print("\nPostgreSQL, 256 putters in each process\nprocesses   replies/s")
+        for processes in (2, 4):
+            print(f"{processes:9} {together(url, processes, count // processes):11,.0f}")
+
+
+def put_table(where: str | Path, most: int) -> None:
+    """Print how many replies a second a store takes from 1 to 1,024 coroutines."""
+    with closing(open_store(where)) as store:
+        for putters in (1, 16, 64, 256, 1024):
+            run = f"putters-{putters}"
+            store.create(run, {})
+            count = min(most, 500 * putters)
+            wall, cpu = asyncio.run(put_all(store, run, putters, count))
+            print(f"{putters:7} {count / wall:11,.0f} {1e6 * cpu / count:18.0f}")
+
+
 def fill(path: Path, count: int) -> None:
     """Write a run with that many replies straight into the file."""
     with closing(open_store(path)) as store:
@@ -149,18 +207,17 @@ def main() -> None:
     parser.add_argument("--replies", type=int, default=20_000, help="replies to put")
     parser.add_argument("--stored", type=int, default=400_000, help="replies to read")
     parser.add_argument("--folder", help="where the stores are made; a disk, not memory")
+    parser.add_argument("--postgres", action="store_true", help="measure a PostgreSQL server")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         print(f"flushes of this disk: {flushes(folder):,.0f}/s")
+        if options.postgres:
+            server_table(options.replies)
+            return
         print("\nputters   replies/s   CPU µs per reply")
+        put_table(folder / "put.sqlite", options.replies)
         with closing(open_store(folder / "put.sqlite")) as store:
-            for putters in (1, 16, 64, 256, 1024):
-                run = f"putters-{putters}"
-                store.create(run, {})
-                count = min(options.replies, 500 * putters)
-                wall, cpu = asyncio.run(put_all(store, run, putters, count))
-                print(f"{putters:7} {count / wall:11,.0f} {1e6 * cpu / count:18.0f}")
             store.create("busy", {})
             waited = asyncio.run(waits(store, "busy", 256))
             median, high = (1e3 * waited[int(len(waited) * share)] for share in (0.5, 0.99))

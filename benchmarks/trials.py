@@ -10,8 +10,9 @@ keeps account of its own. Each trial demands that
   not at all after Ctrl-C or SIGTERM, which let what is in flight come in;
 - resumed without a limit, each run ends in the steps and the result of the unbroken run.
 
-    python benchmarks/trials.py --trials 500 --seed 0
+    python benchmarks/trials.py --trials 500 --seed 0 [--postgres]
 
+With ``--postgres`` the runs of a trial are in a database of a server that is started for it.
 The exit code is 1 if any trial failed; its number repeats it (``--first 17 --trials 1``).
 """
 
@@ -28,7 +29,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -44,9 +45,12 @@ from llmopt.models.middleware.stack import Limits, Price
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.store import open_store
 from llmopt.testing import scripted
+from llmopt.testing.temporary_postgres import running_postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from llmopt.testing.temporary_postgres import TemporaryPostgres
 
 METHODS = (
     "ape",
@@ -67,6 +71,7 @@ PREPARED = (
     "llmopt.api",
     "llmopt.engine.run",
     "llmopt.models.providers.openai",
+    "llmopt.store.postgres.postgres_store",
     "llmopt.store.sqlite.sqlite_store",
     "llmopt.testing.scripted",
 )
@@ -158,6 +163,7 @@ class World:
         bills: By the names of the runs.
         requests: How many came.
         more: Set whenever one came.
+        server: Has a store for each trial; None: they are SQLite files.
     """
 
     trial: Trial | None = None
@@ -168,6 +174,7 @@ class World:
     more: asyncio.Event = field(default_factory=asyncio.Event)
     arrivals: dict[str, list[float]] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
+    server: TemporaryPostgres | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer, or fail, and count it."""
@@ -278,7 +285,7 @@ def work(url: str, folder: str, at: int, trial: Trial, limits: Limits) -> None:
         result = optimize(
             replace(scripted.problem(), scorer=model),
             algorithm=ALGORITHMS[trial.method](),
-            store=Path(folder) / "runs.sqlite",
+            store=_store_in(folder),
             name=name,
             seed=trial.seeds[at],
             steps=2,
@@ -311,6 +318,11 @@ class Place:
     folder: Path
     trial: Trial
 
+    def make_store(self) -> None:
+        """Make a database for the runs where there is a server for them."""
+        if self.world.server is not None:
+            (self.folder / "store.url").write_text(self.world.server.database(), encoding="utf-8")
+
     def start(self, at: int, limits: Limits) -> Any:
         """Start a run in a process that was prepared, so that it begins at once."""
         prepared = multiprocessing.get_context("forkserver")
@@ -327,9 +339,15 @@ class Place:
 
     def steps(self, at: int) -> list[dict[str, Any]]:
         """Return a run's steps without the keys of replies, whose lists may differ in order."""
-        with closing(open_store(self.folder / "runs.sqlite")) as store:
+        with closing(open_store(_store_in(self.folder))) as store:
             records = list(store.records(_name(at)))
         return [record.data for record in records if record.kind == "step"]
+
+
+def _store_in(folder: str | Path) -> str:
+    """Return the store of the runs in a folder: a database whose URL is there, or a file."""
+    url = Path(folder, "store.url")
+    return url.read_text("utf-8") if url.exists() else str(Path(folder, "runs.sqlite"))
 
 
 def _name(at: int) -> str:
@@ -418,6 +436,7 @@ async def tried(world: World, seed: int, trial: Trial, known: dict[Any, Any]) ->
     random = Random(f"{seed} {trial.number} moments")
     with tempfile.TemporaryDirectory() as folder:
         place = Place(world, Path(folder), trial)
+        place.make_store()
         for stop in trial.signals:
             after = random.randint(1, max(2, whole.calls * len(trial.seeds) // 2))
             await stretch(place, limits, stop, after)
@@ -438,11 +457,13 @@ async def tried(world: World, seed: int, trial: Trial, known: dict[Any, Any]) ->
             _demand(place.result(at) == result, "the result is another one than the unbroken run's")
 
 
-async def all_of(seed: int, numbers: range) -> int:
+async def all_of(seed: int, numbers: range, *, postgres: bool = False) -> int:
     """Do trials and print what failed; return how many."""
     failed = 0
     known: dict[Any, Any] = {}
-    async with serving() as world:
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(serving())
+        world.server = stack.enter_context(running_postgres()) if postgres else None
         for number in numbers:
             trial, begun = drawn(seed, number), time.monotonic()
             try:
@@ -462,9 +483,10 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, metavar="NUMBER")
+    parser.add_argument("--postgres", action="store_true", help="keep the runs in PostgreSQL")
     options = parser.parse_args()
     numbers = range(options.first, options.first + options.trials)
-    return 1 if asyncio.run(all_of(options.seed, numbers)) else 0
+    return 1 if asyncio.run(all_of(options.seed, numbers, postgres=options.postgres)) else 0
 
 
 if __name__ == "__main__":

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from llmopt.testing.temporary_postgres import missing_postgres, running_postgres
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from llmopt.testing.temporary_postgres import TemporaryPostgres
 
 ROOMY = 4_000_000_000  # bytes
 MEMORY = Path("/dev/shm")
@@ -58,3 +62,18 @@ def _own_home(_own_modules: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LLMOPT_HOME", str(tmp_path / "home"))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[TemporaryPostgres]:
+    """A PostgreSQL server for all tests of this process, where the machine has one."""
+    if missing := missing_postgres():
+        pytest.skip(missing)
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: TemporaryPostgres) -> str:
+    """The URL of an empty database."""
+    return postgres.database()

@@ -31,6 +31,12 @@ def test_the_sqlite_store_is_a_store(check: Check, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_postgresql_store_is_a_store(check: Check, database: str) -> None:
+    """See the check's own docstring."""
+    check(partial(open_store, database))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_a_log_of_lines_is_a_store(check: Check, tmp_path: Path) -> None:
     """The contract asks for nothing that SQLite alone can do."""
     check(partial(LogStore, tmp_path / "store"))

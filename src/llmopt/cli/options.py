@@ -27,7 +27,10 @@ _SILENT = f"{__name__}.silent"  # that no progress is wanted
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2  # file descriptors
 
 store_option = click.option(
-    "--store", metavar="FILE", help="Where runs are kept; default: in the user's data directory."
+    "--store",
+    metavar="FILE|URL",
+    help="Where runs are kept: a file, or postgresql://USER@HOST/DATABASE; default: in the user's "
+    "data directory.",
 )
 
 
@@ -206,10 +209,13 @@ def command_line(
         overrides: Values of the configuration that are changed, as ``table.key=value``.
         caps: Keys of the budget whose values are left open, whatever `overrides` says of them.
     """
+    from llmopt.store import shown_place
+
     line = ["llmopt", *words]
     larger = [f"budget.{cap}" for cap in caps]
     for override in overrides:
         if override.partition("=")[0].strip() not in larger:
             line += ["-o", override]
-    said = shlex.join([*line, "--store", store] if store else line)
+    # A URL's password is not repeated: the server's library finds it in PGPASSWORD or ~/.pgpass.
+    said = shlex.join([*line, "--store", shown_place(store)] if store else line)
     return said + "".join(f" -o {key}=…" for key in larger)

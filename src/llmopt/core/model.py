@@ -9,12 +9,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from llmopt.core.values import Call, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from llmopt.core.values import Reply, Role
 
@@ -140,6 +141,97 @@ class Replies(Protocol):
 
         Returns:
             Whether the store now counts it as paid by this run; another may have been first.
+        """
+        ...
+
+
+Amounts = tuple[int, int, float]
+"""Calls, tokens and US dollars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a process has got of a budget that it shares.
+
+    Attributes:
+        amounts: What it may spend from now on; None: nothing, because the rest is drawn by all.
+        settled: What was spent in all and does not come back.
+        waits: Whether what others have drawn may come back, so that it is worth to ask again.
+    """
+
+    amounts: Amounts | None
+    settled: tuple[float, ...]
+    waits: bool
+
+
+class Bank(Protocol):
+    """A budget that all processes of a store spend together."""
+
+    async def draw(
+        self, least: Amounts, most: Amounts, caps: tuple[float | None, ...], *, quiet: bool
+    ) -> Drawn:
+        """Draw `most` where there is plenty, `least` near a cap, or nothing.
+
+        Args:
+            least: What the next call may take.
+            most: What is drawn ahead.
+            caps: Of calls, tokens and US dollars; None is no cap.
+            quiet: Whether nothing of this process is in flight, so that all that it has drawn and
+                not spent is lost.
+        """
+        ...
+
+    def give_back(self, amounts: Amounts, *, quiet: bool) -> None:
+        """Give back what was drawn in vain; nobody waits for it."""
+        ...
+
+    def on_wanted(self, heard: Callable[[], None]) -> None:
+        """Call `heard`, in any thread, when another process has no room left."""
+        ...
+
+
+class Pace(Protocol):
+    """Caps per minute that all processes of a store keep together."""
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether tokens are capped."""
+        ...
+
+    async def enter(self, tokens: int) -> float:
+        """Wait for the turn of a call of at most so many tokens; return its mark."""
+        ...
+
+    def leave(self, unused: int, mark: float) -> None:
+        """Give back the tokens that a call has turned out not to need."""
+        ...
+
+    def slow(self) -> None:
+        """Tell all others that the endpoint was asked too much."""
+        ...
+
+    def on_slow(self, heard: Callable[[], None]) -> None:
+        """Call `heard`, in any thread, when another process says so."""
+        ...
+
+
+@runtime_checkable
+class SharedReplies(Replies, Protocol):
+    """Replies that several processes buy together, each of them once."""
+
+    def bank(self, prices: Mapping[Role, tuple[float, float]]) -> Bank:
+        """Return the budget of the run that pays, at prices per million tokens in and out."""
+        ...
+
+    def pace(self, endpoint: str, requests: float | None, tokens: float | None) -> Pace:
+        """Return the caps per minute of an endpoint; None is no cap."""
+        ...
+
+    def once(self, key: str) -> AbstractAsyncContextManager[Reply | None]:
+        """Let a call be made by one process at a time.
+
+        Entered, it waits while another one makes the call. It returns the reply that is stored by
+        then; or None: the call is to be made here, and its reply stored, while the context lasts.
         """
         ...
 

@@ -15,6 +15,7 @@ from llmopt.engine.session import Session
 from llmopt.errors import StoreError
 from llmopt.models.middleware.in_flight import Ledger
 from llmopt.models.middleware.traffic import Traffic
+from llmopt.models.secrets import know
 from llmopt.store import open_store
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ async def opened(
                 listen = stack.enter_context(display.progress())
             stack.enter_context(calm_collector())
             store = stack.enter_context(opened_store(options.store))
+            know(*getattr(store, "secrets", ()), answers=False)
             name = name or store.new_name(base)
             stack.enter_context(store.claim(name))
             register(store, name)

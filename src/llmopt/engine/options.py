@@ -166,7 +166,10 @@ class SessionOptions:
 
     store: Annotated[
         str | Path | Store | None,
-        Option("A file, a `sqlite:///` URL, an open store, or None for the user's own."),
+        Option(
+            "A file, a `sqlite:///` or `postgresql://` URL, an open store, or None for the user's "
+            "own."
+        ),
     ] = None
     budget: Annotated[Limits | None, Option("Hard limits over all roles together.")] = None
     prices: Annotated[

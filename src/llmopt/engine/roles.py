@@ -16,7 +16,7 @@ from llmopt.models.middleware.budget import (
     Price,
     Spent,
 )
-from llmopt.models.middleware.concurrency import Gate, Rates
+from llmopt.models.middleware.concurrency import Gate, Rates, pace_of
 from llmopt.models.middleware.recorder import Recorder, Recording
 from llmopt.models.middleware.stack import wrap
 from llmopt.models.prices import price_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Mapping
 
-    from llmopt.core.model import Model
+    from llmopt.core.model import Model, Replies
     from llmopt.core.store import Store
     from llmopt.core.values import Role
     from llmopt.engine.display import Display
@@ -195,7 +195,7 @@ class Models:
                 model.notes = traffic.warnings  # so that progress shows what it finds out
             return made if recording is None else Recorder(made, recording)
 
-        gates = self._gates()
+        gates = self._gates(store.replies(run))
         made: dict[Role, Model] = {}
         for role, model in self._roles().items():
             first = self._played_by(model)[0]
@@ -205,7 +205,7 @@ class Models:
         self.embedder = made.get("embedder")
         return made.get("optimizer", self.optimizer), made.get("scorer"), made.get("judge")
 
-    def _gates(self) -> dict[Role, Gate]:
+    def _gates(self, replies: Replies) -> dict[Role, Gate]:
         """Return the gate of each role: one for all that are reached at one endpoint."""
         most, given = self._options.concurrency, self._options.rates
         gates: dict[Role, Gate] = {}
@@ -218,7 +218,10 @@ class Models:
             for other in sharing:
                 rates = rates.lower(given.get(other, Rates()))
             slots = min(self._roles()[other].traits.slots for other in sharing)
-            gates[role] = Gate(most or slots, rates)
+            where = model.traits.endpoint
+            gates[role] = Gate(
+                most or slots, rates, pace_of(replies, where, rates) if where else None
+            )
         return gates
 
     def _recording(

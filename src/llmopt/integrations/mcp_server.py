@@ -94,9 +94,10 @@ class Tools:
     async def status(self, name: str) -> dict[str, Any]:
         """Say how a run stands: steps done, best score on train, calls and tokens used."""
         from llmopt.history.listing import listed
-        from llmopt.store import default_path, open_store
+        from llmopt.store import default_path, is_server, open_store
 
-        if not (Path(self._store) if self._store else default_path()).exists():
+        file = Path(self._store) if self._store else default_path()
+        if not (is_server(self._store) or file.exists()):
             return {"run": None, "used": {}, **self._told(name)}  # nothing is made by reading
         with closing(open_store(self._store)) as kept:
             known = [row.to_dict() for row in listed(kept) if row.info.name == name]

@@ -35,17 +35,18 @@ _lock = threading.Lock()
 _forms: dict[str, bool] = {}  # each form of a secret, and whether answers must not hold it
 
 
-def know(*secrets: str) -> None:
+def know(*secrets: str, answers: bool = True) -> None:
     """Keep texts out of all messages from now on, and out of answers where they are telling.
 
     Args:
         secrets: In any of the forms in which servers repeat them, they are found.
+        answers: Whether a model's server may know them, so that its answers may hold them.
     """
     with _lock:
         for secret in secrets:
             if len(secret) >= _SHORTEST:
                 for form in forms_of(secret):
-                    _forms[form] = _forms.get(form, False) or _is_telling(secret)
+                    _forms[form] = _forms.get(form, False) or (answers and _is_telling(secret))
         found = sorted(_forms.items(), key=lambda one: len(one[0]), reverse=True)
         _forms.clear()
         _forms.update(found)  # longest first: a part must not be found before the whole

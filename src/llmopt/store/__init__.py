@@ -13,6 +13,7 @@ from llmopt.core.store import (
     check_name,
 )
 from llmopt.errors import StoreError
+from llmopt.store.postgres.server_address import is_server, shown_place
 
 __all__ = [
     "JournalRecord",
@@ -21,7 +22,9 @@ __all__ = [
     "Store",
     "check_name",
     "default_path",
+    "is_server",
     "open_store",
+    "shown_place",
 ]
 
 _FILE = "llmopt.sqlite"
@@ -31,14 +34,21 @@ def open_store(where: str | Path | None = None, *, new: bool = True) -> Store:
     """Open a store; create it where it does not exist.
 
     Args:
-        where: A path; a URL ``sqlite:///PATH`` (an absolute PATH begins with a fourth slash);
-            or None for :func:`default_path`. ``~`` is the home directory.
+        where: A path; a URL ``sqlite:///PATH`` (an absolute PATH begins with a fourth slash) or
+            ``postgresql://USER:PASSWORD@HOST/DATABASE``; or None for :func:`default_path`. ``~``
+            is the home directory.
         new: Whether it may be created; without it, a mistyped path is refused.
 
     Raises:
         StoreError: The scheme of the URL is unknown, or the file is no store, a newer
-            version's, damaged, or cannot be opened, or is not there and may not be created.
+            version's, damaged, or cannot be opened, or is not there and may not be created; or
+            the server cannot be reached.
+        MissingExtraError: A store in PostgreSQL needs psycopg, which is not installed.
     """
+    if isinstance(where, str) and is_server(where):
+        from llmopt.store.postgres.postgres_store import PostgresStore
+
+        return PostgresStore(where, new=new)
     # SQLite is loaded by those who open a store, not by those who name its types.
     from llmopt.store.sqlite.sqlite_store import SqliteStore
 
@@ -75,8 +85,8 @@ def _path(where: str | Path) -> Path:
     # The rest of an unknown URL may hold a password: it is not repeated.
     if scheme != "sqlite":
         raise StoreError(
-            f"a store is a path or sqlite:///PATH, but got a URL with the scheme {scheme!r}; "
-            "name a file"
+            "a store is a path, sqlite:///PATH or postgresql://HOST/DATABASE, but got a URL with "
+            f"the scheme {scheme!r}; name a file"
         )
     if not rest.startswith("/") or rest == "/":
         raise StoreError(

@@ -8,7 +8,7 @@ from llmopt.core.store import UNSTORED
 from llmopt.core.values import digest
 from llmopt.models.middleware.budget import Budget
 from llmopt.models.middleware.cache import Cache, CacheWriter
-from llmopt.models.middleware.concurrency import Gate, Rates
+from llmopt.models.middleware.concurrency import Gate, Rates, pace_of
 from llmopt.models.middleware.in_flight import Booked
 from llmopt.models.middleware.rate_limit import Limit
 from llmopt.models.middleware.traffic import Traffic
@@ -67,18 +67,25 @@ class Pool:
             self._meters.append(meter)
             rates = Rates(table.requests_per_minute, table.tokens_per_minute)
             where = built.traits.endpoint or f"the model {named.name}"
-            gate = self._gates.setdefault(where, Gate(most or built.traits.slots, rates))
+            if where not in self._gates:
+                pace = pace_of(self._replies, where, rates)
+                self._gates[where] = Gate(most or built.traits.slots, rates, pace)
+            gate = self._gates[where]
             # No retry: that is the cells' own, and one layer is enough. The budget is that of all.
             bought = CacheWriter(Budget(meter, self._traffic.account), self._replies)
-            ledger = None if built.traits.kept else self._traffic.ledger
+            # A budget that processes share knows what is on its way, also of a dead one.
+            known = built.traits.kept or self._traffic.account.purse is not None
+            ledger = None if known else self._traffic.ledger
             sent = Booked(bought, ledger) if ledger else bought
             self._models[named] = Cache(Limit(sent, gate), self._replies)
         return self._models[named]
 
     async def close(self) -> None:
-        """Close the models."""
+        """Close the models, and give back what they may spend no more."""
         for model in self._models.values():
             await model.close()
+        if (purse := self._traffic.account.purse) is not None:
+            purse.close()
 
 
 class Charged:

@@ -20,8 +20,9 @@ from llmopt.models.middleware.timeout import queueing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmopt.core.model import Model
+    from llmopt.core.model import Amounts, Model
     from llmopt.core.values import Call, Reply
+    from llmopt.models.middleware.purse import Purse
 
 _PER = 1_000_000  # prices are per million tokens
 _WARNINGS = (0.95, 0.80, 0.50)  # shares of a cap that are worth a word
@@ -50,6 +51,11 @@ class Limits:
     tokens: int | None = None
     usd: float | None = None
     seconds: float | None = None
+
+    @property
+    def shared(self) -> tuple[float | None, ...]:
+        """The caps that processes can share; wall time is the affair of each."""
+        return self.calls, self.tokens, self.usd
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -89,6 +95,11 @@ class Spent:
     usd: float = 0.0
     seconds: float = 0.0
 
+    @property
+    def amounts(self) -> Amounts:
+        """What processes share of it: calls, tokens and dollars."""
+        return self.calls, self.tokens, self.usd
+
     def __add__(self, other: Spent) -> Spent:
         return Spent(
             self.calls + other.calls,
@@ -115,6 +126,7 @@ class Account:
         limits: The caps.
         spent: What earlier parts of the run have spent.
         clock: Seconds that never run backwards; time counts from now on.
+        purse: What this process has drawn of the caps, where others spend them too.
 
     Attributes:
         warnings: A sentence each time that 50, 80 or 95 % of a cap are reached; each share is
@@ -127,8 +139,10 @@ class Account:
         limits: Limits,
         spent: Spent | None = None,
         clock: Callable[[], float] = time.monotonic,
+        purse: Purse | None = None,
     ) -> None:
         self.limits = limits
+        self.purse = purse
         self._settled = spent or Spent()
         self._measured = Spent()  # the share of those who measure
         self._reserved = Spent()
@@ -265,6 +279,18 @@ class Account:
         Raises:
             BudgetError: The bound does not fit, whatever the calls in flight will cost.
         """
+        if self.purse is not None:
+            with queueing():
+                await self.purse.reserve(bound.amounts)
+        try:
+            await self._reserved_here(bound)
+        except BaseException:
+            if self.purse is not None:
+                self.purse.settle(bound.amounts, None)
+            raise
+
+    async def _reserved_here(self, bound: Spent) -> None:
+        """Set aside what this process may spend."""
         if not self._waiting and self._take(bound):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -274,13 +300,18 @@ class Account:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled() and turn.exception() is None:
-                    self.settle(bound)  # it was granted at the same moment
+                    self._settle(bound, None, "scorer")  # it was granted at the same moment
                 turn.cancel()
                 self._admit()
                 raise
 
     def settle(self, bound: Spent, real: Spent | None = None, role: Role = "scorer") -> None:
         """Replace the reservation `bound` by what the call really cost; None: nothing."""
+        if self.purse is not None:
+            self.purse.settle(bound.amounts, None if real is None else real.amounts)
+        self._settle(bound, real, role)
+
+    def _settle(self, bound: Spent, real: Spent | None, role: Role) -> None:
         if real is not None:
             self.add(real, role)
         self._in_flight -= 1

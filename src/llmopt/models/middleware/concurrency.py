@@ -10,9 +10,14 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
+from llmopt.core.model import SharedReplies
 from llmopt.errors import ConfigError
 from llmopt.models.middleware.timeout import queueing
+
+if TYPE_CHECKING:
+    from llmopt.core.model import Pace, Replies
 
 _MINUTE = 60.0
 _ENOUGH = 1e-9  # what rounding may take from a bucket
@@ -66,6 +71,7 @@ class Gate:
         rates: Caps per minute. In no minute more requests are let through. Tokens are taken at
             their upper bound and given back when the reply tells how many they were; one call
             may exceed their cap by its own size.
+        pace: Caps per minute that other processes keep too, in place of `rates`.
 
     Attributes:
         slots: As given.
@@ -74,8 +80,14 @@ class Gate:
         wave: How often the number was halved.
     """
 
-    def __init__(self, slots: int, rates: Rates | None = None) -> None:
-        rates = rates or Rates()
+    def __init__(self, slots: int, rates: Rates | None = None, pace: Pace | None = None) -> None:
+        # What all processes keep together is no affair of this one's buckets.
+        rates = Rates() if rates is None or pace is not None else rates
+        self._pace = pace
+        self._pacing = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        if pace is not None:
+            pace.on_slow(self._hear_of_refusals)
         self.slots = slots
         self.allowed = float(slots)
         self.in_flight = 0
@@ -90,17 +102,17 @@ class Gate:
     @property
     def counts_tokens(self) -> bool:
         """Whether tokens are capped, so that calls must be sized."""
-        return self._tokens is not None
+        return self._tokens is not None or (self._pace is not None and self._pace.counts_tokens)
 
     @property
     def waiting(self) -> int:
         """How many calls queue here."""
-        return len(self._waiting)
+        return len(self._waiting) + self._pacing
 
     @property
     def paced(self) -> bool:
         """Whether those who wait do so for the caps per minute, and not for a slot."""
-        return self._timer is not None
+        return self._timer is not None or self._pacing > 0
 
     async def enter(self, tokens: int) -> float:
         """Wait for the turn of a call of at most so many tokens; every entry must be left.
@@ -108,6 +120,22 @@ class Gate:
         Returns:
             What :meth:`leave` has to be told.
         """
+        mark = await self._entered(tokens)
+        if self._pace is None:
+            return mark
+        self._loop = asyncio.get_running_loop()
+        self._pacing += 1
+        try:
+            with queueing():
+                return await self._pace.enter(tokens)
+        except BaseException:
+            self._left()
+            raise
+        finally:
+            self._pacing -= 1
+
+    async def _entered(self, tokens: int) -> float:
+        """Wait for a slot, and for what the rates of this process allow."""
         if not self._waiting and (mark := self._take(tokens)) is not None:
             return mark
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -118,16 +146,25 @@ class Gate:
                 return await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():  # the turn came at the same moment
-                    self.leave(tokens, 0, turn.result())
+                    self._give_back(tokens, turn.result())
+                    self._left()
                 turn.cancel()
                 self._admit()
                 raise
 
     def leave(self, tokens: int, used: int, mark: float) -> None:
         """Free the slot of a call that entered with `tokens` and has really used `used`."""
-        self.in_flight -= 1
+        if self._pace is not None:
+            self._pace.leave(tokens - used, mark)
+        self._give_back(tokens - used, mark)
+        self._left()
+
+    def _give_back(self, unused: int, mark: float) -> None:
         if self._tokens is not None:
-            self._tokens.give_back(tokens - used, mark, asyncio.get_running_loop().time())
+            self._tokens.give_back(unused, mark, asyncio.get_running_loop().time())
+
+    def _left(self) -> None:
+        self.in_flight -= 1
         if self._waiting:
             self._admit()
 
@@ -147,9 +184,19 @@ class Gate:
         self._recent.append(True)
         most = max(min(_FEW, int(self.allowed)), _SHARE * len(self._recent))
         if sum(self._recent) >= most:
-            self.wave += 1
-            self.allowed = max(1.0, self.allowed / 2)
-            self._recent.clear()
+            self._slow_down()
+            if self._pace is not None:
+                self._pace.slow()
+
+    def _slow_down(self) -> None:
+        self.wave += 1
+        self.allowed = max(1.0, self.allowed / 2)
+        self._recent.clear()
+
+    def _hear_of_refusals(self) -> None:
+        """Another process was refused often: go slower as well; called in any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._slow_down)
 
     def _admit(self) -> None:
         """Let those in who may, first come first served."""
@@ -184,6 +231,13 @@ class Gate:
                 mark = bucket.take(amount)  # the last is that of the tokens, if they are capped
         self.in_flight += 1
         return mark
+
+
+def pace_of(replies: Replies | None, endpoint: str, rates: Rates) -> Pace | None:
+    """Return the caps that all processes of a store keep together; None: the store knows none."""
+    if not isinstance(replies, SharedReplies):
+        return None
+    return replies.pace(endpoint, rates.requests, rates.tokens)
 
 
 class _Bucket:
