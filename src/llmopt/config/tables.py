@@ -24,9 +24,9 @@ from llmopt.problems.code.sandbox import RunLimits, SandboxName
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
-from llmopt.problems.prompt.proposal_filter import Variables  # noqa: TC001 - as above
-from llmopt.problems.prompt.scorer_call import Asking
-from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
+from llmopt.problems.prompt.proposal_filter import Quotes, Variables  # noqa: TC001 - as above
+from llmopt.problems.prompt.scorer_call import AGAIN_TOKENS, Asking
+from llmopt.problems.tasks import Closing, Paper  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +142,7 @@ class ProblemTable(Table):
     benchmark: str = ""
     data_dir: Path | None = None
     split: Paper = ""
+    closing: Closing = "choose"
     dataset: str = ""
     dataset_config: str = ""
     dataset_split: str = "train"
@@ -173,6 +174,7 @@ class ProblemTable(Table):
     last_full_stop: bool = False
     copied_words: int = Field(default=8, ge=0)
     variables: Variables = "keep"
+    quotes: Quotes = "strip"
     required: list[str] = Field(default_factory=list)
     forbidden: list[str] = Field(default_factory=list)
     placeholders: list[str] = Field(default_factory=list)
@@ -275,8 +277,10 @@ class ProblemTable(Table):
             raise ConfigError(
                 "problem.dataset_config and .dataset_split go with problem.dataset; set it too"
             )
-        if not self.benchmark and (self.data_dir or self.split):
-            raise ConfigError("problem.data_dir and .split go with problem.benchmark; set it too")
+        if not self.benchmark and {"data_dir", "split", "closing"} & self.model_fields_set:
+            raise ConfigError(
+                "problem.data_dir, .split and .closing go with problem.benchmark; set it too"
+            )
         if self.train and self.vault:
             raise ConfigError(
                 "problem.vault is put aside of data that are then split, but got it with "
@@ -359,6 +363,7 @@ class ScorerTable(ModelTable):
     max_tokens: int = Field(default=0, ge=0)
     stop: list[str] = Field(default_factory=list)
     again: bool = False
+    again_tokens: int = Field(default=AGAIN_TOKENS, ge=1)
     answer: Literal["text", "likelihood"] = "text"
 
     def asking(self) -> Asking:
@@ -374,6 +379,7 @@ class ScorerTable(ModelTable):
             tuple(self.stop),
             self.again,
             self.answer,
+            self.again_tokens,
         )
 
 
