@@ -21,12 +21,13 @@ from llmopt.problems.code.bench import CodeAim  # noqa: TC001 - pydantic reads i
 from llmopt.problems.code.code_problem import CodeProblem
 from llmopt.problems.code.output_comparison import Compare  # noqa: TC001 - as above
 from llmopt.problems.code.sandbox import RunLimits, SandboxName
-from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.metrics.judge import Criteria, Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
 from llmopt.problems.prompt.proposal_filter import Quotes, Variables  # noqa: TC001 - as above
 from llmopt.problems.prompt.scorer_call import AGAIN_TOKENS, Asking
-from llmopt.problems.tasks import Closing, Paper  # noqa: TC001 - pydantic reads it
+from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
+from llmopt.problems.tasks.lettered import Closing  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -390,6 +391,7 @@ class JudgeTable(ModelTable):
     rubric_from: Path | None = None
     scale: tuple[int, int] = (1, 5)
     max_tokens: int = Field(default=512, ge=1)
+    criteria: Criteria = "answer"
 
     def built(self) -> Judge:
         """Return the metric, without its model.
@@ -398,7 +400,7 @@ class JudgeTable(ModelTable):
             InputError: The rubric or the scale cannot be used.
         """
         rubric = text_of(self.rubric_from) if self.rubric_from else ""
-        return Judge(self.mode, rubric, self.scale, self.max_tokens)
+        return Judge(self.mode, rubric, self.scale, self.max_tokens, criteria=self.criteria)
 
 
 class AlgorithmTable(BaseModel):

@@ -7,19 +7,23 @@ search is a prompt and an action is a rewrite of it. The reward is whatever the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.metaprompt import filled
 from llmopt.core.part import Feedback, all_of
 from llmopt.core.problem import ExplainsScores
 from llmopt.core.recording import Overheard
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.part import StepContext
     from llmopt.core.trajectory import Entry
     from llmopt.core.values import Item, Outcome
+
+Idle = Literal["rewrite", "carry"]
+
+NOTHING_POOR = "no poor answer, carried on"
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,21 @@ class Rewards:
     Attributes:
         items: Training items that are told about, 1 or more.
         enough: Items with a score above this are passed over, in 0..1.
+        idle: Whether a state without poor answers is told about with no reward ("rewrite"), or
+            there is a reason to ask nothing and to carry it on ("carry").
+
+    Raises:
+        UnknownNameError: `idle` is something else.
+        ConfigError: A number is out of its range.
     """
 
     items: int = 1
     enough: float = 0.875
+    idle: Idle = "rewrite"
 
     def __post_init__(self) -> None:
+        if self.idle not in get_args(Idle):
+            raise UnknownNameError("idle", self.idle, get_args(Idle))
         if self.items < 1:
             raise ConfigError(f"the items told about are 1 or more, but got {self.items}")
         if not 0 <= self.enough <= 1:
@@ -58,7 +71,7 @@ class Rewards:
         drawn = sorted(ctx.rng("rewards").permutation(len(poor))[: self.items])
         told = await all_of(self._told(ctx, scorer, state, *poor[int(place)]) for place in drawn)
         if not told:
-            return Feedback()
+            return Feedback(reason=NOTHING_POOR if self.idle == "carry" else "")
         return Feedback(text=filled("drpo", "rewards", told=told))
 
     async def _told(

@@ -28,6 +28,7 @@ from llmopt.parts.word_limit import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.algorithms.gpo.momentum import CurrentShown
     from llmopt.core.metaprompt import Refine, Zeros
     from llmopt.parts.similarity import Similarity
     from llmopt.parts.variety import Vary
@@ -40,6 +41,7 @@ def gpo(
     shown: int = 3,
     order: Turn = "ascending",
     zeros: Zeros = "few",
+    current_shown: CurrentShown = "always",
     similarity: str | Similarity = "words",
     reflection: Reflection = "none",
     control: Control = "cosine",
@@ -73,6 +75,7 @@ def gpo(
         shown: How many are shown, the current one included.
         order: The most recent, relevant or important last (``ascending``) or first.
         zeros: Of past prompts that came to nothing, ``few`` are shown, or ``all`` (paper).
+        current_shown: By importance: ``always``, or ``ranked``, if it is among the best (code).
         similarity: For relevance: ``words``, ``characters``, or an embedding model by name.
         reflection: On errors: ``none``, of the ``current`` prompt, with earlier ones as `momentum`.
         control: How the limit on changed words falls: ``none``, ``fixed``, ``linear``, ``cosine``.
@@ -100,7 +103,7 @@ def gpo(
         rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
             `stages` and `share` say.
     """
-    past = Retrieval(shown, order, similarity, zeros)
+    past = Retrieval(shown, order, similarity, zeros, current_shown)
     limit = limited(control, words, floor, warmup, counting, above)
     asking = Generate(
         samples,

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from llmopt.core.solution import SolutionPart
     from llmopt.problems.metrics.contract import Metric
     from llmopt.problems.prompt.layout import Position
-    from llmopt.problems.tasks import Closing, Paper
+    from llmopt.problems.tasks import Paper
+    from llmopt.problems.tasks.lettered import Closing
 
 
 @dataclass(frozen=True)
