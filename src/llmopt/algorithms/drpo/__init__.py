@@ -25,8 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.algorithms.drpo.path_mean import PathMean
-from llmopt.algorithms.drpo.rewards import Rewards
-from llmopt.algorithms.gepa.rewriting import ReflectiveRewrite
+from llmopt.algorithms.drpo.rewards import Rewards, RewriteOrCarry
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.core.defaults import Following
 from llmopt.errors import ConfigError, UnknownNameError
@@ -103,7 +102,7 @@ def drpo(
         name="drpo",
         select=Lineages(history + 1),
         reflect=Rewards(queries, enough, idle),
-        propose=ask if idle == "rewrite" else ReflectiveRewrite(ask),
+        propose=ask if idle == "rewrite" else RewriteOrCarry(ask),
         rate=rated(stages, keep, share, rate),
         keep=Elitist(beam) if worth == "own" else PathMean(beam),
         steady=True,

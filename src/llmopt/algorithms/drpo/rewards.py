@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.metaprompt import filled
-from llmopt.core.part import Feedback, all_of
-from llmopt.core.problem import ExplainsScores
+from llmopt.core.part import CallBound, Feedback, Proposed, all_of
+from llmopt.core.problem import ExplainsScores, Refusal
 from llmopt.core.recording import Overheard
 from llmopt.errors import ConfigError, UnknownNameError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmopt.core.part import StepContext
     from llmopt.core.trajectory import Entry
     from llmopt.core.values import Item, Outcome
+    from llmopt.parts.propose import Generate
 
 Idle = Literal["rewrite", "carry"]
 
@@ -89,3 +90,29 @@ class Rewards:
             "score": problem.show(outcome.score or 0.0, 100),
             "remarks": remarks.strip(),
         }
+
+
+@dataclass(frozen=True)
+class RewriteOrCarry:
+    """Rewrite a state, unless the reflection gives a reason to carry it on.
+
+    Attributes:
+        ask: How rewrites are asked for.
+    """
+
+    ask: Generate
+
+    def check(self, model: Model) -> None:
+        """Refuse a family that the optimizer LLM cannot answer."""
+        self.ask.check(model)
+
+    def most(self) -> CallBound:
+        """Return the calls of a state with a poor answer, which a rehearsal need not have."""
+        return CallBound(optimizer=self.ask.samples, proposed=self.ask.samples) + self.ask.most()
+
+    async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
+        """Return the rewrites, or the reason why there are none, which is counted."""
+        if ctx.feedback.reason:
+            parents = (ctx.base,) if ctx.base else ()
+            return (Proposed(Refusal(ctx.feedback.reason), "", "", parents),)
+        return await self.ask(ctx)
