@@ -43,6 +43,7 @@ def ape(
     temperature: float = 1.0,
     family: AnyFamily = "auto",
     template: str = "",
+    strict: bool = True,
     max_tokens: int = USUAL,
     vary: Vary = "none",
     stages: Sequence[int] = (),
@@ -62,6 +63,7 @@ def ape(
         temperature: Of the optimizer LLM.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
+        strict: Refuse a reply without marks; the published code takes it whole.
         max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
@@ -81,6 +83,7 @@ def ape(
         family=family,
         wording="ape",
         template=template,
+        strict=strict,
         scores=0,
         temperature=heat,
         max_tokens=max_tokens,

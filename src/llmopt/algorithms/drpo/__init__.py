@@ -57,6 +57,7 @@ def drpo(
     temperature: float = 0.2,
     family: AnyFamily = "auto",
     template: str = "",
+    strict: bool = True,
     max_tokens: int = Following(1024),
     stages: Sequence[int] = (),
     keep: float = 0.5,
@@ -77,6 +78,7 @@ def drpo(
         temperature: Of the optimizer LLM.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
+        strict: Refuse a reply without marks; the published code takes it whole.
         max_tokens: Of one draw, which holds an analysis before the prompt; the default grows with
             long starting solutions.
         stages: Items seen after each stage of measuring; none: everything at once.
@@ -96,7 +98,14 @@ def drpo(
         raise UnknownNameError("worth", worth, get_args(Worth))
     heat = Constant(temperature)
     ask = Generate(
-        samples, family, "drpo", template, temperature=heat, max_tokens=max_tokens, last=True
+        samples,
+        family,
+        "drpo",
+        template,
+        strict=strict,
+        temperature=heat,
+        max_tokens=max_tokens,
+        last=True,
     )
     return Algorithm(
         name="drpo",

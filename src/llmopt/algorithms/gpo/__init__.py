@@ -60,6 +60,7 @@ def gpo(
     temperature: float = 1.0,
     family: AnyFamily = "auto",
     template: str = "",
+    strict: bool = True,
     wording: Wording = "ours",
     max_tokens: int = USUAL,
     vary: Vary = "none",
@@ -95,6 +96,7 @@ def gpo(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         wording: Of the meta-prompt: ``ours``, or ``paper-like`` with the paper's parts and order.
+        strict: Refuse a reply without marks; the published code takes it whole.
         max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
@@ -110,6 +112,7 @@ def gpo(
         family,
         worded("gpo", wording),
         template,
+        strict=strict,
         scores=scores,
         max_tokens=max_tokens,
     )
