@@ -27,7 +27,7 @@ from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
 from llmopt.problems.prompt.proposal_filter import Quotes, Variables  # noqa: TC001 - as above
 from llmopt.problems.prompt.scorer_call import AGAIN_TOKENS, Asking
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
-from llmopt.problems.tasks.lettered import Closing  # noqa: TC001 - likewise
+from llmopt.problems.tasks.lettered import Closing  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -195,7 +195,7 @@ class BelowMean:
 class EvenShares:
     """Measure everybody on the same share of the items: no bandit.
 
-    The published code of ProTeGi calls it brute force, and takes it unless told otherwise.
+    The published code of ProTeGi calls it brute force, and takes it by default.
 
     Attributes:
         k: How many are left, which are then measured in full; 1 or more.

@@ -38,7 +38,7 @@ class Rewards:
     Attributes:
         items: Training items that are told about, 1 or more.
         enough: Items with a score above this are passed over, in 0..1.
-        idle: Whether a state without poor answers is told about with no reward ("rewrite"), or
+        idle: Whether a state without poor answers is rewritten without a reward ("rewrite"), or
             there is a reason to ask nothing and to carry it on ("carry").
 
     Raises:
@@ -111,7 +111,7 @@ class RewriteOrCarry:
         return CallBound(optimizer=self.ask.samples, proposed=self.ask.samples) + self.ask.most()
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
-        """Return the rewrites, or the reason why there are none, which is counted."""
+        """Return the rewrites, or the reason for asking nothing, which is counted."""
         if ctx.feedback.reason:
             parents = (ctx.base,) if ctx.base else ()
             return (Proposed(Refusal(ctx.feedback.reason), "", "", parents),)

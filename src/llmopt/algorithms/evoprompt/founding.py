@@ -54,8 +54,8 @@ class Population:
 
     Attributes:
         size: Of the population; 1 or more.
-        survivors: Whether the ``best`` of old and new go on, or the ``children`` of a step take the
-            places of the old, of whom the best keep the places for which there is no child.
+        survivors: Whether the ``best`` of old and new survive, or the ``children`` of a step take
+            the places of the old, of whom the best keep the places for which there is no child.
         initial: See :func:`founders`.
     """
 

@@ -196,7 +196,7 @@ def _drawn(current: tuple[Entry, ...], rng: np.random.RandomState, *, tour: bool
     for _ in range(2):
         rest = [place for place in range(len(current)) if place not in pair]
         size = min(2, len(rest)) if tour else 1
-        # They stand best first, so the better of two is the first of them.
+        # The best comes first, so the better of two is the first of them.
         pair.append(min(rest[int(at)] for at in rng.permutation(len(rest))[:size]))
     return Group(current[pair[0]], (current[pair[0]], current[pair[1]]))
 

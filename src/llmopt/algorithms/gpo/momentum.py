@@ -187,7 +187,7 @@ class Importance(_Retrieval):
         if self.current == "always" or not ctx.survivors:
             return await super().__call__(ctx)
         now, trajectory = ctx.survivors[0], ctx.trajectory
-        # The newest comes first, so that it stands before its equals.
+        # The newest comes first, so that it precedes its equals.
         past = (e for e in trajectory.running("chosen", Chosen).entries[::-1] if e != now)
         chosen = [now, *past]
         if self.zeros == "few":

@@ -1,13 +1,13 @@
 """ProTeGi, also called APO: textual gradients from errors, edits, a beam and a bandit.
 
 Source: "Automatic Prompt Optimization with 'Gradient Descent' and Beam Search" (arXiv 2305.03495);
-the counts are the defaults of its published code (microsoft/LMOps, prompt_optimization), which
-goes through 6 rounds.
+the counts are the defaults of its published code (microsoft/LMOps, prompt_optimization), which goes
+through 6 rounds.
 
 The paper asks at temperature 1 wherever it does not classify, and so does this row; its code asks
 at 0.7 with up to 1,024 tokens (``temperature=0.7``, ``max_tokens=1024``). The paper compares
-bandits and settles on UCB, as here; its code measures all on an even share of the calls unless
-told otherwise (``selection="bf"``).
+bandits and settles on UCB, as here; by default its code measures all on an even share of the calls
+(``selection="bf"``).
 
 Known deviations, each of them on purpose: UCB numbers its rounds from 1, so that the first choice
 takes chances (``first_round=1``: as in the code, which takes none); a reply to a request for new
