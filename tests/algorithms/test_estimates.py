@@ -31,6 +31,7 @@ ROLES: tuple[Role, ...] = ("optimizer", "scorer")
 VARIANTS: dict[str, Algorithm] = {
     "gpo with summaries": gpo(momentum="summary", reflection="summary"),
     "gpo with reflection": gpo(reflection="recency"),
+    "gpo with rows for examples": gpo(format_rows=3, current_shown="ranked", strict=False),
     "gpo asking again": gpo(above="again", words=1),
     "pe2 asking again": pe2(above="again", words=1),
     "pe2 as in its code": pe2(dev=0.5, reasoning=True, question_temperature=0.5, strict=False),

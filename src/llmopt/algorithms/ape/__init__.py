@@ -5,6 +5,11 @@ Source: the iterative search of "Large Language Models Are Human-Level Prompt En
 badly on a few items is not measured on more (``stages``, ``share``). As GPO (arXiv 2402.17564,
 table 4) places it: the direction is the prompt alone, without trajectory, by generation.
 
+Its code scores a prompt by the mean log probability of the expected outputs' tokens; here a closed
+set of answers can be scored by its probabilities (``scorer.answer = "likelihood"``), and open ones
+by what is written. A reply without marks is refused, and the code takes it whole
+(``strict=False``).
+
 Ours: counts per step, and temperature 1. The paper's first prompts are inferred from examples, 50
 for each of 5 sets of 5 pairs in its published code; that is off here, as a search begins at the
 starting solutions, and ``induced`` turns it on.

@@ -15,7 +15,8 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Current, going_on_from
 from llmopt.parts.pace import paced
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
-from llmopt.parts.rate import Rating, rated
+from llmopt.parts.rate import Rating, rated, without_first
+from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 from llmopt.parts.word_limit import (
@@ -55,6 +56,7 @@ def gpo(
     epochs: int = 0,
     batch: int = 8,
     exemplars: int = 3,
+    format_rows: int = 0,
     samples: int = 8,
     scores: int = 100,
     temperature: float = 1.0,
@@ -90,6 +92,7 @@ def gpo(
         epochs: Times through the training items after which the search ends; 0: when the run does.
         batch: Training items of a step, for `epochs` and for reflection.
         exemplars: Training examples shown, drawn once for the run.
+        format_rows: Training rows that only exemplars come from (code); 0: from all.
         samples: New prompts asked for in a step.
         scores: Steps of the shown score range; 0 hides the scores.
         temperature: Of the optimizer LLM; reflections and summaries are made at 0.
@@ -119,11 +122,13 @@ def gpo(
     return Algorithm(
         name="gpo",
         select=past.select(momentum),
-        reflect=reflected(exemplars, momentum, reflection, past, batch),
+        reflect=reflected(
+            Exemplars(exemplars, "constant", format_rows), momentum, reflection, past, batch
+        ),
         propose=replace(
             asking, temperature=Constant(temperature), refine=refine, step_size=limit, vary=vary
         ),
-        rate=rated(stages, keep, share, rate),
+        rate=without_first(format_rows, rated(stages, keep, share, rate)),
         keep=going_on_from(current),
         pace=paced(epochs, batch),
     )
