@@ -307,3 +307,10 @@ def test_a_file_wins_over_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'demo'"):
         recipe_or_file("dmeo")
+
+
+@pytest.mark.parametrize("name", [name for name in sweeps() if name.startswith("opro/ablation-")])
+def test_ablations_of_opro_refuse_digits_on_gsm8k_alone(name: str) -> None:
+    """So does the published code."""
+    for cell in read_sweep(sweep_or_file(name), [f"scorer.model={SCRIPTED}"]).cells:
+        assert cell.settings.problem.digits == (cell.settings.problem.benchmark != "gsm8k")

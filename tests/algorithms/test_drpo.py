@@ -20,6 +20,7 @@ from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
+    from llmopt.algorithms.drpo.rewards import Idle
     from llmopt.core.model import Family
     from llmopt.core.values import Call
 
@@ -67,6 +68,38 @@ def test_a_run_learns_from_what_the_judge_said_and_pays_for_nothing_twice(tmp_pa
     assert not any("Verdict" in call.text for call in asked)
     assert {call.temperature for call in asked} == {0.2}
     assert result.best.step > 0
+
+
+@pytest.mark.parametrize(("idle", "requests"), [("rewrite", 2 * (1 + 2) * 3), ("carry", 0)])
+def test_a_state_without_poor_answers_is_rewritten_or_carried_on(
+    idle: Idle, requests: int, tmp_path: Path
+) -> None:
+    asked: list[Call] = []
+
+    def answer(call: Call) -> str:
+        asked.append(call)
+        return scripted.answer(call)
+
+    plain, model = scripted.problem(), ScriptedModel(answer)
+    problem = PromptProblem.from_splits(
+        plain.splits,
+        instructions=("Answer.",),
+        metric=lambda output, item: 0.95 if output or item else 0.0,
+        scorer=model,
+    )
+    result = llmopt.optimize(
+        problem,
+        algorithm=drpo(idle=idle, worth="path"),
+        optimizer=model,
+        steps=3 if idle == "carry" else 2,
+        controls=(),
+        progress=False,
+        store=tmp_path / "runs",
+    )
+    made = [call for call in asked if call.role == "optimizer"]
+    assert len(made) <= requests
+    assert bool(made) == bool(requests)
+    assert (result.best.text == "Answer.") or requests
 
 
 @pytest.mark.parametrize("family", ["chat", "brackets", "continuation"])

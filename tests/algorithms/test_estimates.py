@@ -10,7 +10,9 @@ import pytest
 
 from llmopt.algorithms import ALGORITHMS
 from llmopt.algorithms.ape import ape
+from llmopt.algorithms.drpo import drpo
 from llmopt.algorithms.gpo import gpo
+from llmopt.algorithms.protegi import protegi
 from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.api import prepare
 from llmopt.core.values import Call, Role, digest
@@ -29,8 +31,13 @@ ROLES: tuple[Role, ...] = ("optimizer", "scorer")
 VARIANTS: dict[str, Algorithm] = {
     "gpo with summaries": gpo(momentum="summary", reflection="summary"),
     "gpo with reflection": gpo(reflection="recency"),
+    "gpo with rows for examples": gpo(format_rows=3, current_shown="ranked", strict=False),
     "gpo asking again": gpo(above="again", words=1),
     "pe2 asking again": pe2(above="again", words=1),
+    "pe2 as in its code": pe2(dev=0.5, reasoning=True, question_temperature=0.5, strict=False),
+    "drpo as in its code": drpo(history=4, idle="carry", worth="path"),
+    "protegi as in its code": protegi(selection="bf", temperature=0.7, strict=False),
+    "protegi by halving": protegi(selection="sh", beam=2, selection_calls=40),
     "ape with induction": ape(induced=6),
 }
 

@@ -129,3 +129,47 @@ async def test_de_children_name_the_base_first(tmp_path: Path) -> None:
     held = {entry.candidate.id for entry in past if entry.candidate.step < 2}
     assert all(len(child.candidate.parents) == 4 for child in children)
     assert all(child.candidate.parents[0] in held for child in children)
+
+
+@pytest.mark.parametrize(
+    ("make", "steps"),
+    [
+        (evoprompt_ga, ("1. Crossover", "2. Mutation")),
+        (evoprompt_de, ("1. Difference", "2. Mutation", "3. Combination", "4. Crossover")),
+    ],
+)
+def test_the_published_form_has_steps_a_worked_example_and_a_last_marked_text(
+    make: Any, steps: tuple[str, ...], tmp_path: Path
+) -> None:
+    sent: list[str] = []
+    scored: list[str] = []
+
+    def answer(call: Call) -> str:
+        if call.role != "optimizer":
+            scored.append(call.text)
+            return scripted.answer(call)
+        sent.append(call.text)
+        number = len(sent)
+        return f"1. <INS>Half {number}.</INS>\n2. <INS>Whole text {number}.</INS>"
+
+    model = ScriptedModel(answer)
+    plain = scripted.problem()
+    llmopt.optimize(
+        PromptProblem.from_splits(
+            plain.splits, instructions=plain.instructions, task=plain.task, scorer=model
+        ),
+        algorithm=make(population=4, wording="paper-like", family="chat"),
+        optimizer=model,
+        steps=2,
+        controls=(),
+        progress=False,
+        store=tmp_path / "runs",
+    )
+    crossing = [text for text in sent if steps[0] in text]
+    assert crossing
+    for text in crossing:  # named once as an order, and once in the example
+        places = [text.index(step) for step in steps] + [text.rindex(step) for step in steps]
+        assert places == sorted(places)
+        assert len(set(places)) == len(places)
+    assert any("Whole text" in text for text in scored)
+    assert not any("Half" in text for text in scored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
@@ -103,6 +104,24 @@ def test_a_continuation_ends_at_the_closing_tag() -> None:
     call = family.call("list", temperature=1.0, max_tokens=9, sample=4)
     assert (call.prompt, call.stop, call.sample) == ("list", ("</TEXT>",), 4)
     assert family.lay_out(SECTIONS).endswith("Accuracy: 78 <TEXT>")
+
+
+def test_the_published_continuation_is_a_sentence_and_the_list() -> None:
+    """No exemplars, no made-up tasks, no score to reach; the reply brings its own."""
+    family = MetaPrompt("continuation", "opro-paper-like")
+    text = family.lay_out(SECTIONS)
+    first, *list_ = text.split("\n\n")
+    assert SECTIONS.description.task in first
+    assert len(list_) == len(SECTIONS.entries)
+    assert all(re.fullmatch(r"Accuracy: \d+ <TEXT>.*</TEXT>", one) for one in list_)
+    assert text.endswith("</TEXT>")
+    assert "right answer" not in text
+    assert family.read("\n\nAccuracy: 90 <TEXT>Go.</TEXT> more <TEXT>Other</TEXT>") == "Go."
+    assert family.read("\n\nAccuracy: 90 <TEXT>Go.") == "Go."
+    assert isinstance(family.read("\n\nThat is all."), Refusal)
+    assert replace(family, strict=False).read("That is all.") == "That is all."
+    bare = family.lay_out(Sections(Description("Say whether it rains.")))
+    assert "between <TEXT> and </TEXT>" in bare
 
 
 def test_the_best_stands_nearest_to_the_request() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from llmopt.core.trajectory import Entry, Trajectory, rank
 from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.errors import ConfigError
-from llmopt.parts.bandits import UCB, SuccessiveRejects, selected_by, sizes
+from llmopt.parts.bandits import (
+    UCB,
+    BelowMean,
+    EvenShares,
+    SuccessiveRejects,
+    selected_by,
+    sizes,
+)
 from llmopt.parts.rate import Everything
 from llmopt.testing import scripted
 
@@ -25,7 +32,14 @@ if TYPE_CHECKING:
 ITEMS = tuple(Item(str(n)) for n in range(60))
 CANDIDATES = [Candidate(str(skill), 1) for skill in (12, 48, 6, 18, 54, 24, 30, 0)]
 GROWN = Trajectory().tell([])
-BANDITS: dict[str, Rate] = {"ucb": UCB(2, 160, 3, 5), "rejects": SuccessiveRejects(2, 160)}
+BANDITS: dict[str, Rate] = {
+    "ucb": UCB(2, 160, 3, 5),
+    "ucb-e": UCB(2, 160, 3, 5, bound="ucb-e"),
+    "ucb from 1": UCB(2, 160, 3, 5, begin=1),
+    "rejects": SuccessiveRejects(2, 160),
+    "below the mean": BelowMean(2, 160),
+    "even shares": EvenShares(2, 160),
+}
 
 
 class Desk:
@@ -145,6 +159,36 @@ async def test_the_rounds_of_ucb_go_to_those_who_may_be_best() -> None:
     assert seen[-1] - seen[0] <= 5
 
 
+async def test_even_shares_are_as_many_items_as_the_calls_allow() -> None:
+    """ProTeGi's brute force: 160 calls for 8 candidates are 20 items each."""
+    desk = Desk()
+    found = await EvenShares(2, 160)(scripted.context(GROWN), CANDIDATES, ITEMS, desk.measure)
+    assert sorted(len(e.outcomes) for e in found) == [20] * 6 + [60] * 2
+    assert desk.batches == 2
+
+
+async def test_halving_by_the_mean_shares_each_rounds_calls_among_those_left() -> None:
+    """160 calls in 3 rounds: 6 items each, then 13 more for the better 4, then 26 for 2."""
+    desk = Desk()
+    found = await BelowMean(2, 160)(scripted.context(GROWN), CANDIDATES, ITEMS, desk.measure)
+    seen = {c.text: len(e.outcomes) for c, e in zip(CANDIDATES, found, strict=True)}
+    assert min(seen.values()) == 160 // (8 * 3)
+    assert len(set(seen.values())) > 2
+    assert {text for text, count in seen.items() if count == len(ITEMS)} == {"48", "54"}
+
+
+async def test_the_first_choice_of_ucb_takes_chances_unless_it_is_round_1() -> None:
+    """log(1) = 0: the best of the first look are pulled, however little is known of the others."""
+    second: list[set[str]] = []
+    for rate in (UCB(2, 160, 2, 5, c=9, begin=1), UCB(2, 160, 2, 5, c=9)):
+        desk = Desk()
+        await rate(scripted.context(GROWN), CANDIDATES, ITEMS, desk.measure)
+        second.append({text for text, _ in desk.jobs[40:50]})
+    assert second[0] <= {"48", "54", "30", "24"}
+    with pytest.raises(ConfigError, match="numbers of rounds are 1 or more, but got 0"):
+        UCB(begin=0)
+
+
 async def test_successive_rejects_sees_as_many_items_as_its_formula() -> None:
     found = await SuccessiveRejects(2, 160)(
         scripted.context(GROWN), CANDIDATES, ITEMS, Desk().measure
@@ -181,8 +225,9 @@ def test_a_selection_has_a_name() -> None:
 
 @pytest.mark.parametrize("option", ["k", "budget", "arms", "batch"])
 def test_nothing_of_a_bandit_is_zero(option: str) -> None:
+    none: dict[str, Any] = {option: 0}
     with pytest.raises(ConfigError, match="1 or more"):
-        UCB(**{option: 0})
+        UCB(**none)
     with pytest.raises(ConfigError, match="0 or more"):
         UCB(c=-1)
     with pytest.raises(ConfigError, match="1 or more"):

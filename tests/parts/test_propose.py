@@ -134,6 +134,15 @@ async def test_draws_are_made_to_differ(vary: Vary) -> None:
     assert await Generate(samples=6, vary=vary)(replace(about, model=again)) == found
 
 
+def test_scores_may_be_shown_as_shares() -> None:
+    """The published code without steps; a value that is no share is shown as ever."""
+    ctx = context(ScriptedModel(scripted.answer), 0.8125)
+    part = Generate(fraction=True)
+    shown = part.sections(ctx, part.metaprompt("chat"))
+    assert ([entry.score for entry in shown.entries], shown.scale) == (["0.812"], "1")
+    assert 0.8125 < float(shown.aim) <= 1
+
+
 @pytest.mark.parametrize("own", [{"template": "{{ task }}"}, {"wording": "opro-paper-like"}])
 @pytest.mark.parametrize("vary", ["angles", "together"])
 def test_words_that_cannot_vary_are_refused(own: dict[str, str], vary: Vary) -> None:

@@ -10,7 +10,7 @@ from llmopt.core.trajectory import Trajectory
 from llmopt.core.values import Candidate, Item, Outcome
 from llmopt.errors import ConfigError
 from llmopt.parts.racing import Racing
-from llmopt.parts.rate import Everything, Halving, rated
+from llmopt.parts.rate import Everything, Halving, WithoutFirst, rated, without_first
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
@@ -37,6 +37,23 @@ async def test_everything_is_measured_candidate_by_candidate() -> None:
     assert [e.score for e in found] == [0.0, 0.25, 0.5, 0.75]
     assert not any(e.partial for e in found)
     assert desk.jobs == [(c.text, i.id) for c in CANDIDATES for i in ITEMS]
+
+
+async def test_rows_for_examples_alone_measure_nothing() -> None:
+    desk = Desk()
+    rate = without_first(3, Everything())
+    found = await rate(scripted.context(Trajectory()), CANDIDATES, ITEMS, desk.measure)
+    assert {item for _, item in desk.jobs} == {item.id for item in ITEMS[3:]}
+    assert not any(e.partial for e in found)
+    assert without_first(0, Everything()) == Everything()
+    with pytest.raises(ConfigError, match="leave one out"):
+        without_first(3, Halving((4,)))
+    with pytest.raises(ConfigError, match="for examples alone are 1 or more, but got 0"):
+        WithoutFirst(0)
+    size = len(scripted.problem().items("train"))
+    with pytest.raises(ConfigError, match="lower format_rows"):
+        WithoutFirst(size).fits(scripted.problem())
+    WithoutFirst(size - 1).fits(scripted.problem())
 
 
 async def test_halving_measures_the_survivors_on_everything_and_nothing_twice() -> None:

@@ -136,3 +136,12 @@ def test_impossible_options_are_refused() -> None:
         Exemplars(-1)
     with pytest.raises(ConfigError, match="constant"):
         Exemplars(3, "newest")  # type: ignore[arg-type] # what a configuration could say
+
+
+async def test_examples_may_come_from_the_first_rows_alone() -> None:
+    for rule in RULES:
+        found = await Exemplars(2, rule, among=3)(context([entry("a", range(9))]))
+        assert {item.id for item in found.exemplars} <= {item.id for item in ITEMS[:3]}
+        assert len(found.exemplars) == 2
+    with pytest.raises(ConfigError, match="0 or more, but got -1"):
+        Exemplars(among=-1)

@@ -10,6 +10,7 @@ import llmopt
 from llmopt.core.model import Traits
 from llmopt.core.problem import calls_each
 from llmopt.core.values import Item, Message, Outcome, Reply
+from llmopt.errors import ConfigError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.preflight.cautions import cautions
 from llmopt.problems.data.splits import Splits
@@ -122,6 +123,17 @@ async def test_a_chat_is_asked_again_with_its_answer_as_a_turn() -> None:
     )
     assert (second.role, second.prompt, second.temperature) == ("scorer", None, 0.0)
     assert second.max_tokens == AGAIN_TOKENS == 50
+
+
+async def test_the_second_answer_may_be_longer() -> None:
+    """Lists of word sorting do not fit into 50 tokens; the published code of GPO has 100."""
+    for mode in ("chat", "completion"):
+        model, calls = listening("Two and three.", "5.")
+        asking = Asking(mode, again=True, again_tokens=100)
+        await made(asking=asking).measure("Think.", ITEM, model)
+        assert [call.max_tokens for call in calls][1:] == [100]
+    with pytest.raises(ConfigError, match="again_tokens is 1 or more, but got 0"):
+        Asking(again_tokens=0)
 
 
 async def test_a_completion_goes_on_with_the_cue() -> None:

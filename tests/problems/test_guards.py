@@ -204,6 +204,17 @@ def test_a_proposal_that_leaks_is_refused_with_its_reason() -> None:
     assert problem().parse(key) == Refusal("contains training answers")
     assert problem(filters=Filters(copied_words=0)).parse(copy) == copy
     assert problem(filters=Filters(copied_words=13)).parse(copy[:60]) == copy[:60]
+
+
+def test_quotation_marks_around_a_proposal_are_removed_or_kept() -> None:
+    """PE2's and EvoPrompt's codes remove them, those of OPRO and GPO keep them."""
+    kept = problem(filters=Filters(quotes="keep"))
+    for text in ('"Think it over."', "\u201cThink it over.\u201d"):
+        assert problem().parse(text) == "Think it over."
+        assert kept.parse(text) == text
+        assert kept.parse(f"**{text}**") == text
+    with pytest.raises(UnknownNameError, match=r"problem\.quotes"):
+        Filters(quotes="no")  # type: ignore[arg-type]  # what a user may write
     assert problem().parse("Just no.") == "Just no.", "a test row is not looked at"
 
 

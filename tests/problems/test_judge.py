@@ -56,7 +56,7 @@ def shown(text: str) -> dict[str, str]:
 
 def code_of(text: str) -> str:
     """Return the code that the rubric asks for, which it does in its last line."""
-    found = re.search(r"Verdict ([0-9a-f]{12}): .$", text)
+    found = re.search(r"Verdict ([0-9a-f]{12}): .(?:, .)?$", text)
     assert found
     return found[1]
 
@@ -558,6 +558,40 @@ async def test_what_is_kept_of_an_output_is_the_output() -> None:
 
 
 # -- criteria that the judge chooses --------------------------------------------------------
+
+
+@pytest.mark.parametrize("chosen", ["form: one word\ncare: it is kind", ""])
+async def test_criteria_of_a_query_are_chosen_once_and_without_an_answer(chosen: str) -> None:
+    """DRPO's code; a judge that chose none is asked to choose as it rates."""
+    asked: list[Call] = []
+
+    def answer(call: Call) -> str:
+        asked.append(call)
+        parts = shown(call.text)
+        if "answer" not in parts:
+            assert list(parts.values()) == [ITEM.input]
+            return chosen
+        assert parts.get("criteria", "") == chosen
+        assert ("out of these" in call.text) == (not chosen)
+        return f"form: 5, yes\ncare: 3, so so\nVerdict {code_of(call.text)}: 5, 3"
+
+    judge = Judge("dynamic", criteria="query").bound(ScriptedModel(answer, identity="s/j"))
+    for output in ("4", "5"):
+        scored = await judge(output, ITEM)
+        assert scored.score == 0.75
+        assert scored.feedback == "form: 5, yes\ncare: 3, so so"
+    choosing = [call for call in asked if "answer" not in shown(call.text)]
+    assert len({call.key("m") for call in choosing}) == 1
+    assert judge.calls == len(judge.asked("4", ITEM, judge.ready())) == 2
+    assert await judge.remarks("4", ITEM) == "form: 5, yes\ncare: 3, so so"
+
+
+def test_only_a_dynamic_judge_chooses_criteria_for_a_query() -> None:
+    with pytest.raises(ConfigError, match="in the mode 'dynamic', but got 'absolute'"):
+        Judge(criteria="query")
+    with pytest.raises(UnknownNameError, match=r"judge\.criteria"):
+        Judge("dynamic", criteria="no")  # type: ignore[arg-type]  # what a user may write
+
 
 DYNAMIC = Judge("dynamic")
 

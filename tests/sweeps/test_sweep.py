@@ -136,6 +136,43 @@ def test_variants_have_labels_and_are_crossed_with_axes(folder: Path) -> None:
     assert [cell.settings.run.steps for cell in found.cells] == [4, 4, 1, 1]
 
 
+def test_a_table_of_tasks_holds_for_one_task_alone(folder: Path) -> None:
+    grid = {"problem.data": ["questions.csv", "others.csv"], "run.seed": [0, 1]}
+    plain = made({"grid": grid}, folder)
+    sweep = made({"grid": grid, "tasks": {"others": {"problem.digits": False}}}, folder)
+    digits = [(cell.task, cell.settings.problem.digits) for cell in sweep.cells]
+    assert digits == [("questions", True)] * 2 + [("others", False)] * 2
+    assert [c.name for c in sweep.cells][:2] == [c.name for c in plain.cells][:2]
+    fewer = made(
+        {"grid": grid, "tasks": {"others": {"problem.digits": False}}},
+        folder,
+        'grid.problem.data=["questions.csv"]',
+    )
+    assert {cell.settings.problem.digits for cell in fewer.cells} == {True}
+
+
+@pytest.mark.parametrize(
+    ("task", "key", "words"),
+    [
+        ("other", "problem.digits", "got 'other'; did you mean"),
+        ("others", "run.seed", "got run.seed in tasks.others"),
+        ("others", "problem.metric", "got problem.metric in tasks.others"),
+        ("others", "budget.calls", "got budget.calls in tasks.others"),
+        ("others", "algorithm.samples", "got algorithm.samples in tasks.others"),
+    ],
+)
+def test_a_table_of_tasks_that_changes_something_else_is_refused(
+    folder: Path, task: str, key: str, words: str
+) -> None:
+    data = {
+        "grid": {"problem.data": ["questions.csv", "others.csv"], "algorithm.samples": [1, 2]},
+        "variants": [{"label": "a", "problem.metric": "auto"}],
+        "tasks": {task: {key: 1}},
+    }
+    with pytest.raises(ConfigError, match=words):
+        made(data, folder)
+
+
 def test_an_axis_of_one_value_changes_the_base_and_no_label(folder: Path) -> None:
     found = made({"grid": {**ORDERS, "run.steps": [5]}}, folder)
     assert found.variants == ("order=ascending", "order=descending")

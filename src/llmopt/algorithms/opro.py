@@ -6,9 +6,12 @@ sections on prompt optimization and from the published code where the paper is s
 Known deviations, each of them on purpose: the list of past solutions obeys its length limit in all
 families (the published code shows everything in the list continuation), and of those that came to
 nothing it has few (``zeros="all"``: all); a reply without marks is refused (``strict=False`` takes
-it whole); that old solutions fail on the exemplars is said only where these were chosen for it;
-exemplars by frequency take the highest counts; exemplars stand as inputs with answers, without the
-placeholder, and the limit on the length is told (``wording="paper-like"``: as in the paper).
+it whole); that old solutions fail on the exemplars is said only where these were chosen for it; the
+list continuation has exemplars, made-up tasks and a score to reach, because a small model continues
+with reviews and answers without them (``family="continuation"`` with ``wording="paper-like"``: a
+sentence and the list, as in the paper); exemplars by frequency take the highest counts; exemplars
+stand as inputs with answers, without the placeholder, and the limit on the length is told
+(``wording="paper-like"``: as in the paper).
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ def opro(
     exemplars_by: Choose = "random",
     samples: int = 8,
     scores: int = 100,
+    fraction: bool = False,
     temperature: float = 1.0,
     temperature_end: float | None = None,
     family: AnyFamily = "auto",
@@ -63,17 +67,19 @@ def opro(
     Args:
         shown: How many of the best solutions are shown.
         order: Best last (``ascending``), best first, or ``random``.
-        threshold: Solutions with a lower score (0..1) are not shown, but the best always is.
+        threshold: Solutions with a lower score (0..1) are not shown, but the best always is; the
+            code has 0.3 for GPT scorers.
         zeros: Whether of solutions that came to nothing ``few`` are shown, or ``all`` (paper).
         exemplars: How many training examples are shown.
         exemplars_by: ``random``, ``constant``, ``accumulative_`` or ``current_most_frequent``.
         samples: New solutions asked for in a step.
         scores: Steps of the shown score range (100 or 20); 0 hides the scores.
+        fraction: Show scores as shares such as 0.812 (published code without steps).
         temperature: Of the optimizer LLM, or of its first step.
         temperature_end: Of the last step, where it changes linearly; none: it does not.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
-        wording: Of the meta-prompt for chat models: ``ours``, or ``paper-like``, with the paper's
+        wording: Of the meta-prompt: ``ours``, or ``paper-like``, with the paper's
             parts in the paper's order, where rows hold the placeholder.
         tag: ``INS`` (paper) or ``Start`` (published code, instructions that begin the answer).
         strict: Refuse a reply without marks.
@@ -107,8 +113,10 @@ def opro(
             temperature=leading(temperature, temperature_end),
             max_tokens=max_tokens,
             vary=vary,
+            fraction=fraction,
         ),
         rate=rated(stages, keep, share, rate),
         keep=Elitist(),
         steady=True,
+        version=2 if (family, wording) == ("continuation", "paper-like") else 1,
     )

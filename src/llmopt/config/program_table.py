@@ -133,7 +133,7 @@ def _with_data(
         "vault": table.vault,
     }
     if table.benchmark:
-        task = load_task(table.benchmark, table.data_dir)
+        task = load_task(table.benchmark, table.data_dir, table.closing)
         splits = task.splits(
             table.split, sizes=table.sizes, seed=table.split_seed, vault=table.vault
         )

@@ -100,6 +100,7 @@ class Configuration(Table):
             return PromptProblem.from_task(
                 table.benchmark,
                 data_dir=table.data_dir,
+                closing=table.closing,
                 split=table.split,
                 sizes=table.sizes,
                 split_seed=table.split_seed,
@@ -193,6 +194,7 @@ class Configuration(Table):
                 table.last_full_stop,
                 table.copied_words,
                 table.variables,
+                table.quotes,
             ),
             "judge": self.judge.named() if self.judge else None,
         }

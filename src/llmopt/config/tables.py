@@ -21,12 +21,13 @@ from llmopt.problems.code.bench import CodeAim  # noqa: TC001 - pydantic reads i
 from llmopt.problems.code.code_problem import CodeProblem
 from llmopt.problems.code.output_comparison import Compare  # noqa: TC001 - as above
 from llmopt.problems.code.sandbox import RunLimits, SandboxName
-from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.metrics.judge import Criteria, Judge
 from llmopt.problems.prompt.instructions import saved_instruction
 from llmopt.problems.prompt.layout import Position  # noqa: TC001 - likewise
-from llmopt.problems.prompt.proposal_filter import Variables  # noqa: TC001 - as above
-from llmopt.problems.prompt.scorer_call import Asking
+from llmopt.problems.prompt.proposal_filter import Quotes, Variables  # noqa: TC001 - as above
+from llmopt.problems.prompt.scorer_call import AGAIN_TOKENS, Asking
 from llmopt.problems.tasks import Paper  # noqa: TC001 - pydantic reads it
+from llmopt.problems.tasks.lettered import Closing  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,6 +143,7 @@ class ProblemTable(Table):
     benchmark: str = ""
     data_dir: Path | None = None
     split: Paper = ""
+    closing: Closing = "choose"
     dataset: str = ""
     dataset_config: str = ""
     dataset_split: str = "train"
@@ -173,6 +175,7 @@ class ProblemTable(Table):
     last_full_stop: bool = False
     copied_words: int = Field(default=8, ge=0)
     variables: Variables = "keep"
+    quotes: Quotes = "strip"
     required: list[str] = Field(default_factory=list)
     forbidden: list[str] = Field(default_factory=list)
     placeholders: list[str] = Field(default_factory=list)
@@ -275,8 +278,10 @@ class ProblemTable(Table):
             raise ConfigError(
                 "problem.dataset_config and .dataset_split go with problem.dataset; set it too"
             )
-        if not self.benchmark and (self.data_dir or self.split):
-            raise ConfigError("problem.data_dir and .split go with problem.benchmark; set it too")
+        if not self.benchmark and {"data_dir", "split", "closing"} & self.model_fields_set:
+            raise ConfigError(
+                "problem.data_dir, .split and .closing go with problem.benchmark; set it too"
+            )
         if self.train and self.vault:
             raise ConfigError(
                 "problem.vault is put aside of data that are then split, but got it with "
@@ -359,6 +364,7 @@ class ScorerTable(ModelTable):
     max_tokens: int = Field(default=0, ge=0)
     stop: list[str] = Field(default_factory=list)
     again: bool = False
+    again_tokens: int = Field(default=AGAIN_TOKENS, ge=1)
     answer: Literal["text", "likelihood"] = "text"
 
     def asking(self) -> Asking:
@@ -374,6 +380,7 @@ class ScorerTable(ModelTable):
             tuple(self.stop),
             self.again,
             self.answer,
+            self.again_tokens,
         )
 
 
@@ -384,6 +391,7 @@ class JudgeTable(ModelTable):
     rubric_from: Path | None = None
     scale: tuple[int, int] = (1, 5)
     max_tokens: int = Field(default=512, ge=1)
+    criteria: Criteria = "answer"
 
     def built(self) -> Judge:
         """Return the metric, without its model.
@@ -392,7 +400,7 @@ class JudgeTable(ModelTable):
             InputError: The rubric or the scale cannot be used.
         """
         rubric = text_of(self.rubric_from) if self.rubric_from else ""
-        return Judge(self.mode, rubric, self.scale, self.max_tokens)
+        return Judge(self.mode, rubric, self.scale, self.max_tokens, criteria=self.criteria)
 
 
 class AlgorithmTable(BaseModel):

@@ -284,7 +284,7 @@ class MetaPrompt:
         The rules are those of OPRO, section 3, step 5: the first pair of tags (the last one
         where the request wants steps before it); the first square brackets, which may hold others
         (for numbers the last ones on a line with a digit, as in section 7); the text up to the
-        closing tag of the open pair.
+        closing tag of the open pair, or where the list was left without one, of the first pair.
 
         Args:
             reply: The reply's text.
@@ -299,7 +299,12 @@ class MetaPrompt:
         if self.family == "continuation":
             if cut and self.strict:
                 return (Refusal("cut off before the closing tag"),)
-            return (reply.partition(self.closing)[0].removeprefix(self.opening),)
+            said = reply.partition(self.closing)[0]
+            if not self._opened:
+                if self.strict and self.opening not in said:
+                    return (Refusal("no marked text in the reply"),)
+                said = said.rpartition(self.opening)[2]
+            return (said.removeprefix(self.opening),)
         found = self._marked(reply)
         if cut and len(found) > 1 and not reply.rstrip().endswith(self.closing):
             found = found[:-1]
@@ -312,6 +317,11 @@ class MetaPrompt:
         # Code is looked for by the problem, which knows fences, and that a text compiles.
         strict = self.strict and self.layout != "code"
         return (Refusal("no marked text in the reply") if strict else reply,)
+
+    @property
+    def _opened(self) -> bool:
+        """Whether a list to be continued ends with an open mark, as all do but a published one."""
+        return self.wording != "opro-paper-like" or bool(self.template) or self.layout == "numbers"
 
     @property
     def _numbers(self) -> bool:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from llmopt.core.part import Measure, Rate, StepContext
     from llmopt.core.values import Candidate, Item, Outcome
 
-Selection = Literal["ucb", "successive-rejects", "ability", "everything"]
+Selection = Literal["ucb", "ucb-e", "successive-rejects", "sh", "bf", "ability", "everything"]
+Bound = Literal["ucb", "ucb-e"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class UCB:
         arms: Arms that are pulled in a round, 1 or more.
         batch: Items of a pull at most, 1 or more.
         c: How much the unknown is worth, 0 or more, for scores from 0 to 1.
+        bound: ``ucb`` as above, or ``ucb-e``: ``mean + c * sqrt(c / items seen)``, which does not
+            grow with the rounds.
+        begin: Number of the first round after the look at everybody, 1 or more. The published code
+            counts from 0, so that its second round is 1 and, as log(1) is 0, takes no chances.
     """
 
     k: int = 4
@@ -56,10 +61,13 @@ class UCB:
     arms: int = 8
     batch: int = 32
     c: float = 1.0
+    bound: Bound = "ucb"
+    begin: int = 2
 
     def __post_init__(self) -> None:
         _at_least_one(self.k, "candidates that a bandit leaves")
         _at_least_one(self.budget, "calls of a bandit")
+        _at_least_one(self.begin, "numbers of rounds")
         _at_least_one(self.arms, "arms of a round")
         _at_least_one(self.batch, "items of a pull")
         if not self.c >= 0:
@@ -78,7 +86,7 @@ class UCB:
         size = min(self.batch, max(1, self.budget // (2 * len(candidates))))
         field = _Field(candidates, items, ctx.trajectory.steps * size, measure)
         spent = await field.pull(field.arms, size)
-        rounds = 1
+        rounds = self.begin - 1
         while spent < self.budget and (unsure := field.unsure()):
             rounds += 1
             bound = {arm: self._bound(field, arm, rounds) for arm in unsure}
@@ -88,7 +96,8 @@ class UCB:
         return field.evaluations()
 
     def _bound(self, field: _Field, arm: int, rounds: int) -> float:
-        return field.mean(arm) + self.c * math.sqrt(math.log(rounds) / field.seen(arm))
+        unknown = self.c if self.bound == "ucb-e" else math.log(rounds)
+        return field.mean(arm) + self.c * math.sqrt(unknown / field.seen(arm))
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,88 @@ class SuccessiveRejects:
         return sizes(len(candidates), self.budget)[0]
 
 
+@dataclass(frozen=True)
+class BelowMean:
+    """Measure everybody on more and more items, and drop who is below the mean each time.
+
+    The published code of ProTeGi calls it successive halving: with K arms there are
+    ``ceil(log2(K))`` rounds of ``n / ceil(log2(K))`` calls, n being the budget, which those who are
+    left share. Ours: what was measured before counts too, and no fewer than `k` are left.
+
+    Attributes:
+        k: How many are left at least, of which the best are then measured in full; 1 or more.
+        budget: Calls of all rounds together; 1 or more. However few they are, everybody is measured
+            on one item.
+    """
+
+    k: int = 4
+    budget: int = 2048
+
+    def __post_init__(self) -> None:
+        _at_least_one(self.k, "candidates that a bandit leaves")
+        _at_least_one(self.budget, "calls of a bandit")
+
+    async def __call__(
+        self,
+        ctx: StepContext,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        measure: Measure,
+    ) -> tuple[Evaluation, ...]:
+        """Return full evaluations of the best `k`, and partial ones of the others."""
+        if not ctx.trajectory.steps or len(candidates) <= self.k:
+            return await Everything()(ctx, candidates, items, measure)
+        rounds = math.ceil(math.log2(len(candidates)))
+        first = max(1, self.budget // (len(candidates) * rounds))
+        field = _Field(candidates, items, ctx.trajectory.steps * first, measure)
+        left = list(field.arms)
+        for _ in range(rounds):
+            await field.pull(left, max(1, self.budget // (len(left) * rounds)))
+            means = {arm: field.mean(arm) for arm in left}
+            known = [mean for mean in means.values() if mean > -math.inf]
+            middle = sum(known) / len(known) if known else -math.inf
+            above = [arm for arm in left if means[arm] >= middle]
+            left = above if len(above) >= self.k else field.best(left, self.k)
+        await field.pull(field.best(left, self.k), len(items))
+        return field.evaluations()
+
+
+@dataclass(frozen=True)
+class EvenShares:
+    """Measure everybody on the same share of the items: no bandit.
+
+    The published code of ProTeGi calls it brute force, and takes it by default.
+
+    Attributes:
+        k: How many are left, which are then measured in full; 1 or more.
+        budget: Calls that all share; 1 or more. However few they are, everybody is measured on one
+            item.
+    """
+
+    k: int = 4
+    budget: int = 2048
+
+    def __post_init__(self) -> None:
+        _at_least_one(self.k, "candidates that are left")
+        _at_least_one(self.budget, "calls of a selection")
+
+    async def __call__(
+        self,
+        ctx: StepContext,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        measure: Measure,
+    ) -> tuple[Evaluation, ...]:
+        """Return full evaluations of the best `k`, and partial ones of the others."""
+        if not ctx.trajectory.steps or len(candidates) <= self.k:
+            return await Everything()(ctx, candidates, items, measure)
+        size = max(1, self.budget // len(candidates))
+        field = _Field(candidates, items, ctx.trajectory.steps * size, measure)
+        await field.pull(field.arms, size)
+        await field.pull(field.best(field.arms, self.k), len(items))
+        return field.evaluations()
+
+
 def sizes(arms: int, budget: int) -> tuple[int, ...]:
     """Return how many items those who are left have seen in each phase of successive rejects.
 
@@ -153,14 +244,15 @@ def sizes(arms: int, budget: int) -> tuple[int, ...]:
     )
 
 
-def selected_by(selection: Selection, k: int, budget: int) -> Rate:
+def selected_by(selection: Selection, k: int, budget: int, begin: int = 2) -> Rate:
     """Return the rate of a name.
 
     Args:
-        selection: ``ucb``, ``successive-rejects``, ``ability`` for a race by abilities, or
-            ``everything``.
+        selection: One of the bandits ``ucb``, ``ucb-e``, ``successive-rejects`` and ``sh``;
+            ``bf`` for even shares; ``ability`` for a race by abilities; or ``everything``.
         k: How many are left.
         budget: Of the bandit.
+        begin: Number of UCB's first round after the look at everybody.
 
     Raises:
         ConfigError: There is no such selection, or an option is out of its range.
@@ -170,8 +262,11 @@ def selected_by(selection: Selection, k: int, budget: int) -> Rate:
             f"a selection is one of {', '.join(get_args(Selection))}, but got {selection!r}"
         )
     rates: dict[str, Rate] = {
-        "ucb": UCB(k, budget),
+        "ucb": UCB(k, budget, begin=begin),
+        "ucb-e": UCB(k, budget, bound="ucb-e", begin=begin),
         "successive-rejects": SuccessiveRejects(k, budget),
+        "sh": BelowMean(k, budget),
+        "bf": EvenShares(k, budget),
         "ability": AbilityRace(k=max(k, AbilityRace.k)),
         "everything": Everything(),
     }

@@ -53,6 +53,7 @@ class Generate:
         tag: See :class:`MetaPrompt`.
         strict: See :class:`MetaPrompt`.
         scores: Steps of the shown score range: 100 or 20 in the paper; 0 hides the scores.
+        fraction: Whether scores that are shares are shown as such, with 3 decimals at most.
         order: The order that the selection gives, so that the text can say it where it holds.
         trajectory_first: Whether the trajectory stands before the exemplars.
         temperature: Of the optimizer LLM, by step; 0 to 2.
@@ -81,6 +82,7 @@ class Generate:
     step_size: StepSize | None = None
     last: bool = False
     vary: Vary = "none"
+    fraction: bool = False
 
     def __post_init__(self) -> None:
         check_vary(self.vary)
@@ -219,8 +221,14 @@ class Generate:
         worth = ctx.trajectory.estimate
         best = max(map(worth, entries), default=0.0)
 
+        scale, aim = problem.scale(buckets), problem.aim(best, buckets)
+        shares = self.fraction and scale == str(buckets)
+        if shares:
+            scale, aim = "1", f"{float(aim) / buckets:.3g}"
+
         def shown(entry: Entry) -> Shown:
-            score = problem.show(worth(entry), buckets)
+            exact = f"{round(worth(entry), 3):g}"
+            score = exact if shares else problem.show(worth(entry), buckets)
             return Shown(entry.text, score, entry.evaluation.partial)
 
         now = ctx.base if self.refine else None
@@ -229,8 +237,8 @@ class Generate:
             entries=tuple(shown(entry) for entry in entries),
             order=self._held([worth(entry) for entry in entries]),
             scored=self.scores > 0 and bool(entries),
-            scale=problem.scale(buckets),
-            aim=problem.aim(best, buckets),
+            scale=scale,
+            aim=aim,
             exemplars=tuple(
                 problem.exemplar(item, metaprompt.placeholder) for item in ctx.feedback.exemplars
             ),
@@ -273,7 +281,7 @@ def _excess(ctx: StepContext, proposed: Proposed, limit: int | None) -> int:
 
 
 def worded(method: str, wording: str) -> str:
-    """Return the folder of a method's templates; only "ours" has a list continuation of its own.
+    """Return the folder of a method's templates; what "paper-like" does not have is ours.
 
     Raises:
         ConfigError: There is no such wording.

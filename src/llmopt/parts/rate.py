@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.core.part import Measure, Rate, StepContext
+    from llmopt.core.problem import Problem
     from llmopt.core.values import Candidate, Item, Outcome
 
 Rating = Literal["auto", "ability"]
@@ -44,6 +45,41 @@ class Everything:
     def alone(self) -> bool:
         """Return that no candidate matters to another one."""
         return True
+
+
+@dataclass(frozen=True)
+class WithoutFirst:
+    """Every candidate on every training item but the first ones, which are shown as examples.
+
+    An evaluation on all others is full, so scores are comparable with one another.
+
+    Attributes:
+        first: Number of items that are left out, 1 or more.
+    """
+
+    first: int
+
+    def __post_init__(self) -> None:
+        if self.first < 1:
+            raise ConfigError(f"rows for examples alone are 1 or more, but got {self.first}")
+
+    def fits(self, problem: Problem) -> None:
+        """Refuse a problem that has no other training items."""
+        if len(problem.items("train")) <= self.first:
+            raise ConfigError(
+                f"training rows are more than those for examples alone, {self.first}, but got "
+                f"{len(problem.items('train'))}; lower format_rows"
+            )
+
+    async def __call__(
+        self,
+        ctx: StepContext,
+        candidates: Sequence[Candidate],
+        items: Sequence[Item],
+        measure: Measure,
+    ) -> tuple[Evaluation, ...]:
+        """Return one evaluation per candidate."""
+        return await Everything()(ctx, candidates, items[self.first :], measure)
 
 
 @dataclass(frozen=True)
@@ -134,3 +170,24 @@ def rated(stages: Sequence[int], keep: float, share: float, rate: Rating = "auto
     if stages:
         return Halving(tuple(stages), keep)
     return Everything() if share == 1 else Racing(share=share)
+
+
+def without_first(first: int, others: Rate) -> Rate:
+    """Return the rate that leaves out rows which are for examples alone.
+
+    Args:
+        first: Number of these rows; 0: there are no such rows, and `others` is what the other
+            options ask for.
+        others: The rate without them, which measures everything.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if first == 0:
+        return others
+    if not isinstance(others, Everything):
+        raise ConfigError(
+            "with rows for examples alone (format_rows), prompts are measured on all others, but "
+            "got stages, share or rate too; leave one out"
+        )
+    return WithoutFirst(first)

@@ -43,14 +43,19 @@ class Exemplars:
             that ever failed); ``current_most_frequent`` those that most of the solutions
             shown now got wrong. The run's generator breaks ties, and if too few items ever
             failed, random others are added.
+        among: Number of training items, the first ones, that they are chosen among, as GPO's code
+            has examples that nothing is measured on; 0: all of them.
     """
 
     n: int = 3
     choose: Choose = "random"
+    among: int = 0
 
     def __post_init__(self) -> None:
         if self.n < 0:
             raise ConfigError(f"the number of exemplars is 0 or more, but got {self.n}")
+        if self.among < 0:
+            raise ConfigError(f"rows for examples alone are 0 or more, but got {self.among}")
         if self.choose not in get_args(Choose):
             raise ConfigError(
                 f"exemplars are chosen by {', '.join(get_args(Choose))}, but got {self.choose!r}"
@@ -59,6 +64,7 @@ class Exemplars:
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the exemplars of this step, in the order of the training items."""
         items = ctx.problem.items("train")
+        items = items[: self.among] if self.among else items
         if self.n == 0 or not any(item.target for item in items):
             return Feedback()
         if self.choose == "random":

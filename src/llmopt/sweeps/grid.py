@@ -51,7 +51,7 @@ SEEDS = (
 """Keys whose values are repetitions of the same experiment."""
 
 _ARGUMENT = "problem.arguments."  # beginning of keys that are arguments of a problem's function
-_KEYS = ("base", "budget", "grid", "name", "variants")
+_KEYS = ("base", "budget", "grid", "name", "tasks", "variants")
 _CAPS = ("calls", "tokens")
 _NAME = 40  # characters of a sweep's name
 
@@ -149,8 +149,9 @@ def sweep_of(
             )
     axes = _placed(_flat(_table(data, "grid", where)), folder)
     plain, changed = _parted(overrides)
-    axes |= changed
     variants = _variants(data.get("variants", []), where, folder)
+    alone = _alone(_table(data, "tasks", where), axes, variants, where, folder)
+    axes |= changed
     _check_axes(axes, variants, where)
     _check_keys(axes, variants, plain, where)
     base = _base(data.get("base"), where, folder)
@@ -163,7 +164,7 @@ def sweep_of(
         _set(base, f"budget.{cap}", value)
     _set(base, "evidence.controls", _controls(base, axes, variants))
     chosen = slug(name or data.get("name") or usual, _NAME)
-    cells = tuple(_Grid(where, base, axes, variants, plain).cells(chosen))
+    cells = tuple(_Grid(where, base, axes, variants, alone, plain).cells(chosen))
     if any(cell.settings.budget.seconds for cell in cells):
         raise ConfigError(
             f"{where}: budget.seconds is no equal budget, because cells share replies and those "
@@ -228,6 +229,46 @@ def _variants(given: Any, where: str, folder: Path) -> list[tuple[str, dict[str,
             raise ConfigError(f"{where}: a variant has a label, but got {variant!r}; add one")
         found.append((label, _placed(_flat(changes), folder)))
     return found or [("", {})]
+
+
+def _alone(
+    tables_of: Mapping[str, Any],
+    axes: Mapping[str, Any],
+    variants: list[tuple[str, dict[str, Any]]],
+    where: str,
+    folder: Path,
+) -> dict[str, dict[str, Any]]:
+    """Return what holds for one task alone: value of a task axis -> changes.
+
+    Args:
+        tables_of: The tables ``[tasks.NAME]``.
+        axes: Those of the file, which name the tasks.
+        variants: Those of the file.
+        where: What error messages call it.
+        folder: Where relative paths start.
+    """
+    known = [
+        short(value)
+        for key, values in axes.items()
+        if is_task(key) and isinstance(values, list)
+        for value in values
+    ]
+    taken = {*axes, *(key for _, changes in variants for key in changes)}
+    found: dict[str, dict[str, Any]] = {}
+    for task in tables_of:
+        if task not in known:
+            raise ConfigError(
+                f"{where}: a table of tasks is named as a task of the grid is, but got {task!r}"
+                f"{nearest(task, known)}"
+            )
+        found[task] = _placed(_flat(_table(tables_of, task, where)), folder)
+        for key in found[task]:
+            if key in taken or is_task(key) or key in SEEDS or key.startswith("budget."):
+                raise ConfigError(
+                    f"{where}: a table of tasks sets what is no axis, in no variant and no budget, "
+                    f"but got {key} in tasks.{task}; take it out"
+                )
+    return found
 
 
 def _parted(overrides: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -301,6 +342,7 @@ class _Grid:
         base: The data of the base.
         axes: Key -> values.
         variants: Label and changes of each.
+        alone: What holds for one task alone: value of a task axis -> changes.
         overrides: Options for all cells.
     """
 
@@ -308,6 +350,7 @@ class _Grid:
     base: dict[str, Any]
     axes: dict[str, list[Any]]
     variants: list[tuple[str, dict[str, Any]]]
+    alone: dict[str, dict[str, Any]]
     overrides: Sequence[str]
 
     def cells(self, sweep: str) -> Iterator[Cell]:
@@ -317,9 +360,12 @@ class _Grid:
         inner = [key for key in self.axes if key not in outer]
         names: set[str] = set()
         for block in self._choices(outer):
+            alone: dict[str, Any] = {}
+            for key in tasks:
+                alone |= self.alone.get(short(block[key]), {})
             for label, changes in self.variants:
                 for choice in self._choices(inner):
-                    cell = self._cell(sweep, label, block | choice, changes)
+                    cell = self._cell(sweep, label, block | choice, alone | changes)
                     if cell.name in names:
                         raise ConfigError(f"{self.where}: cells differ, but got {cell.label} twice")
                     names.add(cell.name)

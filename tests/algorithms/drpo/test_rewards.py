@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithms.drpo.rewards import Rewards
+from llmopt.algorithms.drpo.rewards import NOTHING_POOR, Rewards
 from llmopt.core.recording import Overheard
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import (
@@ -18,7 +18,7 @@ from llmopt.core.values import (
     Message,
     Outcome,
 )
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.metrics.judge import Judge
 from llmopt.problems.prompt.prompt_problem import PromptProblem
@@ -59,6 +59,19 @@ def test_an_answer_is_told_with_its_question_and_its_score() -> None:
     assert "I think so: Answer." in text
     assert "0 to 100: 0" in text
     assert "What was said of it" not in text
+
+
+def test_a_state_without_poor_answers_is_told_about_without_a_reward_or_carried_on() -> None:
+    """The published code asks nothing then."""
+    state, scorer = entry("Answer.", [1.0, 0.9, 1.0]), ScriptedModel(lambda _: "yes")
+    told = asyncio.run(Rewards()(context(state, scorer)))
+    assert (told.text, told.reason) == ("", "")
+    carried = asyncio.run(Rewards(idle="carry")(context(state, scorer)))
+    assert (carried.text, carried.reason) == ("", NOTHING_POOR)
+    poor = entry("Answer!", [1.0, 0.2])
+    assert asyncio.run(Rewards(idle="carry")(context(poor, scorer))).reason == ""
+    with pytest.raises(UnknownNameError, match="idle"):
+        Rewards(idle="no")  # type: ignore[arg-type]  # what a user may write
 
 
 def test_the_scorer_is_asked_what_it_was_asked_when_it_was_measured() -> None:

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmopt.algorithms.evoprompt.founding import Population, founders
 from llmopt.algorithms.evoprompt.population import DifferenceGroups, ReplaceIfBetter, Roulette
 from llmopt.core.trajectory import Entry, Trajectory, rank
 from llmopt.core.values import Candidate, Evaluation, Outcome
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.parts.keep import Elitist
 from llmopt.testing import scripted
 
@@ -176,3 +177,70 @@ def test_no_place_ever_gets_worse(steps: list[list[tuple[float, int]]], populati
 def test_too_small_a_population_is_refused(make: Callable[[int], object], size: int) -> None:
     with pytest.raises(ConfigError, match=f"got {size}"):
         make(size)
+
+
+# -- the options of the published code ------------------------------------------------------
+
+
+def test_parents_may_be_drawn_at_random_or_by_tournaments() -> None:
+    """The better of two wins a tournament, so the worst is never a first parent."""
+    past = told(starts(0.9, 0.5, 0.1), [])
+    current = past.best(3)
+    for way in ("random", "tour"):
+        pairs = [pair.split() for pair in groups(Roulette(40, way), past, current)]
+        assert all(first != second for first, second in pairs)
+        firsts = Counter(first for first, _ in pairs)
+        assert (firsts["s2"] == 0) == (way == "tour")
+    with pytest.raises(UnknownNameError, match="selection"):
+        Roulette(selection="no")  # type: ignore[arg-type]  # what a user may write
+
+
+def test_the_third_of_a_difference_group_may_be_a_random_other() -> None:
+    past = told(starts(0.9, 0.7, 0.5, 0.3, 0.1), [])
+    found = groups(DifferenceGroups(5, "random"), past, past.best(5))
+    assert all(len(set(group.split())) == 4 for group in found)
+    assert {group.split()[3] for group in found} != {"s0"}
+    few = told(starts(0.9, 0.7, 0.5), [])
+    assert all(
+        len(group.split()) == 4 for group in groups(DifferenceGroups(3, "random"), few, few.best(3))
+    )
+    with pytest.raises(UnknownNameError, match="donor"):
+        DifferenceGroups(donor="no")  # type: ignore[arg-type]  # what a user may write
+
+
+def test_starts_found_a_population_from_the_top_the_bottom_or_at_random() -> None:
+    ranked = starts(0.9, 0.7, 0.5, 0.3)
+    names = {
+        way: [one.text for one in founders(ranked, 2, way, 0)]
+        for way in ("top", "bottom", "random", "para-top", "para-bottom", "para-random")
+    }
+    assert names["top"] == ["s0", "s1"]
+    assert names["bottom"] == ["s2", "s3"]
+    assert (names["para-top"], names["para-bottom"]) == (["s0"], ["s3"])
+    assert (len(names["random"]), len(names["para-random"])) == (2, 1)
+    drawn = {tuple(one.text for one in founders(ranked, 2, "random", seed)) for seed in range(20)}
+    assert len(drawn) > 1
+    with pytest.raises(UnknownNameError, match="initial"):
+        ReplaceIfBetter(initial="no")  # type: ignore[arg-type]  # what a user may write
+
+
+def test_who_did_not_found_a_population_stays_out_of_it() -> None:
+    past = told(starts(0.9, 0.3, 0.1), [entry("child", 0.2, 1, "s1")])
+    ctx = scripted.context(past)
+    assert [one.text for one in Population(2, initial="bottom")(ctx)] == ["s1", "child"]
+    held = ReplaceIfBetter(2, "bottom")(ctx)
+    assert [one.text for one in held] == ["s1", "s2"]
+
+
+def test_children_may_take_all_places_of_a_full_population() -> None:
+    first = [entry("a", 0.2, 1, "s0"), entry("b", 0.1, 1, "s1")]
+    past = told(starts(0.9, 0.8), first)
+    assert [one.text for one in Population(2, "children")(scripted.context(past))] == ["a", "b"]
+    fewer = told(starts(0.9, 0.8), first[:1])
+    assert [one.text for one in Population(2, "children")(scripted.context(fewer))] == ["s0", "a"]
+    filling = told(starts(0.9), first[:1])
+    assert [one.text for one in Population(2, "children")(scripted.context(filling))] == ["s0", "a"]
+    with pytest.raises(UnknownNameError, match="survivors"):
+        Population(survivors="no")  # type: ignore[arg-type]  # what a user may write
+    with pytest.raises(ConfigError, match="a population is 1 or more, but got 0"):
+        Population(0)

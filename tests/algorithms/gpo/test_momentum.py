@@ -14,7 +14,7 @@ from llmopt.algorithms.gpo.momentum import Importance, Recency, Relevance
 from llmopt.core.part import Group
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.select import Lineages
 from llmopt.parts.similarity import Lexical
@@ -55,6 +55,16 @@ def shown(select: Select, embedder: Model | None = None) -> list[str]:
     (group,) = asyncio.run(select(ctx))
     assert group.base == current
     return [e.text for e in group.shown]
+
+
+def test_by_importance_the_current_prompt_may_have_to_rank() -> None:
+    """The published code shows the best k of all that were current, this one included."""
+    assert shown(Importance(3)) == ["sing aloud", "start now", "start it now"]
+    assert shown(Importance(2, current="ranked")) == ["sing aloud", "start now"]
+    assert shown(Importance(3, current="ranked")) == ["start it now", "sing aloud", "start now"]
+    assert shown(Importance(3, "descending", current="ranked"))[0] == "start now"
+    with pytest.raises(UnknownNameError, match="current_shown"):
+        Importance(current="no")  # type: ignore[arg-type]  # what a user may write
 
 
 def test_g3_the_most_alike_stand_last() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from llmopt.algorithms.gpo.critique import CombinedReflection
-from llmopt.algorithms.protegi.gradients import Successors, TextualGradients
+from llmopt.algorithms.promptagent.reward_rows import RewardRows
+from llmopt.algorithms.protegi.gradients import Batching, Successors, TextualGradients
 from llmopt.core.algorithm import Algorithm
 from llmopt.core.model import Traits
 from llmopt.core.part import Feedback, Group
@@ -21,7 +22,7 @@ from llmopt.core.values import (
     Outcome,
     digest,
 )
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.keep import Elitist
 from llmopt.parts.propose import Generate
@@ -272,3 +273,54 @@ async def test_a_lineage_is_what_a_survivor_was_refined_from() -> None:
     trajectory = Trajectory().tell([first, aside]).tell([second]).tell([third])
     found = await Lineages()(scripted.context(trajectory, survivors=(third, aside)))
     assert found == (Group(third, (first, second, third)), Group(aside, (aside,)))
+
+
+# -- as in PE2's code -----------------------------------------------------------------------
+
+
+async def test_rows_of_a_group_may_be_any_or_weighted_errors() -> None:
+    state = entry("Say.", 2)
+    known = {item.input for item in TRAIN[:2]}
+    shown = {}
+    for batching in get_args(Batching):
+        talker = Talker()
+        await TextualGradients(6, 4, batching=batching)(context(talker, state))
+        texts = [call.text for call in talker.calls]
+        shown[batching] = {item.input for item in TRAIN if any(item.input in t for t in texts)}
+    assert shown["hard"] == known
+    assert shown["hard_weighted"] <= known
+    assert not shown["random"] <= known
+    with pytest.raises(UnknownNameError, match="batching"):
+        TextualGradients(batching="no")  # type: ignore[arg-type]  # what a user may write
+
+
+async def test_errors_may_be_shown_with_the_reply_they_were_read_from() -> None:
+    talker, scorer = Talker(), ScriptedModel(lambda _: "First I thought of it. Then: yes")
+    ctx = context(talker, entry("Say.", 2), scorer=scorer)
+    await TextualGradients(1, 2, wording="pe2", reasoning=True)(ctx)
+    assert talker.calls[0].text.count("came to its output: First I thought of it.") == 2
+    plain = Talker()
+    ctx = context(plain, entry("Say.", 2), scorer=scorer)
+    await TextualGradients(1, 2, wording="pe2")(ctx)
+    assert "First I thought" not in plain.calls[0].text
+
+
+async def test_errors_may_come_from_rows_that_rank_nothing() -> None:
+    """They are answered in their order until there are enough errors; ranking rows never are."""
+    rows = RewardRows(0.5)
+    errors, ranking = rows(TRAIN)
+    asked: list[Call] = []
+
+    def answer(call: Call) -> str:
+        asked.append(call)
+        return "nothing that can be read"
+
+    talker, scorer = Talker(), ScriptedModel(answer)
+    gradients = TextualGradients(2, 2, rows=rows)
+    await gradients(context(talker, entry("Say.", 0), scorer=scorer))
+    assert talker.calls
+    assert len(asked) == 2
+    for call in (*asked, *talker.calls):
+        assert not any(item.input in call.text for item in ranking)
+    assert any(item.input in talker.calls[0].text for item in errors)
+    assert gradients.most().scorer == gradients.batch

@@ -117,6 +117,18 @@ def test_options_of_aqua_get_their_bracket(folder: Path) -> None:
     assert item.target == "(E)"
 
 
+def test_the_closing_line_of_lettered_questions_can_be_the_published_form(folder: Path) -> None:
+    """The letters stand side by side in a question; other tasks have no such line."""
+    last = load_task("mmlu/anatomy", folder, "question").test[1].input.splitlines()[-1]
+    assert last == "Which one is the answer: (A) (B) (C) (D)?"
+    aqua = load_task("aqua", folder, "question").test[4].input.splitlines()[-1]
+    assert aqua == "Which one is the answer: (A) (B) (C) (D) (E)?"
+    assert load_task("aqua", folder, "none").test[4].input.splitlines()[-1] == "(E)4"
+    assert load_task("multiarith", folder, "question").test[7].input == "Sum 7?"
+    with pytest.raises(UnknownNameError, match="closing"):
+        load_task("aqua", folder, "no")  # type: ignore[arg-type]  # what a user may write
+
+
 def test_answers_of_multiarith_are_whole_numbers(folder: Path) -> None:
     item = load_task("multiarith", folder).test[7]
     assert (item.input, item.target) == ("Sum 7?", "7")

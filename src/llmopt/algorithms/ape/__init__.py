@@ -5,6 +5,11 @@ Source: the iterative search of "Large Language Models Are Human-Level Prompt En
 badly on a few items is not measured on more (``stages``, ``share``). As GPO (arXiv 2402.17564,
 table 4) places it: the direction is the prompt alone, without trajectory, by generation.
 
+Its code scores a prompt by the mean log probability of the expected outputs' tokens; here a closed
+set of answers can be scored by its probabilities (``scorer.answer = "likelihood"``), and open ones
+by what is written. A reply without marks is refused, and the code takes it whole
+(``strict=False``).
+
 Ours: counts per step, and temperature 1. The paper's first prompts are inferred from examples, 50
 for each of 5 sets of 5 pairs in its published code; that is off here, as a search begins at the
 starting solutions, and ``induced`` turns it on.
@@ -43,6 +48,7 @@ def ape(
     temperature: float = 1.0,
     family: AnyFamily = "auto",
     template: str = "",
+    strict: bool = True,
     max_tokens: int = USUAL,
     vary: Vary = "none",
     stages: Sequence[int] = (),
@@ -62,6 +68,7 @@ def ape(
         temperature: Of the optimizer LLM.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
+        strict: Refuse a reply without marks; the published code takes it whole.
         max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
@@ -81,6 +88,7 @@ def ape(
         family=family,
         wording="ape",
         template=template,
+        strict=strict,
         scores=0,
         temperature=heat,
         max_tokens=max_tokens,

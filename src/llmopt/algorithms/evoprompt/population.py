@@ -8,18 +8,23 @@ a group; what a single parent means is up to the meta-prompt's words.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from llmopt.algorithms.evoprompt.founding import founders
 from llmopt.core.part import Group
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from llmopt.algorithms.evoprompt.founding import Initial
     from llmopt.core.part import StepContext
     from llmopt.core.trajectory import Entry, Trajectory
+
+ParentDraw = Literal["wheel", "random", "tour"]
+Donor = Literal["best", "random"]
 
 _DONORS = 2  # whose difference a base gets, beside the best
 
@@ -32,11 +37,16 @@ class Roulette:
 
     Attributes:
         population: Size of the population, and pairs a step; 2 or more.
+        selection: How a parent is drawn: by the ``wheel``, at ``random``, or as the better of two
+            that are drawn at random (``tour``).
     """
 
     population: int = 10
+    selection: ParentDraw = "wheel"
 
     def __post_init__(self) -> None:
+        if self.selection not in get_args(ParentDraw):
+            raise UnknownNameError("selection", self.selection, get_args(ParentDraw))
         _check(self.population, 2, "two parents need two")
 
     async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
@@ -47,8 +57,11 @@ class Roulette:
             return _single(current, missing)
         if len(current) < 2:  # noqa: PLR2004 - a pair
             return _single(current, self.population)
-        wheel = _wheel([ctx.trajectory.estimate(entry) for entry in current])
         rng = ctx.rng("select")
+        if self.selection != "wheel":
+            tour = self.selection == "tour"
+            return tuple(_drawn(current, rng, tour=tour) for _ in range(self.population))
+        wheel = _wheel([ctx.trajectory.estimate(entry) for entry in current])
         return tuple(_pair(current, wheel, rng) for _ in range(self.population))
 
 
@@ -61,11 +74,16 @@ class DifferenceGroups:
 
     Attributes:
         population: Size of the population; 3 or more.
+        donor: The third that a base gets: the ``best``, or a ``random`` one (published code, by an
+            option).
     """
 
     population: int = 10
+    donor: Donor = "best"
 
     def __post_init__(self) -> None:
+        if self.donor not in get_args(Donor):
+            raise UnknownNameError("donor", self.donor, get_args(Donor))
         _check(self.population, 1 + _DONORS, "a base needs two others")
 
     async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
@@ -80,8 +98,10 @@ class DifferenceGroups:
         groups = []
         for place, base in enumerate(current):
             others = [entry for other, entry in enumerate(current) if other != place]
-            drawn = rng.permutation(len(others))[:_DONORS]
-            shown = (base, *(others[int(i)] for i in drawn), current[0])
+            mixed = [others[int(i)] for i in rng.permutation(len(others))]
+            # A random third differs from the two, unless there are no more.
+            third = current[0] if self.donor == "best" else mixed[min(_DONORS, len(mixed) - 1)]
+            shown = (base, *mixed[:_DONORS], third)
             groups.append(Group(base, shown))
         return tuple(groups)
 
@@ -95,17 +115,23 @@ class ReplaceIfBetter:
 
     Attributes:
         population: Number of places; 1 or more.
+        initial: Which starting solutions take places, see
+            :func:`~llmopt.algorithms.evoprompt.founding.founders`.
     """
 
     population: int = 10
+    initial: Initial = "top"
 
     def __post_init__(self) -> None:
         _check(self.population, 1, "one has to survive")
+        founders((), self.population, self.initial, 0)
 
     def __call__(self, ctx: StepContext) -> tuple[Entry, ...]:
         """Return who holds a place, best first."""
         trajectory = ctx.trajectory
-        held = trajectory.running(self, lambda: _Places(self.population)).held
+        key = self if self.initial == "top" else (self, ctx.seed)
+        places = trajectory.running(key, lambda: _Places(self.population, self.initial, ctx.seed))
+        held = places.held
         return tuple(sorted(held, key=trajectory.estimate, reverse=True))
 
 
@@ -116,9 +142,9 @@ class _Places:
         held: Who holds them, in the order of the places.
     """
 
-    def __init__(self, population: int) -> None:
+    def __init__(self, population: int, initial: Initial, seed: int) -> None:
         self.held: list[Entry] = []
-        self._population = population
+        self._population, self._initial, self._seed = population, initial, seed
         self._starts: list[Entry] = []
         self._place: dict[str, int] = {}  # of everybody who ever held one
 
@@ -130,7 +156,8 @@ class _Places:
         if candidate.step == 0:  # starts are told first
             self._starts.append(entry)
             # Stable: of equals, the one that was given first.
-            self.held = sorted(self._starts, key=worth, reverse=True)[: self._population]
+            ranked = sorted(self._starts, key=worth, reverse=True)
+            self.held = founders(ranked, self._population, self._initial, self._seed)
             self._place = {holder.candidate.id: at for at, holder in enumerate(self.held)}
         elif len(self.held) < self._population:
             self._place[candidate.id] = len(self.held)
@@ -161,6 +188,17 @@ def _wheel(scores: list[float]) -> NDArray[np.float64]:
     worth -= min(0.0, float(worth.min()))
     total = float(worth.sum())
     return worth / total if total > 0 else np.full(len(scores), 1 / len(scores))
+
+
+def _drawn(current: tuple[Entry, ...], rng: np.random.RandomState, *, tour: bool) -> Group:
+    """Draw two different parents, each as the better of two where there is a tournament."""
+    pair: list[int] = []
+    for _ in range(2):
+        rest = [place for place in range(len(current)) if place not in pair]
+        size = min(2, len(rest)) if tour else 1
+        # The best comes first, so the better of two is the first of them.
+        pair.append(min(rest[int(at)] for at in rng.permutation(len(rest))[:size]))
+    return Group(current[pair[0]], (current[pair[0]], current[pair[1]]))
 
 
 def _pair(

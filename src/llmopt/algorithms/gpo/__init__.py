@@ -15,7 +15,8 @@ from llmopt.core.algorithm import Algorithm, method
 from llmopt.parts.keep import Current, going_on_from
 from llmopt.parts.pace import paced
 from llmopt.parts.propose import AnyFamily, Generate, Wording, worded
-from llmopt.parts.rate import Rating, rated
+from llmopt.parts.rate import Rating, rated, without_first
+from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL
 from llmopt.parts.schedule import Constant
 from llmopt.parts.word_limit import (
@@ -28,6 +29,7 @@ from llmopt.parts.word_limit import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.algorithms.gpo.momentum import CurrentShown
     from llmopt.core.metaprompt import Refine, Zeros
     from llmopt.parts.similarity import Similarity
     from llmopt.parts.variety import Vary
@@ -40,6 +42,7 @@ def gpo(
     shown: int = 3,
     order: Turn = "ascending",
     zeros: Zeros = "few",
+    current_shown: CurrentShown = "always",
     similarity: str | Similarity = "words",
     reflection: Reflection = "none",
     control: Control = "cosine",
@@ -53,11 +56,13 @@ def gpo(
     epochs: int = 0,
     batch: int = 8,
     exemplars: int = 3,
+    format_rows: int = 0,
     samples: int = 8,
     scores: int = 100,
     temperature: float = 1.0,
     family: AnyFamily = "auto",
     template: str = "",
+    strict: bool = True,
     wording: Wording = "ours",
     max_tokens: int = USUAL,
     vary: Vary = "none",
@@ -73,6 +78,7 @@ def gpo(
         shown: How many are shown, the current one included.
         order: The most recent, relevant or important last (``ascending``) or first.
         zeros: Of past prompts that came to nothing, ``few`` are shown, or ``all`` (paper).
+        current_shown: By importance: ``always``, or ``ranked``, if it is among the best (code).
         similarity: For relevance: ``words``, ``characters``, or an embedding model by name.
         reflection: On errors: ``none``, of the ``current`` prompt, with earlier ones as `momentum`.
         control: How the limit on changed words falls: ``none``, ``fixed``, ``linear``, ``cosine``.
@@ -86,12 +92,14 @@ def gpo(
         epochs: Times through the training items after which the search ends; 0: when the run does.
         batch: Training items of a step, for `epochs` and for reflection.
         exemplars: Training examples shown, drawn once for the run.
+        format_rows: Training rows that only exemplars come from (code); 0: from all.
         samples: New prompts asked for in a step.
         scores: Steps of the shown score range; 0 hides the scores.
         temperature: Of the optimizer LLM; reflections and summaries are made at 0.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         wording: Of the meta-prompt: ``ours``, or ``paper-like`` with the paper's parts and order.
+        strict: Refuse a reply without marks; the published code takes it whole.
         max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
@@ -100,24 +108,27 @@ def gpo(
         rate: ``ability`` for a race by abilities, which takes fewest calls, or ``auto``: what
             `stages` and `share` say.
     """
-    past = Retrieval(shown, order, similarity, zeros)
+    past = Retrieval(shown, order, similarity, zeros, current_shown)
     limit = limited(control, words, floor, warmup, counting, above)
     asking = Generate(
         samples,
         family,
         worded("gpo", wording),
         template,
+        strict=strict,
         scores=scores,
         max_tokens=max_tokens,
     )
     return Algorithm(
         name="gpo",
         select=past.select(momentum),
-        reflect=reflected(exemplars, momentum, reflection, past, batch),
+        reflect=reflected(
+            Exemplars(exemplars, "constant", format_rows), momentum, reflection, past, batch
+        ),
         propose=replace(
             asking, temperature=Constant(temperature), refine=refine, step_size=limit, vary=vary
         ),
-        rate=rated(stages, keep, share, rate),
+        rate=without_first(format_rows, rated(stages, keep, share, rate)),
         keep=going_on_from(current),
         pace=paced(epochs, batch),
     )

@@ -27,7 +27,6 @@ from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate, Evaluation, digest
 from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.parts.pace import check_batch, epoch_steps
-from llmopt.parts.reflect import Exemplars
 from llmopt.parts.reply_length import USUAL, reply_tokens
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
     from llmopt.core.trajectory import Trajectory
     from llmopt.core.values import Item
+    from llmopt.parts.reflect import Exemplars
 
 Reflection = Past | Literal["none", "current"]
 
@@ -289,12 +289,12 @@ class Summary:
 
 
 def reflected(
-    exemplars: int, momentum: Momentum, reflection: Reflection, past: Retrieval, batch: int
+    exemplars: Exemplars, momentum: Momentum, reflection: Reflection, past: Retrieval, batch: int
 ) -> Reflect:
     """Return what GPO's options say beside the scores.
 
     Args:
-        exemplars: Training examples shown, the same in all steps.
+        exemplars: Training examples shown.
         momentum: Where it is ``summary``, the summary.
         reflection: ``none``, the ``current`` solution's critique alone, or with earlier ones: a
             :data:`~llmopt.algorithms.gpo.momentum.Past`.
@@ -307,7 +307,7 @@ def reflected(
     known = ("none", "current", *get_args(Past))
     if reflection not in known:
         raise UnknownNameError("reflection", reflection, known)
-    parts: list[Reflect] = [Exemplars(exemplars, "constant")]
+    parts: list[Reflect] = [exemplars]
     if momentum == "summary":
         parts.append(Summary())
     if reflection != "none":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Turn = Literal["ascending", "descending"]
 Past = Literal["recency", "relevance", "importance", "summary"]
 Momentum = Past | Literal["none"]
+CurrentShown = Literal["always", "ranked"]
 
 
 class Memory(Protocol):
@@ -167,7 +168,33 @@ class Recency(_Retrieval):
 
 @dataclass(frozen=True)
 class Importance(_Retrieval):
-    """The current solution, and the past ones that were worth most; of equals the newer."""
+    """The current solution, and the past ones that were worth most; of equals the newer.
+
+    Attributes:
+        current: Whether the current solution is shown ``always``, or among the best only if it is
+            ``ranked`` so high (published code).
+    """
+
+    current: CurrentShown = "always"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.current not in get_args(CurrentShown):
+            raise UnknownNameError("current_shown", self.current, get_args(CurrentShown))
+
+    async def __call__(self, ctx: StepContext) -> tuple[Group, ...]:
+        """Return one group, which may show the current solution or not."""
+        if self.current == "always" or not ctx.survivors:
+            return await super().__call__(ctx)
+        now, trajectory = ctx.survivors[0], ctx.trajectory
+        # The newest comes first, so that it precedes its equals.
+        past = (e for e in trajectory.running("chosen", Chosen).entries[::-1] if e != now)
+        chosen = [now, *past]
+        if self.zeros == "few":
+            chosen = [entry for entry in chosen if not trajectory.unreadable(entry)]
+        best = sorted(chosen, key=lambda entry: -trajectory.estimate(entry))[: self.k]
+        shown = tuple(sparing(trajectory, best)) if self.zeros == "few" else tuple(best)
+        return (Group(now, shown[::-1] if self.order == "ascending" else shown),)
 
     async def _ranked(
         self, ctx: StepContext, texts: Sequence[str], worth: Sequence[float], about: str
@@ -226,12 +253,14 @@ class Retrieval:
         order: Likewise.
         similarity: See :class:`Relevance`.
         zeros: See :class:`Recency`.
+        current: See :class:`Importance`.
     """
 
     k: int = 3
     order: Turn = "ascending"
     similarity: str | Similarity = "words"
     zeros: Zeros = "few"
+    current: CurrentShown = "always"
 
     def named(self, name: str) -> Recency | Relevance | Importance | None:
         """Return the way of a name; None where it names something else."""
@@ -239,7 +268,9 @@ class Retrieval:
             return Recency(self.k, self.order, self.zeros)
         if name == "relevance":
             return Relevance(self.k, self.order, self.zeros, self.similarity)
-        return Importance(self.k, self.order, self.zeros) if name == "importance" else None
+        if name == "importance":
+            return Importance(self.k, self.order, self.zeros, self.current)
+        return None
 
     def select(self, momentum: str) -> Select:
         """Return the part that shows past solutions; a summary is a reflection's own.

@@ -36,6 +36,7 @@ def sgdm(
     temperature: float = 1.0,
     family: AnyFamily = "auto",
     template: str = "",
+    strict: bool = True,
     max_tokens: int = USUAL,
     vary: Vary = "none",
     stages: Sequence[int] = (),
@@ -52,6 +53,7 @@ def sgdm(
         temperature: Of the optimizer LLM; summaries are made at 0.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
+        strict: Refuse a reply without marks; the published code takes it whole.
         max_tokens: Of one draw; the default grows with long starting solutions.
         vary: How draws are made to differ: ``none``, ``exemplars``, ``angles``, ``together``.
         stages: Items seen after each stage of measuring; none: everything at once.
@@ -73,6 +75,7 @@ def sgdm(
             family=family,
             wording="gpo",
             template=template,
+            strict=strict,
             scores=scores,
             temperature=Constant(temperature),
             max_tokens=max_tokens,

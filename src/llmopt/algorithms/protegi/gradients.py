@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
 
 from llmopt.core.metaprompt import Mark, filled, mark_for, marked_call
 from llmopt.core.part import (
@@ -20,22 +22,28 @@ from llmopt.core.part import (
     all_of,
 )
 from llmopt.core.problem import Refusal
+from llmopt.core.recording import Overheard
 from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate
-from llmopt.errors import ConfigError
+from llmopt.errors import ConfigError, UnknownNameError
 from llmopt.parts.propose import Generate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.algorithms.promptagent.reward_rows import RewardRows
     from llmopt.core.model import Model
     from llmopt.core.part import StepContext
     from llmopt.core.problem import Problem
-    from llmopt.core.values import Call
+    from llmopt.core.values import Call, Item, Outcome
 
 _PLACEHOLDER = "<INS>"
 _APART = 1_000_000  # more findings than any group has
+_LONGEST = 1_200  # characters of a reply that are shown
 _NOTHING = "(nothing that can be read)"
+
+Batching = Literal["hard", "hard_weighted", "random"]
+"""Which rows a group of a gradient draws."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Wrong:
         truth: The right answer.
         layout: The scorer's prompt, with a placeholder for the solution.
         feedback: What was said of the answer; may be empty.
+        reasoning: The whole reply that the answer was read from, where it is to be shown.
     """
 
     question: str
@@ -55,6 +64,7 @@ class Wrong:
     truth: str
     layout: str
     feedback: str = ""
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,8 @@ class TextualGradients:
     """Ask what is wrong with the current solution, for several groups of what it got wrong.
 
     The current solution is the base of the group. Its errors are known from its evaluation and
-    cost nothing (the published code evaluates it again). A solution without errors has no gradient.
+    cost nothing (the published code evaluates it again), unless errors and ranking have rows of
+    their own. A solution without errors has no gradient.
 
     Attributes:
         groups: Groups of errors, a call each; 1 or more.
@@ -74,6 +85,18 @@ class TextualGradients:
         temperature: Of these calls, 0 to 2. At 0, equal calls have one answer: they are made once
             in all steps, and in all runs that share a store.
         max_tokens: Of a call, 1 or more.
+        batching: Which rows a group draws: ``hard`` errors, each once (ProTeGi and PE2);
+            ``hard_weighted`` errors with a chance in proportion to what they lack, so that one may
+            come twice; or ``random`` ones, right answers among them.
+        reasoning: Whether errors are shown with the whole reply of the scorer LLM (PE2's code),
+            which comes from the store.
+        rows: How training items are divided between errors and ranking (PE2's code); None: all
+            are for both. Those for errors are answered, in their order, until there are half as
+            many errors as the groups take together, or `batch` answers.
+
+    Raises:
+        UnknownNameError: There is no such batching.
+        ConfigError: A number is out of its range.
     """
 
     groups: int = 4
@@ -83,8 +106,13 @@ class TextualGradients:
     wording: str = "protegi"
     temperature: float = 1.0
     max_tokens: int = 512
+    batching: Batching = "hard"
+    reasoning: bool = False
+    rows: RewardRows | None = None
 
     def __post_init__(self) -> None:
+        if self.batching not in get_args(Batching):
+            raise UnknownNameError("batching", self.batching, get_args(Batching))
         for name in ("groups", "errors", "reasons", "batch", "max_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(
@@ -95,6 +123,8 @@ class TextualGradients:
 
     def fits(self, problem: Problem) -> None:
         """Refuse a problem without inputs: where nothing is answered, no answer is wrong."""
+        if self.rows:
+            self.rows.check(problem.items("train"))
         if not any(item.input for item in problem.items("train")):
             raise ConfigError(
                 "it learns from wrong answers to the training items, but got a problem whose items "
@@ -104,15 +134,14 @@ class TextualGradients:
     async def __call__(self, ctx: StepContext) -> Feedback:
         """Return the gradients as findings, in the order of the groups of errors."""
         now = ctx.base
-        wrongs = self._wrongs(ctx, now) if now else []
-        if not now or not wrongs:
+        answered = await self._answered(ctx, now) if now else []
+        if not now or not answered:
             return Feedback()
-        rng = ctx.rng("errors")
-        size = min(self.errors, len(wrongs))
-        drawn = [
-            tuple(sorted(rng.choice(len(wrongs), size, replace=False))) for _ in range(self.groups)
-        ]
-        groups = [[wrongs[i] for i in one] for one in drawn]
+        drawn = self._drawn(ctx, answered)
+        shown = sorted({at for one in drawn for at in one})
+        wrongs = await all_of(self._wrong(ctx, now, *answered[at]) for at in shown)
+        found = dict(zip(shown, wrongs, strict=True))
+        groups = [[found[at] for at in one] for one in drawn]
         mark = mark_for(ctx.problem.description)
         calls = [self._call(ctx, now, group, draw, mark) for draw, group in enumerate(groups)]
         replies = await all_of(ctx.model.complete(call) for call in calls)
@@ -127,22 +156,66 @@ class TextualGradients:
             findings=findings,
         )
 
-    def _wrongs(self, ctx: StepContext, now: Entry) -> list[Wrong]:
-        measured = [o for o in now.evaluation.outcomes if o.score is not None]
-        size = min(self.batch, len(measured))
-        drawn = sorted(ctx.rng("minibatch").choice(len(measured), size, replace=False))
-        wrong = {measured[i].item: measured[i] for i in drawn if (measured[i].score or 0) < 1}
+    def most(self) -> CallBound:
+        """Return the calls that look for errors, and the answers that the requests show."""
+        shown = self.groups * self.errors if self.reasoning else 0
+        return CallBound(scorer=self.batch if self.rows else 0, repeated=shown)
+
+    async def _answered(self, ctx: StepContext, now: Entry) -> list[tuple[Item, Outcome]]:
+        """Return the rows that a group may draw, with their answers, in the order of the rows."""
+        if self.rows:
+            drawn = await self._looked_for(ctx, now, self.rows)
+        else:
+            measured = [o for o in now.evaluation.outcomes if o.score is not None]
+            size = min(self.batch, len(measured))
+            at = sorted(ctx.rng("minibatch").choice(len(measured), size, replace=False))
+            drawn = [measured[i] for i in at]
+        wanted = {o.item: o for o in drawn if self.batching == "random" or (o.score or 0) < 1}
+        return [(item, wanted[item.id]) for item in ctx.problem.items("train") if item.id in wanted]
+
+    async def _looked_for(self, ctx: StepContext, now: Entry, rows: RewardRows) -> list[Outcome]:
+        """Answer the rows that are for errors until there are enough errors."""
+        items = rows(ctx.problem.items("train"))[0][: self.batch]
+        enough = max(1, self.errors * max(self.groups, 2) // 2)
+        found: list[Outcome] = []
+        for begin in range(0, len(items), enough):
+            asked = items[begin : begin + enough]
+            found += await all_of(ctx.problem.measure(now.text, i, ctx.scorer) for i in asked)
+            if sum(o.score is not None and o.score < 1 for o in found) >= enough:
+                break
+        return [outcome for outcome in found if outcome.score is not None]
+
+    def _drawn(
+        self, ctx: StepContext, answered: Sequence[tuple[Item, Outcome]]
+    ) -> list[tuple[int, ...]]:
+        """Return which rows each group shows."""
+        rng = ctx.rng("errors")
+        size = min(self.errors, len(answered))
+        lacking = np.array([1 - (outcome.score or 0) for _, outcome in answered])
+        weights = lacking / lacking.sum() if self.batching == "hard_weighted" else None
         return [
-            Wrong(
-                question=ctx.problem.exemplar(item, _PLACEHOLDER).question,
-                prediction=wrong[item.id].answer or _NOTHING,
-                truth=item.target,
-                layout=ctx.problem.exemplar(item, _PLACEHOLDER).input,
-                feedback=wrong[item.id].feedback,
-            )
-            for item in ctx.problem.items("train")
-            if item.id in wrong
+            tuple(sorted(rng.choice(len(answered), size, weights is not None, weights)))
+            for _ in range(self.groups)
         ]
+
+    async def _wrong(self, ctx: StepContext, now: Entry, item: Item, outcome: Outcome) -> Wrong:
+        """Return a row as the templates show it."""
+        exemplar = ctx.problem.exemplar(item, _PLACEHOLDER)
+        said = ""
+        if self.reasoning and ctx.scorer:
+            overheard = Overheard(ctx.scorer)
+            await ctx.problem.measure(now.text, item, overheard)
+            said = next((reply.strip() for reply in overheard.replies if reply.strip()), "")
+        if len(said) > _LONGEST:
+            said = f"{said[: _LONGEST // 2]} … {said[-_LONGEST // 2 :]}"
+        return Wrong(
+            question=exemplar.question,
+            prediction=outcome.answer or _NOTHING,
+            truth=item.target,
+            layout=exemplar.input,
+            feedback=outcome.feedback,
+            reasoning="" if said == outcome.answer else said,
+        )
 
     def _reasons(self, reply: str, mark: Mark) -> list[str]:
         """Return the marked texts of a reply; without marks, the whole reply.

@@ -26,7 +26,8 @@ _NEGATION = re.compile(
     re.IGNORECASE,
 )
 _COMPARED = re.compile(
-    r"\b(?:than|over|unlike|as\s+opposed\s+to|compared\s+(?:to|with)|versus)\s+"
+    r"\b(?:than|over|beats|unlike|as\s+opposed\s+to|compared\s+(?:to|with)|versus"
+    r"|prefer(?:s|red)?\s[^.!?\n]{1,60}?\sto)\s+(?:(?:it|they|he|she)\s+(?:is|are|was|were)\s+)?"
     r"(?:(?:the|a|an|option|answer|choice)\s+)*[^\w.!?\n]*$",
     re.IGNORECASE,
 )

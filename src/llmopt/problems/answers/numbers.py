@@ -81,12 +81,15 @@ _CALENDAR = re.compile(
     re.IGNORECASE,
 )
 # What is denied directly in front of a number, but not "not only 5" nor "not more than 5".
-_NEGATING = re.compile(r"\bno[tn]|n't|rather|instead|nicht|\bpas\b|不是|ではなく", re.IGNORECASE)
+_NEGATING = re.compile(
+    r"\bno[tn]|n't|rather|instead|opposed|nicht|\bpas\b|不是|ではなく", re.IGNORECASE
+)
 _NEGATED = re.compile(
-    r"(?:\b(?:not|isn't|aren't|wasn't|rather\s+than|instead\s+of|nicht|non|pas|and\s+not)\s+|不是\s*)"
-    r"(?:(?:is|be|the|a|an|equal\s+to|exactly|simply)\s+)?(?=[-+.\d]|\b[nmzotfse])",
+    r"(?:\b(?:not|isn't|aren't|wasn't|rather\s+than|instead\s+of|as\s+opposed\s+to|nicht|non|pas"
+    r"|and\s+not|not\s+(?:counting|including))\s+|不是\s*)(?:(?:is|be|the|a|an|equal\s+to|exactly|simply)\s+)?(?=[-+.\d]|\b[nmzotfse])",
     re.IGNORECASE,
 )
+_NOR = re.compile(r",?\s*n?or\s+[$€£¥₹]?", re.IGNORECASE)  # behind a denied number: "not 26 or 30"
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 
 
@@ -124,7 +127,7 @@ def find_numbers(text: str) -> list[Found]:
     plain = _CURRENCY.sub(lambda m: (m[1] + m[2]).rjust(len(m[0])), text)
     weak = {m.start(m.lastindex or 0) for m in _ENUMERATOR.finditer(plain)}
     dates = [m.span() for m in _CALENDAR.finditer(plain)]
-    negated = {m.end() for m in _NEGATED.finditer(plain)} if _NEGATING.search(plain) else ()
+    negated = {m.end() for m in _NEGATED.finditer(plain)} if _NEGATING.search(plain) else set()
     taken = 0
     found = []
     for match in _NUMBER.finditer(plain):
@@ -143,7 +146,10 @@ def find_numbers(text: str) -> list[Found]:
             or (not word and _ORDINAL.match(plain, end) is not None)
             or any(low <= start < high for low, high in dates)
         )
-        if start not in negated:
+        if start in negated:
+            also = _NOR.match(plain, end)
+            negated |= {also.end()} if also else set()
+        else:
             found.append(Found(start, end, value, word, doubtful))
     return found
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from llmopt.core.metaprompt import compiled, shipped
+from llmopt.core.metaprompt import compiled, filled, shipped
 from llmopt.core.model import text_call
 from llmopt.core.text import one_line
 from llmopt.core.values import Item, canonical, digest
@@ -33,18 +33,21 @@ if TYPE_CHECKING:
     from llmopt.core.values import Call, Reply
 
 JudgeMode = Literal["absolute", "dynamic", "pairwise"]
+Criteria = Literal["answer", "query"]
+"""When a judge chooses criteria: with the answer in view, or once for the query, without it."""
 
 VARIABLES: dict[JudgeMode, tuple[str, ...]] = {
     "absolute": ("question", "answer", "reference", "low", "high", "code", "verdict"),
-    "dynamic": ("question", "answer", "reference", "low", "high", "code", "verdict"),
+    "dynamic": ("question", "answer", "reference", "low", "high", "code", "verdict", "criteria"),
     "pairwise": ("question", "first", "second", "code", "verdict"),
 }
-"""What a rubric may use; `reference` is empty where an item has none."""
+"""What a rubric may use; `reference` is empty where an item has none, `criteria` until chosen."""
 
 _ATTEMPTS = 2  # how often one verdict is asked for before its item is left unmeasured
 _DRAWS = 20  # and in all, however often a run is resumed
 _WARM = 0.7  # temperature of draws after these: a greedy one would say the same again
 _CODE = 12  # hex digits of a code
+_LONGEST = 4_000  # characters of chosen criteria that are shown
 _SHOWN = 80  # characters of a reply that a message repeats
 _ASPECTS = (2, 5)  # how many criteria a judge chooses for one answer (DRPO)
 _ALLOWED: dict[JudgeMode, str] = {
@@ -85,11 +88,13 @@ class Judge(Metric):
             that ships.
         scale: Lowest and highest rating, whole numbers from 0; not for "pairwise".
         max_tokens: Of one reply, which gives a reason before its verdict; at least 1.
+        criteria: In the mode "dynamic": whether they are chosen for each "answer", with it in view,
+            or once for each "query", from it alone, by a call of its own (published code of DRPO).
         model: The judge LLM; whoever runs a problem hands it in (:meth:`bound`).
 
     Raises:
         UnknownNameError: There is no such mode.
-        ConfigError: The scale or the number of tokens breaks its rule.
+        ConfigError: The scale, the number of tokens or the choice of criteria breaks its rule.
         TemplateError: The rubric cannot be filled in, or does not show what is judged.
     """
 
@@ -98,6 +103,7 @@ class Judge(Metric):
     scale: tuple[int, int] = (1, 5)
     max_tokens: int = 512
     model: Model | None = field(default=None, repr=False, compare=False)
+    criteria: Criteria = "answer"
 
     name = "judge"
     help = "a language model rates the output, or compares it with the target"
@@ -114,8 +120,16 @@ class Judge(Metric):
             )
         if self.max_tokens < 1:
             raise ConfigError(f"a judge's tokens are 1 or more, but got {self.max_tokens}")
+        if self.criteria not in get_args(Criteria):
+            raise UnknownNameError("judge.criteria", self.criteria, get_args(Criteria))
+        if self.criteria == "query" and self.mode != "dynamic":
+            raise ConfigError(
+                f"criteria are chosen for a query in the mode 'dynamic', but got {self.mode!r}; "
+                "leave judge.criteria out"
+            )
         # The text and not its name is what decides verdicts, so it belongs into the repr.
-        object.__setattr__(self, "template", self.template or shipped("judge", self.mode))
+        rubric = "dynamic-query" if self.criteria == "query" else self.mode
+        object.__setattr__(self, "template", self.template or shipped("judge", rubric))
         shown = self.questions("an output", Item("1", "an input", "a target"))[0]
         needed = ["an output", "a target"] if self.mode == "pairwise" else ["an output"]
         needed = [*(f"\n{text}\n" for text in needed), _verdict(shown.code)]
@@ -129,8 +143,8 @@ class Judge(Metric):
 
     @property
     def calls(self) -> int:
-        """How many verdicts a score is made of."""
-        return 2 if self.mode == "pairwise" else 1
+        """How many replies a score is made of."""
+        return 2 if self.mode == "pairwise" or self.criteria == "query" else 1
 
     @property
     def judge(self) -> Model | None:
@@ -186,8 +200,7 @@ class Judge(Metric):
         """
         heard = await self._all_heard(output, item)
         scores = [score for _, score in heard]
-        reasons = _without_verdict(heard[-1][0], self.questions(output, item)[-1])
-        return Scored(sum(scores) / len(scores), kept(normalize(output)), reasons)
+        return Scored(sum(scores) / len(scores), kept(normalize(output)), heard[-1][0])
 
     async def scores(self, output: str, item: Item) -> tuple[float, ...]:
         """Return what `output` gets, 0 to 1, in each order in which it is shown.
@@ -199,10 +212,34 @@ class Judge(Metric):
         return tuple(score for _, score in await self._all_heard(output, item))
 
     async def _all_heard(self, output: str, item: Item) -> list[tuple[str, float]]:
-        """Return what the judge said and what that gives, in each order of what is shown."""
+        """Return what the judge said before its verdict and what that gives, in each order."""
         model = self.ready()
+        chosen = await self._chosen(item, model)
+        found = []
         # One after the other: after an unreadable verdict the second would be paid in vain.
-        return [await self._heard(question, model) for question in self.questions(output, item)]
+        for question in self.questions(output, item, chosen):
+            said, score = await self._heard(question, model)
+            found.append((_without_verdict(said, question), score))
+        return found
+
+    async def _chosen(self, item: Item, model: Model) -> str:
+        """Return the criteria of a query, if they are chosen for it: stored, so chosen once."""
+        if self.criteria != "query":
+            return ""
+        return (await model.complete(self.choosing(item, model))).text.strip()[:_LONGEST]
+
+    def choosing(self, item: Item, model: Model) -> Call:
+        """Return the call that chooses the criteria of a query."""
+        code = _code((item.input,))
+        question = _marked("question", item.input, code)
+        return text_call(
+            "judge",
+            filled("judge", "criteria", question=question, code=code),
+            raw=not model.traits.chat,
+            temperature=0.0,
+            max_tokens=self.max_tokens,
+            sample=0,
+        )
 
     def ready(self) -> Model:
         """Return the judge LLM.
@@ -216,11 +253,17 @@ class Judge(Metric):
             )
         return self.model
 
-    def questions(self, output: str, item: Item) -> tuple[Question, ...]:
-        """Return what is asked: once, or once in each order."""
+    def questions(self, output: str, item: Item, criteria: str = "") -> tuple[Question, ...]:
+        """Return what is asked: once, or once in each order.
+
+        Args:
+            output: What is judged.
+            item: What it answers.
+            criteria: Those that were chosen for the query, if they were.
+        """
         if self.mode != "pairwise":
             texts = {"question": item.input, "answer": output, "reference": item.target}
-            return (self._question(texts),)
+            return (self._question({**texts, "criteria": criteria} if criteria else texts),)
         first = {"question": item.input, "first": output, "second": item.target}
         second = {"question": item.input, "first": item.target, "second": output}
         return self._question(first), replace(self._question(second), swapped=True)
@@ -238,7 +281,8 @@ class Judge(Metric):
 
     def asked(self, output: str, item: Item, model: Model) -> tuple[Call, ...]:
         """Return the calls that score `output`; see :meth:`Metric.asked`."""
-        return tuple(self.call(question, model) for question in self.questions(output, item))
+        calls = tuple(self.call(question, model) for question in self.questions(output, item))
+        return (*calls, self.choosing(item, model)) if self.criteria == "query" else calls
 
     def heard(self, output: str, item: Item, reply: Reply) -> float | None:
         """Return what the reply to the first of these calls gives; see :meth:`Metric.heard`."""
@@ -283,9 +327,8 @@ class Judge(Metric):
             ConfigError: As for a call.
             ModelError: As for a call.
         """
-        question = self.questions(output, item)[-1]
-        said, _ = await self._heard(question, self.ready())
-        return _without_verdict(said, question)
+        said, _ = (await self._all_heard(output, item))[-1]
+        return said
 
     async def _heard(self, question: Question, model: Model) -> tuple[str, float]:
         """Return the first reply with a verdict that can be read, and its score.
@@ -323,6 +366,8 @@ class Judge(Metric):
         }
         if self.mode != "pairwise":
             shown["low"], shown["high"] = self.scale
+        if self.mode == "dynamic":
+            shown.setdefault("criteria", "")
         known = frozenset(VARIABLES[self.mode])
         try:
             text = compiled(self.template, known, "a judge's rubric").render(

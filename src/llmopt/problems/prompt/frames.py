@@ -16,6 +16,9 @@ _ONE_LINE = re.compile(r"```(?P<inner>[^`\n]+)```")
 _TAGS = "prompt|text|ins|start|instructions?|(?:new|improved|final)[_-](?:prompt|instructions?)"
 _TAG = re.compile(rf"<(?P<name>{_TAGS})>(?P<inner>.*)</(?P=name)>", re.DOTALL | re.IGNORECASE)
 _QUOTES = (('"', '"'), ("“", "”"))
+QUOTES = tuple(opening for opening, _ in _QUOTES)
+"""The kinds of frames that are quotation marks."""
+
 _EMPHASES = ("**", "__", "*", "_", "`")
 _POWER = re.compile(r"(?<=\w)\*\*(?=\w)")
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from llmopt.problems.metrics.contract import Metric
     from llmopt.problems.prompt.layout import Position
     from llmopt.problems.tasks import Paper
+    from llmopt.problems.tasks.lettered import Closing
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ class PromptProblem(ShownShares):
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         split_seed: int = 0,
         vault: float = 0,
+        closing: Closing = "choose",
         **options: object,
     ) -> Self:
         """Take one of the papers' tasks; see :func:`~llmopt.problems.tasks.load_task`.
@@ -200,13 +202,14 @@ class PromptProblem(ShownShares):
             sizes: As in :meth:`~llmopt.problems.tasks.Task.splits`.
             split_seed: Seed of the split; 0 is the papers'.
             vault: As in :meth:`~llmopt.problems.tasks.Task.splits`.
+            closing: See :func:`~llmopt.problems.tasks.load_task`.
             options: See :meth:`from_splits`; what is not given is the task's own.
 
         Raises:
             DataError: A file is missing or malformed.
             ConfigError: The task, the split or an option cannot be used.
         """
-        task = load_task(name, data_dir)
+        task = load_task(name, data_dir, closing)
         splits = task.splits(split, sizes=sizes, seed=split_seed, vault=vault)
         return cls.from_splits(splits, **{**task.options(split), **options})
 

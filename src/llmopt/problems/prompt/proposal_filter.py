@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 from llmopt.core.defaults import Following, follows
 from llmopt.core.problem import Refusal
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.problems.prompt.frames import unframed
+from llmopt.problems.prompt.frames import QUOTES, unframed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmopt.problems.prompt.own_marks import OwnMarks
 
 Variables = Literal["keep", "free"]
+Quotes = Literal["strip", "keep"]
 
 EDIT = 1.5
 """How much longer than the start an edit of it may become."""
@@ -62,9 +63,12 @@ class Filters:
             stand in instructions.
         variables: Whether template variables such as ``{{question}}`` and ``{name}`` are those of
             the starting instructions ("keep"), or any ("free").
+        quotes: Whether quotation marks around a whole proposal are removed ("strip", as the
+            published codes of PE2 and EvoPrompt do), or belong to it ("keep", as in those of OPRO
+            and GPO).
 
     Raises:
-        ConfigError: `copied_words` is 1 or below 0, or `variables` is something else.
+        ConfigError: `copied_words` is 1 or below 0, or `variables` or `quotes` is something else.
     """
 
     max_length: int = Following(500)
@@ -72,6 +76,7 @@ class Filters:
     last_full_stop: bool = False
     copied_words: int = 8
     variables: Variables = "keep"
+    quotes: Quotes = "strip"
 
     def __post_init__(self) -> None:
         if self.copied_words < 0 or self.copied_words == 1:
@@ -80,6 +85,8 @@ class Filters:
             )
         if self.variables not in get_args(Variables):
             raise UnknownNameError("problem.variables", self.variables, get_args(Variables))
+        if self.quotes not in get_args(Quotes):
+            raise UnknownNameError("problem.quotes", self.quotes, get_args(Quotes))
 
     def following(self, starts: Iterable[str]) -> Self:
         """Return the filters with which an edit of the longest start is not too long.
@@ -107,7 +114,8 @@ class Filters:
             own: What belongs to the user's own texts.
             kept: Placeholders; one that begins the instruction keeps its first letter.
         """
-        polished = unframed(text, own.frames)
+        quoted = QUOTES if self.quotes == "keep" else ()
+        polished = unframed(text, (*own.frames, *quoted))
         marker = own.leaked(polished)
         if marker:
             return Refusal(f"leaked marker {marker}")

@@ -34,12 +34,14 @@ class Asking:
         stop: Texts that end an answer.
         again: Whether the model is asked a second time, for the final answer alone: it sees the
             first prompt, its first answer up to a following question, and a short cue. What is
-            scored is the second answer, of at most 50 tokens (OPRO, section 4). This doubles the
-            calls; it is the same for every model (GPO, G17).
+            scored is the second answer (OPRO, section 4). This doubles the calls; it is the same
+            for every model (GPO, G17).
         answer: Whether the answer is read from the text that the model generates, or from how
             likely it finds each of a closed set of answers. That takes one token, and a score is
             the probability of the expected answer among them instead of 0 or 1; `temperature`
             is 0 then, and `max_tokens` and `stop` do not matter.
+        again_tokens: Of the second answer, 1 or more. 50 are OPRO's; the published code of GPO has
+            100, which word sorting needs.
 
     Raises:
         ConfigError: These do not go together.
@@ -52,8 +54,11 @@ class Asking:
     again: bool = False
     # Not in the repr, which runs are compared by: those that began before it was there go on.
     answer: Answer = field(default="text", repr=False)
+    again_tokens: int = AGAIN_TOKENS
 
     def __post_init__(self) -> None:
+        if self.again_tokens < 1:
+            raise ConfigError(f"scorer.again_tokens is 1 or more, but got {self.again_tokens}")
         if self.answer not in get_args(Answer):
             raise UnknownNameError("scorer.answer", self.answer, get_args(Answer))
         if self.answer == "likelihood" and (self.again or self.temperature):
@@ -113,14 +118,14 @@ class Asking:
         if first.prompt is not None:
             cue = f"Final answer ({form}):" if form else "Final answer:"
             asked = f"{first.prompt.rstrip()} {said}".rstrip()
-            return replace(first, prompt=f"{asked}\n{cue}", max_tokens=AGAIN_TOKENS)
+            return replace(first, prompt=f"{asked}\n{cue}", max_tokens=self.again_tokens)
         cue = f"Now give only your final answer{f': {form}' if form else ''}."
         if said:
             turns = (*first.messages, Message("assistant", said), Message("user", cue))
         else:
             *before, last = first.messages
             turns = (*before, Message(last.role, f"{last.content}\n\n{cue}"))
-        return replace(first, messages=turns, max_tokens=AGAIN_TOKENS)
+        return replace(first, messages=turns, max_tokens=self.again_tokens)
 
 
 def as_text(turns: tuple[Message, ...]) -> str:

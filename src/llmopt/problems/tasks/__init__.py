@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError, nearest
 from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith
+from llmopt.problems.tasks.lettered import Closing, closed_by
 from llmopt.problems.tasks.task import Origin, Paper, Start, Task, TaskInfo
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def data_folder(folder: str | Path | None = None) -> Path | None:
     return path
 
 
-def load_task(name: str, folder: str | Path | None = None) -> Task:
+def load_task(name: str, folder: str | Path | None = None, closing: Closing = "choose") -> Task:
     """Read a task.
 
     Args:
@@ -75,9 +76,11 @@ def load_task(name: str, folder: str | Path | None = None) -> Task:
             ``bbh/<task>.json``, ``mmlu/test/<subject>_test.csv``,
             ``multiarith/MultiArith.json`` and ``aqua/AQuA.json``. None takes the one that the
             environment variable ``LLMOPT_DATA`` names, or else the Hugging Face hub.
+        closing: How the questions of MMLU and AQuA end, see
+            :func:`~llmopt.problems.tasks.lettered.closed_by`.
 
     Raises:
-        ConfigError: There is no such task.
+        ConfigError: There is no such task, or no such closing.
         DataError: A file is missing or malformed; the message names the file, the line and
             where the data are to be had.
         MissingExtraError: The hub is needed, and the extra ``datasets`` is not installed.
@@ -98,7 +101,7 @@ def load_task(name: str, folder: str | Path | None = None) -> Task:
         except DataError as error:
             raise DataError(f"{error}; the data are to be had from {entry.home}") from error
         parts[file.part] += (
-            Item(f"{path.stem}-{row}", question, target)
+            Item(f"{path.stem}-{row}", closed_by(question, closing), target)
             for row, (question, target) in enumerate(rows)
         )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
