@@ -66,7 +66,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/.local
 
 # DSPy's libraries want an older python-dateutil than the pinned one, Inspect's an older fsspec.
-$(EXTRAS)/.dev: pyproject.toml constraints.txt | $(EXTRAS)/bin/python
+$(EXTRAS)/.dev: pyproject.toml constraints.txt Makefile | $(EXTRAS)/bin/python
 	@echo "Installing llmopt and the libraries that some users bring into $(EXTRAS) …"
 	grep -vE '^(python-dateutil|fsspec)=' constraints.txt > $(EXTRAS)/constraints.txt
 	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
