@@ -25,7 +25,7 @@ else
 	$(RUN)pytest $(ARGS)
 endif
 
-test-extras: $(EXTRAS)/.dev ## the tests of libraries that .venv has not: any-llm, DSPy, MLflow …
+test-extras: $(EXTRAS)/.dev ## the tests of libraries that .venv has not: any-llm, DSPy, Inspect …
 	$(EXTRAS)/bin/pytest -rs -m "not local_model" $$(grep -rlE 'importorskip|find_spec' tests) $(ARGS)
 
 check: $(VENV)/.dev             ## format, lint, types, layers, the site, and all tests without the local model
@@ -72,11 +72,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.local
 
-# DSPy's libraries want an older python-dateutil than the pinned one.
-$(EXTRAS)/.dev: pyproject.toml constraints.txt | $(EXTRAS)/bin/python
+# DSPy's libraries want an older python-dateutil than the pinned one, Inspect's an older fsspec.
+$(EXTRAS)/.dev: pyproject.toml constraints.txt Makefile | $(EXTRAS)/bin/python
 	@echo "Installing llmopt and the libraries that some users bring into $(EXTRAS) …"
-	grep -v '^python-dateutil=' constraints.txt > $(EXTRAS)/constraints.txt
+	grep -vE '^(python-dateutil|fsspec)=' constraints.txt > $(EXTRAS)/constraints.txt
 	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
 		-c $(EXTRAS)/constraints.txt -e '.[dev,anyllm,datasets,mcp,mlflow,wandb]' \
-		dspy ipykernel langchain-core nbclient openai pandas polars
+		dspy inspect-ai ipykernel langchain-core nbclient openai pandas polars
 	touch $@

@@ -18,6 +18,11 @@ package, as a share of those the package had. Rows that are asked again count on
 which stores replies; for the package all are counted, as its budget does.
 
 Without --package, an environment is made and the package installed into it with pip.
+
+    python benchmarks/gepa.py --parts --seeds 30
+
+compares ways to rewrite solutions of two parts, and merges, in worlds where each rule helps in one
+part alone and the steps of a row say which part is at fault. It needs no package.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from hidden_parts import STARTS, TwoParts, TwoPartTexts, two_parts
 from hidden_rules import START, World, cases
 
 from llmopt.algorithms.gepa import gepa
@@ -68,6 +74,18 @@ OURS = {
     "ours, all fronts": gepa(selection="pareto"),
     "ours, rows apart": gepa(tracked=2 / 3),
     "ours, strict gate": gepa(tracked=2 / 3, gate="strict", selection="pareto"),
+}
+
+
+PUBLISHED: dict[str, Any] = {"tracked": 2 / 3, "gate": "strict", "selection": "pareto"}
+BY_PART = {
+    "together": gepa(components="together"),
+    "round-robin": gepa(),
+    "all": gepa(components="all"),
+    "round-robin, 5 merges": gepa(merges=5),
+    "all, 5 merges": gepa(components="all", merges=5),
+    "published gate": gepa(**PUBLISHED),
+    "published, 5 merges": gepa(**PUBLISHED, merges=5),
 }
 
 
@@ -148,12 +166,29 @@ class Search:
         return ([w for n, w in self.curve if n <= evaluations] or [self.curve[0][1]])[-1]
 
 
+@dataclass(frozen=True)
+class RulesInParts(TwoPartTexts, Rules):
+    """The world with two parts as a problem."""
+
+    world: TwoParts
+    starts: tuple[str, ...] = (STARTS,)
+
+
+def problem_of(world: World) -> Rules:
+    """Return the problem of a world."""
+    if isinstance(world, TwoParts):
+        return RulesInParts(world=world, rows=range(ROWS))
+    return Rules(world, range(ROWS))
+
+
 async def search(world: World, algorithm: Algorithm, budget: int) -> Search:
     """Run our method."""
-    problem, found, told = Rules(world, range(ROWS)), Search(), Trajectory()
+    problem, found, told = problem_of(world), Search(), Trajectory()
 
     def write(call: Call) -> str:
         text = call.text.partition("<INS>")[2].partition("</INS>")[0]
+        if isinstance(world, TwoParts):
+            return f"<INS>{world.written(text, call.text, call.sample)}</INS>"
         blocks = call.text.split("Input: ")[1:]
         wrong = [cases(block)[0] for block in blocks if "Answer given: wrong" in block]
         return f"<INS>{world.rewrite(text, wrong, call.sample)}</INS>"
@@ -234,7 +269,24 @@ def report(name: str, searches: Sequence[tuple[World, Search]], goal: float, bud
     needed = next(reached, None)
     share = f"{100 * needed / budget:4.0f} %" if needed else "never"
     row = " ".join(f"{mean:5.3f}" for mean in means)
-    print(f"  {name:20} {row}  {gates(searches)}  {share}", flush=True)
+    print(f"  {name:21} {row}  {gates(searches)}  {share}", flush=True)
+
+
+def by_part(seeds: int, budget: int) -> None:
+    """Print the table of worlds with two parts; the goal is what the first way comes to."""
+    for name, worlds in two_parts(seeds).items():
+        heading(name)
+        goal = 0.0
+        for label, algorithm in BY_PART.items():
+            done = [(w, asyncio.run(search(w, algorithm, budget))) for w in worlds]
+            goal = goal or float(np.mean([found.worth(budget) for _, found in done]))
+            report(label, done, goal, budget)
+
+
+def heading(name: str) -> None:
+    """Print the first lines of a table."""
+    looks = " ".join(f"{look:5}" for look in LOOKS)
+    print(f"{name}\n  {'':21} {looks}  {'no better':>17} {'better':>18} {'measured':>18}")
 
 
 def environment(folder: Path) -> str:
@@ -252,13 +304,16 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=2500, help="row evaluations of a search")
     parser.add_argument("--package", default="", help="Python of an environment with the package")
     parser.add_argument("--worlds", nargs="*", choices=list(WORLDS), default=list(WORLDS))
+    parser.add_argument("--parts", action="store_true", help="worlds with two parts instead")
     own = parser.parse_args()
+    if own.parts:
+        by_part(own.seeds, own.budget)
+        return
     with tempfile.TemporaryDirectory() as folder:
         python = own.package or environment(Path(folder))
         for name in own.worlds:
             worlds = [World(seed, **WORLDS[name]) for seed in range(own.seeds)]
-            looks = " ".join(f"{look:5}" for look in LOOKS)
-            print(f"{name}\n  {'':20} {looks}  {'no better':>17} {'better':>18} {'measured':>18}")
+            heading(name)
             theirs = {
                 f"package, {train}/{ROWS - train}": [
                     (world, package(python, world, train, own.budget)) for world in worlds

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llmopt.core.trajectory import Entry
     from llmopt.core.values import Call
 
-ON_PROGRAMS = ("evoprompt-ga-chat", "gpo-chat", "opro-chat", "protegi-chat")
+ON_PROGRAMS = ("gepa-chat", "evoprompt-ga-chat", "gpo-chat", "opro-chat", "protegi-chat")
 FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     "prompt": scripted.problem,

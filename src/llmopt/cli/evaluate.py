@@ -12,18 +12,28 @@ import click
 
 from llmopt.cli.gate_options import gate_of, gate_options, leave
 from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+from llmopt.cli.program_texts import part_files, program_texts
 from llmopt.core.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from llmopt.config.settings import Configuration
+    from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.core.values import Item
     from llmopt.engine.evaluate import EvaluationPlan
-    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 _LAYOUT = ("position", "qa_frame", "prompt_from")  # where the instruction stands, whatever the data
+_PROGRAM = (
+    "program",
+    "parts",
+    "part_order",
+    "calls",
+    "timeout",
+    "instructions",
+    "instructions_from",
+)
 _ASKING = (
     "mode",
     "temperature",
@@ -47,17 +57,25 @@ class _Asked:
     data: dict[str, Any]  # keys of the problem table that say where the data are
     scorer: str | None
     base_url: str | None
+    parts: dict[str, Path]  # files with the texts of a program's parts, by part
 
     @property
     def texts(self) -> bool:
         """Whether texts were given, and not only runs that have some."""
-        return bool(self.instructions or self.files)
+        return bool(self.instructions or self.files or self.parts)
 
 
 @click.command()
 @click.option("--instruction", "instructions", multiple=True, metavar="TEXT", help="A text.")
 @click.option(
     "--file", "files", multiple=True, type=click.Path(path_type=Path), help="A text in a file."
+)
+@click.option(
+    "--part-file",
+    "part_texts",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A program's part from a file; with others it is one solution, compared with the start.",
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="The winner of this run.")
 @click.option(
@@ -96,6 +114,9 @@ def evaluate(
     before it the starting solution comes first. Without any, those of --config are measured.
     With --run alone, data and model are the run's own; with --run and --task or --data, the
     run's model and prompt layout are used on other data.
+
+    A program with several texts is given by --config or --run, and its solutions by --part-file,
+    or as texts with a heading line for each part; parts that are not given are those of the start.
 
     With --cross, the winners of several runs are measured on the models of all of them, and it is
     tested whether the best instruction depends on the model.
@@ -266,7 +287,8 @@ def _asked(given: dict[str, Any]) -> _Asked:
         if key in data:
             data[key] = str(Path(data[key]).expanduser().resolve())
     names = ("instructions", "files", "runs", "top", "config", "scorer", "base_url")
-    asked = _Asked(data=data, **{name: given[name] for name in names})
+    parts = part_files(given["part_texts"])
+    asked = _Asked(data=data, parts=parts, **{name: given[name] for name in names})
     if not (asked.texts or asked.runs or asked.config):
         raise ConfigError(
             "an evaluation needs instructions, but got none; give --instruction, --file or --run"
@@ -281,21 +303,29 @@ def _settings(asked: _Asked, store: Store, overrides: Sequence[str]) -> Configur
 
     made = _base(asked, store)
     if asked.scorer:
-        kept = {key: value for key, value in made.get("scorer", {}).items() if key in _ASKING}
-        made["scorer"] = {**kept, "model": asked.scorer}
+        how = {key: value for key, value in made.get("scorer", {}).items() if key in _ASKING}
+        made["scorer"] = {**how, "model": asked.scorer}
     if asked.base_url:
         made["scorer"] = {**made.get("scorer", {}), "base_url": asked.base_url}
-    if not made.get("scorer") and not any(o.strip().startswith("scorer.") for o in overrides):
+    program = made.get("problem", {}).get("program")
+    if asked.parts and not program:
+        raise ConfigError(
+            "--part-file is for programs, but the problem has no problem.program; use --file"
+        )
+    if not (program or made.get("scorer")) and not any(
+        o.strip().startswith("scorer.") for o in overrides
+    ):
         raise ConfigError(
             "an evaluation needs a scorer LLM, but got none; name one with --scorer, for example "
             "local/smollm2-135m"
         )
     if "benchmark" in asked.data or "data" in asked.data:
         problem = made.get("problem", {})
-        made["problem"] = {key: problem[key] for key in _LAYOUT if key in problem}
+        kept = (*_LAYOUT, *_PROGRAM) if program else _LAYOUT
+        made["problem"] = {key: problem[key] for key in kept if key in problem}
         made.pop("judge", None)  # it goes with a metric, and the metric with the data
     made["problem"] = {**made.get("problem", {}), **asked.data}
-    if asked.texts:
+    if asked.texts and not program:
         made["problem"]["instructions"] = list(asked.instructions)
         made["problem"]["instructions_from"] = [str(path.resolve()) for path in asked.files]
     return settings(made, "llmopt evaluate", Path.cwd(), overrides)
@@ -331,10 +361,12 @@ def _base(asked: _Asked, store: Store) -> dict[str, Any]:
     return made
 
 
-def _problem(asked: _Asked, settings: Configuration, store: Store) -> PromptProblem:
+def _problem(asked: _Asked, settings: Configuration, store: Store) -> Problem:
     """Build the problem; on other data than a run's own it keeps the run's prompt layout."""
     from llmopt.problems.prompt.layout import own_layout
 
+    if settings.problem.program:
+        return settings.built_program()
     problem = settings.built_prompts()
     elsewhere = asked.runs and not asked.config and asked.data
     if not elsewhere or settings.problem.model_fields_set.intersection(_LAYOUT):
@@ -345,11 +377,14 @@ def _problem(asked: _Asked, settings: Configuration, store: Store) -> PromptProb
     )
 
 
-def _texts(asked: _Asked, problem: PromptProblem, store: Store) -> Iterator[str]:
+def _texts(asked: _Asked, problem: Problem, store: Store) -> Iterator[str]:
     """Yield the instructions in their order."""
     from llmopt.integrations.exported import standing
+    from llmopt.problems.program.program_problem import ProgramProblem
 
-    if asked.texts or not asked.runs:
+    if asked.texts and isinstance(problem, ProgramProblem):
+        yield from program_texts(problem, asked.instructions, asked.files, asked.parts)
+    elif asked.texts or not asked.runs:
         yield from problem.starts
     for number, run in enumerate(asked.runs):
         found = standing(store, run)

@@ -6,7 +6,7 @@ import math
 from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
 from llmopt.core.demonstrations import ShotAnswers  # noqa: TC001 - pydantic reads it
@@ -133,6 +133,7 @@ class ProblemTable(Table):
 
     program: str = ""
     parts: dict[str, str | PartTable] = Field(default_factory=dict)
+    part_order: list[str] = Field(default_factory=list)
     calls: int = Field(default=0, ge=0)
     timeout: float | None = Field(default=None, gt=0)
     metric_fields: list[str] = Field(default_factory=list)
@@ -244,13 +245,24 @@ class ProblemTable(Table):
             )
         self._check_company()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, data: Any) -> Any:
+        """Put the parts in their order, and note one that a store, which sorts keys, would lose."""
+        parts, order = (data.get(key) for key in ("parts", "part_order"))
+        if not isinstance(parts, dict) or not isinstance(order, list | None):
+            return data
+        names = list(dict.fromkeys((*(n for n in order or () if n in parts), *parts)))
+        noted = {"part_order": names} if order or names != sorted(names) else {}
+        return {**data, "parts": {name: parts[name] for name in names}, **noted}
+
     def _check_program(self) -> None:
         """Check that the keys of a program and those of a prompt are not mixed.
 
         Raises:
             ConfigError: They are.
         """
-        with_program = ("parts", "calls", "timeout", "metric_fields")
+        with_program = ("parts", "part_order", "calls", "timeout", "metric_fields")
         with_prompt = ("position", "qa_frame", "prompt_from")
         for key in with_prompt if self.program else with_program:
             if key in self.model_fields_set:

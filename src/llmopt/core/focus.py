@@ -144,10 +144,30 @@ class Focus:
         return seen
 
 
-class PartView:
-    """The problem of finding a text for one part; see :class:`Focus`."""
+class Whole(Protocol):
+    """What puts a part into whole solutions, and takes it out of them."""
 
-    def __init__(self, focus: Focus) -> None:
+    @property
+    def problem(self) -> Problem:
+        """The problem whose solutions are whole."""
+        ...
+
+    def of(self, text: str) -> str:
+        """Return the text of the part in a solution; a text without headings is that text."""
+        ...
+
+    def whole(self, text: str) -> str:
+        """Return a solution in which the part has a text."""
+        ...
+
+
+class PartView:
+    """The problem of finding a text for one part.
+
+    See :class:`Focus` and :class:`~llmopt.core.component.Component`.
+    """
+
+    def __init__(self, focus: Whole) -> None:
         self._focus, self._inner = focus, focus.problem
 
     @property

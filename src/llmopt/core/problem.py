@@ -236,6 +236,19 @@ class HasParts(Protocol):
 
 
 @runtime_checkable
+class DescribesParts(Protocol):
+    """A problem that can describe each part of its solutions by itself."""
+
+    def describe(self, part: str) -> Description:
+        """Return the description of one part, for a method that rewrites it alone.
+
+        Args:
+            part: The name of an instruction among :meth:`HasParts.parts`.
+        """
+        ...
+
+
+@runtime_checkable
 class HasTraces(Protocol):
     """A problem that can tell what happened between an item's input and its answer."""
 

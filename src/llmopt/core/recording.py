@@ -13,18 +13,23 @@ class Overheard:
     """A model that keeps what it replies.
 
     Attributes:
-        replies: The texts, in order.
+        heard: The calls with their replies, in the order of the replies.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self.identity, self.traits = model.identity, model.traits
-        self.replies: list[str] = []
+        self.heard: list[tuple[Call, Reply]] = []
+
+    @property
+    def replies(self) -> list[str]:
+        """The texts of the replies."""
+        return [reply.text for _, reply in self.heard]
 
     async def complete(self, call: Call) -> Reply:
         """Answer as the model does."""
         reply = await self._model.complete(call)
-        self.replies.append(reply.text)
+        self.heard.append((call, reply))
         return reply
 
     async def close(self) -> None:

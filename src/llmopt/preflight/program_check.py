@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import counted
 from llmopt.core.groups import group_labels
+from llmopt.core.recording import Overheard
 from llmopt.core.store import check_name
 from llmopt.core.text import one_line
 from llmopt.errors import InputError, LlmoptError, ModelError
@@ -13,6 +15,7 @@ from llmopt.models.providers.null import AbsentModel
 from llmopt.preflight.cautions import forecast, shown_by
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.findings import Findings, built, known_of, tried
+from llmopt.preflight.program_work import program_estimate
 from llmopt.preflight.what_is_scored import data_in_words, metric_in_words
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from llmopt.core.algorithm import Algorithm
     from llmopt.core.model import Model
     from llmopt.core.values import Call, Role
+    from llmopt.preflight.estimate import ModelFacts
     from llmopt.problems.program.program_problem import ProgramProblem
 
 
@@ -62,13 +66,29 @@ async def examined_program(
         calls, proposals = await first_step(
             problem, algorithm, optimizer, seed=run.seed, steps=planned
         )
-        await _asked(findings, settings, models, calls, offline=offline)
+        known = await _asked(findings, settings, models, calls, offline=offline)
+        made = problem.rehearsal.calls if problem.scorer is not None else ()
         if not offline:
-            await _run_once(findings, problem, models)
+            made = await _run_once(findings, problem, models, known) or made
     finally:
         for model in models.values():
             await model.close()
     _add_work(findings, problem, planned, len(calls), proposals)
+    if made and problem.judge is None:
+        options = settings.options()
+        findings.estimate = program_estimate(
+            problem,
+            made,
+            calls,
+            proposals=proposals,
+            steps=planned,
+            finalists=run.finalists,
+            samples=1 if options["samples"] == "auto" else options["samples"],
+            known=known,
+        )
+        findings.cautions.append(
+            "The estimate takes the calls of the program on one row for those on every row."
+        )
     return findings
 
 
@@ -108,30 +128,55 @@ async def _asked(
     calls: tuple[Call, ...],
     *,
     offline: bool,
-) -> None:
-    """Say what is known of the models; ask the optimizer LLM, and those of one kind, once."""
+) -> dict[Role, ModelFacts]:
+    """Say and return what is known of the models; ask the optimizer LLM once."""
+    facts: dict[Role, ModelFacts] = {}
     if calls:
         findings.passed("meta-prompt", f"step 1 sends {len(calls[0].text):,} characters")
     for role, model in models.items():
-        known = known_of(findings, role, model, settings)
+        facts[role] = known_of(findings, role, model, settings)
         if role == "optimizer" and calls and not offline:
-            await tried(findings, role, model, calls[0], known)
+            facts[role] = await tried(findings, role, model, calls[0], facts[role])
+    return facts
 
 
-async def _run_once(findings: Findings, problem: ProgramProblem, models: dict[Role, Model]) -> None:
-    """Run the program with the start on the first training row."""
+async def _run_once(
+    findings: Findings,
+    problem: ProgramProblem,
+    models: dict[Role, Model],
+    known: dict[Role, ModelFacts],
+) -> tuple[Call, ...]:
+    """Run the program with the start on the first training row, and return its calls.
+
+    What its calls show of the scorer LLM is noted in `known`.
+    """
     measured = problem.bound(models["judge"]) if "judge" in models else problem
     item = problem.items("train")[0]
+    scorer = models.get("scorer")
+    heard = Overheard(scorer) if scorer else None
+    begin = time.perf_counter()
     try:
         with findings.doing("running the program on the first training row"):
-            found = await measured.measure(problem.starts[0], item, models.get("scorer"))
+            found = await measured.measure(problem.starts[0], item, heard)
     except ModelError as error:
         findings.failed("its output", str(error), ModelError.exit_code)
+        return ()
     except LlmoptError as error:
         findings.failed("its output", str(error), InputError.exit_code)
-    else:
-        said = f'"{one_line(found.answer or "", 60)}", which scores {found.score:g}'
-        findings.passed("its output", said)
+        return ()
+    said = f'"{one_line(found.answer or "", 60)}", which scores {found.score:g}'
+    if heard and heard.heard:
+        seconds = (time.perf_counter() - begin) / len(heard.heard)
+        used = [reply.usage for _, reply in heard.heard]
+        sent, made = (sum(getattr(u, k) for u in used) for k in ("input_tokens", "output_tokens"))
+        about = "about " if any(one.estimated for one in used) else ""
+        said += f"; {about}{sent:,} tokens in, {made:,} out"
+        size = sum(len(call.text.encode("utf-8", "surrogatepass")) for call, _ in heard.heard)
+        known["scorer"] = known["scorer"].probed(
+            seconds, size, None if about else sent, made // len(heard.heard)
+        )
+    findings.passed("its output", said)
+    return tuple(call for call, _ in heard.heard) if heard else ()
 
 
 def _add_work(
@@ -146,7 +191,7 @@ def _add_work(
     each = problem.calls_each() if problem.scorer is not None or problem.judge is not None else 0
     calls = f", each with {counted(each, 'call')} to models" if each else ""
     findings.buys = (
-        f"{planned:,} steps of {proposals:,} proposals: at most {runs:,} runs of the program on "
-        f"your {rows:,} training rows{calls}, and {findings.proposing:,} calls to the optimizer "
-        f"LLM; choosing and testing come on top, on {held:,} rows"
+        f"{counted(planned, 'step')} of {counted(proposals, 'proposal')}: at most {runs:,} runs of "
+        f"the program on your {rows:,} training rows{calls}, and {findings.proposing:,} calls to "
+        f"the optimizer LLM; choosing and testing come on top, on {held:,} rows"
     )

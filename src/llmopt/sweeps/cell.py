@@ -12,6 +12,7 @@ from llmopt.core.values import Evaluation, digest
 from llmopt.evidence.convergence import course_of
 from llmopt.evidence.differences import groups_of
 from llmopt.evidence.sweep_summary import OUT_OF_BUDGET, Done
+from llmopt.problems.program.program_problem import ProgramProblem
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.sweeps.shared_models import Charged, models_of
 
@@ -52,8 +53,8 @@ async def done_cell(
         "progress": listen or False,
         "source": cell.source,
     }
-    if isinstance(problem, PromptProblem):
-        problem = replace(problem, scorer=models["scorer"], judge=models.get("judge"))
+    if isinstance(problem, PromptProblem | ProgramProblem):
+        problem = replace(problem, scorer=models.get("scorer"), judge=models.get("judge"))
     async with prepare(problem, **options) as run:
         result = await run.optimize()
         choice = run.choice

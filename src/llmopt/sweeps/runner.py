@@ -30,6 +30,7 @@ from llmopt.evidence.sweep_summary import (
 from llmopt.models.middleware.budget import Account, Limits, Spent
 from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
+from llmopt.problems.program.program_problem import ProgramProblem
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.cell_workers import Workers, shares_of
@@ -278,7 +279,7 @@ def _check(cell: Cell, pool: Pool) -> None:
         check_scorer(problem, models.get("scorer"))
     except InputError as error:
         raise ConfigError(f"the cell {cell.label!r} of the sweep: {error}") from error
-    if isinstance(problem, PromptProblem) and not problem.items("test"):
+    if isinstance(problem, PromptProblem | ProgramProblem) and not problem.items("test"):
         raise ConfigError(
             f"cells of a sweep are compared on test items, but {cell.label!r} has none; "
             "give problem.sizes a share for test, or set problem.test"

@@ -16,7 +16,7 @@ from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError
 from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.parts.teaching import Taught, solution, taught
+from llmopt.parts.bootstrap_demonstrations import Taught, solution, taught
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:

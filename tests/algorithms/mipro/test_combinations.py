@@ -15,7 +15,7 @@ from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Item, Outcome
 from llmopt.errors import ConfigError
 from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.parts.teaching import taught
+from llmopt.parts.bootstrap_demonstrations import taught
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:

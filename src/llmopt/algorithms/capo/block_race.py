@@ -11,7 +11,7 @@ import numpy as np
 from llmopt.algorithms.capo.offspring import unbeaten
 from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
-from llmopt.parts.teaching import prompt_tokens
+from llmopt.parts.bootstrap_demonstrations import prompt_tokens
 from llmopt.statistics.student import t_p_value
 
 if TYPE_CHECKING:

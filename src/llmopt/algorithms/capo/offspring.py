@@ -11,8 +11,8 @@ from llmopt.core.problem import Refusal
 from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate
 from llmopt.errors import ConfigError
+from llmopt.parts.bootstrap_demonstrations import Taught, drawn, one_instruction, solution, taught
 from llmopt.parts.propose import Generate
-from llmopt.parts.teaching import Taught, drawn, one_instruction, solution, taught
 
 if TYPE_CHECKING:
     import numpy as np

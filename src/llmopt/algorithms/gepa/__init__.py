@@ -11,9 +11,11 @@ published gate, which accepts children that are no better in a large share of ca
 every training row is tracked, a step reflects on rows that the parent got wrong, which costs
 nothing, and those rows do not count in the test (``tracked`` below 1 keeps the two apart, as
 published); an epoch of rows for reflection is filled up from its own beginning; equal children are
-not measured twice; a solution of several parts is rewritten as one text, not part by part, and two
-candidates are not merged (which is off in the published code); the final choice among candidates is
-made on validation rows by the run; marks in place of a code fence; all texts are in our own words.
+not measured twice; the round of parts is one for the run, where the published code keeps one for
+each candidate; a merge is tested against the better of its parents with the gate of all children,
+its ancestor is the best of several, and the number of merges counts those tried, as in the paper;
+the final choice among candidates is made on validation rows by the run; marks in place of a code
+fence; all texts are in our own words. Merges are off by default, as in the published code.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.algorithms.gepa.acceptance import AcceptanceGate, GateName
+from llmopt.algorithms.gepa.components import ComponentChoice, Components
 from llmopt.algorithms.gepa.reflection import RowReports
 from llmopt.algorithms.gepa.rewriting import ReflectiveRewrite
 from llmopt.algorithms.gepa.row_fronts import CandidatePool, ParetoDraw, Selection
+from llmopt.algorithms.gepa.system_merge import MergeOrDraw
 from llmopt.algorithms.gepa.tracked_rows import TrackedRows
 from llmopt.core.algorithm import Algorithm, method
 from llmopt.core.defaults import Following
@@ -45,6 +49,8 @@ def gepa(
     selection: Selection = "tested",
     parents: int = 1,
     samples: int = 1,
+    components: Components = "round-robin",
+    merges: int = 0,
     clip: int = 2000,
     temperature: float = 1.0,
     family: AnyFamily = "auto",
@@ -68,6 +74,11 @@ def gepa(
             score.
         parents: Parents of a step.
         samples: Children of each parent.
+        components: Which parts of a solution with several instructions a step rewrites:
+            ``round-robin``, one after the other; ``all``, each by a request of its own; or
+            ``together``, the solution as one text.
+        merges: Merges of two candidates that a run tries at most, each after an accepted child;
+            5 is published, 0 is off. They need several instructions.
         clip: Characters of an input, an answer or a remark that are shown at most.
         temperature: Of the optimizer LLM.
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
@@ -89,11 +100,13 @@ def gepa(
         max_tokens=max_tokens,
         refine="edit",
     )
+    turns = ComponentChoice(components)
+    draw = ParetoDraw(parents, selection, error)
     return Algorithm(
         name="gepa",
-        select=ParetoDraw(parents, selection, error),
-        reflect=RowReports(shares, clip),
-        propose=ReflectiveRewrite(ask),
+        select=MergeOrDraw(draw, merges) if merges else draw,
+        reflect=RowReports(shares, clip, turns),
+        propose=ReflectiveRewrite(ask, turns),
         rate=AcceptanceGate(shares, gate, error, futility),
         keep=CandidatePool(),
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
+
+from llmopt.algorithms.gepa.system_merge import PAIR
 from llmopt.algorithms.gepa.tracked_rows import TrackedRows, row_labels
 from llmopt.core.part import generator
 from llmopt.core.values import Evaluation
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 GateName = Literal["sequential", "strict"]
 
 _FIRST = 8  # rows before the first look; every further look comes after twice as many
+_MERGE_ROWS = 5  # that a merge is compared with its parents on, with the published gate
 _WITHHELD = 1  # row that only accepted children are measured on
 
 
@@ -45,6 +49,11 @@ class AcceptanceGate:
     (:func:`~llmopt.statistics.sequential_gain.gain_p_value`) against its parent's scores on the
     same rows, which are known, has a p-value of at most `error`. Early stops only reject, so of
     children that are no better at most this share is accepted.
+
+    A merge of two candidates was written from no rows, so with ``sequential`` all tracked rows are
+    for its test, against the better one of the two. With ``strict`` it is accepted where its sum on
+    five tracked rows is at least the sum of either. Where there are such rows, one of them was
+    better on a third of the five, the other on a third, and both were equal on the rest.
 
     A rejected child keeps a partial evaluation: at least one tracked row was not tried. Accepted
     children and the starting solutions are measured on all tracked rows.
@@ -126,6 +135,10 @@ class AcceptanceGate:
     def _accepts(self, ctx: StepContext, way: _Way, parent: Entry) -> _Decision:
         """Measure a child until it is decided on, and return whether it is accepted."""
         way.before.update((outcome.item, outcome) for outcome in parent.evaluation.outcomes)
+        if len(way.child.parents) == PAIR:
+            if self.gate == "strict":
+                return (yield from self._holds(ctx, way))
+            return (yield from self._tested(ctx, way, ()))
         shown = self.rows.shown(way.items, ctx.seed, ctx.step, parent)
         yield from _seen(parent.candidate, shown, way.before)
         yield from way.see(shown)
@@ -133,6 +146,10 @@ class AcceptanceGate:
             return False
         if self.gate == "strict":
             return True
+        return (yield from self._tested(ctx, way, shown))
+
+    def _tested(self, ctx: StepContext, way: _Way, shown: Sequence[Item]) -> _Decision:
+        """Test a child on tracked rows that it was not written from, look by look."""
         labels = row_labels(way.items)
         used = {labels[item.id] for item in shown}
         fresh = [item for item in way.tracked if labels[item.id] not in used]
@@ -146,6 +163,27 @@ class AcceptanceGate:
         yield from way.see(rows)
         clusters = [labels[item.id] for item in rows]
         return gain_p_value(way.changes(rows, weighted=True), clusters, ctx.seed) <= self.error
+
+    @staticmethod
+    def _holds(ctx: StepContext, way: _Way) -> _Decision:
+        """Compare a merge with both of its parents on few rows."""
+        first, second = (
+            {o.item: o.score for o in ctx.trajectory.entry(one).evaluation.outcomes}
+            for one in way.child.parents
+        )
+        mixed = generator(ctx.seed, ctx.step, "merge rows").permutation(len(way.tracked))
+        kinds: dict[float, list[Item]] = {}
+        for item in (way.tracked[int(at)] for at in mixed):
+            one, two = first.get(item.id), second.get(item.id)
+            if one is not None and two is not None:
+                kinds.setdefault(float(np.sign(one - two)), []).append(item)
+        third = -(-_MERGE_ROWS // 3)
+        rows = [item for some in kinds.values() for item in some[:third]]
+        rows += [item for some in kinds.values() for item in some[third:]]
+        rows = rows[:_MERGE_ROWS]
+        yield from way.see(rows)
+        reached = sum(way.found[item.id].score or 0.0 for item in rows)
+        return reached >= max(sum(one[item.id] or 0.0 for item in rows) for one in (first, second))
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from llmopt.algorithms.gepa.components import ComponentChoice
+from llmopt.algorithms.gepa.system_merge import PAIR
 from llmopt.algorithms.gepa.tracked_rows import TrackedRows
 from llmopt.core.metaprompt import filled
-from llmopt.core.part import CallBound, Feedback, all_of
+from llmopt.core.part import CallBound, Feedback, Finding, all_of
 from llmopt.core.problem import ExplainsScores, HasTraces
 from llmopt.core.recording import Overheard
 from llmopt.errors import BadCallError, ConfigError, MeasureError, TransientError
@@ -29,16 +31,19 @@ class RowReports:
     """Tell how the solution to be edited did on the rows of this step.
 
     Each report has the row's input, the answer, the right answer, and what a metric or a judge LLM
-    said of it. Answers to rows that the solution was measured on come from the store.
+    said of it. Answers to rows that the solution was measured on come from the store. Of a part
+    that is rewritten by itself, the reports have the steps that were made with its text.
 
     Attributes:
         rows: How the training rows are used.
         clip: Characters of an input, an answer or a remark that are shown at most, from its
             beginning and its end; 1 or more.
+        components: Which parts are rewritten.
     """
 
     rows: TrackedRows = field(default_factory=TrackedRows)
     clip: int = 2000
+    components: ComponentChoice = field(default_factory=ComponentChoice)
 
     def __post_init__(self) -> None:
         if self.clip < 1:
@@ -58,9 +63,14 @@ class RowReports:
         return CallBound(scorer=apart, repeated=self.rows.rows)
 
     async def __call__(self, ctx: StepContext) -> Feedback:
-        """Return the reports as text, or why there is nothing to tell."""
+        """Return the reports as text, one for each part, or why there is nothing to tell.
+
+        A merge needs none.
+        """
         if ctx.base is None:
             return Feedback(reason="nothing to edit")
+        if len(ctx.shown) == PAIR:
+            return Feedback()
         items = ctx.problem.items("train")
         shown = self.rows.shown(items, ctx.seed, ctx.step, ctx.base)
         base = ctx.base
@@ -68,9 +78,15 @@ class RowReports:
         reports = [report for report in found if report]
         if not reports or all(report["full"] for report in reports):
             return Feedback(reason="full marks on every row of the step")
-        return Feedback(text=filled("gepa", "rows", reports=reports))
+        names = self.components.names(ctx)
+        if not names:
+            return Feedback(text=filled("gepa", "rows", reports=reports))
+        told = (
+            filled("gepa", "rows", reports=[_of(name, one) for one in reports]) for name in names
+        )
+        return Feedback(findings=tuple(map(Finding, told)))
 
-    async def _report(self, ctx: StepContext, base: Entry, item: Item) -> dict[str, object]:
+    async def _report(self, ctx: StepContext, base: Entry, item: Item) -> dict[str, Any]:
         """Return what is reported of a row; nothing where it cannot be measured."""
         problem = ctx.problem
         known = {outcome.item: outcome for outcome in base.evaluation.outcomes}
@@ -104,6 +120,12 @@ class RowReports:
             return text
         half = self.clip // 2
         return f"{text[: self.clip - half]} [...] {text[len(text) - half :]}"
+
+
+def _of(part: str, report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report with the steps of one part; all where none is known to be."""
+    own = [step for step in report["steps"] if step.part == part]
+    return {**report, "steps": own or report["steps"]}
 
 
 async def _answered(

@@ -14,8 +14,8 @@ from llmopt.core.problem import Refusal
 from llmopt.core.trajectory import Entry
 from llmopt.core.values import Candidate, Evaluation
 from llmopt.errors import ConfigError
+from llmopt.parts.bootstrap_demonstrations import Taught, one_instruction, solution, taught
 from llmopt.parts.propose import Generate
-from llmopt.parts.teaching import Taught, one_instruction, solution, taught
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

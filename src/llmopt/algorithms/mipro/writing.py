@@ -9,7 +9,7 @@ from llmopt.core.metaprompt import filled, mark_for, marked_call
 from llmopt.core.part import Feedback
 from llmopt.core.text import between
 from llmopt.errors import ConfigError
-from llmopt.parts.teaching import drawn
+from llmopt.parts.bootstrap_demonstrations import drawn
 
 if TYPE_CHECKING:
     from llmopt.core.demonstrations import Shot, ShotRules

@@ -173,18 +173,16 @@ class PartTexts:
     @property
     def longest(self) -> int:
         """About how many words a solution may have; 0: each part has a limit of its own."""
-        if len(self.names) > 1:
-            return 0
-        only = self.rules[self.names[0]]
-        return 0 if only.invariants.max_words else only.limits.longest
+        return 0 if len(self.names) > 1 else self.rules[self.names[0]].longest
 
     @property
     def edit_tokens(self) -> int:
         """How many tokens an edit may have where starts are long or have several parts; else 0."""
-        longest = max(self.canonical, key=len)
-        if len(self.names) == 1 and len(longest) * EDIT <= Filters.max_length:
-            return 0
-        return math.ceil(EDIT * len(longest.encode("utf-8", "surrogatepass")) / _PER_TOKEN)
+        return (
+            _tokens_of(self.canonical)
+            if len(self.names) > 1
+            else self.rules[self.names[0]].edit_tokens
+        )
 
     @property
     def constraints(self) -> tuple[str, ...]:
@@ -260,9 +258,27 @@ class PartRules:
                 yield f"it contains {variable} exactly as written here"
 
     @property
+    def longest(self) -> int:
+        """About how many words the text may have; 0: something that is demanded says it."""
+        return 0 if self.invariants.max_words else self.limits.longest
+
+    @property
+    def edit_tokens(self) -> int:
+        """How many tokens an edit may have where starting texts are long; else 0."""
+        if max(map(len, self.starts)) * EDIT <= Filters.max_length:
+            return 0
+        return _tokens_of(self.starts)
+
+    @property
     def length_in_words(self) -> tuple[str, ...]:
         """The limit on the length as a clause, where nothing that is demanded says one."""
         return () if self.invariants.max_words else (f"it has at most {self.limits.longest} words",)
+
+
+def _tokens_of(texts: Sequence[str]) -> int:
+    """Return how many tokens an edit of the longest of some texts may have."""
+    longest = max(texts, key=len)
+    return math.ceil(EDIT * len(longest.encode("utf-8", "surrogatepass")) / _PER_TOKEN)
 
 
 def demands(

@@ -326,6 +326,18 @@ class ProgramProblem(ShownShares):
             marks=frozenset().union(*(rules.own.marks for rules in texts.rules.values())),
         )
 
+    def describe(self, part: str) -> Description:
+        """Return the description of one part, for a method that rewrites it alone."""
+        rules = self.texts.rules[part]
+        return replace(
+            self.description,
+            task=f'{self.task} The prompt is the part "{part}" of a program of several prompts.',
+            noun="prompt",
+            constraints=tuple(rules.in_words),
+            longest=rules.longest,
+            tokens=rules.edit_tokens,
+        )
+
     @property
     def fingerprint(self) -> dict[str, str]:
         """Everything that decides scores, by name; the program's code is not looked into."""
