@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.protegi import protegi as protegi
     from llmopt.algorithms.protegi.pe2 import pe2 as pe2
     from llmopt.algorithms.sampling import sampling as sampling
+    from llmopt.algorithms.sbllm import sbllm as sbllm
     from llmopt.api import confirm as confirm
     from llmopt.api import evaluate as evaluate
     from llmopt.api import evaluate_async as evaluate_async
@@ -125,6 +126,7 @@ _PUBLIC = {
     "result_of": "llmopt.api:result_of",
     "runs": "llmopt.api:runs",
     "sampling": "llmopt.algorithms.sampling:sampling",
+    "sbllm": "llmopt.algorithms.sbllm:sbllm",
     "sgdm": "llmopt.algorithms.gpo.sgdm:sgdm",
     "tsp": "llmopt.problems.tours.tour_problem:tsp",
     "two_opt": "llmopt.algorithms.baselines.two_opt:two_opt",

@@ -35,6 +35,7 @@ from llmopt.algorithms.promptagent import promptagent
 from llmopt.algorithms.protegi import protegi
 from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.algorithms.sampling import sampling
+from llmopt.algorithms.sbllm import sbllm
 from llmopt.core.algorithm import Algorithm
 from llmopt.core.imports import imported
 from llmopt.core.model import Family
@@ -67,6 +68,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "protegi": protegi,
     "random-search": random_search,
     "sampling": sampling,
+    "sbllm": sbllm,
     "sgdm": sgdm,
     "two-opt": two_opt,
 }
