@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.capo import capo as capo
     from llmopt.algorithms.drpo import drpo as drpo
     from llmopt.algorithms.evollm import evollm as evollm
+    from llmopt.algorithms.evolve import evolve as evolve
     from llmopt.algorithms.evoprompt import evoprompt_de as evoprompt_de
     from llmopt.algorithms.evoprompt import evoprompt_ga as evoprompt_ga
     from llmopt.algorithms.expo import expo as expo
@@ -104,6 +105,7 @@ _PUBLIC = {
     "evaluate": "llmopt.api:evaluate",
     "evaluate_async": "llmopt.api:evaluate_async",
     "evollm": "llmopt.algorithms.evollm:evollm",
+    "evolve": "llmopt.algorithms.evolve:evolve",
     "evoprompt_de": "llmopt.algorithms.evoprompt:evoprompt_de",
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
     "expo": "llmopt.algorithms.expo:expo",

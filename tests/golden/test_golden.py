@@ -264,6 +264,7 @@ def test_every_method_that_asks_has_reviewed_texts() -> None:
     assert left == {"abo", "gepa", "mipro", "sbllm"}
     assert len(list((HERE / "abo").glob("*.txt"))) == 6
     assert len(list((HERE / "gepa").glob("*.txt"))) == 3
+    assert len(list((HERE / "evolve").glob("*.txt"))) == 6
     assert len(list((HERE / "sbllm").glob("*.txt"))) == 6
 
 

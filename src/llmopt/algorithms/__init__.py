@@ -22,6 +22,7 @@ from llmopt.algorithms.baselines.two_opt import two_opt
 from llmopt.algorithms.capo import capo
 from llmopt.algorithms.drpo import drpo
 from llmopt.algorithms.evollm import evollm
+from llmopt.algorithms.evolve import evolve
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.expo import expo
 from llmopt.algorithms.expo.expo_es import expo_es
@@ -52,6 +53,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "cma-es": cma_es,
     "drpo": drpo,
     "evollm": evollm,
+    "evolve": evolve,
     "evoprompt-de": evoprompt_de,
     "evoprompt-ga": evoprompt_ga,
     "expo": expo,

@@ -20,7 +20,7 @@ PatternForm = Literal["programs", "changes"]
 
 _BUCKETS = 100
 _GAIN = 1.1  # how many times as good as the other one the faster program of a pair is
-_TESTS = 2  # failed tests that are told of a version
+_TESTS = 2  # failed tests of a version that are reported
 _PAIRS = 200  # latest programs of the run of which pairs are made
 
 
