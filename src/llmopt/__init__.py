@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.capo import capo as capo
     from llmopt.algorithms.drpo import drpo as drpo
     from llmopt.algorithms.evollm import evollm as evollm
+    from llmopt.algorithms.evolve import evolve as evolve
     from llmopt.algorithms.evoprompt import evoprompt_de as evoprompt_de
     from llmopt.algorithms.evoprompt import evoprompt_ga as evoprompt_ga
     from llmopt.algorithms.expo import expo as expo
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.protegi import protegi as protegi
     from llmopt.algorithms.protegi.pe2 import pe2 as pe2
     from llmopt.algorithms.sampling import sampling as sampling
+    from llmopt.algorithms.sbllm import sbllm as sbllm
     from llmopt.api import confirm as confirm
     from llmopt.api import evaluate as evaluate
     from llmopt.api import evaluate_async as evaluate_async
@@ -104,6 +106,7 @@ _PUBLIC = {
     "evaluate": "llmopt.api:evaluate",
     "evaluate_async": "llmopt.api:evaluate_async",
     "evollm": "llmopt.algorithms.evollm:evollm",
+    "evolve": "llmopt.algorithms.evolve:evolve",
     "evoprompt_de": "llmopt.algorithms.evoprompt:evoprompt_de",
     "evoprompt_ga": "llmopt.algorithms.evoprompt:evoprompt_ga",
     "expo": "llmopt.algorithms.expo:expo",
@@ -126,6 +129,7 @@ _PUBLIC = {
     "result_of": "llmopt.api:result_of",
     "runs": "llmopt.api:runs",
     "sampling": "llmopt.algorithms.sampling:sampling",
+    "sbllm": "llmopt.algorithms.sbllm:sbllm",
     "sgdm": "llmopt.algorithms.gpo.sgdm:sgdm",
     "tsp": "llmopt.problems.tours.tour_problem:tsp",
     "two_opt": "llmopt.algorithms.baselines.two_opt:two_opt",

@@ -30,6 +30,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "program": scripted.program,
     "steps": scripted.stepwise,
     "demonstrations": scripted.few_shot,
+    "listing": scripted.listing,
     "numbers": scripted.numbers,
     "order": scripted.order,
 }
@@ -53,6 +54,12 @@ def fits(algorithm: Algorithm, problem: Problem) -> bool:
     return True
 
 
+def _writes(algorithm: Algorithm) -> bool:
+    """Whether a method is for texts that are no programs, too."""
+    others = ("prompt", "demonstrations", "numbers")
+    return any(fits(algorithm, PROBLEMS[kind]()) for kind in others)
+
+
 def fitting() -> Iterator[Any]:
     """Yield every method with every kind of problem that it is for.
 
@@ -66,6 +73,8 @@ def fitting() -> Iterator[Any]:
                 continue
             if kind == "program" and name not in ON_PROGRAMS:  # the others read the same texts
                 continue
+            if kind == "listing" and (not algorithm.needs_model or _writes(algorithm)):
+                continue  # programs are for methods that take nothing else
             if kind == "order" and algorithm.needs_model:
                 continue
             try:

@@ -261,9 +261,11 @@ def test_every_method_that_asks_has_reviewed_texts() -> None:
     names = {name for name, _ in asking()}
     left = {name for name, make in ALGORITHMS.items() if make().needs_model} - names
     # Their texts have tests of their own: in tests/algorithms, and above.
-    assert left == {"abo", "gepa", "mipro"}
+    assert left == {"abo", "gepa", "mipro", "sbllm"}
     assert len(list((HERE / "abo").glob("*.txt"))) == 6
     assert len(list((HERE / "gepa").glob("*.txt"))) == 4
+    assert len(list((HERE / "evolve").glob("*.txt"))) == 6
+    assert len(list((HERE / "sbllm").glob("*.txt"))) == 6
 
 
 def test_every_file_belongs_to_a_test() -> None:

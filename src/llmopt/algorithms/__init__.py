@@ -22,6 +22,7 @@ from llmopt.algorithms.baselines.two_opt import two_opt
 from llmopt.algorithms.capo import capo
 from llmopt.algorithms.drpo import drpo
 from llmopt.algorithms.evollm import evollm
+from llmopt.algorithms.evolve import evolve
 from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
 from llmopt.algorithms.expo import expo
 from llmopt.algorithms.expo.expo_es import expo_es
@@ -35,6 +36,7 @@ from llmopt.algorithms.promptagent import promptagent
 from llmopt.algorithms.protegi import protegi
 from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.algorithms.sampling import sampling
+from llmopt.algorithms.sbllm import sbllm
 from llmopt.core.algorithm import Algorithm
 from llmopt.core.imports import imported
 from llmopt.core.model import Family
@@ -51,6 +53,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "cma-es": cma_es,
     "drpo": drpo,
     "evollm": evollm,
+    "evolve": evolve,
     "evoprompt-de": evoprompt_de,
     "evoprompt-ga": evoprompt_ga,
     "expo": expo,
@@ -67,6 +70,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "protegi": protegi,
     "random-search": random_search,
     "sampling": sampling,
+    "sbllm": sbllm,
     "sgdm": sgdm,
     "two-opt": two_opt,
 }

@@ -117,7 +117,7 @@ _PATHS = {
         "prompt_from",
         "instructions_from",
     ),
-    "algorithm": ("template_from",),
+    "algorithm": ("template_from", "patterns_from"),
     "judge": ("rubric_from",),
     "code": ("program", "tests"),
 }

@@ -422,6 +422,7 @@ class AlgorithmTable(BaseModel):
 
     name: str = "opro"
     template_from: Path | None = None
+    patterns_from: Path | None = None
 
     def built(self) -> Algorithm:
         """Return the algorithm; it checks the ranges of its own options."""
@@ -434,6 +435,8 @@ class AlgorithmTable(BaseModel):
                     _check_option(option, options[option], named)
         if self.template_from:
             options["template"] = text_of(self.template_from)
+        if self.patterns_from:
+            options["patterns"] = text_of(self.patterns_from)
         return algorithm_named(self.name, options)
 
 

@@ -28,7 +28,7 @@ _LINE = (sys.executable, "-P", "-m", "llmopt")  # no file of the working directo
 _TOLD = 4000  # last bytes of a run's messages that its status repeats
 _LIMITS = ("usd", "calls", "tokens", "seconds")
 _TUNED = re.compile(
-    r"(?:run|budget|evidence)\.[a-z_]+=.*|algorithm\.(?:(?!name=|template_from=)[a-z_]+="
+    r"(?:run|budget|evidence)\.[a-z_]+=.*|algorithm\.(?:(?!name=|template_from=|patterns_from=)[a-z_]+="
     r"(?:[-+.\deE]+|true|false)|name=[a-z_-]+)",
     re.DOTALL,
 )

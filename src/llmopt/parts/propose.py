@@ -14,7 +14,7 @@ from llmopt.core.metaprompt import (
 )
 from llmopt.core.model import Family
 from llmopt.core.part import CallBound, Proposed, all_of
-from llmopt.core.problem import Refusal, parts_of
+from llmopt.core.problem import Editable, Refusal, parts_of
 from llmopt.core.solution import completed
 from llmopt.core.text import word_distance
 from llmopt.errors import ConfigError
@@ -195,9 +195,15 @@ class Generate:
         )
 
     def _whole(self, ctx: StepContext, solution: str | Refusal) -> str | Refusal:
-        """Return an edit of some parts of the current solution with its other parts as they are."""
+        """Return an edit of the current solution as a whole one.
+
+        That is an edit of some of its parts, whose other parts stay as they are; or blocks that
+        are searched in it and replaced, for a problem that takes such.
+        """
         if self.refine != "edit" or ctx.base is None or isinstance(solution, Refusal):
             return solution
+        if isinstance(ctx.problem, Editable):
+            return ctx.problem.edited(solution, ctx.base.text)
         names = [part.name for part in parts_of(ctx.problem)]
         return completed(solution, ctx.base.text, names)
 

@@ -139,9 +139,11 @@ def descendants(process: int, most: int) -> list[int]:
 
 def _children(process: int) -> list[int]:
     children: list[int] = []
-    for path in Path(f"/proc/{process}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            children += map(int, path.read_text("ascii").split())
+    tasks = Path(f"/proc/{process}/task")
+    with contextlib.suppress(OSError):  # a process may end while it is looked at
+        for task in os.listdir(tasks):  # noqa: PTH208 - a glob raises where a task has ended
+            with contextlib.suppress(OSError):
+                children += map(int, (tasks / task / "children").read_text("ascii").split())
     return children
 
 

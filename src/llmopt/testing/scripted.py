@@ -12,12 +12,15 @@ steps, a diagnosis or their carrying out, the same model does it.
 
 :func:`context` is what a part is given there, for tests of a part of your own.
 
+:func:`listing` is about programs, which do not run: for methods that compare programs.
+
 :func:`numbers` is a valley over whole numbers, for methods that draw points; where a call asks for
 whole numbers, the same model writes some. :func:`order` is for methods that go to neighbours.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from llmopt.core.problem import Description
     from llmopt.core.values import Call
     from llmopt.problems.program.program_call import ProgramCall
     from llmopt.problems.program.program_row import ProgramRow
@@ -120,6 +124,49 @@ def context(trajectory: Trajectory | None = None, **known: Any) -> StepContext:
     fields["problem"] = known.get("problem") or problem()
     fields["model"] = known.get("model") or model()
     return StepContext(trajectory=told, **fields)
+
+
+WAYS = (
+    "total += number",
+    "total = total + number",
+    "total = sum([total, number])",
+    "total -= -number",
+    "total = number + total",
+    "total = max(total, total + number)",
+)
+"""Lines of the programs of :func:`listing`; later ones are better."""
+
+
+def _total(ways: Sequence[int]) -> str:
+    """Return a program with some of the lines."""
+    lines = "".join(f"        {WAYS[way]}\n" for way in ways)
+    return (
+        f"def total(numbers):\n    total = 0\n    for number in numbers:\n{lines}    return total\n"
+    )
+
+
+class Listing(FunctionProblem):
+    """A function problem whose solutions are programs."""
+
+    @property
+    def description(self) -> Description:
+        """The description of a function, for programs."""
+        return replace(super().description, noun="program", layout="code")
+
+
+def listing() -> FunctionProblem:
+    """Return a problem of programs: the better their lines, the higher the value."""
+
+    def program(text: str) -> str:
+        ast.parse(text)
+        if "def total(" not in text:
+            raise ValueError("no function total")
+        return text.strip() + "\n"
+
+    def worth(text: str) -> float:
+        return float(sum(text.count(line) * at for at, line in enumerate(WAYS)))
+
+    return Listing(worth, "Write the function total well.", [_total([0, 0, 1])], parser=program)
 
 
 class Valley(FunctionProblem):
@@ -242,6 +289,11 @@ def proposal(call: Call) -> str:
         return f"<STEP>{int(seed[:4], 16) % (most + 1)}</STEP>\n<EXPECTED>{seed[4:8]}</EXPECTED>"
     if '"Step 1:"' in call.text:
         return carried_out(call.text, seed)
+    if "def total(" in call.text:
+        program = _total([int(letter, 16) % len(WAYS) for letter in seed[:3]])
+        return (
+            program if call.prompt is not None else f"Here it is: <INS>{program}</INS> [{program}]"
+        )
     asked = re.search(r"(\d+) whole numbers? from (-?\d+) to (\d+)", call.text)
     if asked:
         size, low, high = (int(part) for part in asked.groups())

@@ -17,7 +17,7 @@ from llmopt.problems.code.sandbox import RunLimits
 from llmopt.problems.code.timing import FINAL, SEARCH, Pairs, SpeedUp, speed_up, timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from llmopt.core.problem import SplitName
     from llmopt.problems.code.code_tests import CodeTest
@@ -31,6 +31,8 @@ _SLOWER = 10.0  # times the original's processor time that a candidate may take
 _LEAST = 1.0  # seconds of it that it may take in any case
 _TICK = 1e-4  # seconds; the least that is measured
 _LATE = 2  # tests on which it was too slow, after which no more are run
+_FIRST = 4  # tests from which on the cheap half of them decides whether the others are run
+_ENOUGH = 0.5  # share of the cheap half that may fail
 _HEAVY = 0.25  # share of the longest test's time from which a test is timed, without Python's start
 _WORDS = 400  # characters of a program's messages in a feedback
 _LAST_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*\Z")
@@ -155,10 +157,9 @@ class Bench:
         late = 0
         for anchor in sorted(anchors, key=lambda anchor: anchor.cpu):
             name = anchor.test.name
-            if late >= _LATE:
-                runs[name] = TestRun(
-                    passed=False, feedback=f"not run after {late} that were too slow"
-                )
+            why = _hopeless(runs.values(), len(anchors), late)
+            if why:
+                runs[name] = TestRun(passed=False, feedback=why)
                 continue
             runs[name] = self.tried(text, anchor)
             late += runs[name].late
@@ -279,6 +280,18 @@ class Bench:
         except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
             return 0.0, one_line(f"{type(error).__name__}: {error}", _WORDS)
         return (score, "") if score == score else (0.0, "its score is not a number")  # noqa: PLR0124 - NaN
+
+
+def _hopeless(runs: Collection[TestRun], planned: int, late: int) -> str:
+    """Return why a program is not run on further tests, which cost more; empty: it is."""
+    if late >= _LATE:
+        return f"not run after {late} that were too slow"
+    half = planned // 2
+    cheap = [*runs][:half]
+    failed = sum(not run.passed for run in cheap)
+    if planned >= _FIRST and len(cheap) == half and failed > _ENOUGH * half:
+        return f"not run after {failed} of {half} cheaper ones failed"
+    return ""
 
 
 def _better(score: float, original: float, *, minimize: bool) -> float:

@@ -82,9 +82,18 @@ class Supervised:
             self._connection.send(job)
             found: Ran = self._connection.recv()
         except (EOFError, OSError) as error:
-            del self._connection
+            self._forget()
             raise SupervisorError("the process that runs programs was killed") from error
+        except BaseException:  # interrupted: the next answer would be that to this job
+            self._forget()
+            raise
         return found
+
+    def _forget(self) -> None:
+        """End the supervisor, so that the next job starts another one."""
+        connection = self.__dict__.pop("_connection", None)
+        if connection is not None:
+            connection.close()
 
     @cached_property
     def _connection(self) -> Connection:

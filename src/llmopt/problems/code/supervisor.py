@@ -111,8 +111,8 @@ class _Execution:
         output, errors = kept = ([], [])  # type: tuple[list[bytes], list[bytes]]
         self.pipes = {pipe: part for (pipe, _), part in zip(streams, kept, strict=True)}
         inner = (self._written(), *(end for _, end in streams))
-        begun = time.perf_counter()
-        child = os.fork()
+        _end_all()  # what an earlier program left must not count as this one's
+        child, begun = _forked(), time.perf_counter()
         if not child:
             _become(self.job, self.folder, inner)
         for number in inner:
@@ -139,8 +139,7 @@ class _Execution:
 
     def _written(self) -> int:
         """Write the files that the program needs; return a descriptor of what it reads."""
-        for old in self.folder.iterdir():
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        _emptied(self.folder)
         for name, text in self.job.files:
             (self.folder / name).write_text(text, encoding="utf-8", errors="surrogatepass")
         if self.job.level != "bubblewrap":
@@ -204,6 +203,32 @@ class _Execution:
         return ready & {*others}
 
     _wrote: bool = False
+
+
+def _emptied(folder: Path) -> None:
+    """Remove what is in a folder, whatever a program without a sandbox has made of it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    for old in folder.iterdir():
+        if old.is_symlink() or not old.is_dir():
+            old.unlink()
+            continue
+        for inner, _, _ in os.walk(old):  # from the top, so that each can be entered
+            with contextlib.suppress(OSError):
+                Path(inner).chmod(0o700)
+        shutil.rmtree(old)
+
+
+def _forked() -> int:
+    """Fork; wait a little where the system has too many processes at the moment."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return os.fork()
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
 
 
 def _become(job: Job, folder: Path, streams: tuple[int, ...]) -> None:
