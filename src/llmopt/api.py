@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from llmopt.algorithms import algorithm_named
+from llmopt.algorithms import algorithm_of
 from llmopt.algorithms.sampling import SAMPLING
 from llmopt.core.problem import (
     check_scorer,
@@ -111,9 +111,7 @@ def _chosen(problem: Problem, options: dict[str, Any]) -> Options:
 @contextlib.asynccontextmanager
 async def _opened(problem: Problem, chosen: Options, *, display: Display) -> AsyncIterator[Run]:
     """Open a run; see :func:`prepare` and, of `display`, :func:`~llmopt.engine.opening.opened`."""
-    algorithm = chosen.algorithm
-    if isinstance(algorithm, str):
-        algorithm = algorithm_named(algorithm)
+    algorithm = algorithm_of(chosen.algorithm)
     searching, requests = algorithm.divided() if chosen.mode == "steady" else (algorithm, 1)
     check_validation(problem, every=chosen.validate_every, patience=chosen.validation_patience)
     plain = plain_controls(problem, chosen.controls)

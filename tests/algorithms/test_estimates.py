@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms import ALGORITHMS, algorithm_of
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.gpo import gpo
 from llmopt.algorithms.protegi.pe2 import pe2
@@ -32,6 +32,7 @@ VARIANTS: dict[str, Algorithm] = {
     "gpo asking again": gpo(above="again", words=1),
     "pe2 asking again": pe2(above="again", words=1),
     "ape with induction": ape(induced=6),
+    "several in turn": algorithm_of(["sampling", "ape", "gepa"]),
 }
 
 

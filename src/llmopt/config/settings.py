@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from llmopt.config.program_table import demands_of, program_problem
 from llmopt.config.tables import (
@@ -21,6 +21,7 @@ from llmopt.config.tables import (
     RunTable,
     ScorerTable,
     Table,
+    algorithm_table,
     start_of,
     text_of,
 )
@@ -52,7 +53,10 @@ class Configuration(Table):
     scorer: ScorerTable | None = None
     optimizer: ModelTable | None = None
     judge: JudgeTable | None = None
-    algorithm: AlgorithmTable = AlgorithmTable()
+    algorithm: Annotated[
+        AlgorithmTable,
+        BeforeValidator(algorithm_table, AlgorithmTable | str | list[str]),
+    ] = AlgorithmTable()
     run: RunTable = RunTable()
     evidence: EvidenceTable = EvidenceTable()
     budget: BudgetTable = BudgetTable()

@@ -223,7 +223,11 @@ class Options(SessionOptions):
     """
 
     algorithm: Annotated[
-        str | Algorithm, Option("A method by name, by `package.module:name`, or as an object.")
+        str | Algorithm | Sequence[str | Algorithm],
+        Option(
+            "A method by name, by `package.module:name`, or as an object; or a list of methods "
+            "that [take turns](choose.md#several-methods-in-one-run)."
+        ),
     ] = "opro"
     optimizer: Annotated[
         str | NamedModel | Model | None,

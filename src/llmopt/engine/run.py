@@ -37,8 +37,10 @@ from llmopt.engine.progress import Progress, silent
 from llmopt.engine.repeated_answers import HeldOutDraws, NumberedDraws, answers_each
 from llmopt.engine.scoring import Scoring
 from llmopt.engine.stop import Stop
+from llmopt.engine.turns_taken import TurnsTaken
 from llmopt.errors import BudgetError, StepFailedError
 from llmopt.evidence.draws_in_words import on_draws
+from llmopt.evidence.method_shares import on_methods
 from llmopt.evidence.refusals import dropped_by, on_dropped, on_refusals
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
@@ -133,8 +135,9 @@ class Run:
         self._evaluations = 0  # outcomes of all steps after the starts
         self._ended: BudgetError | None = None  # what ended the search
         self._largest = 0  # outcomes of the largest of these steps
+        self._turns = TurnsTaken()
         for step in steps(self.store, self.name, traffic.remember, self._validated):
-            self._took(self.trajectory.tell(step.entries), step)
+            self._took(self.trajectory.tell(step.entries, step.by), step)
         self._watch.listen = session.listen
 
     @property
@@ -238,9 +241,9 @@ class Run:
             for c, e in zip(asked.candidates, full, strict=True)
         )
         rejected = tuple(replace(r, step=number) for r in asked.rejected)
-        told = self.trajectory.tell(entries)
+        told = self.trajectory.tell(entries, asked.by)
         best = told.best(1)
-        step = Step(number, entries, rejected, asked.calls, asked.request)
+        step = Step(number, entries, rejected, asked.calls, asked.request, asked.by)
         if step.number == 0:
             # A run that is killed before its first step is stored keeps this again: the same.
             self.store.append(self.name, PROBLEM, ProblemRecord.of(self.problem).packed())
@@ -407,6 +410,9 @@ class Run:
     ) -> Result:
         dropped = dropped_by(self.problem, choice.best.text)
         starts = len(self.problem.starts)
+        methods = self._turns.shares(
+            self.algorithm, self.trajectory, self.stop.steps, choice.best.candidate
+        )
         return Result(
             run=self.name,
             algorithm=self.algorithm.name,
@@ -422,6 +428,7 @@ class Run:
                 *self.curve.notes(self._shown),
                 *choice.looks.notes(self.evidence.level),
                 *on_draws(noise, self.evidence.samples, self.samples, self._shown),
+                *on_methods(methods),
             ),
             stopped=stopped,
             steps=self.trajectory.steps - 1,
@@ -443,6 +450,7 @@ class Run:
             samples=self.samples,
             noise=noise,
             gain=taken_apart(self.algorithm, self.trajectory, choice),
+            methods=methods,
             conclusion=choice.conclusion.data if choice.conclusion else None,
             front=front_of(
                 self.problem,
@@ -482,6 +490,7 @@ class Run:
             self._evaluations += measured
             self._largest = max(self._largest, measured)
         self.trajectory = after
+        self._turns.told(step)
         self.rejected.update(r.reason for r in step.rejected)
         self.curve.told(step.number, step.entries)
         if best:

@@ -96,4 +96,5 @@ def gepa(
         propose=ReflectiveRewrite(ask),
         rate=AcceptanceGate(shares, gate, error, futility),
         keep=CandidatePool(),
+        shares=True,
     )
