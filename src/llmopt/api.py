@@ -24,6 +24,8 @@ from llmopt.engine.controls import (
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import evaluated
 from llmopt.engine.header import RunHeader
+from llmopt.engine.headroom_first import HeadroomFirst
+from llmopt.engine.headroom_race import WORTH, headroom_plan
 from llmopt.engine.identity import register
 from llmopt.engine.no_more_gain import ending_rule
 from llmopt.engine.opening import opened
@@ -135,6 +137,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             mode=chosen.mode,
         )
 
+    before = _first_look(problem, algorithm, chosen)
     evidence = Evidence(chosen.level, plain, chosen.samples)
     async with opened(
         chosen,
@@ -159,6 +162,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             block=requests,
             evidence=evidence,
             further=Sampled(control) if control else None,
+            before=before,
             over=over or never,
             aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
@@ -177,6 +181,20 @@ def _models(problem: Problem, chosen: Options, algorithm: Algorithm, display: Di
         record=chosen.record,
         display=display,
     )
+
+
+def _first_look(problem: Problem, algorithm: Algorithm, chosen: Options) -> HeadroomFirst | None:
+    """Return what measures the headroom before a search; None: nothing is to."""
+    if chosen.headroom == "off":
+        return None
+    plan = headroom_plan(
+        problem,
+        algorithm,
+        steps=algorithm.steps(problem, chosen.steps),
+        finalists=chosen.finalists,
+        worth=WORTH / 100,
+    )
+    return HeadroomFirst(plan, chosen.headroom_over, stops=chosen.headroom == "stop")
 
 
 def _stop(problem: Problem, algorithm: Algorithm, chosen: Options, requests: int) -> Stop:

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, field_validator
 
 from llmopt.config.program_table import demands_of, program_problem
 from llmopt.config.tables import (
@@ -53,13 +53,17 @@ class Configuration(Table):
     scorer: ScorerTable | None = None
     optimizer: ModelTable | None = None
     judge: JudgeTable | None = None
-    algorithm: Annotated[
-        AlgorithmTable,
-        BeforeValidator(algorithm_table, AlgorithmTable | str | list[str]),
-    ] = AlgorithmTable()
+    algorithm: AlgorithmTable = AlgorithmTable()
     run: RunTable = RunTable()
     evidence: EvidenceTable = EvidenceTable()
     budget: BudgetTable = BudgetTable()
+
+    @field_validator(
+        "algorithm", mode="before", json_schema_input_type=AlgorithmTable | str | list[str]
+    )
+    @classmethod
+    def _with_table(cls, value: Any) -> Any:
+        return algorithm_table(value)
 
     def built_problem(self) -> Problem:
         """Return the problem: a function's, a program's, or that of :meth:`built_prompts`.

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Item
     from llmopt.engine.session import Session
+    from llmopt.evidence.headroom import Headroom
     from llmopt.evidence.looks import PriorLooks
     from llmopt.evidence.verdict import Selection
     from llmopt.models.middleware.aside import ControlShare
@@ -80,6 +81,8 @@ class Run:
         validate_every: Steps from point to point of the overfitting curve; 0: there is none.
         evidence: What the verdict says beside the comparison with the start.
         further: Adds to a result that is already journaled, still as a part of the run.
+        before: Measures how much the search may gain, before it begins; see
+            :class:`~llmopt.engine.headroom_first.HeadroomFirst`.
         over: Says of the trajectory why the search is over; empty: it is not, for all that.
         aside: What a budget keeps for a control during the search; None: nothing.
         finals: Calls that are kept back to choose and test, of a search that is a part of another
@@ -101,6 +104,7 @@ class Run:
         validate_every: int = 0,
         evidence: Evidence | None = None,
         further: Callable[[Run, Result], Awaitable[Result]] | None = None,
+        before: Callable[[Run], Awaitable[Headroom | None]] | None = None,
         over: Callable[[Trajectory], str] = never,
         aside: ControlShare | None = None,
         finals: int | None = None,
@@ -116,6 +120,7 @@ class Run:
         self.evidence = evidence or Evidence()
         self.choice: Selection | None = None  # of the last decision
         self._further, self._over, self._finals = further, over, finals
+        self._before = before
         self._aside = aside
         traffic = session.traffic
         self._shown = presented(problem)
@@ -329,7 +334,8 @@ class Run:
         early leaves it so that it can be resumed.
 
         Raises:
-            BudgetError: A spending limit is reached before anything could be found.
+            BudgetError: A spending limit is reached before anything could be found, or the search
+                is not worth its cost.
             ModelError: A call failed for good.
             StepFailedError: Too many items of a step stayed unmeasured.
             StoreError: Nothing can be stored.
@@ -340,8 +346,13 @@ class Run:
             check_budget(self.problem, self.session, self.finalists, self.samples)
         with self.session.under_way() as ending:
             async with self._watch.stalls():
+                headroom = await self._before(self) if self._before else None
                 stopped = await self._search()
                 result = await self._decided(stopped)
+            if headroom is not None:
+                said = f"Before the search: {headroom.sentence(self._shown)}"
+                notes = (*result.notes, said)
+                result = replace(result, headroom=headroom.to_dict(), notes=notes)
             if self._further is not None:
                 self.store.append(self.name, "result", result.to_dict())
                 result = self._closed(await self._further(self, result))

@@ -120,6 +120,8 @@ class Result:
         gain: Where the gain comes from; None where the method is shown no scores or asks no LLM.
         conclusion: Figures behind a verdict of the problem's own, such as timings, with ``kind``;
             None where a test over items gave the verdict.
+        headroom: What was measured before the search of how much it may gain, with ``word``; None:
+            nothing.
         methods: What each method did, where several took turns.
         front: The solutions that nothing beats in score, length and cost; None where a text's
             length means nothing, as with numbers, and in results of older versions.
@@ -157,6 +159,7 @@ class Result:
     conclusion: dict[str, Any] | None = None
     front: Front | None = None
     methods: tuple[MethodShare, ...] = ()
+    headroom: dict[str, Any] | None = None
 
     @property
     def out_of_budget(self) -> bool:
