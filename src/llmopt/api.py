@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmopt.algorithms import algorithm_named
+from llmopt.algorithms import algorithm_of
 from llmopt.algorithms.sampling import SAMPLING
 from llmopt.core.problem import (
     check_scorer,
@@ -28,6 +28,8 @@ from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import evaluated
 from llmopt.engine.finished_run import Finished
 from llmopt.engine.header import RunHeader
+from llmopt.engine.headroom_first import HeadroomFirst
+from llmopt.engine.headroom_race import WORTH, headroom_plan
 from llmopt.engine.identity import register
 from llmopt.engine.no_more_gain import ending_rule
 from llmopt.engine.opening import opened, opened_store
@@ -118,9 +120,7 @@ def _chosen(problem: Problem, options: dict[str, Any]) -> Options:
 @contextlib.asynccontextmanager
 async def _opened(problem: Problem, chosen: Options, *, display: Display) -> AsyncIterator[Run]:
     """Open a run; see :func:`prepare` and, of `display`, :func:`~llmopt.engine.opening.opened`."""
-    algorithm = chosen.algorithm
-    if isinstance(algorithm, str):
-        algorithm = algorithm_named(algorithm)
+    algorithm = algorithm_of(chosen.algorithm)
     searching, requests = algorithm.divided() if chosen.mode == "steady" else (algorithm, 1)
     check_validation(problem, every=chosen.validate_every, patience=chosen.validation_patience)
     plain = plain_controls(problem, chosen.controls)
@@ -144,6 +144,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             mode=chosen.mode,
         )
 
+    before = _first_look(problem, algorithm, chosen)
     evidence = Evidence(chosen.level, plain, chosen.samples)
     async with opened(
         chosen,
@@ -168,6 +169,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             block=requests,
             evidence=evidence,
             further=Sampled(control) if control else None,
+            before=before,
             over=over or never,
             aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
@@ -186,6 +188,20 @@ def _models(problem: Problem, chosen: Options, algorithm: Algorithm, display: Di
         record=chosen.record,
         display=display,
     )
+
+
+def _first_look(problem: Problem, algorithm: Algorithm, chosen: Options) -> HeadroomFirst | None:
+    """Return what measures the headroom before a search; None: nothing is to."""
+    if chosen.headroom == "off":
+        return None
+    plan = headroom_plan(
+        problem,
+        algorithm,
+        steps=algorithm.steps(problem, chosen.steps),
+        finalists=chosen.finalists,
+        worth=WORTH / 100,
+    )
+    return HeadroomFirst(plan, chosen.headroom_over, stops=chosen.headroom == "stop")
 
 
 def _stop(problem: Problem, algorithm: Algorithm, chosen: Options, requests: int) -> Stop:

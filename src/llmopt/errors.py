@@ -22,6 +22,7 @@
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
     ├── SlotsClosedError      a measurement did not begin: the search is over  exit code 1
     └── BudgetError           a spending limit is reached                      exit code 3
+        └── NotWorthItError   a search is not worth its cost, so it did not begin
 
 Messages follow one pattern: ``<what> is <rule>, but got <value>; <what to do>``.
 """
@@ -193,6 +194,13 @@ class BudgetError(LlmoptError):
     ahead = 0.0
     kept = 0.0
     control = False
+
+
+class NotWorthItError(BudgetError):
+    """A search was stopped before it began, because it is not worth its cost.
+
+    The run is resumable: with ``headroom = "report"`` it does the search for all that.
+    """
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmopt.algorithms import ALGORITHMS
+from llmopt.algorithms import ALGORITHMS, algorithm_of
 from llmopt.algorithms.ape import ape
 from llmopt.algorithms.drpo import drpo
 from llmopt.algorithms.gpo import gpo
@@ -39,6 +39,7 @@ VARIANTS: dict[str, Algorithm] = {
     "protegi as in its code": protegi(selection="bf", temperature=0.7, strict=False),
     "protegi by halving": protegi(selection="sh", beam=2, selection_calls=40),
     "ape with induction": ape(induced=6),
+    "several in turn": algorithm_of(["sampling", "ape", "gepa"]),
 }
 
 

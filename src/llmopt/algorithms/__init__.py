@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.algorithms.abo import abo
@@ -32,19 +32,20 @@ from llmopt.algorithms.gpo.sgdm import sgdm
 from llmopt.algorithms.mapo import mapo
 from llmopt.algorithms.mipro import mipro
 from llmopt.algorithms.opro import opro
+from llmopt.algorithms.portfolio import PORTFOLIO, portfolio
 from llmopt.algorithms.promptagent import promptagent
 from llmopt.algorithms.protegi import protegi
 from llmopt.algorithms.protegi.pe2 import pe2
 from llmopt.algorithms.sampling import sampling
 from llmopt.algorithms.sbllm import sbllm
-from llmopt.core.algorithm import Algorithm
+from llmopt.core.algorithm import Algorithm, Made
 from llmopt.core.imports import imported
 from llmopt.core.model import Family
 from llmopt.core.part import SupportsProblem
 from llmopt.errors import ConfigError, UnknownNameError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "abo": abo,
@@ -79,6 +80,61 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
 _SHORT = 60  # characters of a part that is shown in full
 
 
+def algorithm_of(given: str | Algorithm | Sequence[str | Algorithm]) -> Algorithm:
+    """Return a method by name, as it is, or of several as one portfolio.
+
+    Raises:
+        UnknownNameError: No such method.
+        ConfigError: There are fewer than two in a list, or they do not go together.
+    """
+    if isinstance(given, Algorithm):
+        return given
+    return algorithm_named(given) if isinstance(given, str) else taking_turns(given)
+
+
+def taking_turns(
+    methods: Sequence[str | Algorithm],
+    options: Sequence[Mapping[str, Any]] = (),
+    **race: Any,
+) -> Algorithm:
+    """Return methods that take turns, as one.
+
+    Args:
+        methods: Their names, or the methods.
+        options: Those of each named method, in the same order; none: the usual ones for all.
+        race: Options of :func:`~llmopt.algorithms.portfolio.portfolio`.
+
+    Raises:
+        UnknownNameError: No such method.
+        ConfigError: An option that a method does not have, or out of its range.
+    """
+    told = [*options, *[{}] * (len(methods) - len(options))]
+    members = [
+        one if isinstance(one, Algorithm) else algorithm_named(one, said)
+        for one, said in zip(methods, told, strict=True)
+    ]
+    unknown = race.keys() - inspect.signature(portfolio).parameters.keys()
+    if unknown or any(not isinstance(value, int | float) for value in race.values()):
+        raise ConfigError(
+            "methods that take turns have the numbers chance, shared and rounds, and a table of "
+            f"options each, but got {', '.join(f'{k} = {v!r}' for k, v in race.items())}; write "
+            f"what is of one method into its table, such as [algorithm.{members[0].name}]"
+        )
+    made = portfolio(members, **race)
+    known = [one.options for one in members]
+    if not all(_ships(one) for one in members) or None in known:
+        return made
+    said = {"options": known} if any(known) else {}
+    names = [one.name for one in members]
+    return replace(made, made=Made(taking_turns, {"methods": names, **said, **race}))
+
+
+def _ships(one: Algorithm) -> bool:
+    """Whether a method is one that ships, by the name under which it ships."""
+    shipped = ALGORITHMS.get(one.name)
+    return one.made is not None and inspect.unwrap(shipped or _own) is one.made.make
+
+
 def algorithm_named(name: str, options: Mapping[str, Any] | None = None) -> Algorithm:
     """Return a method by its name, or the user's own by ``package.module:name``.
 
@@ -108,6 +164,11 @@ def algorithm_named(name: str, options: Mapping[str, Any] | None = None) -> Algo
 
 
 def _own(name: str) -> Callable[..., Algorithm]:
+    if name == PORTFOLIO:
+        raise ConfigError(
+            "a portfolio is a list of methods, such as ['opro', 'gepa', 'sampling'], but got its "
+            f"name {name!r}; list the methods"
+        )
     if ":" not in name:
         raise UnknownNameError("an algorithm", name, ALGORITHMS)
     found = imported(name, "an algorithm")

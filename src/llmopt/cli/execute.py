@@ -41,7 +41,13 @@ def execute(
         LlmoptError: See :func:`llmopt.optimize`; the message says how to resume.
     """
     from llmopt.api import optimize
-    from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError
+    from llmopt.errors import (
+        BudgetError,
+        InputError,
+        LlmoptError,
+        NotWorthItError,
+        StoreError,
+    )
     from llmopt.terminal.progress import say
     from llmopt.terminal.result_table import print_result
 
@@ -68,7 +74,11 @@ def execute(
     except LlmoptError as error:
         under_way = isinstance(error, StoreError) and error.under_way
         if (under_way or not isinstance(error, InputError)) and _is_kept(store, name):
-            how = larger if isinstance(error, BudgetError) else how
+            if isinstance(error, NotWorthItError):
+                anyway = [*changed, "run.headroom=report"]
+                how = command_line(("resume", name), store, anyway)
+            elif isinstance(error, BudgetError):
+                how = larger
             say(f"The run is stored. Continue with: {how}")
         raise
     if as_json:

@@ -180,7 +180,7 @@ def _trajectory(told: list[Step]) -> Trajectory:
 
     trajectory = Trajectory()
     for step in told:
-        trajectory = trajectory.tell(step.entries)
+        trajectory = trajectory.tell(step.entries, step.by)
     return trajectory
 
 
@@ -264,6 +264,7 @@ def _feedback_on(evaluation: Evaluation, shown: Presentation) -> dict[str, Any]:
 def _step(step: Step, trajectory: Trajectory, shown: Presentation) -> dict[str, Any]:
     return {
         "step": step.number,
+        **({"by": step.by} if step.by else {}),
         "candidates": [
             {
                 "id": e.candidate.id,

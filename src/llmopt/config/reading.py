@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from llmopt.config.settings import Configuration
-from llmopt.config.tables import JudgeTable, PartTable, Table, why
+from llmopt.config.tables import JudgeTable, PartTable, Table, algorithm_table, why
 from llmopt.errors import ConfigError, nearest
 from llmopt.models.secrets import looks_secret
 
@@ -129,6 +129,8 @@ _FILE = "file"  # the argument of the package's own problems that is a path
 def absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a copy of a configuration's data with its paths made absolute, from `folder` on."""
     made = {**data}
+    if "algorithm" in made:
+        made["algorithm"] = algorithm_table(made["algorithm"])
     for table, values in data.items():
         if isinstance(values, dict):
             made[table] = {key: _full(table, key, value, folder) for key, value in values.items()}
@@ -238,6 +240,9 @@ def put(data: dict[str, Any], override: str) -> None:
         ConfigError: It is written otherwise, or a table of it is a value.
     """
     path, equals, value = override.partition("=")
+    if equals and path.strip() == "algorithm":  # a name or several, which need no table
+        data["algorithm"] = {"name": _value(value)}
+        return
     *tables, last = path.strip().split(".")
     if not (equals and tables and all(tables) and last):
         raise ConfigError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from llmopt.config.program_table import demands_of, program_problem
 from llmopt.config.tables import (
@@ -21,6 +21,7 @@ from llmopt.config.tables import (
     RunTable,
     ScorerTable,
     Table,
+    algorithm_table,
     start_of,
     text_of,
 )
@@ -56,6 +57,13 @@ class Configuration(Table):
     run: RunTable = RunTable()
     evidence: EvidenceTable = EvidenceTable()
     budget: BudgetTable = BudgetTable()
+
+    @field_validator(
+        "algorithm", mode="before", json_schema_input_type=AlgorithmTable | str | list[str]
+    )
+    @classmethod
+    def _with_table(cls, value: Any) -> Any:
+        return algorithm_table(value)
 
     def built_problem(self) -> Problem:
         """Return the problem: a function's, a program's, or that of :meth:`built_prompts`.

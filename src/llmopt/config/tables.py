@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of
+from llmopt.algorithms import ALGORITHMS, algorithm_named, signature_of, taking_turns
 from llmopt.core.demonstrations import ShotAnswers  # noqa: TC001 - pydantic reads it
 from llmopt.core.imports import imported
 from llmopt.core.model import DEADLINE
@@ -416,28 +416,46 @@ class JudgeTable(ModelTable):
 
 
 class AlgorithmTable(BaseModel):
-    """``[algorithm]``: the method by name, and any of its own options beside it."""
+    """``[algorithm]``: the method by name, and any of its own options.
+
+    Several names are methods that take turns, each with its options in a table of its name.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = "opro"
+    name: str | list[str] = "opro"
     template_from: Path | None = None
     patterns_from: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """The method's name, or those of the methods that take turns."""
+        return self.name if isinstance(self.name, str) else " + ".join(self.name)
 
     def built(self) -> Algorithm:
         """Return the algorithm; it checks the ranges of its own options."""
         options = dict(self.__pydantic_extra__ or {})
-        for option, parameter in signature_of(self.name).parameters.items():
-            if option in options:
-                kind = parameter.annotation
-                named = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
-                if self.name in ALGORITHMS or named in _OPTION_KINDS:
-                    _check_option(option, options[option], named)
+        if not isinstance(self.name, str):
+            return self._taking_turns(self.name, options)
+        _check_options(self.name, options)
         if self.template_from:
             options["template"] = text_of(self.template_from)
         if self.patterns_from:
             options["patterns"] = text_of(self.patterns_from)
         return algorithm_named(self.name, options)
+
+    def _taking_turns(self, names: list[str], options: dict[str, Any]) -> Algorithm:
+        if self.template_from:
+            raise ConfigError(
+                "a template is of one method, but got algorithm.template_from with a list of "
+                f"methods; write template into a table such as [algorithm.{names[0]}]"
+            )
+        own = {name: options.pop(name, {}) for name in dict.fromkeys(names)}
+        for name, said in own.items():
+            if not isinstance(said, dict):
+                raise ConfigError(f"the key 'algorithm.{name}' is a table, but got {said!r}")
+            _check_options(name, said, f"{name}.")
+        return taking_turns(names, [own[name] for name in names], **options)
 
 
 if TYPE_CHECKING:
@@ -467,6 +485,21 @@ class BudgetTable(Table):
     tokens: int | None = Field(default=None, ge=1)
     usd: float | None = Field(default=None, gt=0)
     seconds: float | None = Field(default=None, gt=0)
+
+
+def algorithm_table(value: Any) -> Any:
+    """Return a method, or several, that are written without a table, as one."""
+    return {"name": value} if isinstance(value, str | list | tuple) else value
+
+
+def _check_options(name: str, options: dict[str, Any], place: str = "") -> None:
+    """Refuse values that cannot be what a method's options are annotated as."""
+    for option, parameter in signature_of(name).parameters.items():
+        if option in options:
+            kind = parameter.annotation
+            named = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+            if name in ALGORITHMS or named in _OPTION_KINDS:
+                _check_option(place + option, options[option], named)
 
 
 def _check_option(option: str, value: Any, annotation: str) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol
 
 from llmopt.core.encoding import encoded
 from llmopt.core.focus import focus_of
@@ -24,6 +24,7 @@ from llmopt.core.part import (
     Divisible,
     Embedding,
     Feedback,
+    InTurn,
     Keep,
     MeasuresAlone,
     NoModel,
@@ -61,12 +62,14 @@ class Asked:
         rejected: Proposals that did not become candidates, with reasons.
         calls: Keys of the optimizer calls, in order.
         request: Which request this answers, where several are open at once.
+        by: Name of the method that was asked, where several take turns.
     """
 
     candidates: tuple[Candidate, ...]
     rejected: tuple[Rejected, ...] = ()
     calls: tuple[str, ...] = ()
     request: OpenRequest | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,51 @@ class Made:
 
     make: Callable[..., Algorithm]
     options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Which method makes a step, and what it sees.
+
+    Attributes:
+        method: The method.
+        trajectory: What it sees of everything tried so far.
+        seed: Of its random choices.
+        by: Its name among those that take turns; empty: it is alone.
+    """
+
+    method: Algorithm
+    trajectory: Trajectory
+    seed: int
+    by: str = ""
+
+
+class TakesTurns(Protocol):
+    """Several methods of which one makes each step."""
+
+    @property
+    def methods(self) -> tuple[Algorithm, ...]:
+        """The methods, in the order of their first turns."""
+        ...
+
+    def turn(self, trajectory: Trajectory, steps: int, seed: int) -> Turn:
+        """Return who makes the next step: a function of the arguments, and of nothing else.
+
+        Args:
+            trajectory: Everything tried so far.
+            steps: Number of steps planned.
+            seed: Seed of the run.
+        """
+        ...
+
+    def stopped(self, trajectory: Trajectory, steps: int) -> Mapping[str, int]:
+        """Return the names of the methods that were stopped, and after which step.
+
+        Args:
+            trajectory: Everything tried so far.
+            steps: Number of steps planned.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -98,6 +146,10 @@ class Algorithm:
             older run is not continued with it.
         steady: Whether solutions may be asked for while earlier ones are still measured, because
             no part needs the results of a whole step.
+        shares: Whether other methods' solutions may be in its trajectory. A steady one's always
+            may.
+        turns: Who makes each step, if several methods take turns; each part is then that of the
+            method whose turn it is. None: the method itself.
         made: How it was made; see :func:`method`.
     """
 
@@ -110,6 +162,8 @@ class Algorithm:
     pace: StepPlan | None = None
     version: int = 1
     steady: bool = field(default=False, repr=False)
+    shares: bool = field(default=False, repr=False)
+    turns: TakesTurns | None = field(default=None, repr=False)
     made: Made | None = field(default=None, repr=False, compare=False)
 
     def steps(self, problem: Problem, most: int) -> int:
@@ -137,14 +191,21 @@ class Algorithm:
     @property
     def embedder(self) -> str:
         """Name of the embedding model that a part uses; empty: no part uses one."""
-        parts = (self.select, self.reflect, self.propose)
+        one = self.alone
+        parts = [part for each in one for part in (each.select, each.reflect, each.propose)]
         names = (part.embedder() for part in parts if isinstance(part, Embedding))
         return next(filter(None, names), "")
 
     @property
+    def alone(self) -> tuple[Algorithm, ...]:
+        """The methods that take turns, or the method itself where there is one."""
+        return self.turns.methods if self.turns else (self,)
+
+    @property
     def needs_model(self) -> bool:
         """Whether the algorithm uses an optimizer LLM; if not, none is built."""
-        return not (isinstance(self.propose, NoModel) and self.propose.unaided())
+        proposing = [one.propose for one in self.alone]
+        return not all(isinstance(part, NoModel) and part.unaided() for part in proposing)
 
     def divided(self) -> tuple[Algorithm, int]:
         """Return the method with one proposal to a request, and how many of these make a step.
@@ -181,14 +242,33 @@ class Algorithm:
         Raises:
             ConfigError: The problem or the model does not fit, and what to choose instead.
         """
-        for part in (self.keep, self.select, self.reflect, self.propose, self.rate):
-            if isinstance(part, SupportsProblem):
-                try:
-                    part.fits(problem)
-                except ConfigError as error:
-                    raise ConfigError(f"the algorithm {self.name!r}: {error}") from error
-        if self.needs_model:
-            self.propose.check(model)
+        for one in self.alone:
+            for part in (one.keep, one.select, one.reflect, one.propose, one.rate):
+                if isinstance(part, SupportsProblem):
+                    try:
+                        part.fits(problem)
+                    except ConfigError as error:
+                        raise ConfigError(f"the algorithm {one.name!r}: {error}") from error
+            if one.needs_model:
+                one.propose.check(model)
+
+    def turn(self, trajectory: Trajectory, steps: int, seed: int) -> Turn:
+        """Return who makes the next step: the method itself, or one of those that take turns.
+
+        A part that was exchanged for another one is used in every turn.
+
+        Args:
+            trajectory: Everything tried so far.
+            steps: Number of steps planned.
+            seed: Seed of the run.
+        """
+        if self.turns is None:
+            return Turn(self, trajectory, seed)
+        turn = self.turns.turn(trajectory, steps, seed)
+        own: dict[str, Any] = {
+            kind: part for kind, part in self.parts.items() if not isinstance(part, InTurn)
+        }
+        return replace(turn, method=replace(turn.method, **own))
 
     async def ask(
         self,
@@ -218,22 +298,23 @@ class Algorithm:
             ModelError: A call failed; the others of the step were still finished.
             BudgetError: A spending limit is reached.
         """
-        focus = focus_of(self.propose, problem, trajectory)
+        turn = self.turn(trajectory, steps, seed)
+        focus = focus_of(turn.method.propose, problem, turn.trajectory)
         ctx = StepContext(
             problem=focus.view if focus else problem,
-            trajectory=focus.seen if focus else trajectory,
+            trajectory=focus.seen if focus else turn.trajectory,
             model=model,
-            step=number or trajectory.steps,
+            step=number or turn.trajectory.steps,
             steps=steps,
-            seed=seed,
+            seed=turn.seed,
             scorer=scorer,
             embedder=embedder,
         )
-        found = await self._asked(ctx)
-        if focus is None:
-            return found
-        whole = [focus.unfocused(candidate) for candidate in found.candidates]
-        return replace(found, candidates=tuple(whole))
+        found = await turn.method._asked(ctx)  # noqa: SLF001 - of the same class
+        if focus is not None:
+            whole = [focus.unfocused(candidate) for candidate in found.candidates]
+            found = replace(found, candidates=tuple(whole))
+        return _of_turn(found, turn, trajectory) if turn.by else found
 
     async def _asked(self, ctx: StepContext) -> Asked:
         ctx = replace(ctx, survivors=self.keep(ctx))
@@ -264,6 +345,16 @@ class Algorithm:
     async def _group(self, ctx: StepContext) -> tuple[Feedback, tuple[Proposed, ...]]:
         feedback = await self.reflect(ctx)
         return feedback, await self.propose(replace(ctx, feedback=feedback))
+
+
+def _of_turn(found: Asked, turn: Turn, trajectory: Trajectory) -> Asked:
+    """Return what a method found in its turn, as of the step of all; known texts are refused."""
+    step = trajectory.steps
+    new = [replace(candidate, step=step) for candidate in found.candidates]
+    rejected = [replace(one, step=step) for one in found.rejected]
+    rejected += [Rejected(c.text, "already tried", step) for c in new if trajectory.knows(c)]
+    new = [candidate for candidate in new if not trajectory.knows(candidate)]
+    return replace(found, candidates=tuple(new), rejected=tuple(rejected), by=turn.by)
 
 
 def method(make: Callable[Options, Algorithm]) -> Callable[Options, Algorithm]:

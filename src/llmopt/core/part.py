@@ -231,6 +231,15 @@ class Divisible(Protocol):
 
 
 @runtime_checkable
+class InTurn(Protocol):
+    """The part of several methods: it acts as that of the method whose turn it is."""
+
+    def in_turn(self) -> bool:
+        """Return whether it is."""
+        ...
+
+
+@runtime_checkable
 class MeasuresAlone(Protocol):
     """A `rate` part that may measure a solution without regard to the others of its step."""
 

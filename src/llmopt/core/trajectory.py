@@ -159,6 +159,8 @@ class Trajectory:
 
     Attributes:
         steps: Number of steps, the starting solutions included.
+        methods: Of each step, the name of the method that made it, where several take turns; as
+            long as there were turns, else empty.
     """
 
     def __init__(self) -> None:
@@ -166,9 +168,14 @@ class Trajectory:
         self._length = 0
         self._scores = self._log.scores
         self.steps = 0
+        self.methods: tuple[str, ...] = ()
 
-    def tell(self, entries: Iterable[Entry]) -> Trajectory:
+    def tell(self, entries: Iterable[Entry], by: str = "") -> Trajectory:
         """Return the trajectory after one more step, which may have found nothing new.
+
+        Args:
+            entries: The candidates of the step with their evaluations.
+            by: Name of the method that made it, where several take turns.
 
         Raises:
             ValueError: A candidate is already in the trajectory.
@@ -185,7 +192,15 @@ class Trajectory:
         after = Trajectory()
         after._log, after._length, after.steps = log, len(log.entries), self.steps + 1
         after._scores = log.scores
+        after.methods = self.methods
+        if by:
+            unnamed = [""] * (self.steps - len(self.methods))
+            after.methods = (*self.methods, *unnamed, by)
         return after
+
+    def made_by(self, step: int) -> str:
+        """Return the name of the method that made a step; empty where none took turns."""
+        return self.methods[step] if step < len(self.methods) else ""
 
     def __len__(self) -> int:
         return self._length

@@ -85,8 +85,11 @@ def control_of(algorithm: Algorithm) -> Algorithm | None:
     None for that method itself, and for one that asks no LLM.
 
     It measures as the method does. Where the method asks in the same words, it draws as many
-    solutions in a step, as warm and as long.
+    solutions in a step, as warm and as long. Where several take turns, it is that of the first one
+    that has a control.
     """
+    if algorithm.turns:
+        return next(filter(None, map(control_of, algorithm.alone)), None)
     if algorithm.name == SAMPLING or not algorithm.needs_model:
         return None
     made = replace(sampling(), rate=algorithm.rate)

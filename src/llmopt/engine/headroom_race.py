@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CANDIDATES = 12
 """How many candidates are drawn."""
 
+WORTH = 2.0
+"""The usual gain that is worth while, in points."""
+
 _SHARE = 0.05  # of the calls of the whole search
 _ROUNDS = ((4, 2), (2, 4))  # how many of the best are measured on how many times `first` more
 _LEAST = 6  # items of each candidate

@@ -102,6 +102,7 @@ class Step:
         rejected: What was proposed and did not become a candidate.
         calls: Keys of the optimizer calls, in order.
         request: Which request it answers, where several are open at once.
+        by: Name of the method that made it, where several take turns.
     """
 
     number: int
@@ -109,6 +110,7 @@ class Step:
     rejected: tuple[Rejected, ...] = ()
     calls: tuple[str, ...] = ()
     request: OpenRequest | None = None
+    by: str = ""
 
     def records(self, best: Entry | None) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield kind and data of each record of the step, in order.
@@ -145,6 +147,7 @@ class Step:
             "calls": list(self.calls),
             "best": best,
             **({"request": asdict(self.request)} if self.request else {}),
+            **({"by": self.by} if self.by else {}),
         }
 
 
@@ -271,7 +274,7 @@ def _unpacked(data: dict[str, Any]) -> Step:
     )
     rejected = tuple(Rejected(text, reason, number) for text, reason in data["rejected"])
     request = OpenRequest(**data["request"]) if "request" in data else None
-    return Step(number, entries, rejected, tuple(data["calls"]), request)
+    return Step(number, entries, rejected, tuple(data["calls"]), request, data.get("by", ""))
 
 
 def _packed_items(items: Sequence[Item]) -> list[list[Any]]:

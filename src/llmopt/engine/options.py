@@ -41,6 +41,9 @@ Ending = Literal["auto", "steps", "no more gain"]
 """What ends a search, in addition to its limits."""
 
 
+FirstLook = Literal["off", "report", "stop"]
+"""Whether it is measured before a search how much it may gain, and what follows."""
+
 Mode = Literal["steps", "steady"]
 """Whether a search waits for the end of each step before it asks for the next one."""
 
@@ -226,7 +229,11 @@ class Options(SessionOptions):
     """
 
     algorithm: Annotated[
-        str | Algorithm, Option("A method by name, by `package.module:name`, or as an object.")
+        str | Algorithm | Sequence[str | Algorithm],
+        Option(
+            "A method by name, by `package.module:name`, or as an object; or a list of methods "
+            "that [take turns](choose.md#several-methods-in-one-run)."
+        ),
     ] = "opro"
     optimizer: Annotated[
         str | NamedModel | Model | None,
@@ -288,6 +295,24 @@ class Options(SessionOptions):
             table="run",
         ),
     ] = "auto"
+    headroom: Annotated[
+        FirstLook,
+        Option(
+            "`report` measures a dozen candidates before the search and says whether it is "
+            "[worth it](budgets.md#is-it-worth-it); `stop` also ends a run that is not. `off`: "
+            "neither.",
+            table="run",
+        ),
+    ] = "off"
+    headroom_over: Annotated[
+        int,
+        Option(
+            "Do so only where the whole search takes more calls to the scorer LLM than this.",
+            table="run",
+            least=0,
+            rule="headroom_over is 0 or more calls",
+        ),
+    ] = 0
     validate_every: Annotated[
         int,
         Option(
@@ -377,6 +402,9 @@ class Options(SessionOptions):
         super().__post_init__()
         if self.mode not in get_args(Mode):
             raise ConfigError(f"a mode is {' or '.join(get_args(Mode))}, but got {self.mode!r}")
+        if self.headroom not in get_args(FirstLook):
+            known = ", ".join(get_args(FirstLook))
+            raise ConfigError(f"headroom is one of {known}, but got {self.headroom!r}")
         if self.mode == "steady" and self.step_deadline is not None:
             raise ConfigError(
                 "step_deadline is about the calls of a step, but got mode = 'steady', which has "

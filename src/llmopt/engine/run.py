@@ -37,8 +37,10 @@ from llmopt.engine.progress import Progress, silent
 from llmopt.engine.repeated_answers import HeldOutDraws, NumberedDraws, answers_each
 from llmopt.engine.scoring import Scoring
 from llmopt.engine.stop import Stop
+from llmopt.engine.turns_taken import TurnsTaken
 from llmopt.errors import BudgetError, StepFailedError
 from llmopt.evidence.draws_in_words import on_draws
+from llmopt.evidence.method_shares import on_methods
 from llmopt.evidence.refusals import dropped_by, on_dropped, on_refusals
 from llmopt.evidence.result import BUDGET, Result
 from llmopt.evidence.verdict import Evidence, decide, final_calls
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Item
     from llmopt.engine.session import Session
+    from llmopt.evidence.headroom import Headroom
     from llmopt.evidence.looks import PriorLooks
     from llmopt.evidence.verdict import Selection
     from llmopt.models.middleware.aside import ControlShare
@@ -78,6 +81,8 @@ class Run:
         validate_every: Steps from point to point of the overfitting curve; 0: there is none.
         evidence: What the verdict says beside the comparison with the start.
         further: Adds to a result that is already journaled, still as a part of the run.
+        before: Measures how much the search may gain, before it begins; see
+            :class:`~llmopt.engine.headroom_first.HeadroomFirst`.
         over: Says of the trajectory why the search is over; empty: it is not, for all that.
         aside: What a budget keeps for a control during the search; None: nothing.
         finals: Calls that are kept back to choose and test, of a search that is a part of another
@@ -99,6 +104,7 @@ class Run:
         validate_every: int = 0,
         evidence: Evidence | None = None,
         further: Callable[[Run, Result], Awaitable[Result]] | None = None,
+        before: Callable[[Run], Awaitable[Headroom | None]] | None = None,
         over: Callable[[Trajectory], str] = never,
         aside: ControlShare | None = None,
         finals: int | None = None,
@@ -115,6 +121,7 @@ class Run:
         self.choice: Selection | None = None  # of the last decision
         self.over = over
         self._further, self._finals = further, finals
+        self._before = before
         self._aside = aside
         traffic = session.traffic
         self._shown = presented(problem)
@@ -134,8 +141,9 @@ class Run:
         self._evaluations = 0  # outcomes of all steps after the starts
         self._ended: BudgetError | None = None  # what ended the search
         self._largest = 0  # outcomes of the largest of these steps
+        self._turns = TurnsTaken()
         for step in steps(self.store, self.name, traffic.remember, self._validated):
-            self._took(self.trajectory.tell(step.entries), step)
+            self._took(self.trajectory.tell(step.entries, step.by), step)
         self._watch.listen = session.listen
 
     @property
@@ -239,9 +247,9 @@ class Run:
             for c, e in zip(asked.candidates, full, strict=True)
         )
         rejected = tuple(replace(r, step=number) for r in asked.rejected)
-        told = self.trajectory.tell(entries)
+        told = self.trajectory.tell(entries, asked.by)
         best = told.best(1)
-        step = Step(number, entries, rejected, asked.calls, asked.request)
+        step = Step(number, entries, rejected, asked.calls, asked.request, asked.by)
         if step.number == 0:
             # A run that is killed before its first step is stored keeps this again: the same.
             self.store.append(self.name, PROBLEM, ProblemRecord.of(self.problem).packed())
@@ -327,7 +335,8 @@ class Run:
         early leaves it so that it can be resumed.
 
         Raises:
-            BudgetError: A spending limit is reached before anything could be found.
+            BudgetError: A spending limit is reached before anything could be found, or the search
+                is not worth its cost.
             ModelError: A call failed for good.
             StepFailedError: Too many items of a step stayed unmeasured.
             StoreError: Nothing can be stored.
@@ -338,8 +347,13 @@ class Run:
             check_budget(self.problem, self.session, self.finalists, self.samples)
         with self.session.under_way() as ending:
             async with self._watch.stalls():
+                headroom = await self._before(self) if self._before else None
                 stopped = await self._search()
                 result = await self._decided(stopped)
+            if headroom is not None:
+                said = f"Before the search: {headroom.sentence(self._shown)}"
+                notes = (*result.notes, said)
+                result = replace(result, headroom=headroom.to_dict(), notes=notes)
             if self._further is not None:
                 self.store.append(self.name, "result", result.to_dict())
                 result = self._closed(await self._further(self, result))
@@ -408,6 +422,9 @@ class Run:
     ) -> Result:
         dropped = dropped_by(self.problem, choice.best.text)
         starts = len(self.problem.starts)
+        methods = self._turns.shares(
+            self.algorithm, self.trajectory, self.stop.steps, choice.best.candidate
+        )
         return Result(
             run=self.name,
             algorithm=self.algorithm.name,
@@ -423,6 +440,7 @@ class Run:
                 *self.curve.notes(self._shown),
                 *choice.looks.notes(self.evidence.level),
                 *on_draws(noise, self.evidence.samples, self.samples, self._shown),
+                *on_methods(methods),
             ),
             stopped=stopped,
             steps=self.trajectory.steps - 1,
@@ -444,6 +462,7 @@ class Run:
             samples=self.samples,
             noise=noise,
             gain=taken_apart(self.algorithm, self.trajectory, choice),
+            methods=methods,
             conclusion=choice.conclusion.data if choice.conclusion else None,
             front=front_of(
                 self.problem,
@@ -483,6 +502,7 @@ class Run:
             self._evaluations += measured
             self._largest = max(self._largest, measured)
         self.trajectory = after
+        self._turns.told(step)
         self.rejected.update(r.reason for r in step.rejected)
         self.curve.told(step.number, step.entries)
         if best:

@@ -17,6 +17,7 @@ from llmopt.evidence.front import Front
 from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.losses import Loss, Losses
+from llmopt.evidence.method_shares import MethodShare
 from llmopt.evidence.scores import LEVEL, Score
 from llmopt.evidence.text_table import TextTable
 from llmopt.models.middleware.traffic import Stretch
@@ -119,6 +120,9 @@ class Result:
         gain: Where the gain comes from; None where the method is shown no scores or asks no LLM.
         conclusion: Figures behind a verdict of the problem's own, such as timings, with ``kind``;
             None where a test over items gave the verdict.
+        headroom: What was measured before the search of how much it may gain, with ``word``; None:
+            nothing.
+        methods: What each method did, where several took turns.
         front: The solutions that nothing beats in score, length and cost; None where a text's
             length means nothing, as with numbers, and in results of older versions.
     """
@@ -154,6 +158,8 @@ class Result:
     gain: Gain | None = None
     conclusion: dict[str, Any] | None = None
     front: Front | None = None
+    methods: tuple[MethodShare, ...] = ()
+    headroom: dict[str, Any] | None = None
 
     @property
     def out_of_budget(self) -> bool:
@@ -197,6 +203,7 @@ class Result:
             made["optimism_interval"] = Interval(**between)
         made["looks"] = PriorLooks.plain(data["looks"]) if data.get("looks") else None
         made["noise"] = DrawNoise(**data["noise"]) if data.get("noise") else None
+        made["methods"] = tuple(MethodShare(**one) for one in data.get("methods") or ())
         made["gain"] = Gain.plain(data["gain"]) if data.get("gain") else None
         made["front"] = Front.plain(data["front"]) if data.get("front") else None
         if "presentation" in data:

@@ -24,7 +24,8 @@ def calls_and_steps(
     """Return the steps of a run, and the meta-prompts that their calls sent.
 
     A step is ``{"step", "candidates", "rejected", "calls", "best", "best_partial"}``; the best is
-    that of all steps so far, and partial only while there is no full one. A candidate has ``id``,
+    that of all steps so far, and partial only while there is no full one; where several methods
+    take turns, ``by`` names the one that made the step. A candidate has ``id``,
     ``text``, ``parents``, ``score``, ``measured``, ``planned``, ``words_changed``, ``outcomes``
     (see :func:`outcomes`) and ``made_by``: the position of the call in its step whose reply has
     the text in it, or None. A call has ``key``, ``prompt`` (a position in the meta-prompts; None:
@@ -43,7 +44,7 @@ def calls_and_steps(
     for step in steps:
         calls = [_call(store, key, prompts) for key in step.calls]
         said = [" ".join((call["reply"] or "").split()) for call in calls]
-        so_far = so_far.tell(step.entries)
+        so_far = so_far.tell(step.entries, step.by)
         best = next(iter(so_far.best(1)), None)
         made.append(
             {
@@ -55,6 +56,7 @@ def calls_and_steps(
                 "calls": calls,
                 "best": None if best is None else shown.facing(best.score),
                 "best_partial": best is not None and best.evaluation.partial,
+                **({"by": step.by} if step.by else {}),
             }
         )
     return made, [{"text": text, "how": how} for text, how in prompts]

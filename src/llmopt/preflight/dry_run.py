@@ -83,8 +83,14 @@ async def rehearse(
         TemplateError: A meta-prompt cannot be laid out.
     """
     sizes = Sizes(problem, scorer)
-    made = _Rehearsal(problem, algorithm, optimizer, sizes, seed, samples=samples, new=new)
-    plan = await made.plan(done, steps, finalists, validate_every)
+    plans = [
+        await _Rehearsal(problem, one, optimizer, sizes, seed, samples=samples, new=new).plan(
+            done, steps, finalists, validate_every
+        )
+        for one in algorithm.alone
+    ]
+    # Of several methods that take turns, any may make most of the steps.
+    plan = (max if new else min)(plans, key=_calls_of)
     for text in plain:
         if new or text not in problem.starts:  # a start may have won, and is then tested anyway
             tested = [sizes.exact(text, problem.items("test"))] * samples
@@ -119,6 +125,11 @@ async def first_step(
         embedder=_embedder(),
     )
     return tuple(calls), len(asked.candidates) + len(asked.rejected)
+
+
+def _calls_of(plan: Workload) -> int:
+    """Return the calls of a run's steps."""
+    return sum(phase.optimizer.calls + phase.scorer.calls for phase in plan.steps)
 
 
 def _in_parts(problem: Problem, text: str) -> str:
@@ -237,19 +248,20 @@ class _Rehearsal:
             (Work(1, bytes_of(call.text), call.max_tokens) for call in set(self._measured)), Work()
         )
         if not self._new:
-            self._told = self._told.tell(())
+            self._told = self._told.tell((), asked.by)
             return Phase(work, aside, proposed)
         ctx = self._context(self._told, steps)
-        ctx = replace(ctx, survivors=self._algorithm.keep(ctx))
-        groups = await self._algorithm.select(ctx)
-        for part in (self._algorithm.reflect, self._algorithm.propose):
+        method = self._algorithm.turn(self._told, steps, self._seed).method
+        ctx = replace(ctx, survivors=method.keep(ctx))
+        groups = await method.select(ctx)
+        for part in (method.reflect, method.propose):
             if isinstance(part, Bounded):
                 most = part.most() * len(groups)
                 work, aside = self._with(work, aside, most)
                 proposed = max(proposed, most.proposed)
         texts = (f"{step} {n} ".ljust(self._length, "x") for n in range(proposed))
         made = [Candidate(_in_parts(self._problem, text), step) for text in texts]
-        return Phase(work, aside + await self._scored(ctx, made), proposed)
+        return Phase(work, aside + await self._scored(ctx, made, asked.by), proposed)
 
     def _with(self, work: Work, aside: Work, most: CallBound) -> tuple[Work, Work]:
         """Add calls that depend on replies; each is as long as the longest, and a solution."""
@@ -268,7 +280,7 @@ class _Rehearsal:
             times * one.calls, times * one.size, times * one.most, times * one.returned
         )
 
-    async def _scored(self, ctx: StepContext, candidates: Sequence[Candidate]) -> Work:
+    async def _scored(self, ctx: StepContext, candidates: Sequence[Candidate], by: str) -> Work:
         """Let the algorithm measure candidates of which none is worse than another."""
         work, evaluations = await self._rated(ctx, candidates, lambda *_: _NEW)
         if any(evaluation.partial for evaluation in evaluations):
@@ -277,7 +289,7 @@ class _Rehearsal:
             if other.calls != work.calls:
                 work = more(max(work, other, key=lambda found: found.calls), _MARGIN)
         entries = [Entry(c, e) for c, e in zip(candidates, evaluations, strict=True)]
-        self._told = self._told.tell(entries)
+        self._told = self._told.tell(entries, by)
         return work
 
     async def _rated(

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.api import prepare
-from llmopt.engine.headroom_race import headroom_plan, measured_headroom
+from llmopt.engine.headroom_race import WORTH, headroom_plan, measured_headroom
 from llmopt.errors import ConfigError
 
 if TYPE_CHECKING:
     from llmopt.config.settings import Configuration
     from llmopt.evidence.headroom import Headroom
-
-WORTH = 2.0
-"""The usual gain that is worth while, in points."""
 
 
 async def headroom_of(settings: Configuration, worth: float = WORTH) -> tuple[Headroom, str]:

@@ -399,7 +399,7 @@ class _Grid:
         others = [str(told[key]) for key in SEEDS[1:] if key in told]
         seed = "/".join((str(made.run.seed), *others))
         name = cell_name(sweep, (label, chosen | changes), (variant, task, seed))
-        return Cell(name, variant or made.algorithm.name, task, seed, _drawing_anew(made, chosen))
+        return Cell(name, variant or made.algorithm.title, task, seed, _drawing_anew(made, chosen))
 
 
 def _drawing_anew(made: Configuration, chosen: Mapping[str, Any]) -> Configuration:

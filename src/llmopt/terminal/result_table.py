@@ -174,7 +174,8 @@ def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentati
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("step", "id", "score", "items", "text"):
+    by = ("method",) if trajectory.methods else ()
+    for name in ("step", *by, "id", "score", "items", "text"):
         table.add_column(name, no_wrap=name != "text")
     for entry in trajectory:
         evaluation = entry.evaluation
@@ -182,6 +183,7 @@ def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentati
         score = "-" if found is None else shown.amount(found)
         table.add_row(
             str(entry.candidate.step),
+            *(trajectory.made_by(entry.candidate.step) for _ in by),
             entry.candidate.id[:8],
             score + mark(evaluation.measured, evaluation.planned),
             f"{evaluation.measured}/{evaluation.planned}",

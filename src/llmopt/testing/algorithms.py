@@ -653,7 +653,8 @@ def _retold(trajectory: Trajectory) -> Trajectory:
     """Return an equal trajectory that nothing was asked about."""
     told = Trajectory()
     for step in range(trajectory.steps):
-        told = told.tell([entry for entry in trajectory if entry.candidate.step == step])
+        made = [entry for entry in trajectory if entry.candidate.step == step]
+        told = told.tell(made, trajectory.made_by(step))
     return told
 
 

@@ -109,4 +109,5 @@ def gepa(
         propose=ReflectiveRewrite(ask, turns),
         rate=AcceptanceGate(shares, gate, error, futility),
         keep=CandidatePool(),
+        shares=True,
     )

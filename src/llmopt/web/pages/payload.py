@@ -87,6 +87,7 @@ def _core(record: Mapping[str, Any]) -> dict[str, Any]:
             "best": step["best"],
             "calls": len(step["calls"]),
             "refused": len(step["rejected"]),
+            **({"by": step["by"]} if step.get("by") else {}),
         }
         for step in record["steps"]
     ]

@@ -97,8 +97,9 @@ function candidateRow(core, c) {
   opener.append(make("span", { class: "prose", dir: "auto" }, c.text || "(empty)"));
   const score = c.score === null ? "unmeasured" : amount(c.score, shares);
   const kept = c.measured < c.planned && c.score !== null ? make("small", {}, ` (partial) on ${grouped(c.measured)} of ${grouped(c.planned)}`) : null;
+  const by = core.steps.find((step) => step.step === c.step)?.by; // where several methods take turns
   const row = make("tr", { class: c.place === core.best ? "winner" : null },
-    make("th", { scope: "row", class: "number" }, c.step),
+    make("th", { scope: "row", class: "number" }, c.step, by ? make("small", {}, ` ${by}`) : null),
     make("td", { class: "number" }, score, kept),
     make("td", { class: "number wide" }, c.changed === null ? "–" : c.changed),
     make("td", {}, opener, c.place === core.best ? make("span", { class: "tag" }, core.finished ? "winner" : "best so far") : null));
