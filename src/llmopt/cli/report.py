@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmopt.cli.options import json_option, print_json, store_option
+
+if TYPE_CHECKING:
+    from llmopt.core.store import Store
 
 
 @click.command()
@@ -31,10 +35,22 @@ def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -
     kept = open_store(store, new=store is None)
     try:
         found = record(kept, run)
+        cells = _cells(kept, found)
     finally:
         kept.close()
     path = output or Path(f"{run}.html")
-    write_page(path, page(found), as_json=as_json)
+    write_page(path, page(found, cells=cells), as_json=as_json)
+
+
+def _cells(kept: Store, found: dict[str, Any]) -> dict[str, str]:
+    """Return the texts of a run's matrix; none where it has no items."""
+    from llmopt.history.cells import Matrix
+    from llmopt.history.run_history import told
+    from llmopt.web.pages.matrix_cells import cell_chunks
+
+    if found["kind"] != "run" or len(found["matrix"]) < 2:  # noqa: PLR2004 - a function has one
+        return {}
+    return cell_chunks(Matrix(kept, told(kept, found["run"])), found)
 
 
 def write_page(path: Path, html: str, *, as_json: bool) -> None:

@@ -15,8 +15,13 @@ nor a module of theirs is needed any more.
     start, best              {"id", "text"}
     lines, comparisons, …    as :class:`~llmopt.evidence.result.Result` has them
     confirmation             what its vault said, as a sentence; empty: that was not opened
-    steps                    [{"step", "candidates", "rejected", "calls", "best", "best_partial"}]
+    steps                    [{"step", "candidates", "rejected", "calls", "best", "best_partial",
+                             "spent"}]; spent: seconds and usage by role up to its end, or None
     prompts                  meta-prompts; a call names its own by position
+    matrix                   the training items that candidates were measured on, in the order of
+                             the marks in ``outcomes``: {"id", "input", "target"}
+    confusion                expected answers and given ones of start and winner, see
+                             :func:`llmopt.history.confusion.confusion_of`; None: none
     items                    answers of start and winner, by split, where they differ or are wrong
     usage, prices            by role; a price is in US dollars per million tokens, None: not known
     config, identity         as given; what makes the run this run
@@ -36,6 +41,8 @@ from llmopt.engine.overfitting import curve_of
 from llmopt.engine.vaults import confirmation_of
 from llmopt.errors import ConfigError, StoreError
 from llmopt.evidence.scores import LEVEL, score_of
+from llmopt.history.cells import Matrix
+from llmopt.history.confusion import confusion_of
 from llmopt.history.figures import figure_of
 from llmopt.history.items import items_of
 from llmopt.history.run_history import told
@@ -104,6 +111,8 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
     best = trajectory.best(1)
     winner = result["best"]["text"] if result else best[0].text if best else ""
     made, prompts = calls_and_steps(store, journal.steps, trajectory, shown)
+    for step in made:
+        step["spent"] = journal.spent.get(step["step"])
     items, why = items_of(store, journal, winner=winner)
     figure, optimum = figure_of(problem.own if problem else {}, trajectory)
     if optimum is None and problem:
@@ -125,6 +134,8 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
         "steps": made,
         "prompts": prompts,
         "items": items,
+        "matrix": Matrix(store, journal).items,
+        "confusion": confusion_of(journal, winner),
         "optimum": shown.facing(optimum),
         "figure": figure,
         "usage": usage,

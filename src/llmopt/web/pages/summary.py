@@ -411,6 +411,8 @@ def _parts(record: Mapping[str, Any]) -> list[dict[str, str]]:
     if record["figure"]:
         titles = {"plane": "The way through the plane", "tour": "The best tour"}
         found.append({"id": "figure", "title": titles[record["figure"]["kind"]], "about": ""})
+    if len(record.get("matrix", ())) > 1:
+        found.append({"id": "matrix", "title": "Solutions by item", "about": _MATRIX})
     if record["items"]:
         found.append({"id": "items", "title": "Items fixed and broken", "about": _ITEMS})
     found.append({"id": "trajectory", "title": "Trajectory", "about": _TRAJECTORY})
@@ -432,6 +434,10 @@ _CELLS = (
     "makes of it."
 )
 _ITEMS = "Where the winner answers otherwise than the start, and where both are wrong."
+_MATRIX = (
+    "What each solution got on each training item. Choose a cell to read the input, the expected "
+    "answer and what was answered."
+)
 _TRAJECTORY = (
     "Everything that was tried. Open a row for its lineage, the words that changed, and the "
     "meta-prompt that it came from."

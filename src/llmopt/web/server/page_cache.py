@@ -8,8 +8,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from llmopt.engine.header import RunHeader
+from llmopt.history.cells import Matrix
 from llmopt.history.compare import compared_runs
 from llmopt.history.document import record
+from llmopt.history.run_history import told
 from llmopt.web.pages import site_pages as pages
 from llmopt.web.pages.run_rows import ListQuery, Reading
 from llmopt.web.server.events import Looks
@@ -32,6 +34,7 @@ class Shelf:
         self._looks = Looks(store)
         self._reading = Reading(store)
         self._made: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._matrix: tuple[tuple[str, str], Matrix] | None = None
         self._one = threading.Lock()
 
     def news(self) -> dict[str, News]:
@@ -77,6 +80,20 @@ class Shelf:
                 while len(self._made) > _KEPT:
                     self._made.popitem(last=False)
             return self._made[key]
+
+    def cells(self, run: str, place: int) -> list[Any] | None:
+        """Return the cells of a candidate of a run by its position; None: it has no such one.
+
+        Raises:
+            StoreError: There is no such run.
+        """
+        with self._one:
+            news = self.news().get(run)
+            key = (run, news.version if news else "")
+            if self._matrix is None or self._matrix[0] != key:
+                self._matrix = key, Matrix(self.store, told(self.store, run))
+            matrix = self._matrix[1]
+            return matrix.row(place) if place < len(matrix) else None
 
     def document(self, run: str) -> dict[str, Any]:
         """Return a run or a sweep as plain data.

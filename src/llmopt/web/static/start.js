@@ -19,6 +19,7 @@ async function drawn() {
   drawTrajectory(core);
   drawChart(core);
   drawFigure(core);
+  drawMatrix(core);
   drawItems(core);
   drawSteps(core);
   drawRefused(core);
