@@ -17,6 +17,8 @@ async function drawn() {
     ({ place, step, id, text, score, measured, planned, changed, call, parents, why }));
   drawDiff(core);
   drawTrajectory(core);
+  drawTree(core);
+  drawSpending(core);
   drawChart(core);
   drawFigure(core);
   drawMatrix(core);
