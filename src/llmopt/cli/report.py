@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -> None:
-    """Make one HTML page of a run or a sweep, to read and to share.
+    """Make one HTML page of a run, a sweep or an evaluation, to read and to share.
 
     The page is a single file that loads nothing from anywhere. No model is called.
     """
     from llmopt.history.document import record
     from llmopt.store import open_store
+    from llmopt.web.pages.evaluation_page import evaluation_page
     from llmopt.web.pages.run_page import page
 
     kept = open_store(store, new=store is None)
@@ -39,7 +40,8 @@ def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -
     finally:
         kept.close()
     path = output or Path(f"{run}.html")
-    write_page(path, page(found, cells=cells), as_json=as_json)
+    html = evaluation_page(found) if found["kind"] == "evaluation" else page(found, cells=cells)
+    write_page(path, html, as_json=as_json)
 
 
 def _cells(kept: Store, found: dict[str, Any]) -> dict[str, str]:

@@ -4,7 +4,7 @@ The document is JSON-able and has the number of its form in ``schema``. Scores i
 problem's own direction. It is made of the journal and the replies alone: neither the user's data
 nor a module of theirs is needed any more.
 
-    schema, kind             1; "run" or "sweep"
+    schema, kind             1; "run", "sweep" or "evaluation"
     run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
     parts                    the names of the parts of a solution; empty where it is one text
     function, noun, task     whether values are shown and nothing is held out; what one solution is
@@ -32,17 +32,20 @@ nor a module of theirs is needed any more.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import Candidate
 from llmopt.engine.header import SWEEP, RunHeader
+from llmopt.engine.journal import EVALUATION
 from llmopt.engine.overfitting import curve_of
 from llmopt.engine.vaults import confirmation_of
-from llmopt.errors import ConfigError, StoreError
+from llmopt.errors import StoreError
 from llmopt.evidence.scores import LEVEL, score_of
 from llmopt.history.cells import Matrix
 from llmopt.history.confusion import confusion_of
+from llmopt.history.evaluation_document import found_in
 from llmopt.history.figures import figure_of
 from llmopt.history.items import items_of
 from llmopt.history.run_history import told
@@ -61,7 +64,7 @@ SCHEMA = 1
 
 
 def record(store: Store, run: str) -> dict[str, Any]:
-    """Return a run, or a sweep, as one document.
+    """Return a run, a sweep or an evaluation as one document.
 
     Args:
         store: Where it is kept.
@@ -69,15 +72,9 @@ def record(store: Store, run: str) -> dict[str, Any]:
 
     Raises:
         StoreError: The store has no such run, or cannot be read.
-        ConfigError: It is an evaluation of given instructions.
     """
     config = store.config(run)
     header = RunHeader.of(config)
-    if header.kind == "evaluation":
-        raise ConfigError(
-            f"a page shows a run or a sweep, but {run!r} is an evaluation; "
-            f"llmopt show {run} says what it found"
-        )
     identity = config.get("identity")
     if not isinstance(identity, dict):
         raise StoreError(
@@ -101,6 +98,10 @@ def record(store: Store, run: str) -> dict[str, Any]:
     }
     if header.kind == SWEEP:
         return head | swept(store, run)
+    if header.kind == "evaluation":
+        words = config[EVALUATION]
+        again = shlex.join(["llmopt", *words]) if words else ""
+        return head | {"command": again} | found_in(store, run)
     return head | _run(store, run, config)
 
 

@@ -74,7 +74,7 @@ class ListedRun:
 
     Attributes:
         listed: What ``llmopt runs`` says of it.
-        kind: "run", "sweep" or "evaluation"; the last has no page.
+        kind: "run", "sweep" or "evaluation".
         calls: Calls paid or used, over all roles.
         seconds: Wall time.
         start: Score of the start, as words; empty where there is none.

@@ -13,6 +13,7 @@ from llmopt.history.compare import compared_runs
 from llmopt.history.document import record
 from llmopt.history.run_history import told
 from llmopt.web.pages import site_pages as pages
+from llmopt.web.pages.evaluation_page import evaluation_page
 from llmopt.web.pages.run_rows import ListQuery, Reading
 from llmopt.web.server.events import Looks
 
@@ -63,18 +64,17 @@ class Shelf:
             return pages.listing(self._reading.rows(asked), asked)
 
     def run(self, run: str) -> str:
-        """Return the page of a run or a sweep.
+        """Return the page of a run, a sweep or an evaluation.
 
         Raises:
             StoreError: There is no such run.
-            ConfigError: It is an evaluation.
         """
         with self._one:
             # The version is older than what is read after it, so nothing new is missed.
             news = self.news().get(run)
             key = (run, json.dumps(news.to_dict()) if news else "")
             if key not in self._made:
-                made = pages.run_page(record(self.store, run), news)
+                made = _made(record(self.store, run), news)
                 self._made = OrderedDict((k, v) for k, v in self._made.items() if k[0] != run)
                 self._made[key] = made
                 while len(self._made) > _KEPT:
@@ -96,11 +96,10 @@ class Shelf:
             return matrix.row(place) if place < len(matrix) else None
 
     def document(self, run: str) -> dict[str, Any]:
-        """Return a run or a sweep as plain data.
+        """Return a run, a sweep or an evaluation as plain data.
 
         Raises:
             StoreError: There is no such run.
-            ConfigError: It is an evaluation.
         """
         with self._one:
             return record(self.store, run)
@@ -114,3 +113,9 @@ class Shelf:
         """
         with self._one:
             return pages.comparison(compared_runs(self.store, names))
+
+
+def _made(found: dict[str, Any], news: News | None) -> str:
+    if found["kind"] == "evaluation":
+        return evaluation_page(found, alone=False)
+    return pages.run_page(found, news)
