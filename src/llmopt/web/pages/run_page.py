@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     *("base.js", "words.js", "chart.js", "figures.js", "matrix.js", "candidates.js"),
-    *("tree.js", "spending.js", "asked.js", "items.js", "sweep.js", "start.js"),
+    *("tree.js", "spending.js", "download.js", "asked.js", "items.js", "sweep.js", "start.js"),
 )
 """The files of the page's script, in their order."""
 

@@ -25,6 +25,7 @@ async function drawn() {
   drawItems(core);
   drawSteps(core);
   drawRefused(core);
+  drawDownloads(core);
 }
 
 // Takes over what a newer version of this page says: its head, its tables and its data.
