@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from looking import Looker
 from playwright.sync_api import sync_playwright
-from synthetic import hostile, large
+from synthetic import hostile, hostile_cells, large
 
 import llmopt
 from llmopt import open_store
+from llmopt.history.cells import Matrix
 from llmopt.history.document import record
+from llmopt.history.run_history import told
 from llmopt.problems.numeric.regression import linear_regression
 from llmopt.problems.tours.tour_problem import tsp
 from llmopt.testing import scripted
+from llmopt.web.pages.matrix_cells import cell_chunks
 from llmopt.web.pages.run_page import page
 
 if TYPE_CHECKING:
@@ -42,8 +45,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(open_store(store)) as kept:
         for name in problems:
             documents[name] = record(kept, name)
+        cells = {
+            "hostile": hostile_cells(),
+            "words": cell_chunks(Matrix(kept, told(kept, "words")), documents["words"]),
+        }
     for name, document in documents.items():
-        (folder / f"{name}.html").write_text(page(document), "utf-8")
+        (folder / f"{name}.html").write_text(page(document, cells=cells.get(name)), "utf-8")
     return folder
 
 

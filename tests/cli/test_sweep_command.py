@@ -140,14 +140,18 @@ def test_a_recipe_that_is_a_sweep_can_be_run(project: Shell) -> None:
     assert json.loads(project.llmopt("sweep", *words).out) == json.loads(run.out)
 
 
-def test_a_sweep_is_not_resumed_or_shown_as_a_run(project: Shell) -> None:
-    """Its cells can be shown."""
+def test_a_sweep_is_not_resumed_and_shown_as_its_table(project: Shell) -> None:
+    """It has no steps; its cells have."""
     project.llmopt("sweep", "orders.toml", "-q")
     said = project.llmopt("resume", "orders")
     assert said.code == 2
     assert "'orders' is a sweep; repeat the llmopt sweep command that began it" in said.err
-    said = project.llmopt("show", "orders")
-    assert (said.code, "'orders' is a sweep; show one of its cells" in said.err) == (2, True)
+    shown = project.llmopt("show", "orders")
+    assert shown.code == 0
+    assert "order=ascending" in shown.out
+    assert project.llmopt("show", "orders", "--format", "latex").out.startswith("% needs")
+    said = project.llmopt("show", "orders", "--step", "1")
+    assert (said.code, "'orders' is a sweep, whose cells have" in said.err) == (2, True)
     assert project.llmopt("show", project.runs()[0]).code == 0
 
 

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from llmopt.core.values import Candidate
+from llmopt.web.pages.payload import packed
 
 NASTY = (
     "<img src=x onerror=\"window.hacked='img'\">",
@@ -36,6 +37,7 @@ def large(steps: int = 200, samples: int = 8, items: int = 261) -> dict[str, Any
     prompts: list[dict[str, str]] = []
     made: list[dict[str, Any]] = []
     for step in range(steps + 1):
+        used = {"calls": (step + 1) * items, "input_tokens": 900 * step, "output_tokens": 90 * step}
         shown = sorted(pool, key=lambda c: c["score"])[-20:]
         parents = [c["id"] for c in shown]
         listed = "\n\n".join(f"text:\n{c['text']}\nscore:\n{c['score']:.2f}" for c in shown)
@@ -66,6 +68,7 @@ def large(steps: int = 200, samples: int = 8, items: int = 261) -> dict[str, Any
         pool += candidates
         rejected = [{"text": words(rng, 40), "reason": "already tried"}] if step else []
         made.append({"step": step, "candidates": candidates, "rejected": rejected, "calls": calls})
+        made[-1]["spent"] = {"seconds": 2.5 * step, "usage": {"scorer": used}}
         made[-1]["best"] = max(c["score"] for c in pool)
     winner = max(pool, key=lambda c: c["score"])
     rows = [
@@ -145,6 +148,15 @@ def document(
         "curve": [{"step": 0, "candidate": start["id"], "train": score, "validation": score}],
         "steps": steps,
         "prompts": prompts,
+        "matrix": [
+            {"id": row["id"], "input": row["input"], "target": row["target"]} for row in rows
+        ],
+        "confusion": {
+            "split": "test",
+            "answers": [text, "no"],
+            "start": [[1, 2, 3, 0], [0, 1, 0, 1]],
+            "winner": [[3, 2, 1, 0], [0, 2, 0, 0]],
+        },
         "items": {"test": {**counts, "rows": rows}, "train": {**counts, "rows": rows[:20]}},
         "optimum": None,
         "figure": None,
@@ -190,9 +202,20 @@ def hostile(text: str = HOSTILE) -> dict[str, Any]:
             "best": 0.5,
         },
     ]
+    spent = {"seconds": 1.0, "usage": {text: {"calls": 1, "input_tokens": 2, "output_tokens": 3}}}
+    for step in steps:
+        step["spent"] = spent
     side = {"score": 0.0, "answer": text, "output": f"{text} {text}"}
     row = {"id": text, "input": text, "target": text, "before": side, "after": side | {"score": 1}}
     rows = [row | {"kind": kind} for kind in ("fixed", "broken", "both_wrong")]
     return document(
         steps, [{"text": text, "how": text}], start=start, best=best, rows=rows, text=text
     )
+
+
+def hostile_cells(text: str = HOSTILE) -> dict[str, str]:
+    """Return the chunks of the matrix of :func:`hostile`, with a text wherever one can be."""
+    return {
+        f"cells-{place}": packed([[text, f"{text} {text}", text, text, [1, 2], 0.5]] * 3)
+        for place in (0, 1)
+    }

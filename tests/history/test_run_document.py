@@ -16,7 +16,7 @@ from llmopt.api import prepare
 from llmopt.core.model import Traits
 from llmopt.core.values import Call, Reply
 from llmopt.engine.blocking import wait
-from llmopt.errors import ConfigError, StoreError
+from llmopt.errors import StoreError
 from llmopt.history.document import record
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.metrics.judge import Judge
@@ -253,10 +253,6 @@ async def test_prices_are_the_user_s_or_listed_or_not_known(
     sys.modules.pop("genai_prices", None)
 
 
-def test_what_is_no_search_is_refused(store: Path) -> None:
-    with closing(open_store(store)) as kept:
-        name = next(info.name for info in kept.runs() if "evaluation" in kept.config(info.name))
-    with pytest.raises(ConfigError, match="is an evaluation"):
-        told(store, name)
+def test_an_unknown_run_is_refused_with_the_nearest_name(store: Path) -> None:
     with pytest.raises(StoreError, match="did you mean 'words'"):
         told(store, "word")

@@ -104,7 +104,7 @@ def hostile_rows(text: str) -> Rows:
         cost="1",
         used="2",
     )
-    return Rows((row, replace(row, kind="evaluation")), 2, 2, (text,), (text,))
+    return Rows((row, replace(row, kind="evaluation")), 2, 2, 2, (text,), (text,))
 
 
 def hostile_comparison(text: str) -> RunComparison:

@@ -24,6 +24,7 @@ from llmopt.cli.judge_check import judge_check
 from llmopt.cli.mcp import mcp
 from llmopt.cli.models import models
 from llmopt.cli.options import INTERRUPTED, with_common_options
+from llmopt.cli.plot import plot
 from llmopt.cli.recipes import recipes
 from llmopt.cli.report import report
 from llmopt.cli.resume import resume
@@ -115,6 +116,7 @@ for command in (
     judge_check,
     mcp,
     models,
+    plot,
     recipes,
     report,
     resume,

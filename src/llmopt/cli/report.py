@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmopt.cli.options import json_option, print_json, store_option
+
+if TYPE_CHECKING:
+    from llmopt.core.store import Store
 
 
 @click.command()
@@ -20,21 +24,35 @@ from llmopt.cli.options import json_option, print_json, store_option
 @store_option
 @json_option
 def report(run: str, *, output: Path | None, store: str | None, as_json: bool) -> None:
-    """Make one HTML page of a run or a sweep, to read and to share.
+    """Make one HTML page of a run, a sweep or an evaluation, to read and to share.
 
     The page is a single file that loads nothing from anywhere. No model is called.
     """
     from llmopt.history.document import record
     from llmopt.store import open_store
+    from llmopt.web.pages.evaluation_page import evaluation_page
     from llmopt.web.pages.run_page import page
 
     kept = open_store(store, new=store is None)
     try:
         found = record(kept, run)
+        cells = _cells(kept, found)
     finally:
         kept.close()
     path = output or Path(f"{run}.html")
-    write_page(path, page(found), as_json=as_json)
+    html = evaluation_page(found) if found["kind"] == "evaluation" else page(found, cells=cells)
+    write_page(path, html, as_json=as_json)
+
+
+def _cells(kept: Store, found: dict[str, Any]) -> dict[str, str]:
+    """Return the texts of a run's matrix; none where it has no items."""
+    from llmopt.history.cells import Matrix
+    from llmopt.history.run_history import told
+    from llmopt.web.pages.matrix_cells import cell_chunks
+
+    if found["kind"] != "run" or len(found["matrix"]) < 2:  # noqa: PLR2004 - a function has one
+        return {}
+    return cell_chunks(Matrix(kept, told(kept, found["run"])), found)
 
 
 def write_page(path: Path, html: str, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -13,10 +13,11 @@ from llmopt.core.formatting import counted
 from llmopt.core.store import LABEL, LONGEST_NAME, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from llmopt.core.store import RunInfo, Store
+    from llmopt.history.listing import Listed
 
 _TAG = re.compile(r"[^\s,#]{1,40}")
 
@@ -29,6 +30,7 @@ _TAG = re.compile(r"[^\s,#]{1,40}")
 @click.option(
     "--find", metavar="TEXT", help="Only those with it in name, tags, note or configuration."
 )
+@click.option("--tree", is_flag=True, help="Cells below their sweep, controls below their run.")
 @store_option
 @json_option
 @click.pass_context
@@ -40,6 +42,7 @@ def runs(
     tags: tuple[str, ...],
     since: str | None,
     find: str | None,
+    tree: bool,
     store: str | None,
     as_json: bool,
 ) -> None:
@@ -49,7 +52,7 @@ def runs(
     from llmopt.terminal.runs_table import print_runs
 
     if context.invoked_subcommand:
-        if status or algorithm or tags or since or find or as_json:
+        if any((status, algorithm, tags, since, find, tree, as_json)):
             raise ConfigError(
                 f"options of the list come without a command, but got {context.invoked_subcommand}"
                 " too; leave one out"
@@ -62,13 +65,25 @@ def runs(
     with _opened(store) as kept:
         found = listed(kept, wanted)
     if as_json:
-        print_json([row.to_dict() for row in found])
+        print_json(_plain(found, tree=tree))
     elif found:
-        print_runs(console(), found)
+        print_runs(console(), found, tree=tree)
     elif wanted != Wanted():
         click.echo("No run is so; llmopt runs lists all of them.", err=True)
     else:
         click.echo("No runs yet; llmopt demo makes one.", err=True)
+
+
+def _plain(found: Sequence[Listed], *, tree: bool) -> list[dict[str, Any]]:
+    """Return the list as plain data; as a tree, each run has its ``members``."""
+    from llmopt.history.families import Family, families
+
+    def of(family: Family) -> dict[str, Any]:
+        return family.head.to_dict() | {"members": [of(member) for member in family.members]}
+
+    if tree:
+        return [of(family) for family in families(found)]
+    return [row.to_dict() for row in found]
 
 
 @runs.command()

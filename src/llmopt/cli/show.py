@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmopt.engine.journal import Step
     from llmopt.evidence.result import OverfittingPoint
 
+_KINDS = {"sweep": "a sweep, whose cells have", "evaluation": "an evaluation"}
 _FEEDBACK = 10  # answers of a candidate whose feedback is printed
 
 
@@ -31,10 +32,19 @@ _FEEDBACK = 10  # answers of a candidate whose feedback is printed
 @click.argument("run", metavar="RUN")
 @click.option("--step", type=int, metavar="N", help="Show this step; 0: the starting solutions.")
 @click.option("--front", is_flag=True, help="Show the solutions that nothing beats in all aims.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "latex"]),
+    default="text",
+    help="How the table of a sweep is written.",
+)
 @store_option
 @json_option
-def show(run: str, *, step: int | None, front: bool, store: str | None, as_json: bool) -> None:
-    """Show a run's trajectory and result, or what a step sent and received.
+def show(
+    run: str, *, step: int | None, front: bool, form: str, store: str | None, as_json: bool
+) -> None:
+    """Show a run's trajectory and result, what a step sent and received, or a sweep's table.
 
     The meta-prompt and the replies of a step are printed exactly; only on a terminal are
     control characters spelled out.
@@ -54,18 +64,18 @@ def show(run: str, *, step: int | None, front: bool, store: str | None, as_json:
             _show_front(kept, run, as_json=as_json, where=store)
             return
         header = RunHeader.of(kept.config(run))
-        if header.kind == "sweep":
-            raise ConfigError(
-                f"llmopt show shows runs, but {run!r} is a sweep; show one of its cells, which "
-                "llmopt runs lists, or give the llmopt sweep command again for the table"
-            )
-        if header.kind == "evaluation":
+        if header.kind != "run":
             if step is not None:
                 raise ConfigError(
-                    f"a run has steps, but {run!r} is an evaluation; leave --step out"
+                    f"a run has steps, but {run!r} is {_KINDS[header.kind]}; leave --step out"
                 )
-            _show_evaluation(kept, run, as_json=as_json, where=store)
+            show_other = _show_sweep if header.kind == "sweep" else _show_evaluation
+            show_other(kept, run, form, as_json=as_json, where=store)
             return
+        if form != "text":
+            raise ConfigError(
+                f"--format is for tables of sweeps, but {run!r} is a run; leave it out"
+            )
         found_on: list[Validation] = []
         past = list(steps(kept, run, validated=found_on.append))
         shown = header.presentation
@@ -87,6 +97,24 @@ def show(run: str, *, step: int | None, front: bool, store: str | None, as_json:
         kept.close()
 
 
+def _show_sweep(store: Store, run: str, form: str, *, as_json: bool, where: str | None) -> None:
+    """Show the table of a sweep: methods by tasks where there are several."""
+    from llmopt.errors import ConfigError
+    from llmopt.history.document import record
+    from llmopt.terminal.sweep_markup import FORMATS, grid_of
+
+    del where
+    document = record(store, run)
+    found = grid_of(document)
+    if as_json:
+        rows = [dict(zip(found.heads, row, strict=True)) for row in found.rows]
+        print_json({"run": run, "table": rows, "notes": list(found.notes), "sweep": document})
+        return
+    if not found.rows:
+        raise ConfigError(f"a table is of finished cells, but {run!r} has none yet")
+    write(FORMATS[form](found))
+
+
 def _show_front(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
     """Show the front of a run, and how a solution is taken from it."""
     from llmopt.history.run_history import front_told
@@ -99,11 +127,18 @@ def _show_front(store: Store, run: str, *, as_json: bool, where: str | None) -> 
     click.echo(f"Take one: {command_line(('export', run, '--prefer', 'short'), where)}")
 
 
-def _show_evaluation(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
+def _show_evaluation(
+    store: Store, run: str, form: str, *, as_json: bool, where: str | None
+) -> None:
     """Show what an evaluation found; the command itself prints its table again, for nothing."""
     from llmopt.core.text import visible
     from llmopt.engine.journal import EVALUATION
+    from llmopt.errors import ConfigError
 
+    if form != "text":
+        raise ConfigError(
+            f"--format is for tables of sweeps, but {run!r} is an evaluation; leave it out"
+        )
     found, config = None, store.config(run)
     for record in store.records(run):
         if record.kind == EVALUATION:  # the last one: what was unmeasured is asked for again

@@ -382,6 +382,8 @@ class Reply:
             up to a number that they share; empty where none were asked for. The text is the
             likeliest answer then.
         stored: Whether it was paid for earlier and comes from a store.
+        seconds: From sending the call to the complete answer, as the provider's module measured
+            it; 0: not measured.
     """
 
     text: str
@@ -390,11 +392,12 @@ class Reply:
     reasoning: str = ""
     likelihoods: tuple[float, ...] = ()
     stored: bool = field(default=False, compare=False, repr=False)
+    seconds: float = field(default=0.0, compare=False, repr=False)
 
     def plain(self) -> dict[str, Any]:
         """Return what :func:`to_json` writes; by hand, because asdict takes long."""
         usage = self.usage
-        made = {
+        made: dict[str, Any] = {
             "text": self.text,
             "usage": {
                 "calls": usage.calls,
@@ -405,6 +408,8 @@ class Reply:
             "finish": self.finish,
             "reasoning": self.reasoning,
         }
+        if self.seconds:
+            made["seconds"] = self.seconds
         return {**made, "likelihoods": self.likelihoods} if self.likelihoods else made
 
     @classmethod
@@ -419,7 +424,7 @@ class Reply:
         reply = cls(**{**data, "usage": usage, "likelihoods": likelihoods})
         _check_are(str, reply.text, reply.finish, reply.reasoning)
         _check_are(int, usage.calls, usage.input_tokens, usage.output_tokens)
-        _check_are((int, float), *likelihoods)
+        _check_are((int, float), reply.seconds, *likelihoods)
         return reply
 
 

@@ -42,6 +42,11 @@ REQUEST = "request"
 """Kind of the records of a question for new solutions, where several are open at once; it comes
 before the question is asked. Its data is that of :class:`~llmopt.core.trajectory.OpenRequest`."""
 
+SPENT = "spent"
+"""Kind of the records of what a run had spent when a step was done; one follows each step. Its data
+is ``{"seconds": …, "usage": {role: [calls, input tokens, output tokens]}}``, summed up from the
+beginning of the run."""
+
 TESTED = "tested"
 """Kind of the records with the held-out answers behind a result; it comes before the result."""
 

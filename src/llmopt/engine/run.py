@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmopt.core.algorithm import Asked
 from llmopt.core.part import StepContext
@@ -21,6 +21,7 @@ from llmopt.engine.apart import taken_apart
 from llmopt.engine.fronts import front_of
 from llmopt.engine.journal import (
     PROBLEM,
+    SPENT,
     TESTED,
     VALIDATION,
     HeldOut,
@@ -255,8 +256,19 @@ class Run:
             self.store.append(self.name, PROBLEM, ProblemRecord.of(self.problem).packed())
         for kind, data in step.records(best[0] if best else None):
             self.store.append(self.name, kind, data)
+        self.store.append(self.name, SPENT, self._spending())
         self._took(told, step)
         self._watch.told(step)
+
+    def _spending(self) -> dict[str, Any]:
+        """Return what the run has spent so far, as a record of kind `SPENT` holds it."""
+        usage = {
+            role: [used.calls, used.input_tokens, used.output_tokens]
+            for role, used in self.session.traffic.usage().items()
+            if used.calls
+        }
+        seconds = self.session.traffic.account.spent.seconds
+        return {"seconds": round(seconds, 3), "usage": usage}
 
     async def validate(self) -> None:
         """Measure the last step's best on validation and journal it, where the curve wants it.

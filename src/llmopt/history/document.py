@@ -4,7 +4,7 @@ The document is JSON-able and has the number of its form in ``schema``. Scores i
 problem's own direction. It is made of the journal and the replies alone: neither the user's data
 nor a module of theirs is needed any more.
 
-    schema, kind             1; "run" or "sweep"
+    schema, kind             1; "run", "sweep" or "evaluation"
     run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
     parts                    the names of the parts of a solution; empty where it is one text
     function, noun, task     whether values are shown and nothing is held out; what one solution is
@@ -15,8 +15,13 @@ nor a module of theirs is needed any more.
     start, best              {"id", "text"}
     lines, comparisons, …    as :class:`~llmopt.evidence.result.Result` has them
     confirmation             what its vault said, as a sentence; empty: that was not opened
-    steps                    [{"step", "candidates", "rejected", "calls", "best", "best_partial"}]
+    steps                    [{"step", "candidates", "rejected", "calls", "best", "best_partial",
+                             "spent"}]; spent: seconds and usage by role up to its end, or None
     prompts                  meta-prompts; a call names its own by position
+    matrix                   the training items that candidates were measured on, in the order of
+                             the marks in ``outcomes``: {"id", "input", "target"}
+    confusion                expected answers and given ones of start and winner, see
+                             :func:`llmopt.history.confusion.confusion_of`; None: none
     items                    answers of start and winner, by split, where they differ or are wrong
     usage, prices            by role; a price is in US dollars per million tokens, None: not known
     config, identity         as given; what makes the run this run
@@ -27,15 +32,20 @@ nor a module of theirs is needed any more.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import Candidate
 from llmopt.engine.header import SWEEP, RunHeader
+from llmopt.engine.journal import EVALUATION
 from llmopt.engine.overfitting import curve_of
 from llmopt.engine.vaults import confirmation_of
-from llmopt.errors import ConfigError, StoreError
+from llmopt.errors import StoreError
 from llmopt.evidence.scores import LEVEL, score_of
+from llmopt.history.cells import Matrix
+from llmopt.history.confusion import confusion_of
+from llmopt.history.evaluation_document import found_in
 from llmopt.history.figures import figure_of
 from llmopt.history.items import items_of
 from llmopt.history.run_history import told
@@ -54,7 +64,7 @@ SCHEMA = 1
 
 
 def record(store: Store, run: str) -> dict[str, Any]:
-    """Return a run, or a sweep, as one document.
+    """Return a run, a sweep or an evaluation as one document.
 
     Args:
         store: Where it is kept.
@@ -62,15 +72,9 @@ def record(store: Store, run: str) -> dict[str, Any]:
 
     Raises:
         StoreError: The store has no such run, or cannot be read.
-        ConfigError: It is an evaluation of given instructions.
     """
     config = store.config(run)
     header = RunHeader.of(config)
-    if header.kind == "evaluation":
-        raise ConfigError(
-            f"a page shows a run or a sweep, but {run!r} is an evaluation; "
-            f"llmopt show {run} says what it found"
-        )
     identity = config.get("identity")
     if not isinstance(identity, dict):
         raise StoreError(
@@ -94,6 +98,10 @@ def record(store: Store, run: str) -> dict[str, Any]:
     }
     if header.kind == SWEEP:
         return head | swept(store, run)
+    if header.kind == "evaluation":
+        words = config[EVALUATION]
+        again = shlex.join(["llmopt", *words]) if words else ""
+        return head | {"command": again} | found_in(store, run)
     return head | _run(store, run, config)
 
 
@@ -104,6 +112,8 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
     best = trajectory.best(1)
     winner = result["best"]["text"] if result else best[0].text if best else ""
     made, prompts = calls_and_steps(store, journal.steps, trajectory, shown)
+    for step in made:
+        step["spent"] = journal.spent.get(step["step"])
     items, why = items_of(store, journal, winner=winner)
     figure, optimum = figure_of(problem.own if problem else {}, trajectory)
     if optimum is None and problem:
@@ -125,6 +135,8 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
         "steps": made,
         "prompts": prompts,
         "items": items,
+        "matrix": Matrix(store, journal).items,
+        "confusion": confusion_of(journal, winner),
         "optimum": shown.facing(optimum),
         "figure": figure,
         "usage": usage,

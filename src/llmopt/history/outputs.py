@@ -8,7 +8,24 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Call, Outcome, Reply
 
+    Exchanges = list[tuple[Call, Reply]]
+
 _ABOUT = ("judge", "embedder")  # roles that say something about an answer
+
+
+def parted(store: Store, outcome: Outcome) -> tuple[Exchanges, Exchanges]:
+    """Return the calls that answered an item, and those to a judge LLM, in order.
+
+    Both are empty where one of them is not stored.
+    """
+    found = [store.exchange(key) for key in outcome.keys]
+    known = [pair for pair in found if pair is not None]
+    if len(known) < len(found):
+        return [], []
+    return (
+        [pair for pair in known if pair[0].role not in _ABOUT],
+        [pair for pair in known if pair[0].role == "judge"],
+    )
 
 
 def exchanges(store: Store, outcome: Outcome) -> list[tuple[Call, Reply]]:
@@ -16,11 +33,7 @@ def exchanges(store: Store, outcome: Outcome) -> list[tuple[Call, Reply]]:
 
     Those of a judge LLM, which follow, are left out.
     """
-    found = [store.exchange(key) for key in outcome.keys]
-    known = [pair for pair in found if pair is not None]
-    if len(known) < len(found):
-        return []
-    return [pair for pair in known if pair[0].role not in _ABOUT]
+    return parted(store, outcome)[0]
 
 
 def output(store: Store, outcome: Outcome) -> str | None:

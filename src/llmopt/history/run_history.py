@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.store import STEP
 from llmopt.core.trajectory import Trajectory
 from llmopt.engine.header import RunHeader
 from llmopt.engine.journal import (
     PROBLEM,
+    SPENT,
     TESTED,
     HeldOut,
     ProblemRecord,
@@ -41,6 +43,8 @@ class RunHistory:
         problem: What it has kept of its problem; None for a run of an older version.
         tested: The held-out answers, if it has kept them.
         result: What it found, as plain data, if it has come to an end.
+        spent: What had been spent when a step was done, by its number, see
+            :data:`~llmopt.engine.journal.SPENT`; runs of older versions have not kept it.
     """
 
     run: str
@@ -50,6 +54,7 @@ class RunHistory:
     problem: ProblemRecord | None
     tested: HeldOut | None
     result: dict[str, Any] | None
+    spent: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -105,6 +110,8 @@ def told(store: Store, run: str) -> RunHistory:
     validations: list[Validation] = []
     found = tuple(steps(store, run, validated=validations.append))
     problem, tested, result = None, None, None
+    spent: dict[int, dict[str, Any]] = {}
+    number = -1
     for record in store.records(run):  # the last ones: a run that went on has several
         if record.kind == TESTED:
             tested = understood(run, record, HeldOut.unpacked)
@@ -112,7 +119,23 @@ def told(store: Store, run: str) -> RunHistory:
             problem = understood(run, record, ProblemRecord.unpacked)
         elif record.kind == "result":
             result = understood(run, record, whole_result)
-    return RunHistory(run, store.config(run), found, tuple(validations), problem, tested, result)
+        elif record.kind == STEP:
+            number += 1
+        elif record.kind == SPENT:
+            spent[number] = understood(run, record, _spending)
+    return RunHistory(
+        run, store.config(run), found, tuple(validations), problem, tested, result, spent
+    )
+
+
+def _spending(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a record of kind `SPENT` says, with a name for each number."""
+    names = ("calls", "input_tokens", "output_tokens")
+    usage = {
+        str(role): dict(zip(names, map(int, used), strict=True))
+        for role, used in data["usage"].items()
+    }
+    return {"seconds": float(data["seconds"]), "usage": usage}
 
 
 def front_told(store: Store, run: str) -> Front:

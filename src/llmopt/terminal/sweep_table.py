@@ -8,6 +8,7 @@ from llmopt.core.formatting import p_value
 from llmopt.core.text import visible
 from llmopt.evidence.scores import PARTIAL
 from llmopt.evidence.words import than
+from llmopt.terminal.sweep_markup import grid_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.statistics import Difference
-from llmopt.evidence.sweep_summary import UNTESTED, Done, VariantScore, notes
+from llmopt.evidence.sweep_summary import UNTESTED, Done, VariantScore, flat, notes
 
 
 def print_sweep(console: Console, rows: Sequence[VariantScore], cells: Sequence[Done]) -> None:
@@ -32,6 +33,15 @@ def print_sweep(console: Console, rows: Sequence[VariantScore], cells: Sequence[
         console.print(_printed(some, shown))
         for row in some[1:]:
             console.print(Text(f"  {visible(_sentence(row, some[0], shown))}"), soft_wrap=True)
+    if len(tasks) > 1:
+        console.print(Text("\nMethods by tasks", "bold"))
+        console.print()
+        measure = {"higher_is_better": shown.higher_is_better, "shares": shown.shares}
+        document = {
+            "measure": measure | {"decimals": shown.decimals},
+            "rows": list(map(flat, rows)),
+        }
+        console.print(Text(grid_of(document).plain().rstrip()), soft_wrap=True)
     console.print()
     for note in notes(rows, cells):
         console.print(Text(note, "dim"), soft_wrap=True)

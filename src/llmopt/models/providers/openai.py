@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import re
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
@@ -154,7 +155,10 @@ class OpenAIModel:
 
     async def complete(self, call: Call) -> Reply:
         """See `llmopt.core.model.Model.complete`."""
-        return self.read(await self._asked(path_of(call), self.request(call), call.role), call)
+        sent = time.monotonic()
+        data = await self._asked(path_of(call), self.request(call), call.role)
+        seconds = round(time.monotonic() - sent, 3)
+        return replace(self.read(data, call), seconds=seconds)
 
     def request(self, call: Call, **fields: Any) -> dict[str, Any]:
         """Return the body of the request of a call, with some more fields."""

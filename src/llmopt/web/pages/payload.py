@@ -10,6 +10,8 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+from llmopt.web.pages.setup import cost
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,6 +35,7 @@ def chunks(record: Mapping[str, Any]) -> tuple[dict[str, str], int | None]:
             "asked": packed(_asked(record, cut)),
             "items": packed(_items(record, cut)),
             "refused": packed(_refused(record, cut)),
+            "train": packed(_train(record, cut)),
         }
         if sum(map(len, made.values())) <= _ROOM:
             break
@@ -88,6 +91,7 @@ def _core(record: Mapping[str, Any]) -> dict[str, Any]:
             "calls": len(step["calls"]),
             "refused": len(step["rejected"]),
             **({"by": step["by"]} if step.get("by") else {}),
+            "spent": spent_by(step.get("spent"), record["prices"]),
         }
         for step in record["steps"]
     ]
@@ -102,6 +106,27 @@ def _core(record: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def spent_by(spent: Mapping[str, Any] | None, prices: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what was spent up to the end of a step: seconds, and by role calls and US dollars.
+
+    Dollars are None where a price is not known.
+    """
+    if spent is None:
+        return None
+    roles = {
+        role: [used["calls"], cost(prices.get(role), used)] for role, used in spent["usage"].items()
+    }
+    return {"seconds": spent["seconds"], "roles": roles}
+
+
+def _train(record: Mapping[str, Any], cut: int | None) -> list[list[str]]:
+    """Return id, input and expected answer of each training item, in the order of the outcomes."""
+    return [
+        [item["id"], cut_text(item["input"], cut), cut_text(item["target"], cut)]
+        for item in record.get("matrix", ())
+    ]
+
+
 def _outcomes(record: Mapping[str, Any]) -> list[Any]:
     return [c["outcomes"] for step in record["steps"] for c in step["candidates"]]
 
@@ -113,13 +138,15 @@ def _asked(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
     def by_line(text: str) -> list[int]:
         return [lines.setdefault(line, len(lines)) for line in text.split("\n")]
 
-    prompts = [{"how": p["how"], "lines": by_line(_cut(p["text"], cut))} for p in record["prompts"]]
+    prompts = [
+        {"how": p["how"], "lines": by_line(cut_text(p["text"], cut))} for p in record["prompts"]
+    ]
     steps = [
         [
             [
                 call["prompt"],
-                _cut(call["reply"] or "", cut),
-                _cut(call["reasoning"], cut),
+                cut_text(call["reply"] or "", cut),
+                cut_text(call["reasoning"], cut),
                 call["finish"],
                 call.get("tokens"),
             ]
@@ -135,17 +162,17 @@ def _items(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         answer, output = found["answer"], found["output"]
         return [
             found["score"],
-            None if answer is None else _cut(answer, cut),
-            None if output is None else _cut(output, cut),
-            *([_cut(said, cut)] if (said := _said_of(found)) else []),
+            None if answer is None else cut_text(answer, cut),
+            None if output is None else cut_text(output, cut),
+            *([cut_text(said, cut)] if (said := _said_of(found)) else []),
         ]
 
     return {
         name: [
             [
                 row["id"],
-                _cut(row["input"], cut),
-                _cut(row["target"], cut),
+                cut_text(row["input"], cut),
+                cut_text(row["target"], cut),
                 row["kind"],
                 side(row["before"]),
                 side(row["after"]),
@@ -164,13 +191,13 @@ def _said_of(side: Mapping[str, Any]) -> str:
 
 def _refused(record: Mapping[str, Any], cut: int | None) -> list[list[Any]]:
     return [
-        [step["step"], refused["reason"], _cut(refused["text"], cut)]
+        [step["step"], refused["reason"], cut_text(refused["text"], cut)]
         for step in record["steps"]
         for refused in step["rejected"]
     ]
 
 
-def _cut(text: str, most: int | None) -> str:
+def cut_text(text: str, most: int | None) -> str:
     """Return a text of at most so many characters, and how many were left out."""
     if most is None or len(text) <= most:
         return text

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCRIPTS = (
-    *("base.js", "words.js", "chart.js", "figures.js", "candidates.js"),
-    *("asked.js", "items.js", "sweep.js", "start.js"),
+    *("base.js", "words.js", "chart.js", "figures.js", "matrix.js", "candidates.js"),
+    *("tree.js", "spending.js", "download.js", "asked.js", "items.js", "sweep.js", "start.js"),
 )
 """The files of the page's script, in their order."""
 
@@ -49,12 +49,19 @@ class Served:
     script: str
 
 
-def page(record: Mapping[str, Any], served: Served | None = None) -> str:
+def page(
+    record: Mapping[str, Any],
+    served: Served | None = None,
+    cells: Mapping[str, str] | None = None,
+) -> str:
     """Return the page of a run or a sweep.
 
     Args:
         record: What :func:`llmopt.history.document.record` gives.
         served: What it has more of when a server shows it; None: it is a file of its own.
+        cells: Chunks with the texts of its matrix, see
+            :func:`~llmopt.web.pages.matrix_cells.cell_chunks`; None: a server gives them, or they
+            are not shown.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     from markupsafe import Markup
@@ -69,6 +76,7 @@ def page(record: Mapping[str, Any], served: Served | None = None) -> str:
         finalize=spelled,
     )
     data, cut = chunks(record)
+    data |= cells or {}
     style = asset("page.css") + (served.style if served else "")
     script = in_room(*map(asset, SCRIPTS), *([served.script] if served else []))
     connect = " connect-src 'self';" if served else ""

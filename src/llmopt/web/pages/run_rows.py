@@ -12,6 +12,7 @@ from llmopt.engine.journal import steps
 from llmopt.errors import StoreError
 from llmopt.evidence.scores import PARTIAL, Score, mark
 from llmopt.history.document import price_of
+from llmopt.history.families import families
 from llmopt.history.listing import Wanted, listed
 from llmopt.web.pages.score_text import amount
 from llmopt.web.pages.setup import cost
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.presentation import Presentation
     from llmopt.core.store import RunInfo, Store
+    from llmopt.history.families import Family
     from llmopt.history.listing import Listed
 
 PAGE = 60
@@ -74,7 +76,7 @@ class ListedRun:
 
     Attributes:
         listed: What ``llmopt runs`` says of it.
-        kind: "run", "sweep" or "evaluation"; the last has no page.
+        kind: "run", "sweep" or "evaluation".
         calls: Calls paid or used, over all roles.
         seconds: Wall time.
         start: Score of the start, as words; empty where there is none.
@@ -84,6 +86,7 @@ class ListedRun:
         cost: What was spent as words: dollars, or calls where a price is not known.
         used: The rest of it: calls and tokens, or tokens.
         time: Wall time as words; empty where it is not known yet.
+        members: The cells of a sweep, or the controls of a run, which are folded under it.
     """
 
     listed: Listed
@@ -97,6 +100,7 @@ class ListedRun:
     cost: str = ""
     used: str = ""
     time: str = ""
+    members: tuple[ListedRun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,15 @@ class Rows:
 
     Attributes:
         shown: The rows, in order.
-        found: How many there are of what is wanted.
+        heads: How many rows there are of what is wanted, without those folded under another.
+        found: How many runs there are of what is wanted.
         all: How many runs the store has.
         algorithms: Every algorithm in it, sorted.
         tags: Every tag, sorted.
     """
 
     shown: tuple[ListedRun, ...]
+    heads: int
     found: int
     all: int
     algorithms: tuple[str, ...]
@@ -142,13 +148,20 @@ class Reading:
             by = {name: (row.calls, row.seconds) for name, row in rows.items()}
             at = 0 if asked.order == "calls" else 1
             found.sort(key=lambda one: by[one.info.name][at], reverse=True)
+        heads = families(found)
         return Rows(
-            tuple(self._row(one) for one in found[: asked.most]),
+            tuple(self._family(one) for one in heads[: asked.most]),
+            len(heads),
             len(found),
             len(every),
             tuple(sorted({one.algorithm for one in every if one.algorithm})),
             tuple(sorted({tag for one in every for tag in one.info.tags})),
         )
+
+    def _family(self, family: Family) -> ListedRun:
+        """Return a row with those that belong to it; members of members come after their own."""
+        members = tuple(self._row(one) for _, one in family.each())[1:]
+        return replace(self._row(family.head), members=members)
 
     def _row(self, one: Listed) -> ListedRun:
         known = self._rows.get(one.info.name)

@@ -58,7 +58,7 @@ _SIGNS = SIGNS | {"no gain": ("even", "◆")}
 
 def listing(rows: Rows, asked: ListQuery) -> str:
     """Return the list of runs."""
-    return _made(
+    return made_page(
         "runs.html",
         scripts=(*(asset(name) for name in _LISTING), *map(_own, (*_SHARED, "runs.js"))),
         title="Runs · llmopt",
@@ -97,7 +97,7 @@ def comparison(found: RunComparison, *, alone: bool = False) -> str:
         for step, score in enumerate(row.curve)
     ]
     several = any(row.corrected is not None for row in found.runs)
-    return _made(
+    return made_page(
         "compare.html",
         scripts=(
             *map(asset, _COMPARED),
@@ -123,7 +123,7 @@ def comparison(found: RunComparison, *, alone: bool = False) -> str:
         scored=lambda score: _scored(score, found.shown),
         shown=lambda value: amount(value, found.shown),
         points=lambda value: points(value, found.shown),
-        worth=lambda score: _worth(score, found.shown),
+        worth=lambda score: worth_of(score, found.shown),
         chance=lambda value: p_value(value, blank=FIXED),
         counted=counted,
         clock=clock,
@@ -134,7 +134,7 @@ def comparison(found: RunComparison, *, alone: bool = False) -> str:
 
 def message(title: str, sentences: tuple[str, ...], link: str = "") -> str:
     """Return a page that says why there is no other; `link` is the name of a run to go to."""
-    return _made("message.html", title=title, sentences=sentences, link=link)
+    return made_page("message.html", title=title, sentences=sentences, link=link)
 
 
 def policy_of(html: str) -> str:
@@ -152,8 +152,8 @@ def _scored(score: Score | None, shown: Presentation) -> dict[str, str] | None:
     return {"mean": amount(score.mean, shown), "interval": spread}
 
 
-def _worth(score: float | None, shown: Presentation) -> tuple[str, str]:
-    """Return the class and the words for what a winner got on an item."""
+def worth_of(score: float | None, shown: Presentation) -> tuple[str, str]:
+    """Return the class and the words for what an answer to an item scored."""
     if score is None:
         return "even", "not measured"
     if shown.shares and score in (0, 1):
@@ -165,8 +165,17 @@ def _caps(row: Compared) -> str:
     return ", ".join(f"{most:,g} {cap}" for cap, most in row.caps.items()) or "none"
 
 
-def _made(name: str, scripts: tuple[str, ...] = (), *, alone: bool = False, **values: Any) -> str:
-    """Fill a template; every text in `values` is escaped there."""
+def made_page(
+    name: str, scripts: tuple[str, ...] = (), *, alone: bool = False, **values: Any
+) -> str:
+    """Fill a template; every text in `values` is escaped there.
+
+    Args:
+        name: The template.
+        scripts: What its script consists of; the files are the caller's own.
+        alone: Whether the page is a file of its own, which asks no server.
+        values: What the template shows.
+    """
     from markupsafe import Markup
 
     script = in_room(*scripts) if scripts else ""

@@ -19,6 +19,7 @@ from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
 from llmopt.statistics import Interval
+from llmopt.web.pages.confusion_table import confusion_section
 from llmopt.web.pages.front_plot import front_section
 from llmopt.web.pages.plots import across, around_zero
 from llmopt.web.pages.reproduce import again
@@ -72,6 +73,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         ),
         "timings": timings_of(record.get("conclusion")),
         "front": front_section(record, shown_in(record)) if run else None,
+        "confusion": confusion_section(record) if run else None,
         "parts": parts,
         "usage": usage_rows(record) if run else [],
         "usage_caption": "What the models were sent and what they wrote, by role",
@@ -86,6 +88,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
     ]
     shown += [("timings", made["timings"]["title"])] if made["timings"] else []
     shown += [("front", "Front")] if made["front"] else []
+    shown += [("confusion", "Answers given")] if made["confusion"] else []
     shown += [(part["id"], part["title"]) for part in parts]
     shown += [("cost", "Cost")] if made["usage"] else []
     shown += [("setup", "Set-up"), ("again", "Reproduce")]
@@ -411,8 +414,12 @@ def _parts(record: Mapping[str, Any]) -> list[dict[str, str]]:
     if record["figure"]:
         titles = {"plane": "The way through the plane", "tour": "The best tour"}
         found.append({"id": "figure", "title": titles[record["figure"]["kind"]], "about": ""})
+    if len(record.get("matrix", ())) > 1:
+        found.append({"id": "matrix", "title": "Solutions by item", "about": _MATRIX})
     if record["items"]:
         found.append({"id": "items", "title": "Items fixed and broken", "about": _ITEMS})
+    if any(c["parents"] for step in record["steps"] for c in step["candidates"]):
+        found.append({"id": "lineage", "title": "Lineage", "about": _LINEAGE})
     found.append({"id": "trajectory", "title": "Trajectory", "about": _TRAJECTORY})
     if any(step["calls"] for step in record["steps"]):
         about = "What the optimizer LLM was asked in each step, and what it replied."
@@ -420,6 +427,9 @@ def _parts(record: Mapping[str, Any]) -> list[dict[str, str]]:
     if any(step["rejected"] for step in record["steps"]):
         about = "Texts that were proposed and did not become candidates, by reason."
         found.append({"id": "refused", "title": "Refused", "about": about})
+    if any((step.get("spent") or {}).get("usage") for step in record["steps"]):
+        about = "What each role had used by the end of each step, from the beginning on."
+        found.append({"id": "spending", "title": "Cost over time", "about": about})
     return found
 
 
@@ -432,6 +442,11 @@ _CELLS = (
     "makes of it."
 )
 _ITEMS = "Where the winner answers otherwise than the start, and where both are wrong."
+_MATRIX = (
+    "What each solution got on each training item. Choose a cell to read the input, the expected "
+    "answer and what was answered."
+)
+_LINEAGE = "Which solution was edited into which, from left to right by step."
 _TRAJECTORY = (
     "Everything that was tried. Open a row for its lineage, the words that changed, and the "
     "meta-prompt that it came from."

@@ -46,6 +46,7 @@ class Site:
         app.router.add_get("/", self._list)
         app.router.add_get("/run/{run}", self._run)
         app.router.add_get("/run/{run}/record.json", self._record)
+        app.router.add_get(r"/run/{run}/cells/{place:\d{1,9}}.json", self._cells)
         app.router.add_get("/compare", self._compare)
         app.router.add_get("/events", self._events)
         return app
@@ -68,6 +69,19 @@ class Site:
         if missing:
             return missing
         found = await asyncio.to_thread(self._shelf.document, run)
+        return web.Response(
+            body=json.dumps(found, allow_nan=False).encode("ascii"),
+            content_type="application/json",
+        )
+
+    async def _cells(self, request: web.Request) -> web.StreamResponse:
+        run, place = request.match_info["run"], int(request.match_info["place"])
+        missing = await self._missing([run])
+        if missing:
+            return missing
+        found = await asyncio.to_thread(self._shelf.cells, run, place)
+        if found is None:
+            return html(message("No such solution", (f"{run} has no solution {place}.",)), 404)
         return web.Response(
             body=json.dumps(found, allow_nan=False).encode("ascii"),
             content_type="application/json",

@@ -122,7 +122,8 @@ function insideOf(core, c) {
   if (parent) {
     const items = make("div");
     if (!core.figure) found.push(make("h4", {}, "Changed from its last parent"), diffed(parent.text, c.text), items);
-    chunk("outcomes").then((all) => items.append(...itemStrip(all[parent.place], all[c.place])));
+    Promise.all([chunk("outcomes"), chunk("train")]).then(([outcomes, train]) =>
+      items.append(...itemStrip({ core, outcomes, items: train }, parent.place, c.place)));
     found.push(make("h4", {}, "Lineage"), lineage(core, c));
     const others = c.parents.slice(0, -1).map((place) => core.candidates[place]);
     if (others.length) {
@@ -147,17 +148,49 @@ function lineage(core, c) {
 const label = (c, shares) => `${c.score === null ? "unmeasured" : amount(c.score, shares)}${c.score !== null && c.measured < c.planned ? " (partial)" : ""} · step ${c.step} · ${c.text.slice(0, 140) || "(empty)"}`;
 const link = (c, shares) => button(label(c, shares), () => openCandidate(c.place), { class: "link", dir: "auto" });
 
-// One mark per train item: what the parent got, and what came of it.
-function itemStrip(before, after) {
+// One mark per train item: what the parent got, and what came of it. Pointer and arrow keys lead to
+// what is behind a mark.
+function itemStrip(world, parent, place) {
+  const [before, after] = [world.outcomes[parent], world.outcomes[place]];
   if (typeof before !== "string" || typeof after !== "string" || !after) return [];
   const kinds = { 11: "kept", "00": "wrong", "01": "fixed", 10: "broken" };
+  const words = { kept: "right in both", wrong: "wrong in both", fixed: "fixed", broken: "broken", untried: "not tried by both" };
   const marks = [...after].map((now, n) => kinds[(before[n] ?? "-") + now] ?? "untried");
   const many = (kind) => marks.filter((mark) => mark === kind).length;
   const shapes = { kept: "M1,1h6v6h-6z", wrong: "M1,7h6", fixed: "M4,0l4,8h-8z", broken: "M0,0h8l-4,8z", untried: "M3,4h2" };
   const rows = Math.ceil(marks.length / STRIP);
+  const frame = draw("rect", { class: "strip-at", width: 10, height: 10, x: -20, y: 0 });
+  const svg = draw("svg", { class: "strip", viewBox: `-1 -1 ${10 * STRIP + 2} ${10 * rows + 2}`, "aria-hidden": "true" }, marks.map((mark, n) =>
+    draw("path", { class: mark, d: shapes[mark], transform: `translate(${10 * (n % STRIP)},${10 * Math.floor(n / STRIP)})` })), frame);
+  const panel = make("div", { class: "looked-at cell-panel", hidden: true });
+  const holder = make("div", { class: "strip-holder", tabindex: 0, role: "slider", "aria-label": "Training items", "aria-valuemin": 1,
+    "aria-valuemax": marks.length, "aria-valuenow": 1, "aria-valuetext": "none is chosen" }, svg);
+  let at = -1;
+  const go = async (n) => {
+    if (n < 0 || n >= marks.length || n === at) return;
+    at = n;
+    frame.setAttribute("x", 10 * (n % STRIP) - 1);
+    frame.setAttribute("y", 10 * Math.floor(n / STRIP) - 1);
+    holder.setAttribute("aria-valuenow", n + 1);
+    holder.setAttribute("aria-valuetext", `${itemName(world.items[n] ?? [""], n)}: ${words[marks[n]]}`);
+    const told = await cellBlocks(world, place, n);
+    if (at !== n) return;
+    panel.hidden = false;
+    panel.replaceChildren(...told.slice(0, -1));
+  };
+  holder.addEventListener("click", (event) => {
+    const area = svg.getBoundingClientRect();
+    const size = area.width / (STRIP + 0.2);
+    go(Math.floor((event.clientX - area.left) / size) + STRIP * Math.floor((event.clientY - area.top) / size));
+  });
+  holder.addEventListener("keydown", (event) => {
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + STRIP, ArrowUp: at - STRIP, Home: 0, End: marks.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    go(Math.max(0, next));
+  });
   return [
-    make("p", { class: "remark" }, `Training items against that parent: ${many("fixed")} fixed (▲), ${many("broken")} broken (▼), ${many("kept")} right in both (■), ${many("wrong")} wrong in both (–).`),
-    draw("svg", { class: "strip", viewBox: `0 0 ${10 * STRIP} ${10 * rows}`, "aria-hidden": "true" }, marks.map((mark, n) =>
-      draw("path", { class: mark, d: shapes[mark], transform: `translate(${10 * (n % STRIP)},${10 * Math.floor(n / STRIP)})` }))),
+    make("p", { class: "remark" }, `Training items against that parent: ${many("fixed")} fixed (▲), ${many("broken")} broken (▼), ${many("kept")} right in both (■), ${many("wrong")} wrong in both (–). Choose one to read its answer.`),
+    holder, panel,
   ];
 }

@@ -4,32 +4,39 @@ const HEIGHT = 340;
 const EDGE = { left: 62, right: 18, top: 14, bottom: 40 };
 const NEAR = 18; // pixels from a point within which the pointer is at it
 
+const AXES = { step: "step", calls: "calls", usd: "US dollars", seconds: "seconds" };
+const chart = { axis: "step", scale: "auto" }; // what the reader chose
+
 // Returns the positions of values on a line of pixels; logarithmic where values differ widely.
-function scaled(values, from, to, shares) {
+function scaled(values, from, to, shares, scale = "auto") {
   let [low, high] = [Math.min(...values), Math.max(...values)];
-  const log = !shares && low > 0 && high / low > 50;
+  const log = low > 0 && (scale === "log" || (scale === "auto" && !shares && high / low > 50));
   const bend = log ? Math.log10 : (v) => v;
   const room = (bend(high) - bend(low) || Math.abs(bend(high)) || 1) * 0.06;
   let [first, last] = [bend(low) - room, bend(high) + room];
-  if (shares) [first, last] = [Math.max(0, first), Math.min(1, last)];
+  if (shares && !log) [first, last] = [Math.max(0, first), Math.min(1, last)];
   const at = (v) => from + ((bend(v) - first) / (last - first)) * (to - from);
   const marks = log
     ? ticks(first, last, 5).filter(Number.isInteger).map((power) => 10 ** power)
     : ticks(first, last, 6);
+  if (log && marks.length < 2) { // less than a power of ten: round values between the ends
+    return { at, log, marks: ticks(low, high, 5).filter((v) => v > 0) };
+  }
   return { at, log, marks: marks.length > 1 ? marks : [low, high] };
 }
 
 // Draws the frame of a chart: lines across, numbers at their left, steps below.
-function frame(box, x, y, steps, shares, name) {
+function frame(box, x, y, steps, shares, name, axis = "step") {
   const lines = y.marks.map((value) => [
     draw("line", { class: "rule", x1: box.left, x2: box.right, y1: y.at(value), y2: y.at(value) }),
     draw("text", { class: "tick", x: box.left - 8, y: y.at(value) + 4, "text-anchor": "end" },
-      shares ? Math.round(1000 * value) / 10 + " %" : y.log ? power(value) : amount(value)),
+      shares ? Math.round(1e5 * value) / 1e3 + " %" : y.log ? power(value) : amount(value)),
   ]);
-  const marks = ticks(0, steps, Math.min(10, steps)).filter(Number.isInteger).map((step) =>
-    draw("text", { class: "tick", x: x(step), y: box.bottom + 20, "text-anchor": "middle" }, step));
+  const most = Math.min(axis === "step" ? Math.min(10, steps) : 6, (box.right - box.left) / 70);
+  const marks = ticks(0, steps, most).filter((v) => axis !== "step" || Number.isInteger(v)).map((step) =>
+    draw("text", { class: "tick", x: x(step), y: box.bottom + 20, "text-anchor": "middle" }, axis === "step" ? step : amount(step)));
   return draw("g", { "aria-hidden": "true" }, lines, marks,
-    draw("text", { class: "axis", x: box.right, y: box.bottom + 36, "text-anchor": "end" }, "step"),
+    draw("text", { class: "axis", x: box.right, y: box.bottom + 36, "text-anchor": "end" }, AXES[axis] ?? axis),
     draw("text", { class: "axis", x: 0, y: 10 }, name));
 }
 
@@ -55,9 +62,28 @@ function drawChart(core) {
   const unmeasured = core.candidates.length - known.length;
   const best = core.candidates[core.best];
   const state = { at: best && best.score !== null ? core.best : known[0].place };
-  host.replaceChildren(legend(core), fitted({ class: "chart" }, (width) => chartOf(core, known, width, state, panel)), panel);
+  const drawing = make("div");
+  const show = () => drawing.replaceChildren(fitted({ class: "chart" }, (width) => chartOf(core, known, width, state, panel)));
+  host.replaceChildren(axesOf(core, show), legend(core), drawing, panel);
+  show();
   if (unmeasured) host.append(make("p", { class: "remark" }, `${counted(unmeasured, "solution")} without any measured item are not drawn.`));
   look(core, panel, state.at);
+}
+
+// The choice of the axes; only what is known can be chosen.
+function axesOf(core, show) {
+  const axes = Object.keys(AXES).filter((axis) => spentBy(core, axis));
+  const choice = (name, id, key, options) => {
+    const made = make("select", { id }, options.map(([value, said]) => make("option", { value, selected: chart[key] === value }, said)));
+    made.addEventListener("change", () => {
+      chart[key] = made.value;
+      show();
+    });
+    return make("label", { for: id }, name, made);
+  };
+  return make("div", { class: "controls" },
+    axes.length > 1 ? choice("By", "chart-axis", "axis", axes.map((axis) => [axis, AXES[axis]])) : null,
+    choice("Scale", "chart-scale", "scale", [["auto", "automatic"], ["linear", "linear"], ["log", "logarithmic"]]));
 }
 
 function chartOf(core, known, width, state, panel) {
@@ -65,17 +91,21 @@ function chartOf(core, known, width, state, panel) {
   const tests = core.tests.filter((line) => line.label === "start" || line.label === "best");
   const box = { left: EDGE.left, right: width - EDGE.right - (tests.length ? 84 : 0),
     top: EDGE.top + 8, bottom: HEIGHT - EDGE.bottom };
-  const steps = Math.max(1, core.steps.length - 1);
-  const pitch = (box.right - box.left - 12) / (steps + 0.7);
-  const x = (step) => box.left + 6 + pitch * (step + 0.35);
+  const axis = spentBy(core, chart.axis) ? chart.axis : "step";
+  const sums = spentBy(core, axis) ?? [0];
+  const most = Math.max(...sums, axis === "step" ? 1 : 0);
+  const pitch = (box.right - box.left - 12) / (most + (axis === "step" ? 0.7 : 0));
+  const along = (value) => box.left + 6 + pitch * (value + (axis === "step" ? 0.35 : 0));
+  const x = (step) => along(sums[step] ?? step);
+  const spread = axis === "step" ? pitch : (box.right - box.left) / core.steps.length;
   const values = [...known.map((c) => c.score), ...core.curve.flatMap((p) => (p.validation ? [p.validation.mean] : [])),
     ...tests.flatMap((line) => [line.test.interval.low, line.test.interval.high])];
-  const y = scaled(values, box.bottom, box.top, shares);
-  const name = core.function ? (y.log ? "value (logarithmic)" : "value") : "score";
+  const y = scaled(values, box.bottom, box.top, shares, chart.scale);
+  const name = (core.function ? "value" : "score") + (y.log ? " (logarithmic)" : "");
   const svg = draw("svg", { class: "points", viewBox: `0 0 ${width} ${HEIGHT}`, role: "group",
     "aria-label": `${core.function ? "Value" : "Score"} by step, one point for each of ${counted(known.length, "solution")}. Arrow keys go from point to point, Enter opens the one that is reached in the table.` });
-  svg.append(frame(box, x, y, steps, shares, name));
-  const points = placed(core, known, x, y, pitch);
+  svg.append(frame(box, along, y, most, shares, name, axis));
+  const points = placed(core, known, x, y, spread);
   const bests = points.filter((p) => p.leads).map((p) => [p.x, p.y]);
   if (bests.length) svg.append(draw("path", { class: "best-line", d: stairs([...bests, [box.right, bests.at(-1)[1]]]) }));
   svg.append(...points.map((p) => p.mark), validations(core, x, y), heldOut(tests, box, y));

@@ -59,7 +59,7 @@ function itemTable(core, rows, state) {
 
 function itemRow(core, [id, input, target, , before, after]) {
   return make("tr", {},
-    make("th", { scope: "row", class: "input" }, input ? long(input) : `item ${id}`),
+    make("th", { scope: "row", class: "input" }, /^[0-9a-f]{12}$/.test(id) && input ? null : make("small", { class: "own-id" }, input ? id : `item ${id}`), input ? long(input) : null),
     make("td", { "data-name": "expected" }, target ? long(target) : "–"),
     make("td", { "data-name": "before" }, side(core, before)),
     make("td", { "data-name": "after" }, side(core, after)));
@@ -80,6 +80,6 @@ function side(core, [score, answer, output, said]) {
 function long(text) {
   const most = 280;
   if (text.length <= most) return make("span", { class: "prose", dir: "auto" }, text);
-  return make("span", {}, make("span", { class: "prose", dir: "auto" }, text.slice(0, most) + "…"),
+  return make("span", {}, make("span", { class: "prose", dir: "auto" }, cutText(text, most)),
     onDemand("all of it", () => make("pre", { dir: "auto", tabindex: 0, role: "group", "aria-label": "All of it" }, text)));
 }

@@ -31,9 +31,24 @@ async function fresh() {
     here.value = value;
   }
   tick();
+  fold();
   await put();
   document.body.dataset.renewed = String(Number(document.body.dataset.renewed ?? 0) + 1);
 }
+
+// Shows the runs that are folded under those that a reader has opened.
+const unfolded = new Set();
+function fold() {
+  for (const opener of chosen.querySelectorAll(".fold")) opener.setAttribute("aria-expanded", String(unfolded.has(opener.dataset.fold)));
+  for (const row of chosen.querySelectorAll("tr.member")) row.hidden = !unfolded.has(row.dataset.of);
+}
+chosen.addEventListener("click", (event) => {
+  const opener = event.target.closest(".fold");
+  if (!opener) return;
+  const name = opener.dataset.fold;
+  if (!unfolded.delete(name)) unfolded.add(name);
+  fold();
+});
 
 // Ticks what was ticked; runs that are filtered away stay chosen.
 function tick() {

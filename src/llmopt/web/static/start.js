@@ -17,11 +17,15 @@ async function drawn() {
     ({ place, step, id, text, score, measured, planned, changed, call, parents, why }));
   drawDiff(core);
   drawTrajectory(core);
+  drawTree(core);
+  drawSpending(core);
   drawChart(core);
   drawFigure(core);
+  drawMatrix(core);
   drawItems(core);
   drawSteps(core);
   drawRefused(core);
+  drawDownloads(core);
 }
 
 // Takes over what a newer version of this page says: its head, its tables and its data.

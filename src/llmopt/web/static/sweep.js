@@ -56,16 +56,16 @@ function cellsTable(sweep, shares) {
 // A page of the run may stand beside this one, as `llmopt report RUN` names it.
 const cellName = (name) => make("a", { href: encodeURIComponent(name) + ".html" }, name);
 
-function convergence(points, task, shares) {
+function convergence(points, task, shares, names = null) {
   const variants = [...new Set(points.map((p) => p.variant))];
   const keys = make("ul", { class: "legend" }, variants.map((variant, n) => make("li", {},
     draw("svg", { viewBox: "0 0 34 14", class: `series series-${n % 5} long`, "aria-hidden": "true" },
       draw("path", { class: "line", "stroke-dasharray": DASHES[n % 5], d: "M0,7H34" }), draw("path", { class: "mark", d: SHAPES[n % 5], transform: "translate(17,7)" })), variant)));
   return make("figure", { class: "drawing full" }, task ? make("figcaption", {}, make("strong", {}, task)) : null, keys,
-    fitted({ class: "chart" }, (width) => curves(points, variants, task, shares, width)));
+    fitted({ class: "chart" }, (width) => curves(points, variants, task, shares, width, names)));
 }
 
-function curves(points, variants, task, shares, width) {
+function curves(points, variants, task, shares, width, names) {
   const [height, box] = [320, { left: 62, right: width - 14, top: 22, bottom: 270 }];
   const last = Math.max(1, ...points.map((p) => p.step));
   const x = (step) => box.left + (step / last) * (box.right - box.left);
@@ -75,7 +75,7 @@ function curves(points, variants, task, shares, width) {
   const bent = scaled(points.flatMap((p) => [p.mean, high(p)]), box.bottom, box.top, shares);
   const y = bent.log ? bent : straight;
   const at = (step, value) => `${x(step).toFixed(1)},${Math.min(box.bottom, Math.max(box.top, y.at(value))).toFixed(1)}`;
-  const told = `Best so far by step${task ? `, ${task}` : ""}: ` + variants.map((v) =>
+  const told = `${names?.told ?? "Best so far by step"}${task ? `, ${task}` : ""}: ` + variants.map((v) =>
     `${v} ends at ${amount(points.filter((p) => p.variant === v).at(-1).mean, shares)}`).join("; ");
   const drawn = variants.map((variant, n) => {
     const mine = points.filter((p) => p.variant === variant);
@@ -86,7 +86,7 @@ function curves(points, variants, task, shares, width) {
       draw("path", { class: "line", "stroke-dasharray": DASHES[n % 5], d: "M" + mine.map((p) => at(p.step, p.mean)).join("L") }),
       mine.map((p) => draw("path", { class: "mark", d: SHAPES[n % 5], transform: `translate(${at(p.step, p.mean)})` })));
   });
-  const name = shares ? "best score on train" : y.log ? "best value (logarithmic)" : "best value";
+  const name = names ? names.value : shares ? "best score on train" : y.log ? "best value (logarithmic)" : "best value";
   return draw("svg", { class: "convergence", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": told },
     frame(box, x, y, last, shares, name), drawn);
 }

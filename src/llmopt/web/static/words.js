@@ -64,11 +64,35 @@ function merged(pieces) {
   return found;
 }
 
+const KEPT_SIGNS = 160; // of a long stretch that did not change, at each of its ends
+
+// A long stretch without changes: its ends, and its middle on demand.
+function unchanged(text) {
+  const inner = text.slice(KEPT_SIGNS, -KEPT_SIGNS);
+  const open = button(`… ${grouped(wordsOf(inner).length)} unchanged …`, () => open.replaceWith(make("span", {}, inner)), { class: "link unchanged" });
+  return [make("span", {}, text.slice(0, KEPT_SIGNS)), open, make("span", {}, text.slice(-KEPT_SIGNS))];
+}
+
+// Folds the solutions that are longer than a screen's third.
+function clampTexts() {
+  for (const box of document.querySelectorAll(".text > .prose")) {
+    if (box.nextElementSibling || box.textContent.length < 1200) continue;
+    box.classList.add("clamped");
+    const open = button("Show all of it", () => {
+      const folded = box.classList.toggle("clamped");
+      open.textContent = folded ? "Show all of it" : "Show less";
+      open.setAttribute("aria-expanded", String(!folded));
+    }, { class: "quiet", "aria-expanded": "false" });
+    box.after(open);
+  }
+}
+
 // The two texts as one, with what went out struck through and what came in underlined.
 function diffed(before, after) {
   const names = { "-1": "del", 0: "span", 1: "ins" };
   const pieces = wordDiff(before, after).flatMap(([kind, text]) => {
     const bare = kind ? text.trimEnd() : text;
+    if (!kind && text.length > 3 * KEPT_SIGNS) return unchanged(text);
     return [make(names[kind], {}, bare), text.slice(bare.length) || (kind < 0 ? " " : "")];
   });
   return make("blockquote", { class: "prose diff", dir: "auto" }, pieces);
@@ -76,6 +100,7 @@ function diffed(before, after) {
 
 // The change of the solution, below the two texts.
 function drawDiff(core) {
+  clampTexts();
   const host = part("diff");
   if (!host || core.figure || core.start === null || core.start === core.best) return;
   const [start, best] = [core.candidates[core.start], core.candidates[core.best]];
