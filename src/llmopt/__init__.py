@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmopt.algorithms.baselines.random_search import random_search as random_search
     from llmopt.algorithms.baselines.two_opt import two_opt as two_opt
     from llmopt.algorithms.capo import capo as capo
+    from llmopt.algorithms.catalyst import catalyst as catalyst
     from llmopt.algorithms.drpo import drpo as drpo
     from llmopt.algorithms.evollm import evollm as evollm
     from llmopt.algorithms.evolve import evolve as evolve
@@ -102,6 +103,7 @@ _PUBLIC = {
     "capo": "llmopt.algorithms.capo:capo",
     "cma_es": "llmopt.algorithms.baselines.cma_es:cma_es",
     "confirm": "llmopt.api:confirm",
+    "catalyst": "llmopt.algorithms.catalyst:catalyst",
     "drpo": "llmopt.algorithms.drpo:drpo",
     "evaluate": "llmopt.api:evaluate",
     "evaluate_async": "llmopt.api:evaluate_async",

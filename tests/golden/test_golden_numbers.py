@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmopt.algorithms.catalyst import catalyst
 from llmopt.algorithms.evollm import evollm
 from llmopt.algorithms.opro import opro
 from llmopt.core.model import Traits
@@ -31,6 +32,8 @@ SHOWN: dict[str, tuple[Algorithm, FunctionProblem]] = {
     "regression-as-published": (opro(), linear_regression(decimals=0)),
     "tours": (opro(shown=10), tsp(10)),
     "rosenbrock": (opro(), landscape("rosenbrock")),
+    "catalyst-tours": (catalyst(proposals=1), tsp(10)),
+    "catalyst-rosenbrock": (catalyst(proposals=1), landscape("rosenbrock")),
     "evollm-regression": (evollm(resolution=100), linear_regression()),
 }
 

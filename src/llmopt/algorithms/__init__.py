@@ -20,6 +20,7 @@ from llmopt.algorithms.baselines.one_plus_one_es import one_plus_one_es
 from llmopt.algorithms.baselines.random_search import random_search
 from llmopt.algorithms.baselines.two_opt import two_opt
 from llmopt.algorithms.capo import capo
+from llmopt.algorithms.catalyst import catalyst
 from llmopt.algorithms.drpo import drpo
 from llmopt.algorithms.evollm import evollm
 from llmopt.algorithms.evolve import evolve
@@ -51,6 +52,7 @@ ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "abo": abo,
     "ape": ape,
     "capo": capo,
+    "catalyst": catalyst,
     "cma-es": cma_es,
     "drpo": drpo,
     "evollm": evollm,

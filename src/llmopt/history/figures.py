@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llmopt.problems.numeric.l2o_functions import L2OFunction
 from llmopt.problems.numeric.points import Space
 from llmopt.problems.numeric.regression import LinearRegression
 from llmopt.problems.numeric.test_functions import Moved, Rosenbrock
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _CELLS = 48  # of the plane in each direction
 _MARGIN = 0.12  # of the plane around the points, as a share of their extent
-_FUNCTIONS = {kind.__name__: kind for kind in (LinearRegression, Moved, Rosenbrock)}
+_FUNCTIONS = {kind.__name__: kind for kind in (LinearRegression, L2OFunction, Moved, Rosenbrock)}
 
 
 def figure_of(
@@ -70,13 +71,14 @@ def _plane(own: Mapping[str, Any], trajectory: Trajectory) -> dict[str, Any] | N
     margin = np.maximum(_MARGIN * (high - low), 1.0)
     low, high = low - margin, high + margin
     across, up = (np.linspace(low[i], high[i], _CELLS) for i in (0, 1))
-    values = [[float(function((float(x), float(y)))) for x in across] for y in up]
+    values = np.array([[function((float(x), float(y))) for x in across] for y in up])
+    values = np.minimum(values, np.max(values[np.isfinite(values)]))  # some have poles
     return {
         "kind": "plane",
         "names": list(space.names),
         "low": low.tolist(),
         "high": high.tolist(),
-        "values": [[float(f"{value:.5g}") for value in row] for row in values],
+        "values": [[float(f"{value:.5g}") for value in row] for row in values.tolist()],
         "optimum": own["optimum"],
         "points": {key: list(point) for key, point in points.items()},
     }

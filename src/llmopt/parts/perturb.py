@@ -231,9 +231,27 @@ class Neighbours(_Alone):
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return untried neighbours, or one random solution."""
         problem, trajectory = ctx.problem, ctx.trajectory
-        assert isinstance(problem, HasNeighbours)  # noqa: S101 - checked by fits
         rng = ctx.rng("neighbours")
         current = max(_descent(trajectory), key=lambda entry: entry.score, default=None)
+        near, untried = self.around(ctx, current, rng)
+        if untried and near:
+            return tuple(Proposed(text, text, "", (near,)) for text in untried)
+        assert isinstance(problem, Samplable)  # noqa: S101 - what has neighbours can be drawn
+        text = Fresh(trajectory)(lambda _: problem.draw(rng))
+        return (Proposed(text, text, "", ()),)
+
+    def around(
+        self, ctx: StepContext, current: Entry | None, rng: np.random.RandomState
+    ) -> tuple[Entry | None, list[str]]:
+        """Return untried neighbours, none at a local optimum, and the entry they are next to.
+
+        Args:
+            ctx: Of the step.
+            current: Where the descent is; a better neighbour that is known already is gone to.
+            rng: Chooses which neighbours are tried.
+        """
+        problem, trajectory = ctx.problem, ctx.trajectory
+        assert isinstance(problem, HasNeighbours)  # noqa: S101 - checked by fits
         while current is not None:
             texts = list(problem.neighbours(current.text))
             known = [e for text in texts if (e := _entry(trajectory, text)) is not None]
@@ -242,12 +260,9 @@ class Neighbours(_Alone):
                 current = better
                 continue
             untried = [text for text in texts if _entry(trajectory, text) is None]
-            if untried:
-                chosen = rng.permutation(len(untried))[: self.samples]
-                return tuple(Proposed(untried[i], untried[i], "", (current,)) for i in chosen)
-            break
-        text = Fresh(trajectory)(lambda _: problem.draw(rng))
-        return (Proposed(text, text, "", ()),)
+            chosen = rng.permutation(len(untried))[: self.samples] if untried else ()
+            return current, [untried[i] for i in chosen]
+        return None, []
 
 
 class Fresh:

@@ -7,8 +7,8 @@ a random point where it has converged, and a generation in which nothing is new 
 
 from __future__ import annotations
 
-from llmopt.algorithms.baselines.covariance import CovarianceMatrix
 from llmopt.core.algorithm import Algorithm, method
+from llmopt.parts.covariance import CovarianceMatrix
 from llmopt.parts.keep import Elitist
 from llmopt.parts.rate import Everything
 from llmopt.parts.reflect import NoReflection

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from llmopt.algorithms import ALGORITHMS
-from llmopt.algorithms.baselines import covariance
-from llmopt.algorithms.baselines.covariance import CovarianceMatrix
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.errors import ConfigError, MissingExtraError
 from llmopt.models.providers.null import AbsentModel
+from llmopt.parts import covariance
+from llmopt.parts.covariance import CovarianceMatrix
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:

@@ -80,6 +80,24 @@ class CovarianceMatrix:
 
     async def __call__(self, ctx: StepContext) -> tuple[Proposed, ...]:
         """Return the new solutions of the next generation that has some."""
+        # Starting solutions are told first.
+        starts = takewhile(lambda entry: not entry.candidate.step, ctx.trajectory)
+        known = [entry for entry in starts if entry.evaluation.score is not None]
+        begin = max(known, key=lambda entry: entry.score).text if known else ctx.problem.starts[0]
+        return tuple(Proposed(text, text, "", ()) for text in self.generation(ctx, begin))
+
+    def generation(
+        self, ctx: StepContext, begin: str, *, root: int = 0, again: bool = True
+    ) -> list[str]:
+        """Return the untried solutions of the first generation that has some.
+
+        Args:
+            ctx: Of the step.
+            begin: Where the strategy began, a canonical text.
+            root: The step in which it began; different steps draw differently.
+            again: Whether it restarts at a random point where it stops by its own rules; if
+                not, nothing is returned from there on.
+        """
         problem, trajectory = ctx.problem, ctx.trajectory
         assert isinstance(problem, VectorSpace)  # noqa: S101 - checked by fits
 
@@ -90,20 +108,16 @@ class CovarianceMatrix:
             score = trajectory.entry(candidate.id).evaluation.score
             return math.inf if score is None else -score
 
-        # Starting solutions are told first.
-        starts = takewhile(lambda entry: not entry.candidate.step, trajectory)
-        known = [entry for entry in starts if entry.evaluation.score is not None]
-        begin = max(known, key=lambda entry: entry.score).text if known else problem.starts[0]
-        key = canonical([problem.fingerprint, ctx.seed, repr(self), begin])
+        key = canonical([problem.fingerprint, ctx.seed, repr(self), begin, root, again])
         replay = _replays.pop(key, None)
         if replay is None or not replay.holds(worth):
-            rng = generator(ctx.seed, 0, "cma-es")
-            replay = _Replay(problem, begin, self.samples, self.sigma, rng)
+            rng = generator(ctx.seed, root, "cma-es")
+            replay = _Replay(problem, begin, self, rng, again=again)
         texts = replay.until_new(worth, _REPEATED * trajectory.steps)
         _replays[key] = replay
         while len(_replays) > _KEPT:
             _replays.pop(next(iter(_replays)))
-        return tuple(Proposed(text, text, "", ()) for text in texts)
+        return texts
 
 
 class _Replay:
@@ -113,12 +127,14 @@ class _Replay:
         self,
         problem: VectorSpace,
         begin: str,
-        samples: int,
-        sigma: float,
+        how: CovarianceMatrix,
         rng: np.random.RandomState,
+        *,
+        again: bool,
     ) -> None:
         self._problem, self._rng = problem, rng
-        self._samples, self._sigma = samples, sigma
+        self._samples, self._sigma = how.samples, how.sigma
+        self._again, self._stopped = again, False
         bounds = np.array(problem.bounds(), dtype=np.float64)
         self._low, self._ranges = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
         self._told: list[tuple[str, float]] = []
@@ -146,19 +162,20 @@ class _Replay:
         return all(worth(text) == loss for text, loss in self._told)
 
     def until_new(self, worth: Worth, most: int) -> list[str]:
-        """Return the untried solutions of the first generation that has some.
+        """Return the untried solutions of the first generation that has some; none at the end.
 
         Args:
             worth: What is known of a solution.
             most: Generations since the beginning, after which known ones are returned.
         """
-        while True:
+        while not self._stopped:
             found = [worth(text) for text in self._texts]
             losses = [loss for loss in found if loss is not None]
             untried = [t for t, loss in zip(self._texts, found, strict=True) if loss is None]
             if untried or self._generations >= most:
                 return list(dict.fromkeys(untried or self._texts))
             self._tell(losses)
+        return []
 
     def _tell(self, losses: list[float]) -> None:
         """Tell a generation, and draw the next one."""
@@ -168,10 +185,12 @@ class _Replay:
         worst = max((loss for loss in losses if loss < math.inf), default=0.0)
         finite = [loss if loss < math.inf else worst + 1 for loss in losses]
         self._strategy.tell(list(zip(self._points, finite, strict=True)))
-        if self._strategy.should_stop():
+        if not self._strategy.should_stop():
+            self._draw()
+        elif self._again:
             self._begin(self._problem.draw(self._rng))
         else:
-            self._draw()
+            self._stopped = True
 
 
 _replays: dict[str, _Replay] = {}
