@@ -136,6 +136,11 @@ def bought_by(store: Store, run: str) -> int:
     return calls
 
 
+def has_begun(store: Store, part: str) -> bool:
+    """Return whether a part was granted anything, so that it may have paid."""
+    return any(store.of_kind(GRANT, [part]))
+
+
 def begin_part(store: Store, sweep: Sweep, part: SweepPart, done: set[str]) -> int | None:
     """Grant a part what it may buy.
 
@@ -157,19 +162,23 @@ def begin_part(store: Store, sweep: Sweep, part: SweepPart, done: set[str]) -> i
         store.append(name, GRANT, {"at": at, "calls": None})
         return None
     running = {info.name for info in infos if info.status == "running"} - {name}
-    others, taken = bought_by(store, sweep.name), set[int]()
+    needs = _needs(store, sweep, done, {info.name for info in infos})
+    others, granted_needs = bought_by(store, sweep.name), 0
     for other, its in parts.items():
         if other == name:
             continue
+        bought = bought_by(store, other)
         if other not in running and _idle(store, sweep, other, its, done):
             others += bought_by(store, other)
-        else:
-            others += _most(store, other)
-            taken.update(its.numbers(len(sweep.cells)))
+            continue
+        most = max(bought, _most(store, other))
+        others += most
+        # One that is about to begin has been granted less than it needs.
+        need = sum(needs[n] for n in its.numbers(len(sweep.cells)))
+        granted_needs += min(need, most - bought)
     room = sum(cap for cap in caps if cap is not None) - others - at
-    needs = _needs(store, sweep, done, {info.name for info in infos})
     own = sum(needs[n] for n in part.numbers(len(sweep.cells)))
-    spare = room - sum(need for n, need in enumerate(needs) if n not in taken)
+    spare = room - (sum(needs) - granted_needs)
     granted = max(0, min(room, own + max(0, spare)))
     store.append(name, GRANT, {"at": at, "calls": granted})
     return at + granted
@@ -203,7 +212,7 @@ def _most(store: Store, part: str) -> int:
     most = 0
     for _, record in store.of_kind(GRANT, [part]):
         most = record.data["at"] + (record.data["calls"] or 0)
-    return max(most, bought_by(store, part))
+    return most
 
 
 def _settle(store: Store, run: str, cells: Sequence[Cell]) -> None:

@@ -29,7 +29,7 @@ from llmopt.sweeps.allowances import Allowances, note_workers, take_over
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.executors.choice import CellPlace, executor_for
 from llmopt.sweeps.executors.protocol import SweepWork
-from llmopt.sweeps.parting import all_parts, begin_part, claimed, parts_of
+from llmopt.sweeps.parting import all_parts, begin_part, claimed, has_begun, parts_of
 from llmopt.sweeps.shared_models import BuiltModels, Pool, models_of
 from llmopt.sweeps.swept import Swept, compared, finished
 from llmopt.terminal.progress.sweep_progress import SweepView
@@ -174,7 +174,7 @@ class _Doing:
         if self._part:
             with claimed(store, sweep.name):
                 whole = begin_part(store, sweep, self._part, set(self._done))
-            self.buyers += parts_of(store, sweep.name)
+                self.buyers += [p for p in parts_of(store, sweep.name) if has_begun(store, p)]
             payers = [name]
         else:
             caps = [cell.settings.budget.calls for cell in sweep.cells]
@@ -247,16 +247,20 @@ class _Doing:
 
 
 def _worth(store: Store, name: str, *, sweep: Sweep, part: SweepPart | None) -> bool:
-    """Say whether a run that has bought nothing is kept; so is the sweep of a part.
+    """Say whether a run that has bought nothing is kept.
 
-    A part's run is kept where it has paid for something that no reply shows.
+    A part's run is once it has begun, because other parts count on it. A false start leaves
+    nothing, and then neither does the sweep, if there is no other part.
     """
     if part is None:
         return bool(finished(store, sweep))
     with claimed(store, sweep.name):
-        if not finished(store, sweep) and parts_of(store, sweep.name).keys() <= {name}:
+        if has_begun(store, name):
+            return True
+        store.discard(name)
+        if not (finished(store, sweep) or parts_of(store, sweep.name)):
             store.discard(sweep.name)
-    return any(store.of_kind(UNSTORED, [name]))
+    return False
 
 
 async def _each(numbers: Iterable[int], do: Callable[[int], Awaitable[None]], at_once: int) -> None:
