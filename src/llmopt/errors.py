@@ -20,6 +20,7 @@
     │       └── BadCallError      this call alone is refused, say for its length
     ├── MeasureError          the answer to one item gets no score             exit code 1
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
+    ├── WorkerLostError       the process that did a cell of a sweep died      exit code 1
     ├── SlotsClosedError      a measurement did not begin: the search is over  exit code 1
     └── BudgetError           a spending limit is reached                      exit code 3
         └── NotWorthItError   a search is not worth its cost, so it did not begin
@@ -169,6 +170,10 @@ class MeasureError(LlmoptError):
 
 class StepFailedError(LlmoptError):
     """More items of a step stayed unmeasured than the error budget allows; resumable."""
+
+
+class WorkerLostError(LlmoptError):
+    """A process that did a cell of a sweep died; what it has stored is kept."""
 
 
 class SlotsClosedError(LlmoptError):

@@ -28,13 +28,14 @@ from llmopt.integrations.csv_table import write_csv
 from llmopt.statistics import holm, paired_difference
 from llmopt.store import open_store
 from llmopt.sweeps.grid import Sweep, read_sweep, sweep_of
-from llmopt.sweeps.runner import Swept, run_sweep
+from llmopt.sweeps.runner import run_sweep
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.core.values import Call
+    from llmopt.sweeps.swept import Swept
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sweeps.md"
 MODEL = "scripted/llmopt.testing.scripted:answer"

@@ -10,10 +10,12 @@ import pytest
 
 from llmopt.errors import ConfigError
 from llmopt.sweeps.grid import Sweep, sweep_of
-from llmopt.sweeps.runner import Swept, run_sweep
+from llmopt.sweeps.runner import run_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from llmopt.sweeps.swept import Swept
 
 
 BASE: dict[str, Any] = {

@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,10 +23,15 @@ from llmopt.errors import (
     RefusedError,
     UnknownNameError,
 )
+from llmopt.evidence.sweep_summary import Done
 from llmopt.store import open_store
-from llmopt.sweeps.cell_workers import Workers, shares_of
+from llmopt.sweeps.executors.processes import CellProcesses, shares_of
+from llmopt.sweeps.executors.protocol import Answer, CellJob, SweepWork
 from llmopt.sweeps.grid import Sweep, sweep_of
-from llmopt.sweeps.runner import Swept, run_sweep
+from llmopt.sweeps.runner import run_sweep
+
+if TYPE_CHECKING:
+    from llmopt.sweeps.swept import Swept
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="no process gets its own cores here"
@@ -227,7 +232,13 @@ def test_a_process_that_is_idle_ends_at_once(folder: Path) -> None:
     with closing(open_store(folder / "store.sqlite")) as store:
         store.create("orders", {"sweep": True, "identity": {}, "source": {}})
     cores = [sorted(os.sched_getaffinity(0))]
-    with Workers(made(folder), folder / "store.sqlite", cores, quiet=True) as workers:
-        found = asyncio.run(workers.done(0))
-    assert found.variant == "order=ascending"
-    assert workers.bought > 0
+    work = SweepWork(made(folder), "orders", folder / "store.sqlite")
+
+    async def asked() -> Answer:
+        async with CellProcesses(work, cores, quiet=True) as processes:
+            return await processes.answer(CellJob(0), None)
+
+    answer = asyncio.run(asked())
+    assert isinstance(answer.found, Done)
+    assert answer.found.variant == "order=ascending"
+    assert answer.bought["scorer"].calls > 0

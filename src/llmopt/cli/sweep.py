@@ -19,7 +19,7 @@ from llmopt.cli.options import (
 
 if TYPE_CHECKING:
     from llmopt.sweeps.grid import Sweep
-    from llmopt.sweeps.runner import Swept
+    from llmopt.sweeps.swept import Swept
 
 
 @click.command()
@@ -29,9 +29,19 @@ if TYPE_CHECKING:
 @click.option(
     "--jobs",
     type=int,
-    default=1,
-    show_default=True,
-    help="Cells at once; with a model in this process, each in a process with its own cores.",
+    help="Cells at once; with a model in this process, each in a process with its own cores. "
+    "Default: 1; with --on, as many as there are cores.",
+)
+@click.option(
+    "--on",
+    metavar="PLACE",
+    help="Where cells are done: processes of this machine, ray, or ray://HOST:PORT.",
+)
+@click.option(
+    "--cells",
+    "cells",
+    metavar="I/N",
+    help="Do only the I-th of N parts of the cells, while other processes do the others.",
 )
 @click.option("--csv", "table", metavar="FILE", help="Write the table to a CSV file, too.")
 @click.option("--list", "listing", is_flag=True, help="List cells and estimated calls; do nothing.")
@@ -41,7 +51,9 @@ def sweep(
     *,
     name: str | None,
     data_dir: str | None,
-    jobs: int,
+    jobs: int | None,
+    on: str | None,
+    cells: str | None,
     table: str | None,
     listing: bool,
     overrides: tuple[str, ...],
@@ -61,12 +73,16 @@ def sweep(
     from llmopt.evidence import sweep_summary as sweeps
     from llmopt.integrations.csv_table import write_csv
     from llmopt.recipes import sweep_or_file
+    from llmopt.sweeps.executors.choice import check_place
     from llmopt.sweeps.grid import read_sweep
+    from llmopt.sweeps.parting import SweepPart
     from llmopt.sweeps.runner import run_sweep
     from llmopt.terminal.convergence_table import print_convergence
     from llmopt.terminal.progress import say
     from llmopt.terminal.sweep_table import print_sweep
 
+    part = SweepPart.read(cells) if cells else None
+    check_place(on)
     here = _written(data_dir)
     made = read_sweep(sweep_or_file(config), (*here, *overrides), name)
     if listing:
@@ -74,12 +90,13 @@ def sweep(
         return
     if table is not None:
         _check_file(table)
-    options = [
-        f"--{key}={value}" for key, value in (("name", name), ("data-dir", data_dir)) if value
-    ]
+    given = (("name", name), ("data-dir", data_dir), ("on", on), ("cells", cells))
+    options = [f"--{key}={value}" for key, value in given if value]
     again = command_line(("sweep", config, *options), store, overrides)
     try:
-        found = wait(run_sweep(made, store=store, jobs=jobs, progress=not quiet), say)
+        found = wait(
+            run_sweep(made, store=store, jobs=jobs, on=on, part=part, progress=not quiet), say
+        )
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted; every reply so far is stored. Continue with: {again}", err=True)
         sys.exit(INTERRUPTED)
@@ -87,17 +104,19 @@ def sweep(
         if not isinstance(error, InputError):
             click.echo(f"Finished cells are stored. Continue with: {again}", err=True)
         raise
-    if table is not None:
+    if table is not None and found.complete:
         rows = map(convergence.flat, found.lines) if found.lines else map(sweeps.flat, found.rows)
         write_csv(Path(table), rows)
     if as_json:
         print_json(found.to_dict())
-        return
-    if found.lines:
+    elif not found.complete:
+        _print_part(found)
+    elif found.lines:
         print_convergence(console(), found.converged)
+        _print_costs(found, store)
     else:
         print_sweep(console(), found.rows, found.cells)
-    _print_costs(found, store)
+        _print_costs(found, store)
 
 
 def _written(data_dir: str | None) -> tuple[str, ...]:
@@ -122,6 +141,18 @@ def _check_file(table: str) -> None:
         ) from error
     if not there:
         path.unlink()
+
+
+def _print_part(found: Swept) -> None:
+    """Say how far a sweep is whose other parts are not done."""
+    from llmopt.core.formatting import counted
+
+    count = len(found.cells)
+    click.echo(
+        f"Part {found.part} is done ({counted(count, 'cell')}); {found.done} of {found.total} "
+        "cells of the sweep are done. The table comes with the last part, or with "
+        "the same command without --cells."
+    )
 
 
 def _print_costs(found: Swept, store: str | None) -> None:
@@ -169,7 +200,7 @@ def _rows(made: Sweep, store: str | None) -> list[dict[str, Any]]:
 
     from llmopt.preflight.check import examined
     from llmopt.store import open_store
-    from llmopt.sweeps.runner import finished
+    from llmopt.sweeps.swept import finished
 
     kept = open_store(store)
     try:

@@ -10,39 +10,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.problem import check_scorer
+from llmopt.core.store import STATUS
+from llmopt.core.store import UNSTORED
 from llmopt.engine.opening import booked, opened
 from llmopt.engine.options import SessionOptions
-from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError
-from llmopt.evidence.convergence import Converged, VariantCurve, lines_of
-from llmopt.evidence.sweep_summary import (
-    CELL,
-    Done,
-    VariantScore,
-    courses_of,
-    summarized,
-)
+from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError, WorkerLostError
+from llmopt.evidence.sweep_summary import CELL
 from llmopt.models.middleware.budget import Account, Limits, Spent
 from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
 from llmopt.problems.program.program_problem import ProgramProblem
 from llmopt.problems.prompt.prompt_problem import PromptProblem
+from llmopt.sweeps.allowances import Allowances, note_workers, take_over
 from llmopt.sweeps.cell import done_cell
-from llmopt.sweeps.cell_workers import Workers, shares_of
-from llmopt.sweeps.shared_models import Pool, models_of
+from llmopt.sweeps.executors.choice import CellPlace, executor_for
+from llmopt.sweeps.executors.protocol import SweepWork
+from llmopt.sweeps.parting import all_parts, begin_part, claimed, has_begun, parts_of
+from llmopt.sweeps.shared_models import BuiltModels, Pool, models_of
+from llmopt.sweeps.swept import Swept, compared, finished
 from llmopt.terminal.progress.sweep_progress import SweepView
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
+    from pathlib import Path
 
     from llmopt.core.store import Store
+    from llmopt.engine.progress import Progress
     from llmopt.engine.session import Session
+    from llmopt.evidence.sweep_summary import Done
+    from llmopt.sweeps.executors.protocol import Executor
     from llmopt.sweeps.grid import Cell, Sweep
+    from llmopt.sweeps.parting import SweepPart
 
 _HARMLESS = (
     "concurrency",
@@ -53,46 +56,17 @@ _HARMLESS = (
     "tokens_per_minute",
 )
 _SHOWN = 3  # keys that a message names
-
-
-@dataclass(frozen=True)
-class Swept:
-    """What a sweep found.
-
-    Attributes:
-        sweep: Its name.
-        cells: Every cell, in the order of the sweep.
-        rows: The table, where cells are compared on test items.
-        lines: The table, where nothing is held out and the searches' convergence is compared.
-        bought: Calls that models answered, for all cells together, also before it was resumed.
-    """
-
-    sweep: str
-    cells: tuple[Done, ...]
-    rows: tuple[VariantScore, ...]
-    lines: tuple[VariantCurve, ...]
-    bought: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data for JSON."""
-        cells = [asdict(cell) | {"score": cell.score} for cell in self.cells]
-        rows = [asdict(row) | {"words": row.words} for row in self.rows]
-        lines = [asdict(line) for line in self.lines]
-        found = {"rows": rows} if rows else {"lines": lines}
-        return {"sweep": self.sweep, "cells": cells, **found, "bought": self.bought}
-
-    @property
-    def converged(self) -> tuple[Converged, ...]:
-        """The cells of which the convergence is compared."""
-        return courses_of(self.cells)
+_DEATHS = 3  # of workers in one cell
 
 
 async def run_sweep(
     sweep: Sweep,
     *,
     store: str | Path | Store | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     apart: bool | None = None,
+    on: str | None = None,
+    part: SweepPart | None = None,
     progress: bool = True,
 ) -> Swept:
     """Do the cells that are not done yet, and compare all of them.
@@ -100,122 +74,226 @@ async def run_sweep(
     Args:
         sweep: What to do; a sweep of this name that is in the store is continued.
         store: As in :class:`llmopt.engine.options.Options`.
-        jobs: Cells at once.
+        jobs: Cells at once; None: as many as `on` has cores, and one without it.
         apart: Whether these are in processes of their own, each with its own cores, instead of
             sharing the slots and rates of their models in this one. None: where a model runs
             in this process.
+        on: Where cells are done: "processes" of this machine; "ray", which is started on this
+            machine and ended; or "ray://HOST:PORT", a cluster. None: see `apart`.
+        part: Which part of the cells is done, while other processes do others; None: all.
         progress: Whether to show what happens, on standard error.
 
     Raises:
         InputError: A cell cannot be done as it is configured; nothing was paid for any.
         ModelError: A model could not answer; the same call goes on where it stopped.
         BudgetError: The budget of a cell does not even pay for measuring where it starts.
+        WorkerLostError: The processes that did a cell died again and again.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs are cells at once, 1 or more, but got {jobs}")
+    place = CellPlace(on, jobs, apart)
+    name = part.run(sweep.name) if part else sweep.name
     async with (
         opened(
             SessionOptions(store=store, progress=progress),
             None,
-            name=sweep.name,
-            register=partial(_register, sweep=sweep),
-            found=lambda kept, _: bool(finished(kept, sweep)),
+            name=name,
+            register=partial(_register_part, sweep=sweep, part=part)
+            if part
+            else partial(_register, sweep=sweep),
+            found=partial(_worth, sweep=sweep, part=part),
         ) as session,
         contextlib.AsyncExitStack() as stack,
     ):
-        kept = session.store
-        _open_account(session, sweep, stack)
-        pool = Pool(kept.replies(sweep.name), quiet=not progress, traffic=session.traffic)
-        stack.push_async_callback(pool.close)
-        for cell in sweep.cells:
-            _check(cell, pool)
-        done = finished(kept, sweep)
-        left = [(n, cell) for n, cell in enumerate(sweep.cells, 1) if cell.name not in done]
-        jobs = min(jobs, max(1, len(left)))
-        workers = None
-        if jobs > 1 and (pool.local if apart is None else apart):
-            workers = stack.enter_context(_workers(sweep, store, jobs, quiet=not progress))
-        view = SweepView(sweep.name, len(sweep.cells), live=jobs == 1) if progress else None
-
-        async def one(number: int, cell: Cell) -> None:
-            shown = view.cell(number, cell.label) if view else contextlib.nullcontext()
-            with shown as listen:
-                if workers:
-                    found = await workers.done(number - 1)
-                else:
-                    found = await done_cell(sweep.name, cell, kept, pool, listen)
-            kept.append(sweep.name, CELL, asdict(found))
-            done[cell.name] = found
-            if view:
-                view.ends(number, cell.label, found, (workers or pool).bought)
-
-        with session.under_way():
-            if view:
-                view.begins(len(done))
-            await _each(left, one, jobs)
-        return _compared(sweep, kept, done)
+        doing = _Doing(session, sweep, part)
+        await doing.prepare(stack, progress=progress)
+        work = SweepWork(sweep, name)
+        left, local = len(doing.left), doing.pool.local
+        executor = executor_for(place, work, store, cells=left, local=local, quiet=not progress)
+        note_workers(session.store, name, executor.name if executor else "")
+        if executor:
+            await stack.enter_async_context(executor)
+        at_once = executor.slots if executor else min(jobs or 1, max(1, left))
+        if progress:
+            live = at_once == 1 and not executor
+            doing.view = SweepView(sweep.name, len(sweep.cells), live=live)
+        await doing.do(at_once, executor)
+        return compared(sweep, session.store, doing.buyers, part)
 
 
-def _open_account(session: Session, sweep: Sweep, stack: contextlib.AsyncExitStack) -> None:
-    """Let a sweep buy no more calls than the budgets of its cells come to, whatever dies.
+class _Doing:
+    """A sweep that is being done, or a part of it.
 
-    What was on its way when an earlier process was killed is in the ledger, and counts.
+    Args:
+        session: The run that pays.
+        sweep: The sweep.
+        part: Which part of it; None: all.
+
+    Attributes:
+        left: Numbers of the cells to be done, from 0.
+        pool: The models that cells in this process ask.
+        buyers: The runs that have paid so far.
+        view: Shows what happens, if anything does.
     """
-    store, name = session.store, session.name
-    caps = [cell.settings.budget.calls for cell in sweep.cells]
-    whole = sum(cap for cap in caps if cap is not None) if None not in caps else None
-    account = Account(Limits(calls=whole))
-    for role, used in store.spent(name).items():
-        account.add(Spent(used.calls, used.tokens), role)
-    session.traffic = Traffic(account, stored=lambda: store.spent(name))
-    stack.enter_context(booked(store, name, session.traffic))
-    session.remember()
+
+    pool: Pool
+
+    def __init__(self, session: Session, sweep: Sweep, part: SweepPart | None) -> None:
+        self.buyers = [sweep.name]
+        self.left: list[int] = []
+        self.view: SweepView | None = None
+        self._session, self._sweep, self._part = session, sweep, part
+        self._store = session.store
+        self._executor: Executor | None = None
+        self._done: dict[str, Done] = {}
+
+    async def prepare(self, stack: contextlib.AsyncExitStack, *, progress: bool) -> None:
+        """Open the account and the models, and check the cells.
+
+        Raises:
+            InputError: A cell cannot be done; nothing was paid.
+        """
+        sweep, session = self._sweep, self._session
+        built = BuiltModels(quiet=not progress)
+        stack.push_async_callback(built.close)
+        own = self._part.numbers(len(sweep.cells)) if self._part else range(len(sweep.cells))
+        # Nothing is granted or bought for what cannot be done.
+        looked = Pool(self._store.replies(session.name), built)
+        for number in own:
+            _check(sweep.cells[number], looked)
+        self._done = finished(self._store, sweep)
+        self.left = [number for number in own if sweep.cells[number].name not in self._done]
+        self._open_account(stack)
+        self.pool = Pool(self._store.replies(session.name), built, traffic=session.traffic)
+        stack.push_async_callback(self.pool.aclose)
+
+    def _open_account(self, stack: contextlib.AsyncExitStack) -> None:
+        """Let a sweep buy no more calls than the budgets of its cells come to, whatever dies.
+
+        What was on its way when an earlier process was killed is in the ledger, and counts.
+        """
+        store, name, sweep = self._store, self._session.name, self._sweep
+        take_over(store, name, [sweep.cells[number] for number in self.left])
+        if self._part:
+            with claimed(store, sweep.name):
+                whole = begin_part(store, sweep, self._part, set(self._done))
+                self.buyers += [p for p in parts_of(store, sweep.name) if has_begun(store, p)]
+            payers = [name]
+        else:
+            caps = [cell.settings.budget.calls for cell in sweep.cells]
+            whole = sum(cap for cap in caps if cap is not None) if None not in caps else None
+            self.buyers += stack.enter_context(all_parts(store, sweep, set(self._done)))
+            payers = self.buyers
+        account = Account(Limits(calls=max(1, whole) if whole is not None else None))
+        if whole == 0:
+            account.add(Spent(calls=1), "scorer")
+        for payer in payers:
+            for role, used in store.spent(payer).items():
+                account.add(Spent(used.calls, used.tokens), role)
+        self._session.traffic = Traffic(account, stored=lambda: store.spent(name))
+        stack.enter_context(booked(store, name, self._session.traffic))
+        self._allowances = Allowances(store, sweep, name, account)
+        for payer in payers:
+            for _, record in store.of_kind(UNSTORED, [payer]):
+                self._session.traffic.remember(record.data)
+
+    async def do(self, at_once: int, executor: Executor | None) -> None:
+        """Do the cells that are left, a few at once."""
+        self._executor = executor
+        if self.view:
+            self.view.begins(len(self._done))
+        with self._session.under_way():
+            await _each(self.left, self._one, at_once)
+        if self._part and len(finished(self._store, self._sweep)) == len(self._sweep.cells):
+            await asyncio.to_thread(self._note, STATUS, {"status": "done"})
+
+    async def _one(self, number: int) -> None:
+        """Do a cell."""
+        cell, view = self._sweep.cells[number], self.view
+        shown = view.cell(number + 1, cell.label) if view else contextlib.nullcontext()
+        with shown as listen:
+            if self._executor:
+                found = await self._elsewhere(number, self._executor, listen)
+            else:
+                found = await done_cell(self._sweep.name, cell, self._store, self.pool, listen)
+        await asyncio.to_thread(self._note, CELL, asdict(found))
+        self._done[cell.name] = found
+        if view:
+            bought = self._allowances.bought if self._executor else self.pool.bought
+            view.ends(number + 1, cell.label, found, bought)
+
+    async def _elsewhere(
+        self, number: int, executor: Executor, listen: Callable[[Progress], None] | None
+    ) -> Done:
+        """Let a worker do a cell, and another one where that dies."""
+        for again in reversed(range(_DEATHS)):
+            job = await self._allowances.job(number)
+            try:
+                answer = await executor.answer(job, listen)
+            except WorkerLostError as error:
+                await self._allowances.settle_lost(job)
+                if not again:
+                    raise
+                if self.view:
+                    self.view.goes_on(number + 1, str(error))
+                continue
+            await self._allowances.settle(job, answer)
+            if isinstance(answer.found, LlmoptError):
+                raise answer.found
+            return answer.found
+        raise AssertionError  # the last round returns or raises
+
+    def _note(self, kind: str, data: dict[str, Any]) -> None:
+        """Write a record into the journal of the sweep."""
+        with claimed(self._store, self._sweep.name) if self._part else contextlib.nullcontext():
+            self._store.append(self._sweep.name, kind, data)
 
 
-def finished(store: Store, sweep: Sweep) -> dict[str, Done]:
-    """Return what the finished cells of a sweep found, by the names of their runs.
+def _worth(store: Store, name: str, *, sweep: Sweep, part: SweepPart | None) -> bool:
+    """Say whether a run that has bought nothing is kept.
 
-    Raises:
-        StoreError: The store cannot be read.
+    A part's run is once it has begun, because other parts count on it. A false start leaves
+    nothing, and then neither does the sweep, if there is no other part.
     """
-    if all(info.name != sweep.name for info in store.runs()):
-        return {}
-    names = {cell.name for cell in sweep.cells}
-    found: dict[str, Done] = {}
-    for record in store.records(sweep.name):
-        if record.kind == CELL and record.data["cell"] in names:
-            found[record.data["cell"]] = Done.plain(record.data)
-    return found
+    if part is None:
+        return bool(finished(store, sweep))
+    with claimed(store, sweep.name):
+        if has_begun(store, name):
+            return True
+        store.discard(name)
+        if not (finished(store, sweep) or parts_of(store, sweep.name)):
+            store.discard(sweep.name)
+    return False
 
 
-def _compared(sweep: Sweep, store: Store, done: Mapping[str, Done]) -> Swept:
-    """Return the cells and the table that compares them."""
-    cells = tuple(done[cell.name] for cell in sweep.cells)
-    bought = sum(used.calls for used in store.spent(sweep.name).values())
-    courses = courses_of(cells)
-    rows = () if courses else summarized(cells)
-    return Swept(sweep.name, cells, rows, lines_of(courses), bought)
-
-
-async def _each(
-    cells: Iterable[tuple[int, Cell]], do: Callable[[int, Cell], Awaitable[None]], jobs: int
-) -> None:
+async def _each(numbers: Iterable[int], do: Callable[[int], Awaitable[None]], at_once: int) -> None:
     """Do cells in order, a few at once; the first failure lets those at work finish."""
-    waiting = iter(cells)
+    waiting = iter(numbers)
     failed: list[LlmoptError] = []
 
     async def work() -> None:
-        for number, cell in waiting:
+        for number in waiting:
             if failed:
                 return
             try:
-                await do(number, cell)
+                await do(number)
             except LlmoptError as error:
                 failed.append(error)
 
-    await asyncio.gather(*(work() for _ in range(jobs)))
+    await asyncio.gather(*(work() for _ in range(at_once)))
     if failed:
         raise failed[0]
+
+
+def _register_part(store: Store, name: str, *, sweep: Sweep, part: SweepPart) -> None:
+    """Note a part in the store, and the sweep, where they are new.
+
+    Raises:
+        StoreError: See :func:`_register`; or a process does the whole sweep.
+    """
+    with claimed(store, sweep.name):
+        _register(store, sweep.name, sweep)
+        if name not in parts_of(store, sweep.name):
+            config = {"sweep": True, "cell": sweep.name, "part": str(part)}
+            store.create(name, {**config, "identity": {}, "source": {}})
 
 
 def _register(store: Store, name: str, sweep: Sweep) -> None:
@@ -254,16 +332,6 @@ def _decisive(source: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if key not in _HARMLESS
     }
-
-
-def _workers(sweep: Sweep, store: str | Path | Store | None, jobs: int, *, quiet: bool) -> Workers:
-    """Start processes for cells."""
-    if not (store is None or isinstance(store, str | Path)):
-        raise ConfigError(
-            "processes that do cells open the store by its path, but got an open store; give its "
-            "path, or leave the jobs out"
-        )
-    return Workers(sweep, store, shares_of(jobs), quiet=quiet)
 
 
 def _check(cell: Cell, pool: Pool) -> None:

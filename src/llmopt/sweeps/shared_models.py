@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.store import UNSTORED
-from llmopt.core.values import digest
+from llmopt.core.values import Usage, digest
+from llmopt.models.middleware.borrowed import Borrowed
 from llmopt.models.middleware.budget import Budget
 from llmopt.models.middleware.cache import Cache, CacheWriter
 from llmopt.models.middleware.concurrency import Gate, Rates, pace_of
@@ -32,45 +33,100 @@ def models_of(cell: Cell, pool: Pool) -> dict[Role, Model]:
     return {role: pool.model(table, most) for role, table in cell.settings.models().items()}
 
 
+class BuiltModels:
+    """The models of a process, each built once, and the gates before them.
+
+    Args:
+        quiet: Whether nothing is shown while weights are downloaded.
+        share: Which part of each model's rate may be used here, above 0 and up to 1.
+
+    Attributes:
+        local: Whether one of them runs in this process.
+    """
+
+    def __init__(self, *, quiet: bool, share: float = 1.0) -> None:
+        self._quiet, self._share = quiet, share
+        self._models: dict[NamedModel, Model] = {}
+        self._gates: dict[str, Gate] = {}
+        self.local = False
+
+    def model(self, named: NamedModel) -> Model:
+        """Return a model without middleware."""
+        if named not in self._models:
+            with Download(quiet=self._quiet) as download:
+                self._models[named] = named.built(download, batches_folder())
+            self.local |= isinstance(self._models[named], LocalModel)
+        return self._models[named]
+
+    def gate(self, table: ModelTable, built: Model, most: int | None, replies: Replies) -> Gate:
+        """Return what limits the calls to the endpoint of a model.
+
+        Where the store keeps one rate for all its processes, none has a part of its own.
+        """
+        where = built.traits.endpoint or f"the model {table.named().name}"
+        if where not in self._gates:
+            whole = table.requests_per_minute, table.tokens_per_minute
+            pace = pace_of(replies, where, Rates(*whole))
+            rates = Rates(*whole) if pace else Rates(*map(self._part, whole))
+            self._gates[where] = Gate(most or built.traits.slots, rates, pace)
+        return self._gates[where]
+
+    def _part(self, rate: int | None) -> int | None:
+        return None if rate is None else max(1, int(rate * self._share))
+
+    async def close(self) -> None:
+        """Close the models."""
+        for model in self._models.values():
+            await model.close()
+
+
 class Pool:
-    """The models of a sweep, each built once; a reply is bought once for all cells.
+    """The models of a sweep; a reply is bought once for all cells.
 
     Args:
         replies: Where replies are kept.
-        quiet: Whether nothing is shown.
+        built: The models.
         traffic: What all cells may buy together, and the ledger of what is on its way; None: no
             limit, and no ledger.
     """
 
-    def __init__(self, replies: Replies, *, quiet: bool, traffic: Traffic | None = None) -> None:
+    def __init__(
+        self, replies: Replies, built: BuiltModels, *, traffic: Traffic | None = None
+    ) -> None:
         self._traffic = traffic or Traffic()
         self._replies = replies
-        self._quiet = quiet
+        self._built = built
         self._models: dict[NamedModel, Cache] = {}
-        self._gates: dict[str, Gate] = {}
         self._meters: list[Meter] = []
-        self.local = False
+
+    @property
+    def usage(self) -> dict[Role, Usage]:
+        """What models have answered through this pool, by role."""
+        found: dict[Role, Usage] = {}
+        for meter in self._meters:
+            for role, used in meter.usage.items():
+                if used.calls:
+                    found[role] = found.get(role, Usage()) + used
+        return found
 
     @property
     def bought(self) -> int:
-        """Calls that models have answered in this process."""
-        return sum(used.calls for meter in self._meters for used in meter.usage.values())
+        """Calls that models have answered through this pool."""
+        return sum(used.calls for used in self.usage.values())
+
+    @property
+    def local(self) -> bool:
+        """Whether a model runs in this process."""
+        return self._built.local
 
     def model(self, table: ModelTable, most: int | None) -> Model:
         """Return the model that a table names; `most` calls are in flight, from all cells."""
         named = table.named()
         if named not in self._models:
-            with Download(quiet=self._quiet) as download:
-                built = named.built(download, batches_folder())
-            self.local |= isinstance(built, LocalModel)
-            meter = Meter(built)
+            built = self._built.model(named)
+            meter = Meter(Borrowed(built))
             self._meters.append(meter)
-            rates = Rates(table.requests_per_minute, table.tokens_per_minute)
-            where = built.traits.endpoint or f"the model {named.name}"
-            if where not in self._gates:
-                pace = pace_of(self._replies, where, rates)
-                self._gates[where] = Gate(most or built.traits.slots, rates, pace)
-            gate = self._gates[where]
+            gate = self._built.gate(table, built, most, self._replies)
             # No retry: that is the cells' own, and one layer is enough. The budget is that of all.
             bought = CacheWriter(Budget(meter, self._traffic.account), self._replies)
             # A budget that processes share knows what is on its way, also of a dead one.
@@ -80,8 +136,11 @@ class Pool:
             self._models[named] = Cache(Limit(sent, gate), self._replies)
         return self._models[named]
 
-    async def close(self) -> None:
-        """Close the models, and give back what they may spend no more."""
+    async def aclose(self) -> None:
+        """Wait until replies that came are stored; the models stay open.
+
+        What they may spend no more of a budget that processes share is given back.
+        """
         for model in self._models.values():
             await model.close()
         if (purse := self._traffic.account.purse) is not None:

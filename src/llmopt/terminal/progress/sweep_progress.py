@@ -44,6 +44,10 @@ class SweepView:
         with View(live=self._live) as view:
             yield view
 
+    def goes_on(self, number: int, why: str) -> None:
+        """Say that a cell continues in another worker."""
+        say(f"[{self._sweep}] cell {number} of {self._total} continues in another worker: {why}")
+
     def ends(self, number: int, label: str, found: Done, bought: int) -> None:
         """Say what a cell found.
 

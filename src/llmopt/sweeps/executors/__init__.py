@@ -1,0 +1,1 @@
+"""Where the cells of a sweep are done: in processes of this machine, or by Ray."""

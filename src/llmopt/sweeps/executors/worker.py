@@ -1,0 +1,135 @@
+"""A worker from inside: does the cells that it is handed, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from typing import TYPE_CHECKING, Any, Self, get_args
+
+from llmopt.core.values import Role, Usage
+from llmopt.errors import LlmoptError, StoreError
+from llmopt.models.middleware.budget import Account, Limits, Spent
+from llmopt.models.middleware.in_flight import Ledger
+from llmopt.models.middleware.traffic import Traffic
+from llmopt.store import open_store
+from llmopt.sweeps.cell import done_cell
+from llmopt.sweeps.executors.protocol import Answer
+from llmopt.sweeps.shared_models import BuiltModels, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from llmopt.core.model import Replies
+    from llmopt.core.store import Store
+    from llmopt.core.values import Call, Reply
+    from llmopt.engine.progress import Progress
+    from llmopt.sweeps.executors.protocol import CellJob, SweepWork
+    from llmopt.sweeps.grid import Cell
+
+
+class CellWorker:
+    """Does cells in this process, with a store and models of its own; a context manager.
+
+    Args:
+        work: What it needs to know.
+    """
+
+    def __init__(self, work: SweepWork) -> None:
+        self._work = work
+        self._built = BuiltModels(quiet=True, share=work.share)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._runner = self._stack.enter_context(asyncio.Runner())
+        self._store = self._stack.enter_context(contextlib.closing(open_store(self._work.store)))
+        self._stack.callback(lambda: self._runner.run(self._built.close()))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def answer(self, job: CellJob, listen: Callable[[Progress], None] | None) -> Answer:
+        """Do a cell, in the main thread; an interruption ends it tidily.
+
+        What an interrupted cell has lost is written back to its ledger, as after
+        a kill: the process that continues the sweep counts it.
+
+        Raises:
+            KeyboardInterrupt: It was interrupted.
+        """
+        cell = self._work.sweep.cells[job.number]
+        replies = _Counted(self._store.replies(self._work.buyer))
+        account = _account(job.calls)
+        pool = Pool(replies, self._built, traffic=Traffic(account))
+        try:
+            found = self._runner.run(_found(self._work.sweep.name, cell, self._store, pool, listen))
+        except KeyboardInterrupt:
+            self._runner.run(_noted(self._store, cell, account.lost, replies.doubled))
+            raise
+        return Answer(found, pool.usage, _some(account.lost), _some(replies.doubled))
+
+
+def _account(calls: int | None) -> Account:
+    """Return an account that pays for a number of calls, 0 included."""
+    if calls is None:
+        return Account(Limits())
+    return Account(Limits(calls=max(1, calls)), Spent(calls=0 if calls else 1))
+
+
+def _some(used: Mapping[Role, Usage]) -> dict[Role, Usage]:
+    return {role: usage for role, usage in used.items() if usage.calls}
+
+
+async def _found(
+    sweep: str, cell: Cell, store: Store, pool: Pool, listen: Callable[[Progress], None] | None
+) -> Any:
+    """Return what a cell found, or why it could not be done."""
+    try:
+        async with contextlib.aclosing(pool):
+            return await done_cell(sweep, cell, store, pool, listen)
+    except LlmoptError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - it is reported elsewhere, whatever it is
+        traceback.print_exc()
+        return LlmoptError(f"the cell {cell.label!r} broke off: {type(error).__name__}: {error}")
+
+
+async def _noted(store: Store, cell: Cell, *amounts: Mapping[Role, Usage]) -> None:
+    """Put what was paid and not stored into the ledger of a cell that is not worked on."""
+    with (
+        contextlib.suppress(StoreError),  # the store is gone, or the cell is done by another
+        store.claim(cell.name),
+        store.counters(cell.name) as counters,
+    ):
+        ledger = Ledger(counters)
+        for used in amounts:
+            for role, usage in _some(used).items():
+                await ledger.add(role, usage.calls, usage.input_tokens, usage.output_tokens)
+
+
+class _Counted:
+    """Replies, with what was paid for those that another had stored first.
+
+    Attributes:
+        doubled: That, by role.
+    """
+
+    def __init__(self, replies: Replies) -> None:
+        self._replies = replies
+        self.doubled: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
+
+    async def get(self, key: str) -> Reply | None:
+        return await self._replies.get(key)
+
+    async def put(self, key: str, model: str, call: Call, reply: Reply) -> bool:
+        kept = await self._replies.put(key, model, call, reply)
+        if kept is False:
+            self.doubled[call.role] += reply.usage
+        return kept

@@ -1,0 +1,238 @@
+"""Cells done by Ray find what one process finds, whatever dies; needs the extra ray."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmopt.errors import ConfigError, MissingExtraError
+from llmopt.store import open_store
+from llmopt.sweeps.executors.choice import check_place
+from llmopt.sweeps.executors.ray_workers import check_store
+from llmopt.sweeps.grid import Sweep, read_sweep
+from llmopt.sweeps.runner import run_sweep
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = importlib.util.find_spec("ray") is not None
+needs_ray = pytest.mark.skipif(not INSTALLED, reason="needs the extra ray: make test-ray")
+
+# A model that notes its process, is slow, and fails every tenth call once.
+MODEL = """
+import os, pathlib, time
+from llmopt.core.values import digest
+from llmopt.errors import RateLimitError
+from llmopt.testing.scripted import answer as plain
+
+failed = set()
+
+def answer(call):
+    time.sleep(float(os.environ.get("DELAY", "0")))
+    with pathlib.Path("seen.txt").open("a") as seen:
+        seen.write(f"{os.getpid()} {sorted(os.sched_getaffinity(0))}\\n")
+    key = digest(call.text)
+    if os.environ.get("FAULTS") and key not in failed and int(key, 16) % 10 == 0:
+        failed.add(key)
+        raise RateLimitError("slowly", 0.01)
+    return plain(call)
+"""
+SWEEP = """
+[base]
+problem = { data = "questions.csv", task = "Say yes or no.", instructions = ["Answer."] }
+scorer = { model = "scripted/noting_model:answer" }
+
+[grid]
+"run.seed" = [0, 1, 2, 3, 4, 5, 6, 7]
+"run.steps" = [2]
+"algorithm.samples" = [2]
+"problem.sizes" = [[8, 4, 20]]
+
+[budget]
+calls = 200
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with data, a sweep and a model, which is the working directory."""
+    rows = [f"Question number {n}?,{'yes' if n % 2 else 'no'}" for n in range(40)]
+    (tmp_path / "questions.csv").write_text("\n".join(["input,target", *rows, ""]), "utf-8")
+    (tmp_path / "noting_model.py").write_text(MODEL, "utf-8")
+    (tmp_path / "seeds.toml").write_text(SWEEP, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def made(folder: Path) -> Sweep:
+    return read_sweep(folder / "seeds.toml", name="seeds")
+
+
+def swept(folder: Path, store: str) -> dict[str, Any]:
+    """Do the sweep in this process."""
+    found = asyncio.run(run_sweep(made(folder), store=folder / store, progress=False))
+    plain: dict[str, Any] = json.loads(json.dumps(found.to_dict()))
+    return plain
+
+
+def journals(folder: Path, store: str) -> dict[str, list[Any]]:
+    """Return the steps and results of every cell."""
+    with closing(open_store(folder / store)) as kept:
+        return {
+            cell.name: [
+                r.data for r in kept.records(cell.name) if r.kind not in ("config", "status")
+            ]
+            for cell in made(folder).cells
+        }
+
+
+def begun(folder: Path, jobs: int, **variables: str) -> subprocess.Popen[str]:
+    """Begin the sweep as a command, in a group of processes of its own."""
+    (folder / "seen.txt").unlink(missing_ok=True)
+    words = ("sweep", "seeds.toml", "--name", "seeds", "--store", "ray.sqlite", "--json")
+    return subprocess.Popen(
+        [sys.executable, "-m", "llmopt", *words, "--on", "ray", "--jobs", str(jobs)],
+        env={**os.environ, **variables, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{folder}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def workers(folder: Path) -> list[int]:
+    """Return the processes that have asked the model so far, oldest first."""
+    try:
+        lines = (folder / "seen.txt").read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    return list(dict.fromkeys(int(line.split()[0]) for line in lines))
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def awaited(command: subprocess.Popen[str], what: Any) -> None:
+    """Wait until something is so, while a command is at work."""
+    while not what():
+        assert command.poll() is None, command.communicate()
+        time.sleep(0.05)
+
+
+def gone(folder: Path) -> None:
+    """Wait until no worker is left, which a killed command takes with it."""
+    for _ in range(1200):
+        if not any(alive(pid) for pid in workers(folder)):
+            return
+        time.sleep(0.05)
+    raise AssertionError([pid for pid in workers(folder) if alive(pid)])
+
+
+@pytest.mark.parametrize("on", ["rays", "ray://", "here", ""])
+def test_a_place_where_nothing_is_done_is_refused(on: str) -> None:
+    with pytest.raises(ConfigError, match="processes, ray or ray://HOST:PORT"):
+        check_place(on)
+
+
+@pytest.mark.skipif(INSTALLED, reason="needs to be without ray")
+def test_without_the_extra_it_is_named() -> None:
+    with pytest.raises(MissingExtraError, match=r"llmopt\[ray\]"):
+        check_place("ray")
+
+
+def test_a_file_is_no_store_for_several_machines() -> None:
+    here = socket.gethostname()
+    check_store("store.sqlite", {here})
+    check_store("postgresql://there/llmopt", {here, "another"})
+    for store in ("store.sqlite", None, Path("a.sqlite"), "sqlite:////a.sqlite"):
+        with pytest.raises(ConfigError, match="which another cannot share"):
+            check_store(store, {here, "another"})
+
+
+@needs_ray
+def test_killed_workers_change_nothing(folder: Path) -> None:
+    """Three of four are killed while every tenth call fails; the command itself continues."""
+    one = swept(folder, "one.sqlite")
+    command = begun(folder, 4, DELAY="0.02", FAULTS="1")
+    killed: list[int] = []
+    for number in (1, 2, 3):
+        awaited(command, lambda n=number: len(workers(folder)) > n)
+        time.sleep(0.3 * number)
+        victim = next((pid for pid in reversed(workers(folder)) if alive(pid)), None)
+        if victim is not None and command.poll() is None:
+            os.kill(victim, signal.SIGKILL)
+            killed.append(victim)
+    out, said = command.communicate(timeout=300)
+    assert command.returncode == 0, said
+    assert killed
+    assert "continues in another worker" in said
+    found = json.loads(out)
+    assert (found["cells"], found["rows"]) == (one["cells"], one["rows"])
+    assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
+    gone(folder)
+
+
+@needs_ray
+def test_ctrl_c_ends_all_workers_and_the_same_command_continues(folder: Path) -> None:
+    """As at a terminal, where everything that the command began gets the signal."""
+    command = begun(folder, 2, DELAY="0.02")
+    awaited(command, lambda: len(workers(folder)) > 1)
+    os.killpg(command.pid, signal.SIGINT)
+    _, said = command.communicate(timeout=300)
+    assert command.returncode == 130, said
+    assert "Traceback" not in said
+    assert "Continue with: llmopt sweep seeds.toml --name=seeds --on=ray" in said
+    gone(folder)
+    with closing(open_store(folder / "ray.sqlite")) as store:
+        assert {info.status for info in store.runs()} <= {"interrupted", "done"}
+    out, said = begun(folder, 2).communicate(timeout=300)
+    assert json.loads(out)["cells"] == swept(folder, "one.sqlite")["cells"], said
+
+
+@needs_ray
+def test_a_killed_command_takes_ray_with_it(folder: Path) -> None:
+    command = begun(folder, 2, DELAY="0.02")
+    awaited(command, lambda: len(workers(folder)) > 1)
+    command.kill()
+    command.communicate(timeout=300)
+    gone(folder)
+    out, said = begun(folder, 2).communicate(timeout=300)
+    assert json.loads(out)["cells"] == swept(folder, "one.sqlite")["cells"], said
+    assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
+
+
+@needs_ray
+def test_no_key_is_in_what_ray_leaves_behind(folder: Path) -> None:
+    """Workers inherit the environment of the command; nothing is handed to Ray."""
+    command = begun(folder, 2, DELAY="0.05", OPENAI_API_KEY="sk-very-secret-key")
+    awaited(command, lambda: len(workers(folder)) > 1)
+    environment = Path(f"/proc/{workers(folder)[0]}/environ").read_bytes()
+    assert b"OPENAI_API_KEY=sk-very-secret-key" in environment
+    assert b"RAY_AUTH_MODE=token" in environment
+    files = [
+        path
+        for home in Path("/tmp").glob("llmopt-ray-*")
+        for path in home.rglob("*")
+        if path.is_file() and path.stat().st_size < 10_000_000
+    ]
+    assert files, "Ray writes logs"
+    assert not [path for path in files if b"sk-very-secret-key" in path.read_bytes()]
+    command.send_signal(signal.SIGINT)
+    command.communicate(timeout=300)
+    gone(folder)
