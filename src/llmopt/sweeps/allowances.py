@@ -12,8 +12,8 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from llmopt.core.values import Usage
 from llmopt.core.store import UNSTORED
+from llmopt.core.values import Usage
 from llmopt.errors import BudgetError, LlmoptError, StoreError
 from llmopt.models.middleware.budget import Spent
 from llmopt.models.middleware.in_flight import Ledger

@@ -15,8 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.problem import check_scorer
-from llmopt.core.store import STATUS
-from llmopt.core.store import UNSTORED
+from llmopt.core.store import STATUS, UNSTORED
 from llmopt.engine.opening import booked, opened
 from llmopt.engine.options import SessionOptions
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError, WorkerLostError
