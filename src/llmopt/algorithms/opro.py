@@ -4,14 +4,12 @@ Source: "Large Language Models as Optimizers", ICLR 2024, arXiv 2309.03409; defa
 sections on prompt optimization and from the published code where the paper is silent.
 
 Known deviations, each of them on purpose: the list of past solutions obeys its length limit in all
-families (the published code shows everything in the list continuation), and of those that came to
-nothing it has few (``zeros="all"``: all); a reply without marks is refused (``strict=False`` takes
-it whole); that old solutions fail on the exemplars is said only where these were chosen for it; the
-list continuation has exemplars, made-up tasks and a score to reach, because a small model continues
-with reviews and answers without them (``family="continuation"`` with ``wording="paper-like"``: a
-sentence and the list, as in the paper); exemplars by frequency take the highest counts; exemplars
-stand as inputs with answers, without the placeholder, and the limit on the length is told
-(``wording="paper-like"``: as in the paper).
+families, and of those that came to nothing it has few (``zeros="all"``: all); a reply without marks
+is refused (``strict=False`` takes it whole); that old solutions fail on the exemplars is said only
+where these were chosen for it; the list continuation has exemplars, made-up tasks and a score to
+reach, as small models need them; exemplars by frequency take the highest counts; exemplars stand as
+inputs with answers, and the limit on the length is told (``wording="paper-like"``: all as in the
+paper).
 """
 
 from __future__ import annotations
@@ -67,8 +65,7 @@ def opro(
     Args:
         shown: How many of the best solutions are shown.
         order: Best last (``ascending``), best first, or ``random``.
-        threshold: Solutions with a lower score (0..1) are not shown, but the best always is; the
-            code has 0.3 for GPT scorers.
+        threshold: Solutions below this score (0..1) are not shown, but the best is; code: 0.3.
         zeros: Whether of solutions that came to nothing ``few`` are shown, or ``all`` (paper).
         exemplars: How many training examples are shown.
         exemplars_by: ``random``, ``constant``, ``accumulative_`` or ``current_most_frequent``.
