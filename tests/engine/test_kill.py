@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
+from llmopt.algorithms.opro import opro
 from llmopt.core.values import Call, Message, Reply
+from llmopt.engine.journal import REQUEST, Step, steps
+from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.store import open_store
+from llmopt.testing import scripted
+from llmopt.testing.schedules import repeated
 from llmopt.testing.scripted import answer
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
 KILLS = 20
 SLOTS = 6  # calls in flight
+STEPS = 4
 DRAWS = 8  # solutions asked for in a step: more than may be in flight
 LATENCY = 0.01
 PLENTY = 1_000_000  # calls of a budget that never ends
@@ -51,13 +57,13 @@ class Numbered(OpenAIModel):
         return await super().complete(replace(call, messages=(Message("user", text),)))
 
 
-async def main(url, store, calls, name):
+async def main(url, store, calls, name, mode):
     model = Numbered("world", base_url=url, key=name)
     try:
         result = await optimize_async(
             replace(problem(), scorer=model), algorithm=opro(samples={DRAWS}),
-            concurrency={SLOTS}, steps=4, finalists=5, name=name, store=store, progress=False,
-            budget=Limits(calls=int(calls)),
+            concurrency={SLOTS}, steps={STEPS}, finalists=5, name=name, store=store, progress=False,
+            budget=Limits(calls=int(calls)), mode=mode,
         )
     except BudgetError:
         print(json.dumps(None))
@@ -125,19 +131,21 @@ async def serving() -> AsyncIterator[World]:
 
 
 async def start(
-    world: World, store: Path, cap: int = PLENTY, name: str = "run"
+    world: World, store: Path, cap: int = PLENTY, name: str = "run", mode: str = "steps"
 ) -> asyncio.subprocess.Process:
     """Start the run, or go on with it, in a process of its own."""
-    program = (sys.executable, "-c", PROGRAM, world.url, str(store), str(cap), name)
+    program = (sys.executable, "-c", PROGRAM, world.url, str(store), str(cap), name, mode)
     return await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
 
 
-async def finished(world: World, store: Path, cap: int = PLENTY) -> dict[str, Any] | None:
+async def finished(
+    world: World, store: Path, cap: int = PLENTY, mode: str = "steps"
+) -> dict[str, Any] | None:
     """Let the run go on to its end; return its result without what is of a stretch only.
 
     None where the budget gave none.
     """
-    process = await start(world, store, cap)
+    process = await start(world, store, cap, mode=mode)
     out, _ = await process.communicate()
     assert process.returncode == 0
     found: dict[str, Any] | None = json.loads(out)
@@ -147,10 +155,17 @@ async def finished(world: World, store: Path, cap: int = PLENTY) -> dict[str, An
 
 
 async def killed(
-    world: World, store: Path, seen: set[str], enough: int, pause: float, *, cap: int = PLENTY
+    world: World,
+    store: Path,
+    seen: set[str],
+    enough: int,
+    pause: float,
+    *,
+    cap: int = PLENTY,
+    mode: str = "steps",
 ) -> None:
     """Continue with the run until so many different calls were asked, then kill it."""
-    process = await start(world, store, cap)
+    process = await start(world, store, cap, mode=mode)
     over = asyncio.create_task(process.wait())
     over.add_done_callback(lambda _: world.more.set())
     while not over.done() and (not world.asked or len(seen | set(world.asked)) < enough):
@@ -216,6 +231,44 @@ async def test_a_run_killed_at_any_moment_ends_as_the_unbroken_one(tmp_path: Pat
     assert 0 < max(lost) <= SLOTS
     assert told(broken) == told(whole)
     assert stored(broken) == stored(whole)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL to send")
+async def test_a_run_without_steps_that_is_killed_follows_its_journal(tmp_path: Path) -> None:
+    """No step is lost or changed, nothing stored is asked again, and each step is what its request
+    leads to from the trajectory that the journal names."""
+    store, random = tmp_path / "runs.sqlite", Random(3)
+    seen: set[str] = set()
+    kept: set[str] = set()
+    before: list[Step] = []
+    async with serving() as world:
+        for _ in range(5):
+            pause = random.uniform(0, 2 * LATENCY)
+            await killed(world, store, seen, len(seen) + 40, pause, mode="steady")
+            stretch = world.new_stretch()
+            assert len(stretch) == len(set(stretch)), "one stretch asked for something twice"
+            assert not kept & set(stretch), "a stored reply was asked for again"
+            seen |= set(stretch)
+            kept = set(stored(store))
+            with closing(open_store(store)) as opened:
+                found = list(steps(opened, "run"))
+            assert found[: len(before)] == before
+            before = found
+        assert await finished(world, store, mode="steady") is not None
+        assert not kept & set(world.new_stretch())
+    with closing(open_store(store)) as opened:
+        found = list(steps(opened, "run"))
+        asked = list(opened.of_kind(REQUEST, ["run"]))
+        identity = opened.config("run")["identity"]["optimizer"]
+    assert found[: len(before)] == before
+    assert len(before) > 1
+    assert len(found) - 1 == len(asked) == DRAWS * STEPS
+    divided, _ = opro(samples=DRAWS).divided()
+    model = ScriptedModel(answer, identity=identity)
+    planned = DRAWS * STEPS
+    assert await repeated(
+        divided, scripted.problem(), found, seed=0, steps=planned, scorer=model, optimizer=model
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL to send")

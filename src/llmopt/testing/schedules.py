@@ -24,8 +24,9 @@ async def repeated(
     seed: int,
     steps: int,
     scorer: Model | None,
+    optimizer: Model | None = None,
 ) -> bool:
-    """Return whether each request leads to its step again, with the scripted model.
+    """Return whether each request leads to its step again, with the model that answered it.
 
     Args:
         algorithm: The method as the run used it, see `Algorithm.divided`.
@@ -34,8 +35,9 @@ async def repeated(
         seed: Seed of the run.
         steps: Requests planned.
         scorer: The scorer LLM, if the problem has one.
+        optimizer: The optimizer LLM; None: the scripted model.
     """
-    points, model = [Trajectory()], scripted.model()
+    points, model = [Trajectory()], optimizer or scripted.model()
     for step in found:
         points.append(points[-1].tell(step.entries))
     for step in found[1:]:
