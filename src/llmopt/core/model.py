@@ -182,7 +182,7 @@ class Bank(Protocol):
         ...
 
     def give_back(self, amounts: Amounts, *, quiet: bool) -> None:
-        """Give back what was drawn in vain; nobody waits for it."""
+        """Give back what was drawn and not used; nobody waits for it."""
         ...
 
     def on_wanted(self, heard: Callable[[], None]) -> None:
@@ -199,7 +199,7 @@ class Pace(Protocol):
         ...
 
     async def enter(self, tokens: int) -> float:
-        """Wait for the turn of a call of at most so many tokens; return its mark."""
+        """Wait for the turn of a call of at most `tokens`; return its mark."""
         ...
 
     def leave(self, unused: int, mark: float) -> None:

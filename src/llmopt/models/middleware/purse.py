@@ -67,7 +67,7 @@ class Purse:
             self._give_back()
 
     def close(self) -> None:
-        """Give back what was drawn in vain."""
+        """Give back what was drawn and not used."""
         self._give_back()
 
     def _take(self, need: Amounts) -> bool:
@@ -105,7 +105,7 @@ class Purse:
         return BudgetError(
             f"the budget of all processes is {capped(name, cap)}, but "
             f"{bare(name, drawn.settled[at])} are spent, and the next call may take "
-            f"{bare(name, need[at])}; go on with a larger budget"
+            f"{bare(name, need[at])}; continue with a larger budget"
         )
 
 

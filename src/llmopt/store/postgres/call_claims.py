@@ -69,7 +69,7 @@ WHERE (held.worker, held.number) = (excluded.worker, excluded.number)
     OR held.run = excluded.run AND held.fence < excluded.fence
     OR held.worker NOT IN ({LIVING})
 RETURNING key
-"""  # noqa: S608 - constants of ours
+"""  # noqa: S608 - our constants
 
 _AWAIT = """
 UPDATE llmopt.calls SET awaited = true WHERE key IN (
@@ -84,7 +84,7 @@ WITH ended AS (
     RETURNING calls.key, awaited
 )
 SELECT pg_notify('{CHANNEL}', left(key, {_SHORT})) FROM ended WHERE awaited
-"""  # noqa: S608 - constants of ours
+"""  # noqa: S608 - our constants
 
 
 _WAKE = f"SELECT pg_notify('{CHANNEL}', 'end')"
@@ -200,7 +200,7 @@ class CallClaims:
         )
 
     def on(self, word: str, heard: Callable[[str], None]) -> None:
-        """Call `heard` with what follows a word in notifications, in a thread of ours."""
+        """Call `heard` with what follows a word in notifications, in a thread of the store."""
         self._heard[word] = heard
         self._begin()
 

@@ -80,9 +80,9 @@ FROM llmopt.runs LEFT JOIN LATERAL (
     ORDER BY seq DESC LIMIT 1
 ) AS last ON true
 ORDER BY created DESC, number DESC
-"""  # noqa: S608 - constants of ours
+"""  # noqa: S608 - our constants
 
-# The row of the run is locked by this, so that no two records get one number; whoever has an
+# The row of the run is locked by this, so that no two records get one number; the holder of an
 # older claim than the last one changes nothing.
 _APPEND = """
 WITH next AS (
@@ -106,7 +106,7 @@ _EMPTY = f"""
 DELETE FROM llmopt.runs WHERE name = %s
     AND NOT EXISTS (SELECT 1 FROM llmopt.journal WHERE run = name AND kind = '{STEP}')
     AND NOT EXISTS (SELECT 1 FROM llmopt.replies WHERE run = name)
-"""  # noqa: S608 - a constant of ours
+"""  # noqa: S608 - our constant
 
 _SPENT = """
 SELECT role, sum(calls)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint,
@@ -125,7 +125,7 @@ class PostgresStore(Store):
 
     Args:
         url: ``postgresql://user:password@host/database``.
-        new: Whether its tables may be made where there are none.
+        new: Whether its tables may be made where they are missing.
         patience: Seconds in which a lost server is tried again.
         lease: Seconds after which a process that was not heard of is taken for dead.
 
@@ -326,7 +326,7 @@ class PostgresStore(Store):
         def work(connection: Connection[Any]) -> None:
             if connection.execute(_EMPTY, (run,)).rowcount:
                 for table in ("journal", "uses", "spent"):
-                    connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (run,))  # noqa: S608 - names of ours
+                    connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (run,))  # noqa: S608 - our names
 
         self._writer.do(work)
 

@@ -134,7 +134,7 @@ def note_uses(connection: Connection[Any], uses: list[tuple[str, str]]) -> None:
 def find_replies(
     connection: Connection[Any], wanted: list[tuple[str, str]]
 ) -> list[FoundReply | None]:
-    """Return the stored replies of pairs of key and run; None: there is none."""
+    """Return the stored replies of pairs of key and run; None: nothing is stored."""
     keys, runs = [key for key, _ in wanted], [run for _, run in wanted]
     found: list[FoundReply | None] = [None] * len(wanted)
     for place, reply, noted in connection.execute(_FIND, (keys, runs)):

@@ -19,7 +19,7 @@ WITH gone AS (
         AND NOT EXISTS (SELECT 1 FROM llmopt.uses WHERE uses.key = replies.key)
     RETURNING {_SIZE} AS size
 ) SELECT count(*), coalesce(sum(size), 0) FROM gone
-"""  # noqa: S608 - a constant of ours
+"""  # noqa: S608 - our constant
 
 _OF_NOBODY = "NOT EXISTS (SELECT 1 FROM llmopt.runs WHERE name = replies.run)"
 
@@ -42,9 +42,9 @@ def renamed_run(connection: Connection[Any], run: str, name: str) -> bool:
     for table in ("journal", "replies", "spent", "uses", "counters", "shares"):
         if table != "replies":
             # What a run of the new name left that was deleted: there should be none.
-            connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (name,))  # noqa: S608 - names of ours
+            connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (name,))  # noqa: S608 - our names
         connection.execute(
-            f"UPDATE llmopt.{table} SET run = %s WHERE run = %s",  # noqa: S608 - names of ours
+            f"UPDATE llmopt.{table} SET run = %s WHERE run = %s",  # noqa: S608 - our names
             (name, run),
         )
     return True
@@ -55,7 +55,7 @@ def deleted_run(connection: Connection[Any], run: str) -> Freed | None:
     if not connection.execute("DELETE FROM llmopt.runs WHERE name = %s", (run,)).rowcount:
         return None
     for table in ("journal", "spent", "uses", "counters", "shares"):
-        connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (run,))  # noqa: S608 - names of ours
+        connection.execute(f"DELETE FROM llmopt.{table} WHERE run = %s", (run,))  # noqa: S608 - our names
     freed = _dropped(connection, "run = %s", (run,))
     # A new run of this name has not paid for them.
     connection.execute("UPDATE llmopt.replies SET run = '' WHERE run = %s", (run,))

@@ -28,7 +28,7 @@ PATIENCE = 600.0
 _CONNECT = 10  # seconds for one attempt
 _SHORTEST, _LONGEST = 0.05, 5.0  # seconds between attempts
 
-# A number of ours among the locks of the database, for who makes the tables.
+# A number reserved among the locks of the database, for who makes the tables.
 _MAKING = int(digest("llmopt tables")[:15], 16)
 
 # A process that vanished with its machine is noticed, and its claims end, in about half a minute.
@@ -108,7 +108,7 @@ class Server:
         return connection
 
     def prepare(self, connection: Connection[Any]) -> None:
-        """Set what every connection of ours has set."""
+        """Set what every connection has set."""
         connection.execute(_SETTINGS)
 
     def attempt(self, work: Callable[[], T]) -> T:
@@ -120,7 +120,7 @@ class Server:
         Raises:
             StoreError: The server refused it, or was not back in time.
         """
-        # A server that was waited for in vain is not waited for again, until it is back.
+        # A server that did not come back in time is not waited for again, until it is back.
         patience = 0.0 if self._given_up else self._patience
         end, pause = time.monotonic() + patience, _SHORTEST
         while True:
@@ -143,7 +143,7 @@ class Server:
         """Open the first connection, and bring the tables up to date.
 
         Args:
-            new: Whether the tables may be made where there are none.
+            new: Whether the tables may be made where they are missing.
 
         Raises:
             StoreError: The server cannot be reached or refuses it, or the store is a newer
@@ -238,7 +238,7 @@ class Lasting:
         self._began = began
 
     def use(self) -> Connection[Any]:
-        """Return the connection, made where there is none or a broken one.
+        """Return the connection, made where it is missing or broken.
 
         Raises:
             psycopg.Error: It cannot be made now.
@@ -296,7 +296,7 @@ def _state(error: Exception) -> str:
 
 
 def _version(connection: Connection[Any]) -> int:
-    """Return the version of the tables; 0: there are none."""
+    """Return the version of the tables; 0: they are missing."""
     if connection.execute(_TABLES).fetchone() is None:
         return 0
     row = connection.execute("SELECT version FROM llmopt.version").fetchone()
@@ -324,7 +324,7 @@ def _meaning(error: Exception) -> tuple[str, str]:
         ),
         "25006": ("writable", f"name the primary server, not a copy of it: {kept}"),
         "42P01": ("complete", "another program changed its tables: put a backup in its place"),
-        "22": ("able to hold what it is given", "mend the model that gave it"),
+        "22": ("able to hold what it is given", "fix the model that gave it"),
         "XX": ("undamaged", "put a backup in its place"),
     }
     for beginning, meaning in known.items():

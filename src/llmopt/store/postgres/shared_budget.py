@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 WANTED = "wanted"
 """The word of a notification that somebody has no room left, and which run it is about."""
 
-_SPARE = 8  # a process draws ahead at most one of so many parts of what is left
+_SPARE = 8  # a process draws ahead at most this part of what is left: one in 8
 _ROUNDING = 1e-9  # dollars
 
 _SHARES = f"""
 SELECT worker, calls, tokens, usd, NOT quiet AND worker IN ({LIVING})
 FROM llmopt.shares WHERE run = %s
-"""  # noqa: S608 - constants of ours
+"""  # noqa: S608 - our constants
 
 _SPENT = "SELECT worker, role, calls, input_tokens, output_tokens FROM llmopt.spent WHERE run = %s"
 
@@ -96,7 +96,7 @@ class SharedBank:
         self._heard: list[Callable[[], None]] = []
 
     def on_wanted(self, heard: Callable[[], None]) -> None:
-        """See the protocol; it is called in a thread of ours."""
+        """See the protocol; it is called in a thread of the store."""
         self._heard.append(heard)
         self._calls.on(f"{WANTED}-{_short(self._run)}", self._tell)
 
@@ -168,7 +168,7 @@ class SharedBank:
 
 
 def _granted(wish: Wish, used: list[float]) -> Amounts | None:
-    """Return what a wish gets: ahead where there is plenty, exactly what it takes near a cap."""
+    """Return what a wish gets: ahead where there is plenty, exactly its own bound near a cap."""
     parts = [
         (cap - used[at]) / _SPARE / wish.most[at]
         for at, cap in enumerate(wish.caps)

@@ -150,7 +150,7 @@ class SharedCommits:
         return self._awaited(_Work(work, alone=True))
 
     def close(self) -> None:
-        """Do what was handed in, end the thread and close the connection."""
+        """Do what was given, end the thread and close the connection."""
         with self._lock:
             if not self._closed:
                 self._closed = True

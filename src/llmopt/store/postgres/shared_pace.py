@@ -154,7 +154,7 @@ class SharedPace:
         )
 
     def on_slow(self, heard: Callable[[], None]) -> None:
-        """See the protocol; it is called in a thread of ours."""
+        """See the protocol; it is called in a thread of the store."""
 
         def told(by: str) -> None:
             if by != self._calls.worker:
