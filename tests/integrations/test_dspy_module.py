@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,10 @@ from llmopt.core.solution import split_parts
 from llmopt.core.values import digest
 from llmopt.errors import ConfigError, ModelError
 from llmopt.integrations.dspy_module import dspy_problem, instructions_of, loaded
+from llmopt.integrations.exported import export, standing
+from llmopt.integrations.frameworks import dspy_state
 from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.store import open_store
 from llmopt.testing import problems, scripted
 
 if TYPE_CHECKING:
@@ -137,6 +141,28 @@ def test_a_run_resumes_and_its_result_is_saved(tmp_path: Path, method: str) -> N
     again.load(tmp_path / "module.json")
     assert instructions_of(again) == instructions_of(better)
     assert split_parts(result.best.text, ["plan", "answer"]) == instructions_of(again)
+
+
+def test_an_export_of_several_parts_is_the_state_of_a_module(tmp_path: Path) -> None:
+    with closing(open_store(str(tmp_path / "runs.sqlite"))) as store:
+        llmopt.optimize(
+            problem(),
+            algorithm=llmopt.opro(samples=2),
+            optimizer=ScriptedModel(scripted.answer, identity="scripted/writer"),
+            steps=1,
+            store=store,
+            name="module",
+            progress=False,
+            controls=(),
+        )
+        found = standing(store, "module")
+        entry = found.ranked[-1]
+        (tmp_path / "state.json").write_text(
+            dspy_state(export(store, found, entry, None)), encoding="utf-8"
+        )
+    module = TwoSteps()
+    module.load(tmp_path / "state.json")
+    assert instructions_of(module) == split_parts(entry.text, ["plan", "answer"])
 
 
 def test_a_module_without_predictors_is_refused() -> None:
