@@ -77,6 +77,6 @@ $(EXTRAS)/.dev: pyproject.toml constraints.txt Makefile | $(EXTRAS)/bin/python
 	@echo "Installing llmopt and the libraries that some users bring into $(EXTRAS) …"
 	grep -vE '^(python-dateutil|fsspec)=' constraints.txt > $(EXTRAS)/constraints.txt
 	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
-		-c $(EXTRAS)/constraints.txt -e '.[dev,anyllm,datasets,mcp,mlflow,wandb]' \
-		dspy inspect-ai ipykernel langchain-core nbclient openai pandas polars
+		-c $(EXTRAS)/constraints.txt -e '.[dev,anyllm,datasets,dspy,inspect,mcp,mlflow,wandb]' \
+		ipykernel langchain-core nbclient openai pandas polars
 	touch $@

@@ -4,7 +4,8 @@ Generated parts stand between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``.
 ``LLMOPT_REWRITE_DOCS=1`` they are written anew instead of compared (``make docs``).
 
 A comment on the line before a Python block says what it needs: ``<!-- needs: local model -->``
-or ``<!-- needs: key -->``; the latter is compiled only.
+or ``<!-- needs: key -->``; the latter is compiled only. What needs DSPy or Inspect AI runs in
+``tests/integrations``.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
     from llmopt.core.algorithm import Algorithm
 
-NEEDS = ("", "local model", "key", "sweep")
+NEEDS = ("", "local model", "key", "sweep", "dspy", "inspect")
 MINIMAL = {
     "problem": {"data": "tickets.csv", "input": "text", "target": "label"},
     "scorer": {"model": "local/smollm2-135m"},

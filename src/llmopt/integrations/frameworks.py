@@ -29,22 +29,32 @@ _INPUT = "{input}"
 def dspy_state(found: Material) -> str:
     """Return the state of ``dspy.Predict("input -> answer")`` with this instruction.
 
-    DSPy lays the prompt out in its own way, so a score is not carried over.
+    Demonstrations are its demos. A program with several texts is the state of a module whose
+    predictors are called as the parts are. DSPy lays the prompt out in its own way, so a score is
+    not carried over.
     """
     fields = [
         {"prefix": "Input:", "description": "${input}"},
         {"prefix": "Answer:", "description": "${answer}"},
     ]
-    return document(
-        {
-            "traces": [],
-            "train": [],
-            "demos": [],
-            "signature": {"instructions": found.export.instruction, "fields": fields},
-            "lm": None,
-            "metadata": {"dependency_versions": {}},
-        }
-    )
+    made = found.export
+    metadata: dict[str, Any] = {"metadata": {"dependency_versions": {}}}
+    if made.layout is None and len(made.parts) > 1:
+        states = {name: _predictor(text, [], []) for name, text in made.parts.items()}
+        return document({**states, **metadata})
+    demos = [{"input": one.input, "answer": one.answer} for one in made.demonstrations]
+    return document({**_predictor(made.instruction, fields, demos), **metadata})
+
+
+def _predictor(text: str, fields: list[dict[str, str]], demos: list[dict[str, str]]) -> Any:
+    """Return the state of a predictor; fields that are left out are the module's own."""
+    return {
+        "traces": [],
+        "train": [],
+        "demos": demos,
+        "signature": {"instructions": text, "fields": fields},
+        "lm": None,
+    }
 
 
 def langchain_prompt(found: Material) -> str:
