@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
-from llmopt.algorithms.gepa.tracked_rows import TrackedRows, row_labels
+from llmopt.algorithms.gepa.tracked_rows import TrackedRows, full_marks, row_labels
 from llmopt.core.part import generator
 from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
@@ -126,7 +126,7 @@ class AcceptanceGate:
     def _accepts(self, ctx: StepContext, way: _Way, parent: Entry) -> _Decision:
         """Measure a child until it is decided on, and return whether it is accepted."""
         way.before.update((outcome.item, outcome) for outcome in parent.evaluation.outcomes)
-        shown = self.rows.shown(way.items, ctx.seed, ctx.step, parent)
+        shown = self.rows.shown(way.items, ctx.seed, ctx.step, parent, full_marks(ctx.problem))
         yield from _seen(parent.candidate, shown, way.before)
         yield from way.see(shown)
         if sum(way.changes(shown)) <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmopt.algorithms.gepa.tracked_rows import TrackedRows
+from llmopt.algorithms.gepa.tracked_rows import TrackedRows, full_marks
 from llmopt.core.metaprompt import filled
 from llmopt.core.part import CallBound, Feedback, all_of
 from llmopt.core.problem import ExplainsScores, HasTraces
@@ -62,7 +62,7 @@ class RowReports:
         if ctx.base is None:
             return Feedback(reason="nothing to edit")
         items = ctx.problem.items("train")
-        shown = self.rows.shown(items, ctx.seed, ctx.step, ctx.base)
+        shown = self.rows.shown(items, ctx.seed, ctx.step, ctx.base, full_marks(ctx.problem))
         base = ctx.base
         found = await all_of(self._report(ctx, base, item) for item in shown)
         reports = [report for report in found if report]
@@ -85,7 +85,7 @@ class RowReports:
         if outcome.score is None:
             return {}
         return {
-            "full": outcome.score >= _FULL,
+            "full": outcome.score >= full_marks(problem),
             "question": self._clipped(problem.exemplar(item, "").question),
             "answer": self._clipped(answer or outcome.answer or ""),
             "truth": self._clipped(item.target),
