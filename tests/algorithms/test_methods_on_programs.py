@@ -1,4 +1,4 @@
-"""Every method for texts runs on programs to its end; a planted gain is found, failures are read."""
+"""Methods for texts run on programs to their end, find a planted gain, and read of failures."""
 
 from __future__ import annotations
 
