@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from llmopt.algorithms.gepa.system_merge import PAIR
-from llmopt.algorithms.gepa.tracked_rows import TrackedRows, row_labels
+from llmopt.algorithms.gepa.tracked_rows import TrackedRows, full_marks, row_labels
 from llmopt.core.part import generator
 from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
@@ -139,7 +139,7 @@ class AcceptanceGate:
             if self.gate == "strict":
                 return (yield from self._holds(ctx, way))
             return (yield from self._tested(ctx, way, ()))
-        shown = self.rows.shown(way.items, ctx.seed, ctx.step, parent)
+        shown = self.rows.shown(way.items, ctx.seed, ctx.step, parent, full_marks(ctx.problem))
         yield from _seen(parent.candidate, shown, way.before)
         yield from way.see(shown)
         if sum(way.changes(shown)) <= 0:

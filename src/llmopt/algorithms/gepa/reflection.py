@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.algorithms.gepa.components import ComponentChoice
 from llmopt.algorithms.gepa.system_merge import PAIR
-from llmopt.algorithms.gepa.tracked_rows import TrackedRows
+from llmopt.algorithms.gepa.tracked_rows import TrackedRows, full_marks
 from llmopt.core.metaprompt import filled
 from llmopt.core.part import CallBound, Feedback, Finding, all_of
 from llmopt.core.problem import ExplainsScores, HasTraces
@@ -72,7 +72,7 @@ class RowReports:
         if len(ctx.shown) == PAIR:
             return Feedback()
         items = ctx.problem.items("train")
-        shown = self.rows.shown(items, ctx.seed, ctx.step, ctx.base)
+        shown = self.rows.shown(items, ctx.seed, ctx.step, ctx.base, full_marks(ctx.problem))
         base = ctx.base
         found = await all_of(self._report(ctx, base, item) for item in shown)
         reports = [report for report in found if report]
@@ -101,7 +101,7 @@ class RowReports:
         if outcome.score is None:
             return {}
         return {
-            "full": outcome.score >= _FULL,
+            "full": outcome.score >= full_marks(problem),
             "question": self._clipped(problem.exemplar(item, "").question),
             "answer": self._clipped(answer or outcome.answer or ""),
             "truth": self._clipped(item.target),

@@ -6,6 +6,7 @@ part that measures find the same rows without telling each other.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,12 @@ from llmopt.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmopt.core.problem import Problem
     from llmopt.core.trajectory import Entry
     from llmopt.core.values import Item
 
 _FULL = 1.0  # marks from which a row has nothing to teach
+_BUCKETS = 100  # any number does: asked for only to learn whether scores have a range
 
 
 def row_labels(items: Sequence[Item]) -> dict[str, str]:
@@ -75,10 +78,12 @@ class TrackedRows:
                 found.update(some)
         return frozenset(found) if len(found) < len(items) else frozenset()
 
-    def shown(self, items: Sequence[Item], seed: int, step: int, parent: Entry) -> tuple[Item, ...]:
+    def shown(
+        self, items: Sequence[Item], seed: int, step: int, parent: Entry, full: float = _FULL
+    ) -> tuple[Item, ...]:
         """Return the rows that a step reflects on for a parent, in the order of the training rows.
 
-        None where every row is tracked and the parent has full marks on all.
+        None where every row is tracked and the parent has full marks on all: a score of `full`.
         """
         apart = self.apart(items)
         if apart:
@@ -90,9 +95,14 @@ class TrackedRows:
         wrong = {
             outcome.item
             for outcome in parent.evaluation.outcomes
-            if outcome.score is not None and outcome.score < _FULL
+            if outcome.score is not None and outcome.score < full
         }
         failed = [item for item in items if item.id in wrong]
         rng = generator(seed, step, f"reflection {parent.candidate.id}")
         drawn = sorted(int(at) for at in rng.permutation(len(failed))[: self.rows])
         return tuple(failed[at] for at in drawn)
+
+
+def full_marks(problem: Problem) -> float:
+    """Return the score of a right answer; infinite where scores have no range."""
+    return _FULL if problem.scale(_BUCKETS) else math.inf
