@@ -192,6 +192,9 @@ def _sweep_facts(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for name, key in (("variants", "variant"), ("tasks", "task"), ("repetitions", "seed")):
         many = len({cell[key] for cell in cells})
         yield {"name": name, "value": f"{many:,}", "more": ""}
+    for role in ("optimizer", "scorer"):
+        if model := record["identity"].get(role):
+            yield {"name": f"{role} LLM", "value": model, "more": "of all searches"}
     calls = sum(cell["calls"] for cell in cells)
     if calls:
         yield {"name": "calls used", "value": f"{calls:,}", "more": "by all searches"}
@@ -399,7 +402,8 @@ def _parts(record: Mapping[str, Any]) -> list[dict[str, str]]:
     if record["kind"] != "run":
         return [
             {"id": "table", "title": "The table", "about": ""},
-            {"id": "convergence", "title": "Best so far by step", "about": _SPREAD},
+            {"id": "seeds", "title": "Every search", "about": _SEEDS},
+            {"id": "convergence", "title": "Best so far", "about": _SPREAD},
             {"id": "cells", "title": "The searches", "about": _CELLS},
         ]
     function = record["function"]
@@ -437,6 +441,7 @@ _SPREAD = (
     "Mean over the repetitions of each method, with one standard deviation to both sides, or "
     "upwards alone where the axis is logarithmic; a search that ended keeps its best."
 )
+_SEEDS = "A mark is the winner of one search; the line is the mean over the repetitions."
 _CELLS = (
     "Each is a run of its own; its name links to the page next to this one that llmopt report "
     "makes of it."
