@@ -30,6 +30,7 @@ from llmopt.web.pages.score_text import (
     shown_in,
 )
 from llmopt.web.pages.setup import cost_sentences, setup_groups, total_cost, usage_rows
+from llmopt.web.pages.standing_words import standing_words
 from llmopt.web.pages.timings import timings_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         "verdict": _sentences(_said(record) if run else _swept(record)),
         "sign": _sign(record) if run else None,
         "facts": list(_facts(record) if run else _sweep_facts(record)),
+        "standing": standing_words(record),
         "notes": list(_notes(record, cut)),
         "texts": _texts(record) if run else [],
         "titles": {

@@ -147,7 +147,7 @@ function dotsOf(sweep, cells, variants, width) {
   const bottom = 8 + row * variants.length;
   const x = scaled(cells.map((cell) => cell.score), left, right, shares);
   const told = variants.map((variant) => `${variant}: ${cells.filter((c) => c.variant === variant).map((c) => amount(c.score, shares)).join(", ")}`).join("; ");
-  return draw("svg", { class: "convergence", viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": told },
+  return draw("svg", { class: "dotted", viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": told },
     x.marks.map((value) => [draw("line", { class: "rule", x1: x.at(value), x2: x.at(value), y1: 4, y2: bottom }),
       draw("text", { class: "tick", x: x.at(value), y: bottom + 18, "text-anchor": "middle" }, amount(value, shares))]),
     variants.map((variant, n) => {
