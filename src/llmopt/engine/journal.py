@@ -44,8 +44,8 @@ before the question is asked. Its data is that of :class:`~llmopt.core.trajector
 
 SPENT = "spent"
 """Kind of the records of what a run had spent when a step was done; one follows each step. Its data
-is ``{"seconds": …, "usage": {role: [calls, input tokens, output tokens]}}``, summed up from the
-beginning of the run."""
+is ``{"seconds": …, "usage": {role: [calls, input tokens, output tokens]}, "plan": {"steps": …,
+"caps": …}}``: summed up from the beginning of the run, and what is planned."""
 
 TESTED = "tested"
 """Kind of the records with the held-out answers behind a result; it comes before the result."""

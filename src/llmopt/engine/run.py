@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.algorithm import Asked
@@ -267,8 +267,13 @@ class Run:
             for role, used in self.session.traffic.usage().items()
             if used.calls
         }
-        seconds = self.session.traffic.account.spent.seconds
-        return {"seconds": round(seconds, 3), "usage": usage}
+        account = self.session.traffic.account
+        caps = {of: cap for of, cap in asdict(account.limits).items() if cap is not None}
+        return {
+            "seconds": round(account.spent.seconds, 3),
+            "usage": usage,
+            "plan": {"steps": self.stop.steps, "caps": caps},
+        }
 
     async def validate(self) -> None:
         """Measure the last step's best on validation and journal it, where the curve wants it.

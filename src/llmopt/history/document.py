@@ -23,6 +23,8 @@ nor a module of theirs is needed any more.
     confusion                expected answers and given ones of start and winner, see
                              :func:`llmopt.history.confusion.confusion_of`; None: none
     items                    answers of start and winner, by split, where they differ or are wrong
+    standing                 what a running run does; None: it is not running; see
+                             :func:`llmopt.history.run_standing.standing_of`
     usage, prices            by role; a price is in US dollars per million tokens, None: not known
     config, identity         as given; what makes the run this run
     optimum                  the best score there can be, or None where that is not known
@@ -49,6 +51,7 @@ from llmopt.history.evaluation_document import found_in
 from llmopt.history.figures import figure_of
 from llmopt.history.items import items_of
 from llmopt.history.run_history import told
+from llmopt.history.run_standing import standing_of
 from llmopt.history.step_records import calls_and_steps
 from llmopt.history.sweep_document import measured, swept
 from llmopt.models.prices import list_price
@@ -102,10 +105,10 @@ def record(store: Store, run: str) -> dict[str, Any]:
         words = config[EVALUATION]
         again = shlex.join(["llmopt", *words]) if words else ""
         return head | {"command": again} | found_in(store, run)
-    return head | _run(store, run, config)
+    return head | _run(store, run, config, running=info.status == "running")
 
 
-def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
+def _run(store: Store, run: str, config: dict[str, Any], *, running: bool) -> dict[str, Any]:
     journal, identity = told(store, run), config["identity"]
     shown, problem = journal.header.presentation, journal.problem
     result, trajectory = journal.result, journal.trajectory
@@ -141,6 +144,7 @@ def _run(store: Store, run: str, config: dict[str, Any]) -> dict[str, Any]:
         "figure": figure,
         "usage": usage,
         "prices": {role: price_of(role, config, identity) for role in usage},
+        "standing": standing_of(store, run) if running else None,
         "missing": _unkept(made) + why,
     }
 

@@ -11,6 +11,7 @@ from llmopt.evidence import convergence
 from llmopt.evidence import sweep_summary as sweeps
 from llmopt.evidence.convergence import Converged, Course, points_of
 from llmopt.evidence.sweep_summary import CELL, Done
+from llmopt.history.sweep_base import SpentCalls, common_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,9 @@ def swept(store: Store, name: str) -> dict[str, Any]:
 
     ``cells`` are the finished ones, each with the name of its run; ``rows`` is the table where
     winners are compared on held-out items, ``lines`` where there are none; ``points`` are the
-    best scores so far on train, mean and standard deviation over the repetitions, by step.
+    best scores so far on train, mean and standard deviation over the repetitions, by step, with
+    the mean number of ``calls`` up to its end, None where that is not known. ``config`` and
+    ``identity`` are what all cells have in common.
     """
     cells = _cells(store, name)
     converging = bool(cells) and all(cell.course is not None for cell in cells)
@@ -35,9 +38,11 @@ def swept(store: Store, name: str) -> dict[str, Any]:
     ]
     found = sweeps.courses_of(comparable) if converging else ()
     lines = convergence.lines_of(found)
+    calls = SpentCalls(store, cells)
     rows = () if converging or not comparable else sweeps.summarized(comparable)
     return {
         "measure": measured(shown),
+        **common_to(store, cells),
         "finished": bool(cells) and len(cells) == len(comparable),
         "cells": [_cell(cell, shown) for cell in cells],
         "rows": [sweeps.flat(row) for row in rows],
@@ -50,6 +55,7 @@ def swept(store: Store, name: str) -> dict[str, Any]:
                 "mean": shown.facing(point.best.mean),
                 "sd": point.best.sd,
                 "n": point.best.n,
+                "calls": calls.mean(point.task, point.variant, point.step),
             }
             for point in points_of([c for c in courses if c.course.steps])
         ],

@@ -30,6 +30,7 @@ from llmopt.web.pages.score_text import (
     shown_in,
 )
 from llmopt.web.pages.setup import cost_sentences, setup_groups, total_cost, usage_rows
+from llmopt.web.pages.standing_words import standing_words
 from llmopt.web.pages.timings import timings_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def summary(record: Mapping[str, Any], cut: int | None) -> dict[str, Any]:
         "verdict": _sentences(_said(record) if run else _swept(record)),
         "sign": _sign(record) if run else None,
         "facts": list(_facts(record) if run else _sweep_facts(record)),
+        "standing": standing_words(record),
         "notes": list(_notes(record, cut)),
         "texts": _texts(record) if run else [],
         "titles": {
@@ -192,6 +194,9 @@ def _sweep_facts(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for name, key in (("variants", "variant"), ("tasks", "task"), ("repetitions", "seed")):
         many = len({cell[key] for cell in cells})
         yield {"name": name, "value": f"{many:,}", "more": ""}
+    for role in ("optimizer", "scorer"):
+        if model := record["identity"].get(role):
+            yield {"name": f"{role} LLM", "value": model, "more": "of all searches"}
     calls = sum(cell["calls"] for cell in cells)
     if calls:
         yield {"name": "calls used", "value": f"{calls:,}", "more": "by all searches"}
@@ -399,7 +404,8 @@ def _parts(record: Mapping[str, Any]) -> list[dict[str, str]]:
     if record["kind"] != "run":
         return [
             {"id": "table", "title": "The table", "about": ""},
-            {"id": "convergence", "title": "Best so far by step", "about": _SPREAD},
+            {"id": "seeds", "title": "Every search", "about": _SEEDS},
+            {"id": "convergence", "title": "Best so far", "about": _SPREAD},
             {"id": "cells", "title": "The searches", "about": _CELLS},
         ]
     function = record["function"]
@@ -437,6 +443,7 @@ _SPREAD = (
     "Mean over the repetitions of each method, with one standard deviation to both sides, or "
     "upwards alone where the axis is logarithmic; a search that ended keeps its best."
 )
+_SEEDS = "A mark is the winner of one search; the line is the mean over the repetitions."
 _CELLS = (
     "Each is a run of its own; its name links to the page next to this one that llmopt report "
     "makes of it."
