@@ -12,15 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from llmopt.algorithms import ALGORITHMS
 from llmopt.api import optimize
+from llmopt.cli import main
 from llmopt.config.reading import read
 from llmopt.config.settings import Configuration
 from llmopt.config.tables import AlgorithmTable
 from llmopt.errors import ConfigError, MissingExtraError
 from llmopt.preflight.check import examined
 from llmopt.problems.numeric.regression import SETTINGS
+from llmopt.problems.tasks import TASKS
 from llmopt.recipes import (
     FOLDER,
     Recipe,
@@ -35,10 +38,12 @@ from llmopt.sweeps.grid import read_sweep
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from llmopt.core.algorithm import Algorithm
     from llmopt.core.problem import Problem
+    from llmopt.problems.tasks import TaskInfo
 
 STARTER = starter()
 TEXT = STARTER["llmopt.toml"].decode("utf-8")
@@ -111,20 +116,36 @@ def test_the_starter_runs_as_it_is_written(tmp_path: Path) -> None:
 LITE = {
     "navigate": [
         {"input": f"Take {n} steps. Options:\n- Yes\n- No", "target": ("Yes", "No")[n % 2]}
-        for n in range(60)
+        for n in range(260)
     ],
     "movie_recommendation": [
         {"input": f"Like film {n}:\nOptions:\n(A) One\n(B) Two", "target": ("(A)", "(B)")[n % 2]}
-        for n in range(60)
+        for n in range(260)
     ],
     "object_counting": [{"input": f"I have {n} cups.", "target": str(n)} for n in range(250)],
     "word_sorting": [
-        {"input": f"Sort: List: b{n} a{n}", "target": f"a{n} b{n}"} for n in range(60)
+        {"input": f"Sort: List: b{n} a{n}", "target": f"a{n} b{n}"} for n in range(260)
     ],
 }
 """Made-up rows of the tasks of "lite BBH"."""
 
 SPORT = "Is the following sentence plausible? Player {} scored in game {}."
+
+
+BOOLEAN = {"boolean_expressions": ("True", "False"), "formal_fallacies": ("valid", "invalid")}
+
+
+def made(entry: TaskInfo) -> list[tuple[str, str]]:
+    """Return made-up rows of a task of BIG-Bench Hard, in its format."""
+    yes = BOOLEAN.get(entry.name.removeprefix("bbh/"), ("Yes", "No"))
+    forms: dict[str, Callable[[int], tuple[str, str]]] = {
+        "options": lambda n: (f"Which is {n}?\nOptions:\n(A) One\n(B) Two", ("(A)", "(B)")[n % 2]),
+        "number": lambda n: (f"(({n} + 1)) =", str(n + 1)),
+        "boolean": lambda n: (f"Is {n} so?", yes[n % 2]),
+        "brackets": lambda n: ("( [ " * (n % 4 + 1) + f"{{ {n}", "} " + "] ) " * (n % 4 + 1)),
+        "list": lambda n: (f"Sort: List: b{n} a{n}", f"a{n} b{n}"),
+    }
+    return [forms[entry.metric](n) for n in range(260)]
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +162,22 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "gsm8k" / "train.jsonl").write_text(solved, encoding="utf-8")
     (folder / "gsm8k" / "test.jsonl").write_text(solved.replace("Ann", "Bob"), encoding="utf-8")
-    rows = [{"input": SPORT.format(n, n * n), "target": ("yes", "no")[n % 2]} for n in range(100)]
-    for name, examples in {"sports_understanding": rows, **LITE}.items():
+    rows = [{"input": SPORT.format(n, n * n), "target": ("yes", "no")[n % 2]} for n in range(260)]
+    others = {
+        entry.name.removeprefix("bbh/"): [{"input": t, "target": a} for t, a in made(entry)]
+        for entry in TASKS.values()
+        if entry.name.startswith("bbh/")
+    }
+    for name, examples in {**others, "sports_understanding": rows, **LITE}.items():
         path = folder / "bbh" / f"{name}.json"
         path.write_text(json.dumps({"examples": examples}), encoding="utf-8")
     asked = "".join(
         f"Which bone is number {n}?,hip,rib,jaw,toe,{'ABCD'[n % 4]}\n" for n in range(110)
     )
     (folder / "mmlu" / "test").mkdir(parents=True)
-    (folder / "mmlu" / "test" / "anatomy_test.csv").write_text(asked, encoding="utf-8")
+    for entry in TASKS.values():
+        if entry.name.startswith("mmlu/") and len(entry.files) == 1:
+            (folder / entry.files[0].path).write_text(asked, encoding="utf-8")
     told = [{"sQuestion": f"Or: {q}", "lSolutions": [float(a)]} for q, a in sums]
     (folder / "multiarith" / "MultiArith.json").write_text(json.dumps(told), encoding="utf-8")
     chosen = "".join(
@@ -172,7 +200,14 @@ def shared(name: str, official: Path) -> list[str]:
     """Return the options with which a recipe can be tried here."""
     needed = next(recipe.needs for recipe in described() if recipe.name == name)
     data = [f"problem.data_dir='{official}'"] if "--data-dir" in needed else []
-    return [*data, f"scorer.model={SCRIPTED}"]
+    text = (FOLDER / f"{name}.toml").read_text("utf-8")
+    compared = f"grid.optimizer.model=['{SCRIPTED}', '{SCRIPTED.replace('answer', 'proposal')}']"
+    several = '"optimizer.model" = [' in text
+    return [
+        *data,
+        f"scorer.model={SCRIPTED}",
+        compared if several else f"optimizer.model={SCRIPTED}",
+    ]
 
 
 @pytest.mark.parametrize("name", recipes())
@@ -197,14 +232,17 @@ def test_a_recipe_is_complete(name: str, official: Path) -> None:
 
 @pytest.mark.parametrize("name", sweeps())
 def test_a_sweep_is_complete(name: str, official: Path) -> None:
-    """Every cell can be built, and those of the first seed are rehearsed."""
+    """Every cell is valid, and those of the first seed of a few tasks are rehearsed."""
     sweep = read_sweep(sweep_or_file(name), shared(name, official))
     assert sweep.name == name.replace("/", "-")
     assert len(sweep.variants) > 1
     blocks = {(cell.task, cell.seed) for cell in sweep.cells}
+    few_tasks = sorted({cell.task for cell in sweep.cells})[:4]
     assert len(sweep.cells) == len(sweep.variants) * len(blocks)
     for cell in sweep.cells:
         assert cell.settings.evidence.controls == []
+        if cell.task not in few_tasks:
+            continue
         if cell.settings.problem.function:
             algorithm = cell.settings.options()["algorithm"]
             if cell.seed == sweep.cells[0].seed:
@@ -324,3 +362,33 @@ def test_ablations_of_opro_refuse_digits_on_gsm8k_alone(name: str) -> None:
     """So does the published code."""
     for cell in read_sweep(sweep_or_file(name), [f"scorer.model={SCRIPTED}"]).cells:
         assert cell.settings.problem.digits == (cell.settings.problem.benchmark != "gsm8k")
+
+
+SMALL = [name for name in (*recipes(), *sweeps()) if name.endswith("small")]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_recipe_runs_to_its_end(name: str, official: Path, tmp_path: Path) -> None:
+    """With scripted models, one seed and few rows; `benchmarks/recipes.py` takes the real ones."""
+    text = (FOLDER / f"{name}.toml").read_text("utf-8")
+    kind = "sweep" if name in sweeps() else "run"
+    options = [one for one in shared(name, official) if not one.startswith("problem.data_dir")]
+    if '"problem.sizes"' not in text and "function = " not in text:
+        options.append("problem.sizes=[8, 4, 8]")
+    if '"run.seed" = [0, 1, 2]' in text:
+        options.append("grid.run.seed=[0]")
+    line = [kind, name, "--quiet", "--store", str(tmp_path / "runs.sqlite")]
+    if any("benchmark" in key for key in text.splitlines()):
+        line += ["--data-dir", str(official)]
+    ended = CliRunner().invoke(main, [*line, *(part for o in options for part in ("-o", o))])
+    assert ended.exit_code == 0, ended.output
+
+
+def test_every_experiment_of_a_paper_has_a_small_variant() -> None:
+    """The others in small: of whole families, or what is only a part of another experiment."""
+    without = {name for name in (*recipes(), *sweeps()) if f"{name}-small" not in SMALL}
+    folders = {name.partition("/")[0] for name in without if not name.endswith("small")}
+    assert all(
+        any(one.startswith(f"{folder}/") for one in SMALL)
+        for folder in folders - {"demo", "family"}
+    )
