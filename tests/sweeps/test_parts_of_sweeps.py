@@ -133,19 +133,7 @@ def test_parts_at_the_same_time_buy_no_more_than_the_budget(folder: Path) -> Non
     words = ["-m", "llmopt", "sweep", "orders.toml", "--store", "parts.sqlite", "--json", "-q"]
     commands = [
         subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "llmopt",
-                "sweep",
-                "orders.toml",
-                "--cells",
-                f"{n}/4",
-                "--store",
-                "parts.sqlite",
-                "--json",
-                "-q",
-            ],
+            [sys.executable, *words, "--cells", f"{n}/4"],
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
