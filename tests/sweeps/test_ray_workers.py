@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import closing
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,11 @@ def journals(folder: Path, store: str) -> dict[str, list[Any]]:
     """
     with closing(open_store(folder / store)) as kept:
         return {
-            cell.name: [r.data for r in kept.records(cell.name) if r.kind in _COURSE]
+            cell.name: [
+                # A cell that was killed before its result was stored tests again, from the store.
+                data
+                for data, _ in groupby(r.data for r in kept.records(cell.name) if r.kind in _COURSE)
+            ]
             for cell in made(folder).cells
         }
 
