@@ -6,13 +6,14 @@ ARGS ?=
 WORKERS ?= auto
 VENV := .venv
 EXTRAS := .venv-extras
+RAY := .venv-ray
 TWINE := .venv-twine
 RUN := $(VENV)/bin/
 PIP := $(RUN)python -m pip --disable-pip-version-check --quiet
 TESTED := $(RUN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not local_model"
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-extras check fix docs site dist clean
+.PHONY: demo test test-extras test-ray check fix docs site dist clean
 
 demo: $(VENV)/.local            ## improve an instruction with a real model on this machine
 	$(RUN)llmopt demo
@@ -27,6 +28,9 @@ endif
 
 test-extras: $(EXTRAS)/.dev ## the tests of libraries that .venv has not: any-llm, DSPy, Inspect …
 	$(EXTRAS)/bin/pytest -rs -m "not local_model" $$(grep -rlE 'importorskip|find_spec' tests) $(ARGS)
+
+test-ray: $(RAY)/.dev           ## the tests of sweeps whose cells are done by Ray
+	$(RAY)/bin/pytest -rs tests/sweeps/test_ray_workers.py $(ARGS)
 
 check: $(VENV)/.dev             ## format, lint, types, layers, the site, and all tests without the local model
 	$(RUN)ruff format --check .
@@ -53,10 +57,10 @@ dist: $(VENV)/.dev $(TWINE)/bin/python ## build what is published, in dist/, and
 	$(TWINE)/bin/twine check --strict dist/*
 
 clean:                          ## remove everything that these targets make
-	rm -rf $(VENV) $(EXTRAS) $(TWINE) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) $(RAY) $(TWINE) build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A Debian without python3-venv cannot put pip into an environment; its own pip can.
-$(VENV)/bin/python $(EXTRAS)/bin/python $(TWINE)/bin/python:
+$(VENV)/bin/python $(EXTRAS)/bin/python $(RAY)/bin/python $(TWINE)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("llmopt needs Python 3.11 or newer; make PYTHON=… names one") if sys.version_info < (3, 11) else None'
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(@:/bin/python=); else \
 		$(PYTHON) -m venv --without-pip $(@:/bin/python=) && \
@@ -79,4 +83,11 @@ $(EXTRAS)/.dev: pyproject.toml constraints.txt Makefile | $(EXTRAS)/bin/python
 	$(EXTRAS)/bin/python -m pip --disable-pip-version-check --quiet install \
 		-c $(EXTRAS)/constraints.txt -e '.[dev,anyllm,datasets,dspy,inspect,mcp,mlflow,wandb]' \
 		ipykernel langchain-core nbclient openai pandas polars
+	touch $@
+
+# Ray brings many libraries, and a server of its own.
+$(RAY)/.dev: pyproject.toml constraints.txt | $(RAY)/bin/python
+	@echo "Installing llmopt and Ray into $(RAY) …"
+	$(RAY)/bin/python -m pip --disable-pip-version-check --quiet install \
+		-c constraints.txt -e '.[dev,ray]'
 	touch $@

@@ -9,6 +9,7 @@ import operator
 import os
 import subprocess
 import sys
+from base64 import b64decode
 from contextlib import closing
 from pathlib import Path
 
@@ -133,19 +134,7 @@ def test_parts_at_the_same_time_buy_no_more_than_the_budget(folder: Path) -> Non
     words = ["-m", "llmopt", "sweep", "orders.toml", "--store", "parts.sqlite", "--json", "-q"]
     commands = [
         subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "llmopt",
-                "sweep",
-                "orders.toml",
-                "--cells",
-                f"{n}/4",
-                "--store",
-                "parts.sqlite",
-                "--json",
-                "-q",
-            ],
+            [sys.executable, *words, "--cells", f"{n}/4"],
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -199,3 +188,14 @@ def test_a_job_array_of_slurm_does_the_sweep(folder: Path) -> None:
         check=False,
     )
     assert (command.returncode != 0, "export LLMOPT_STORE" in command.stderr) == (True, True)
+
+
+def test_what_a_cell_has_asked_is_found_by_its_key(folder: Path) -> None:
+    """Its cache is inside of the sweep's, and both are one call."""
+    done(folder, store="whole.sqlite")
+    with closing(open_store(folder / "whole.sqlite")) as store:
+        cell = made(folder).cells[0].name
+        tested = next(record for _, record in store.of_kind("tested", [cell]))
+        keys = [outcome[5] for answers in tested.data["answers"] for outcome in answers["outcomes"]]
+        assert keys
+        assert all(store.exchange(b64decode(f"{key}=", b"-_").hex()) for key in keys)

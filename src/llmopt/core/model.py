@@ -253,6 +253,7 @@ class Counters(Protocol):
 
 
 _noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+_noting: ContextVar[bool] = ContextVar("noting", default=False)
 
 
 @contextmanager
@@ -272,14 +273,20 @@ def noted_keys() -> Iterator[list[str]]:
 
 @contextmanager
 def noting(key: str) -> Iterator[None]:
-    """Note the key of a call for :func:`noted_keys`, unless the call fails."""
-    keys = _noted.get()
+    """Note the key of a call for :func:`noted_keys`, unless the call fails.
+
+    A cache inside of a cache, as in a sweep, notes nothing: it is the same call.
+    """
+    keys = None if _noting.get() else _noted.get()
     if keys is None:
         yield
         return
     keys.append(key)
+    token = _noting.set(True)
     try:
         yield
     except BaseException:
         keys.remove(key)
         raise
+    finally:
+        _noting.reset(token)
