@@ -278,13 +278,27 @@ def tried(
     seconds = time.monotonic() - begun
     paid = Counter(log.read_text("utf-8").split()) if log.exists() else Counter()
     with closing(open_store(url)) as store:
-        same = journals(store, sweep) == wanted
+        found = journals(store, sweep)
+    same = found == wanted
+    for name, steps in wanted.items():
+        if calls is None and found.get(name) != steps:
+            print(f"{name}: {_difference(found.get(name, []), steps)}", flush=True)
     odd = {said for said in work.ended.values() if said not in ("done", "budget")}
     if odd:
         raise AssertionError(f"a cell ended with {odd}")
     lost = sum(said != "done" for said in work.ended.values())
     lost += len(sweep.cells) - len(work.ended)
     return Outcome(work.killed, lost, paid.total() - len(paid), paid.total(), same, seconds)
+
+
+def _difference(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> str:
+    """Say where a journal differs from the unbroken one."""
+    for number, (one, other) in enumerate(zip(found, wanted, strict=False), 1):
+        keys = [key for key in other if one.get(key) != other[key]]
+        if keys:
+            pair = f"{one.get(keys[0])!r:.300} and not {other[keys[0]]!r:.300}"
+            return f"step {number} has in {', '.join(keys)} {pair}"
+    return f"it has {len(found)} steps and not {len(wanted)}"
 
 
 def main() -> int:
