@@ -47,6 +47,7 @@ def evaluation_page(record: Mapping[str, Any], *, alone: bool = True) -> str:
         items=record["items"],
         differing=found["differing"] if found else 0,
         worth=lambda score: worth_of(score, shown),
+        read=lambda answer: "nothing readable" if answer is None else answer or "(empty)",
         short=_SHORT,
         counted=counted,
         setup=list(setup_groups(record)),
