@@ -57,6 +57,7 @@ LEASE = 3.0  # seconds; a killed worker's claims are free after these
 LATENCY = 0.002  # seconds
 FAILING = 0.1  # share of the calls that fail once
 LINE = 65  # bytes of the log for each paid call
+_KEYS = 5  # place of the keys of replies in a stored outcome
 LOG = "LLMOPT_WORKERS_LOG"
 SEEDS = 3
 
@@ -201,17 +202,27 @@ class Work:
 
 
 def journals(store: Store, sweep: Sweep) -> dict[str, list[dict[str, Any]]]:
-    """Return the steps of all cells, without the keys of replies, whose order may differ."""
+    """Return the steps of all cells, without the keys of replies.
+
+    Their order may differ, and an item that is tried again names its reply twice.
+    """
     names = {info.name for info in store.runs()}
     return {
         cell.name: [
-            {key: value for key, value in record.data.items() if key not in ("calls", "seconds")}
-            for record in store.records(cell.name)
-            if record.kind == "step"
+            _bare(record.data) for record in store.records(cell.name) if record.kind == "step"
         ]
         for cell in sweep.cells
         if cell.name in names
     }
+
+
+def _bare(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a step without the keys of its replies."""
+    entries = [
+        {**entry, "outcomes": [outcome[:_KEYS] for outcome in entry["outcomes"]]}
+        for entry in step["entries"]
+    ]
+    return {k: v for k, v in step.items() if k not in ("calls", "seconds")} | {"entries": entries}
 
 
 def unbroken(folder: Path) -> tuple[dict[str, Any], int]:
