@@ -54,3 +54,14 @@ def test_the_command_writes_the_file_and_says_so(tmp_path: Path) -> None:
     refused = CliRunner().invoke(main, ["plot", "first", "-o", "picture.pdf"])
     assert refused.exit_code == 2
     assert "ends in .svg or .png" in refused.stderr
+
+
+def test_a_picture_as_png_is_one(tmp_path: Path) -> None:
+    fill(tmp_path / "runs.sqlite")
+    file = tmp_path / "history.png"
+    words = ["plot", "first", "-o", str(file), "--store", str(tmp_path / "runs.sqlite")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.stderr
+    data = file.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(data) > 10_000
