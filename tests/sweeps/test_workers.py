@@ -242,3 +242,11 @@ def test_a_process_that_is_idle_ends_at_once(folder: Path) -> None:
     assert isinstance(answer.found, Done)
     assert answer.found.variant == "order=ascending"
     assert answer.bought["scorer"].calls > 0
+
+
+def test_processes_share_a_store_in_postgresql(folder: Path, database: str) -> None:
+    """As several machines would: what two workers want is bought once."""
+    one = swept(folder, "one.sqlite")
+    two_cores()
+    found = asyncio.run(run_sweep(made(folder), store=database, progress=False, jobs=2, apart=True))
+    assert (found.cells, found.rows, found.bought) == (one.cells, one.rows, one.bought)

@@ -7,6 +7,7 @@ import contextlib
 import traceback
 from typing import TYPE_CHECKING, Any, Self, get_args
 
+from llmopt.core.model import SharedReplies
 from llmopt.core.values import Role, Usage
 from llmopt.errors import LlmoptError, StoreError
 from llmopt.models.middleware.budget import Account, Limits, Spent
@@ -19,9 +20,10 @@ from llmopt.sweeps.shared_models import BuiltModels, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
-    from llmopt.core.model import Replies
+    from llmopt.core.model import Bank, Pace, Replies
     from llmopt.core.store import Store
     from llmopt.core.values import Call, Reply
     from llmopt.engine.progress import Progress
@@ -65,7 +67,7 @@ class CellWorker:
             KeyboardInterrupt: It was interrupted.
         """
         cell = self._work.sweep.cells[job.number]
-        replies = _Counted(self._store.replies(self._work.buyer))
+        replies = _counted(self._store.replies(self._work.buyer))
         account = _account(job.calls)
         pool = Pool(replies, self._built, traffic=Traffic(account))
         try:
@@ -114,6 +116,11 @@ async def _noted(store: Store, cell: Cell, *amounts: Mapping[Role, Usage]) -> No
                 await ledger.add(role, usage.calls, usage.input_tokens, usage.output_tokens)
 
 
+def _counted(replies: Replies) -> _Counted:
+    """Return replies that count doubles, and can be shared where these can."""
+    return _CountedTogether(replies) if isinstance(replies, SharedReplies) else _Counted(replies)
+
+
 class _Counted:
     """Replies, with what was paid for those that another had stored first.
 
@@ -133,3 +140,20 @@ class _Counted:
         if kept is False:
             self.doubled[call.role] += reply.usage
         return kept
+
+
+class _CountedTogether(_Counted):
+    """The same of replies that processes buy together."""
+
+    def __init__(self, replies: SharedReplies) -> None:
+        super().__init__(replies)
+        self._shared = replies
+
+    def bank(self, prices: Mapping[Role, tuple[float, float]]) -> Bank:
+        return self._shared.bank(prices)
+
+    def pace(self, endpoint: str, requests: float | None, tokens: float | None) -> Pace:
+        return self._shared.pace(endpoint, requests, tokens)
+
+    def once(self, key: str) -> AbstractAsyncContextManager[Reply | None]:
+        return self._shared.once(key)
