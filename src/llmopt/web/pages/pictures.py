@@ -190,7 +190,7 @@ def _items(
                 f'width="{(end - begin) * size:.1f}" height="{size:.1f}"/>'
             )
     title = f"{len(rows)} solutions (rows, as tried) on {items} training items (columns)"
-    parts.append(_text(136, 14, f"{title}: green right, red wrong, ochre between"))
+    parts.append(_text(16, 14, f"{title}: green right, red wrong, ochre between"))
     return _svg(
         max(136 + items * size + 16, 700), 36 + len(rows) * size, parts, "Solutions by item"
     )
