@@ -155,7 +155,7 @@ main(["runs", "--store", "postgresql://me:secret@host/db"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install 'llmopt[postgres]'" in done.stderr
+    assert "pip install 'llms-as-optimizers[postgres]'" in done.stderr
     assert "secret" not in done.stderr
 
 

@@ -51,3 +51,22 @@ def test_a_sweep_says_what_its_searches_share_and_what_they_used(
         calls = [p["calls"] for p in found["points"] if p["variant"] == variant]
         assert calls == sorted(calls)
         assert calls[0] > 0
+
+
+def test_variants_are_compared_with_the_first_one_whichever_was_begun_first(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f"Question number {n}?,{'yes' if n % 2 else 'no'}\n" for n in range(40))
+    (tmp_path / "rows.csv").write_text("input,target\n" + rows, "utf-8")
+    (tmp_path / "run.toml").write_text(BASE, "utf-8")
+    (tmp_path / "sweep.toml").write_text(SWEEP, "utf-8")
+    store = tmp_path / "runs.sqlite"
+    words = ["sweep", str(tmp_path / "sweep.toml"), "-q", "--store", str(store)]
+    for part in ("2/2", "1/2"):
+        done = CliRunner().invoke(main, [*words, "--cells", part], catch_exceptions=False)
+        assert done.exit_code == 0, done.stderr
+    with closing(open_store(store)) as kept:
+        found = record(kept, "words")
+    assert [cell["variant"] for cell in found["cells"]] == ["opro", "sampling"]
+    assert [row["variant"] for row in found["rows"]] == ["opro", "sampling"]
+    assert found["rows"][0]["difference"] is None

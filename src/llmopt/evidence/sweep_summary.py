@@ -35,6 +35,10 @@ OUT_OF_BUDGET = "budget used"
 CELL = "cell"
 """Kind of the records of a sweep's journal that say what a cell found."""
 
+ORDER = "order"
+"""Kind of those that say in which order its cells are: data ``{"cells": [name, ...]}``, of which
+the last one holds."""
+
 UNTESTED = "not tested (one seed)"
 """What is said of a variant with one search on a task: another one might find anything."""
 

@@ -10,7 +10,7 @@ from llmopt.engine.journal import steps
 from llmopt.evidence import convergence
 from llmopt.evidence import sweep_summary as sweeps
 from llmopt.evidence.convergence import Converged, Course, points_of
-from llmopt.evidence.sweep_summary import CELL, Done
+from llmopt.evidence.sweep_summary import CELL, ORDER, Done
 from llmopt.history.sweep_base import SpentCalls, common_to
 
 if TYPE_CHECKING:
@@ -74,14 +74,20 @@ def measured(shown: Presentation) -> dict[str, Any]:
 
 
 def _cells(store: Store, name: str) -> list[Done]:
-    """Return the finished cells in the order in which they were begun, the last word on each."""
+    """Return the finished cells in the order of the sweep, the last word on each.
+
+    Cells of which no order is known come last, as they were begun.
+    """
     found = {
-        record.data["cell"]: Done.plain(record.data)
-        for record in store.records(name)
-        if record.kind == CELL
+        record.data["cell"]: Done.plain(record.data) for _, record in store.of_kind(CELL, [name])
     }
+    orders = [record.data["cells"] for _, record in store.of_kind(ORDER, [name])]
+    place = {cell: number for number, cell in enumerate(orders[-1] if orders else ())}
     begun = {info.name: -number for number, info in enumerate(store.runs())}
-    return sorted(found.values(), key=lambda cell: begun.get(cell.cell, 0))
+    last = len(place)
+    return sorted(
+        found.values(), key=lambda cell: (place.get(cell.cell, last), begun.get(cell.cell, 0))
+    )
 
 
 def _comparable(cells: Sequence[Done]) -> list[Done]:

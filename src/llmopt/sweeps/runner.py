@@ -19,7 +19,7 @@ from llmopt.core.store import STATUS, UNSTORED
 from llmopt.engine.opening import booked, opened
 from llmopt.engine.options import SessionOptions
 from llmopt.errors import ConfigError, InputError, LlmoptError, StoreError, WorkerLostError
-from llmopt.evidence.sweep_summary import CELL
+from llmopt.evidence.sweep_summary import CELL, ORDER
 from llmopt.models.middleware.budget import Account, Limits, Spent
 from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
@@ -312,8 +312,8 @@ def _register(store: Store, name: str, sweep: Sweep) -> None:
     for cell in sweep.cells:
         if cell.name not in known:
             continue
-        before, now = _decisive(store.config(cell.name)["source"]), _decisive(cell.source)
-        changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
+        was, now = _decisive(store.config(cell.name)["source"]), _decisive(cell.source)
+        changed = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
         if changed:
             more = ", …" if len(changed) > _SHOWN else ""
             raise StoreError(
@@ -321,6 +321,10 @@ def _register(store: Store, name: str, sweep: Sweep) -> None:
                 f"{', '.join(changed[:_SHOWN])}{more} changed in its cell {cell.label!r}; choose "
                 "another --name: replies that are stored are not bought again"
             )
+    order = [cell.name for cell in sweep.cells]
+    before = [record.data["cells"] for _, record in store.of_kind(ORDER, [name])]
+    if before[-1:] != [order]:
+        store.append(name, ORDER, {"cells": order})
 
 
 def _decisive(source: dict[str, Any]) -> dict[str, Any]:
