@@ -407,7 +407,7 @@ CHANGED = [name for name in (*recipes(), *sweeps()) if earlier(name)]
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_a_changed_recipe_says_how_stored_runs_go_on(name: str) -> None:
+def test_a_changed_recipe_says_how_stored_runs_are_continued(name: str) -> None:
     """The options of its header give the values that it left to the defaults before."""
     options = [f"scorer.model={SCRIPTED}", f"optimizer.model={SCRIPTED}", *earlier(name)]
     found = (
