@@ -384,14 +384,35 @@ def test_a_small_recipe_runs_to_its_end(name: str, official: Path, tmp_path: Pat
     assert ended.exit_code == 0, ended.output
 
 
-def test_every_experiment_of_a_paper_has_a_small_variant() -> None:
-    """The others in small: of whole families, or what is only a part of another experiment."""
-    without = {name for name in (*recipes(), *sweeps()) if f"{name}-small" not in SMALL}
-    folders = {name.partition("/")[0] for name in without if not name.endswith("small")}
-    assert all(
-        any(one.startswith(f"{folder}/") for one in SMALL)
-        for folder in folders - {"demo", "family"}
-    )
+NAMED = re.compile(
+    r"^\| (?!paper|-)(.+?) \| (.+?) \| (?:`(.+?)`|none) \| (?:`(.+?)`|none) \| (.*?) ?\|$",
+    re.MULTILINE,
+)
+EXPERIMENTS = NAMED.findall(
+    (FOLDER.parents[2] / "docs" / "papers" / "experiments.md").read_text("utf-8")
+)
+OURS = {"demo", "family/bbh", "family/regression", "family/reviews"}
+
+
+@pytest.mark.parametrize(("paper", "what", "recipe", "small", "remark"), EXPERIMENTS)
+def test_every_experiment_of_a_paper_has_a_small_variant(
+    paper: str, what: str, recipe: str, small: str, remark: str
+) -> None:
+    """The page names a recipe and a small one that are there, or says why it has no recipe."""
+    assert paper
+    assert what
+    if recipe:
+        assert recipe in {*recipes(), *sweeps()}
+        assert small in SMALL
+    else:
+        assert not small
+        assert remark
+
+
+def test_every_recipe_of_a_paper_is_in_the_list_of_experiments() -> None:
+    named = {one for _, _, recipe, small, _ in EXPERIMENTS for one in (recipe, small) if one}
+    assert {*recipes(), *sweeps()} - OURS - {"opro/gsm8k-small"} == named - {"opro/gsm8k-small"}
+    assert len({(paper, what) for paper, what, *_ in EXPERIMENTS}) == len(EXPERIMENTS)
 
 
 EARLIER = re.compile(r"^# Earlier: .*(?:\n#   .*)*", re.MULTILINE)
