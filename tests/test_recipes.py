@@ -384,11 +384,125 @@ def test_a_small_recipe_runs_to_its_end(name: str, official: Path, tmp_path: Pat
     assert ended.exit_code == 0, ended.output
 
 
-def test_every_experiment_of_a_paper_has_a_small_variant() -> None:
-    """The others in small: of whole families, or what is only a part of another experiment."""
-    without = {name for name in (*recipes(), *sweeps()) if f"{name}-small" not in SMALL}
-    folders = {name.partition("/")[0] for name in without if not name.endswith("small")}
-    assert all(
-        any(one.startswith(f"{folder}/") for one in SMALL)
-        for folder in folders - {"demo", "family"}
+NAMED = re.compile(
+    r"^\| (?!paper|-)(.+?) \| (.+?) \| (?:`(.+?)`|none) \| (?:`(.+?)`|none) \| (.*?) ?\|$",
+    re.MULTILINE,
+)
+EXPERIMENTS = NAMED.findall(
+    (FOLDER.parents[2] / "docs" / "papers" / "experiments.md").read_text("utf-8")
+)
+OURS = {"demo", "family/bbh", "family/regression", "family/reviews"}
+
+
+@pytest.mark.parametrize(("paper", "what", "recipe", "small", "remark"), EXPERIMENTS)
+def test_every_experiment_of_a_paper_has_a_small_variant(
+    paper: str, what: str, recipe: str, small: str, remark: str
+) -> None:
+    """The page names a recipe and a small one that are there, or says why it has no recipe."""
+    assert paper
+    assert what
+    if recipe:
+        assert recipe in {*recipes(), *sweeps()}
+        assert small in SMALL
+    else:
+        assert not small
+        assert remark
+
+
+def test_every_recipe_of_a_paper_is_in_the_list_of_experiments() -> None:
+    named = {one for _, _, recipe, small, _ in EXPERIMENTS for one in (recipe, small) if one}
+    assert {*recipes(), *sweeps()} - OURS - {"opro/gsm8k-small"} == named - {"opro/gsm8k-small"}
+    assert len({(paper, what) for paper, what, *_ in EXPERIMENTS}) == len(EXPERIMENTS)
+
+
+EARLIER = re.compile(r"^# Earlier: .*(?:\n#   .*)*", re.MULTILINE)
+
+
+def earlier(name: str) -> list[str]:
+    """Return the options with which a recipe is what it was before it changed."""
+    said = EARLIER.search((FOLDER / f"{name}.toml").read_text("utf-8"))
+    return re.findall(r"-o (\S+=\S+)", said[0]) if said else []
+
+
+CHANGED = [name for name in (*recipes(), *sweeps()) if earlier(name)]
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_changed_recipe_says_how_stored_runs_are_continued(name: str) -> None:
+    """The options of its header give the values that it left to the defaults before."""
+    options = [f"scorer.model={SCRIPTED}", f"optimizer.model={SCRIPTED}", *earlier(name)]
+    found = (
+        [cell.settings for cell in read_sweep(sweep_or_file(name), options).cells]
+        if name in sweeps()
+        else [read(recipe_or_file(name), options)]
     )
+    for settings in found:
+        assert settings.scorer is not None
+        assert settings.scorer.again_tokens == default("scorer", "again_tokens")
+        assert settings.problem.quotes == default("problem", "quotes")
+        assert settings.algorithm.model_dump().get("strict", True) is True
+
+
+def test_every_recipe_of_gpo_that_was_stored_before_says_so() -> None:
+    """The others are as new as their options."""
+    assert [*sorted(CHANGED)] == [
+        f"gpo/{name}"
+        for name in ("bbh", "grid-direction", "grid-step-size", "gsm8k", "lite-bbh", "mmlu")
+    ]
+
+
+FIGURE = re.compile(r"([\d,]+) (cells|searches|scorer calls)(?: of (\d+) steps)?( a step)?")
+SCALED = {"opro/gsm8k": 7473 / 520}  # its share of the official rows, of which there are few here
+
+
+def figures(kind: str) -> list[tuple[str, int, str, str]]:
+    """Return recipe, figure, unit, and of how many steps, of what headers say."""
+    return [
+        (one.name, int(count.replace(",", "")), unit + each, steps)
+        for one in described()
+        if one.kind == kind
+        for count, unit, steps, each in FIGURE.findall(one.needs)
+    ]
+
+
+def most(settings: Configuration, steps: int) -> int:
+    """Return the calls of the scorer LLM that a check counts at most."""
+    run = settings.run.model_copy(update={"steps": steps})
+    found = asyncio.run(examined(settings.model_copy(update={"run": run}), offline=True))
+    return next(high.calls for role, _, high in found.rows() if role == "scorer LLM")
+
+
+def a_step_takes(name: str, settings: Configuration, count: int) -> bool:
+    """Whether a header's figure is what a further step takes, as far as it can be known before."""
+    further = (most(settings, 4) - most(settings, 3)) * SCALED.get(name, 1.0)
+    return 0.8 * further <= count <= 1.05 * further
+
+
+@pytest.mark.parametrize(("name", "count", "unit", "steps"), figures("run"))
+def test_a_recipe_s_header_counts_its_calls(
+    name: str, count: int, unit: str, steps: str, official: Path
+) -> None:
+    """As a check counts them: of a step, or of everything."""
+    assert not steps
+    settings = read(recipe_or_file(name), shared(name, official))
+    if unit.endswith("a step"):
+        assert a_step_takes(name, settings, count)
+    else:
+        assert count <= most(settings, settings.run.steps)
+
+
+@pytest.mark.parametrize(("name", "count", "unit", "steps"), figures("sweep"))
+def test_a_sweep_s_header_counts_its_cells(
+    name: str, count: int, unit: str, steps: str, official: Path
+) -> None:
+    """Searches are the cells with steps; so many steps are those that the last one takes."""
+    cells = read_sweep(sweep_or_file(name), shared(name, official)).cells
+    searches = [cell for cell in cells if cell.settings.run.steps]
+    last = searches[-1].settings
+    if unit.startswith("scorer calls"):
+        assert a_step_takes(name, last, count)
+        return
+    assert count == len(cells if unit == "cells" else searches)
+    if steps:
+        planned = last.options()["algorithm"].steps(last.built_problem(), last.run.steps)
+        assert planned == int(steps)

@@ -54,6 +54,16 @@ def verification() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def reflections() -> ModuleType:
+    """The module ``benchmarks/reflections.py``, which takes a problem from the script beside it."""
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        return script("reflections")
+    finally:
+        sys.path.remove(str(SCRIPTS))
+
+
+@pytest.fixture(scope="session")
 def official() -> Path:
     """The folder with the official files of the papers' tasks."""
     folder = Path(os.environ.get("LLMOPT_TEST_DATA", BESIDE))
