@@ -84,7 +84,7 @@ def series(
         return now - usual[:, None, None], margins, 0.0
     changes, margins = np.zeros((watches, days, rows)), np.zeros((watches, days, rows))
     order = random.random_sample((watches, n)).argsort(axis=1)
-    firsts = n // rows  # days until every row was asked again
+    firsts = n // rows  # days until every row has a second answer
     squares, seen = np.zeros(watches), 0
     for day in range(days):
         if day < firsts:
@@ -103,7 +103,7 @@ def series(
 
 
 def alarms(changes: Floats, margins: Floats, rows: int) -> NDArray[np.intp]:
-    """Return the day of the first alarm of each watch, counted from 1; 0 where there is none."""
+    """Return the day of the first alarm of each watch, counted from 1; 0 without one."""
     watches, days, _ = changes.shape
     pairs = list(zip(changes, margins, strict=True))
     bets = np.stack([log_bets(c, m).sum(axis=1) for c, m in pairs]).cumsum(axis=1)

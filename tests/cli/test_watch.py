@@ -82,6 +82,9 @@ def test_a_prompt_that_drops_is_an_alarm_and_exit_code_4(shell: Shell) -> None:
     found = shell.llmopt("watch", "run", "-q", "--json", "--day", "2026-03-01").data
     assert (found["alarm"], found["change"]) == (True, -1)
     assert found["interval"]["high"] < 0
+    shown = shell.llmopt("show", found["watch"])
+    assert shown.out.startswith(f"{found['verdict']}\nMeasure another day with: llmopt watch run")
+    assert shell.llmopt("show", found["watch"], "--json").data["watch"]["alarm"]
 
 
 def test_a_configuration_is_watched_from_its_first_day_on(shell: Shell) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--data",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="New labelled rows, with the columns of the configuration; else test rows are asked anew.",
+    help="New labelled rows, with the columns of the configuration; else test rows are used.",
 )
 @click.option(
     "--min-drop",
@@ -130,7 +130,7 @@ def _settings(
     if not source:
         raise ConfigError(
             f"llmopt watch is for searches that were started from a configuration file, but "
-            f"{which!r} is none; call llmopt.watch in Python"
+            f"{which!r} was not; call llmopt.watch in Python"
         )
     # What the run might spend was for the run.
     source = {name: table for name, table in source.items() if name != "budget"}

@@ -2,7 +2,7 @@
 
 A watch is kept as an evaluation of its own, named by what it measures. Its journal has the
 reference and a record for each day. The answers of a day are draws of their own, numbered by the
-day: earlier replies of the store are none of them, and those of the same day are.
+day, so earlier replies of the store do not serve for them, and those of the same day do.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from llmopt.models.middleware.concurrency import Rates
     from llmopt.models.registry import NamedModel
 
+WATCH_REPORT = "watch report"
+"""Kind of the records with what was known after a day of a watch."""
+
 WATCHED = "watched"
 """Kind of the records with what a day of a watch found."""
 
@@ -87,7 +90,7 @@ async def watched(
             test items is measured once, to compare with.
         rows: Rows of a day, 1 or more.
         fresh: New rows with their expected answers, of which those not used before are taken; None:
-            test items are asked anew.
+            test items are used.
         min_drop: A drop that is shown to be smaller is no alarm, above 0, at most 1.
         day: The day that this is for; None: today in UTC.
         scorer: The scorer LLM by name or as a model; None takes the problem's.
@@ -145,16 +148,7 @@ async def watched(
             today = day or dt.datetime.now(dt.UTC).date()
             watching = _Watching(problem, session, known, rows, fresh, today)
             with session.under_way():
-                reference, days, notes = await watching.done()
-            return watch_report(
-                session.name,
-                known.text,
-                [score for _, score in reference],
-                days,
-                min_drop=min_drop,
-                shown=presented(problem),
-                notes=notes,
-            )
+                return await watching.reported(min_drop)
 
 
 def _check(problem: Problem, rows: int, min_drop: float) -> None:
@@ -187,7 +181,25 @@ class _Watching:
     fresh: Sequence[Item] | None
     day: dt.date
 
-    async def done(self) -> tuple[list[tuple[str, float]], list[WatchedDay], list[str]]:
+    async def reported(self, min_drop: float) -> WatchReport:
+        """Measure the day unless that was done; return and journal what is known after it."""
+        session = self.session
+        reference, days, notes = await self._done()
+        report = watch_report(
+            session.name,
+            self.known.text,
+            [score for _, score in reference],
+            days,
+            min_drop=min_drop,
+            shown=presented(self.problem),
+            notes=notes,
+        )
+        known = [one.data for _, one in session.store.of_kind(WATCH_REPORT, (session.name,))]
+        if not known or known[-1]["day"] != report.day:
+            session.store.append(session.name, WATCH_REPORT, report.to_dict())
+        return report
+
+    async def _done(self) -> tuple[list[tuple[str, float]], list[WatchedDay], list[str]]:
         """Measure the day unless that was done; return the reference, all days, and notes."""
         session = self.session
         reference = await self._reference()

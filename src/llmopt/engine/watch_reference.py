@@ -72,8 +72,8 @@ def reference_of(
         found = WatchReference(text, held.items, scores)
     if not found.items:
         raise ConfigError(
-            "a watch compares with scores on test items, but there are none; give problem.sizes a "
-            "third part"
+            "a watch compares with scores on test items, but the problem has no such items; give "
+            "problem.sizes a third part"
         )
     if len({item.weight for item in found.items}) > 1:
         raise ConfigError(

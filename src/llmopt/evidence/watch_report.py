@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WatchStatus = Literal["no drop seen", "dropped", "improved"]
 
 START_EVERY = 100
-"""A test for a change that came late begins after so many rows."""
+"""After this number of rows another test begins, for a change that came late."""
 
 
 @dataclass(frozen=True)

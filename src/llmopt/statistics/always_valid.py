@@ -127,7 +127,7 @@ def change_since(
         margins: See :func:`log_bets`; each is settled before its change is seen.
         starts: Numbers of the observations from which on it is tested: 0, then ascending. Only
             starts may be added later, and not after what they start with was seen.
-        least: A fall that is shown to be smaller than this is none, 0 to 1.
+        least: A fall that is shown to be smaller than this does not count, 0 to 1.
 
     Returns:
         The change from the start on that shows a fall, or else a rise, most clearly; from the
