@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from llmopt.api import result_of as result_of
     from llmopt.api import runs as runs
     from llmopt.api import verify as verify
+    from llmopt.api import watch as watch
     from llmopt.core.algorithm import Algorithm as Algorithm
     from llmopt.core.values import Candidate as Candidate
     from llmopt.core.values import Evaluation as Evaluation
@@ -137,6 +138,7 @@ _PUBLIC = {
     "two_opt": "llmopt.algorithms.baselines.two_opt:two_opt",
     "vector_problem": "llmopt.problems.numeric.points:vector_problem",
     "verify": "llmopt.api:verify",
+    "watch": "llmopt.api:watch",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list, made from the table above

@@ -41,6 +41,7 @@ from llmopt.engine.run import Run, never
 from llmopt.engine.steady import SteadyRun
 from llmopt.engine.stop import Stop
 from llmopt.engine.verification import compared
+from llmopt.engine.watch import watched
 from llmopt.errors import ConfigError, ModelError, StepFailedError, nearest
 from llmopt.evidence.result import Result
 from llmopt.evidence.verdict import Evidence
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from llmopt.engine.verification import Verification
     from llmopt.evidence.comparison import Comparison
     from llmopt.evidence.confirmation import Confirmation
+    from llmopt.evidence.watch_report import WatchReport
     from llmopt.history.listing import Listed
 
 
@@ -258,6 +260,25 @@ def confirm(problem: Problem, run: str, **options: Any) -> Confirmation:
         StepFailedError: More answers failed than the tolerance allows; the same.
     """
     return wait(confirmed(problem, run, **{"display": TERMINAL, **options}), say)
+
+
+@like(watched)
+def watch(problem: Problem, run: str | None = None, **options: Any) -> WatchReport:
+    """Measure a prompt in production on some rows more, and test whether it has dropped.
+
+    Args:
+        problem: Says how the prompt is measured.
+        run: The finished run whose winner is in use; None: the problem's first start is.
+        options: See :func:`llmopt.engine.watch.watched`; progress is shown on a terminal or in a
+            notebook.
+
+    Raises:
+        InputError: Something given cannot be used; nothing was paid.
+        BudgetError: A spending limit was reached; the day continues with a larger one.
+        ModelError: A model could not answer; repeating the call continues.
+        StepFailedError: More answers failed than the tolerance allows; the same.
+    """
+    return wait(watched(problem, run, **{"display": TERMINAL, **options}), say)
 
 
 @takes(Options)

@@ -35,6 +35,7 @@ from llmopt.cli.sweep import sweep
 from llmopt.cli.tasks import tasks
 from llmopt.cli.verify import verify
 from llmopt.cli.view import view
+from llmopt.cli.watch import watch
 from llmopt.errors import DISTRIBUTION, LlmoptError
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def main() -> None:
     """Language models as optimizers: better prompts, and proof that they are better.
 
     Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 3 stopped by a budget
-    (resumable); 4 a gate is not passed, or a run does not verify; 130 interrupted (resumable).
+    (resumable); 4 a gate is not passed, a run does not verify, or a
+    watched prompt has dropped; 130 interrupted (resumable).
     """
 
 
@@ -127,5 +129,6 @@ for command in (
     tasks,
     verify,
     view,
+    watch,
 ):
     main.add_command(with_common_options(command))

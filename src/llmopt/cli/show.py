@@ -133,20 +133,28 @@ def _show_evaluation(
     """Show what an evaluation found; the command itself prints its table again, for nothing."""
     from llmopt.core.text import visible
     from llmopt.engine.journal import EVALUATION
+    from llmopt.engine.watch import WATCH_REPORT
     from llmopt.errors import ConfigError
 
     if form != "text":
         raise ConfigError(
             f"--format is for tables of sweeps, but {run!r} is an evaluation; leave it out"
         )
-    found, config = None, store.config(run)
+    found, watch, config = None, None, store.config(run)
     for record in store.records(run):
         if record.kind == EVALUATION:  # the last one: what was unmeasured is asked for again
             found = record.data
+        if record.kind == WATCH_REPORT:
+            watch = record.data
     if as_json:
-        print_json({"run": run, "config": config, "evaluation": found})
+        more = {"watch": watch} if watch else {}
+        print_json({"run": run, "config": config, "evaluation": found, **more})
         return
     again = command_line(config[EVALUATION], where) if config[EVALUATION] else "evaluate(…)"
+    if watch:
+        click.echo(visible(watch["verdict"]))
+        click.echo(f"Measure another day with: {again}")
+        return
     click.echo(visible(found["verdict"]) if found else "Not finished.")
     click.echo(f"{'The whole table, for nothing' if found else 'Continue with'}: {again}")
 

@@ -126,17 +126,22 @@ def row_of(item: Item, without_input: str = "") -> str:
     return digest(canonical([folded(item.input), folded(item.target), *own]))[:16]
 
 
-def _made(identity: Mapping[str, str], items: Sequence[Item], texts: Collection[str]) -> Look:
-    """Return the look that a run of this identity has at items, for these texts."""
-    measuring = {
+def measuring(identity: Mapping[str, str]) -> dict[str, str]:
+    """Return what of a run's identity decides what a text is worth on an item."""
+    return {
         key: value
         for key, value in identity.items()
         if key == "scorer"
         or (key == "samples" and value != "1")
         or (key.startswith("problem ") and key not in _SEARCH)
     }
-    rows = frozenset(row_of(item, canonical(measuring)) for item in items)
-    return Look(digest(canonical([sorted(set(texts)), measuring, sorted(rows)]))[:16], rows)
+
+
+def _made(identity: Mapping[str, str], items: Sequence[Item], texts: Collection[str]) -> Look:
+    """Return the look that a run of this identity has at items, for these texts."""
+    how = measuring(identity)
+    rows = frozenset(row_of(item, canonical(how)) for item in items)
+    return Look(digest(canonical([sorted(set(texts)), how, sorted(rows)]))[:16], rows)
 
 
 def _counted(seen: Sequence[tuple[str, Look]], run: str, made: Look) -> PriorLooks:
