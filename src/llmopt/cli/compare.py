@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmopt.history.text_diff import Change
 
 _ITEMS = 10  # items shown; all of them are in the JSON document
+_STYLES = {"added": "green", "removed": "red", "moved": "yellow", "other answer": "yellow"}
 _COLUMNS = 6  # runs whose answers find room beside each other
 
 
@@ -88,8 +89,22 @@ def _print(out: Console, found: RunComparison) -> None:
         out.print(_items(found))
     for number, row in enumerate(found.runs[1:], 2):
         _say(out, f"\nFrom the text of [1] to that of [{number}]:", "dim")
-        # Not wrapped by us, so that it can be copied as it is.
+        _print_wording(out, row)
+
+
+def _print_wording(out: Console, row: Compared) -> None:
+    """Print how a text became another: part by part where it has several."""
+    from llmopt.history.readable_solution import changed_line
+
+    # Not wrapped by us, so that it can be copied as it is.
+    if not row.part_changes:
         out.print(_worded(row.wording), soft_wrap=True)
+    for part in row.part_changes:
+        _say(out, f"{part.name}: unchanged" if part.unchanged else f"{part.name}:", "dim")
+        if part.pairs is None and not part.unchanged:
+            out.print(_worded(part.wording), soft_wrap=True)
+        for pair in () if part.unchanged else part.pairs or ():
+            _say(out, changed_line(pair), _STYLES.get(pair.change, ""))
 
 
 def _say(out: Console, text: str, style: str = "", indent: int = 0) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmopt.config.settings import Configuration
+    from llmopt.history.readable_solution import SolutionReader
 
 
 def execute(
@@ -84,11 +85,21 @@ def execute(
     if as_json:
         print_json(result.to_dict())
     else:
-        print_result(console(), result)
+        print_result(console(), result, _reader(store, name))
         click.echo(f"Look closer: {command_line(('show', name), store)}")
     if result.out_of_budget:
         say(f"The budget ended the search; with a larger one: {larger}")
         sys.exit(BudgetError.exit_code)
+
+
+def _reader(store: str | None, name: str) -> SolutionReader:
+    """Return what reads the solutions of a run."""
+    from llmopt.history.readable_solution import SolutionReader
+    from llmopt.history.run_history import told
+    from llmopt.store import open_store
+
+    with closing(open_store(store)) as kept:
+        return SolutionReader.of(told(kept, name))
 
 
 def _is_kept(store: str | None, name: str) -> bool:

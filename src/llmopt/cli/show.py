@@ -19,10 +19,11 @@ from llmopt.core.formatting import plural
 if TYPE_CHECKING:
     from llmopt.core.presentation import Presentation
     from llmopt.core.store import Store
-    from llmopt.core.trajectory import Trajectory
+    from llmopt.core.trajectory import Entry, Trajectory
     from llmopt.core.values import Evaluation
     from llmopt.engine.journal import Step
-    from llmopt.evidence.result import OverfittingPoint
+    from llmopt.history.readable_solution import SolutionReader
+    from llmopt.history.run_history import RunHistory
 
 _KINDS = {"sweep": "a sweep, whose cells have", "evaluation": "an evaluation"}
 _FEEDBACK = 10  # answers of a candidate whose feedback is printed
@@ -50,9 +51,9 @@ def show(
     control characters spelled out.
     """
     from llmopt.engine.header import RunHeader
-    from llmopt.engine.journal import Validation, steps
-    from llmopt.engine.overfitting import curve_of
+    from llmopt.engine.journal import steps
     from llmopt.errors import ConfigError
+    from llmopt.history.readable_solution import SolutionReader
     from llmopt.history.run_history import told as history_of
     from llmopt.store import open_store
 
@@ -76,13 +77,9 @@ def show(
             raise ConfigError(
                 f"--format is for tables of sweeps, but {run!r} is a run; leave it out"
             )
-        found_on: list[Validation] = []
-        past = list(steps(kept, run, validated=found_on.append))
-        shown = header.presentation
+        past = list(steps(kept, run))
         if step is None:
-            curve = curve_of(((s.number, s.entries) for s in past), found_on)
-            points = curve.points(shown, groups=history_of(kept, run).groups)
-            _show_run(kept, run, past, points, as_json=as_json, where=store)
+            _show_run(kept, history_of(kept, run), past, as_json=as_json, where=store)
             return
         found = next((s for s in past if s.number == step), None)
         if not past:
@@ -92,7 +89,8 @@ def show(
                 f"a step of {run!r} is one of 0 to {len(past) - 1}, but got {step}; "
                 "0 is the starting solutions"
             )
-        _show_step(kept, found, _trajectory(past), shown, as_json=as_json)
+        reader = SolutionReader.of(history_of(kept, run))
+        _show_step(kept, found, _trajectory(past), header.presentation, reader, as_json=as_json)
     finally:
         kept.close()
 
@@ -161,9 +159,8 @@ def _show_evaluation(
 
 def _show_run(
     store: Store,
-    run: str,
+    journal: RunHistory,
     told: list[Step],
-    curve: tuple[OverfittingPoint, ...],
     *,
     as_json: bool,
     where: str | None,
@@ -172,15 +169,19 @@ def _show_run(
 
     from llmopt.engine.header import RunHeader
     from llmopt.engine.journal import understood
+    from llmopt.engine.overfitting import curve_of
     from llmopt.engine.vaults import confirmation_of
     from llmopt.evidence.finalists import cut_off
     from llmopt.evidence.result import Result
+    from llmopt.history.readable_solution import SolutionReader
     from llmopt.history.run_history import whole_result
     from llmopt.terminal.confirmation_table import print_confirmation
     from llmopt.terminal.result_table import print_curve, print_result, print_trajectory
 
-    result, config, trajectory = None, store.config(run), _trajectory(told)
-    shown = RunHeader.of(config).presentation
+    run, result, config, trajectory = journal.run, None, journal.config, _trajectory(told)
+    shown, reader = RunHeader.of(config).presentation, SolutionReader.of(journal)
+    points = curve_of(((s.number, s.entries) for s in told), journal.validations)
+    curve = points.points(shown, groups=journal.groups)
     for record in store.records(run):
         if record.kind == "result":  # the last one: a run resumed after its budget has several
             result = understood(run, record, whole_result)
@@ -195,12 +196,13 @@ def _show_run(
         }
         print_json(data)
         return
-    print_trajectory(console(), trajectory, shown)
+    print_trajectory(console(), trajectory, shown, reader)
     outcomes = [o for entry in trajectory for o in entry.evaluation.outcomes]
     for note in cut_off(outcomes, "on train"):
         click.echo(f"\nNote: {note}")
     if result:
-        print_result(console(), Result.plain({"presentation": shown.to_dict(), **result}))
+        found_by_it = Result.plain({"presentation": shown.to_dict(), **result})
+        print_result(console(), found_by_it, reader)
         if found := confirmation_of(store, run):
             click.echo()
             print_confirmation(console(), found)
@@ -228,7 +230,13 @@ def _trajectory(told: list[Step]) -> Trajectory:
 
 
 def _show_step(
-    store: Store, step: Step, trajectory: Trajectory, shown: Presentation, *, as_json: bool
+    store: Store,
+    step: Step,
+    trajectory: Trajectory,
+    shown: Presentation,
+    reader: SolutionReader,
+    *,
+    as_json: bool,
 ) -> None:
     exchanges = [(key, store.exchange(key)) for key in step.calls]
     if as_json:
@@ -263,10 +271,26 @@ def _show_step(
         changed = trajectory.words_changed(entry.candidate)
         if changed is not None:
             about += f", {changed} {plural(changed, 'word')} from its last parent"
-        _block("CANDIDATE", about, entry.text)
+        _block("CANDIDATE", about, reader.text(entry.text))
+        _print_changes(trajectory, entry, reader)
         _print_feedback(entry.evaluation, shown)
     for rejected in step.rejected:
         _block("REFUSED", rejected.reason, rejected.text)
+
+
+def _print_changes(trajectory: Trajectory, entry: Entry, reader: SolutionReader) -> None:
+    """Print which demonstrations a solution has otherwise than its last parent."""
+    from llmopt.history.readable_solution import changed_line
+
+    if not reader.shows_rows or trajectory.words_changed(entry.candidate) is None:
+        return
+    parent = trajectory.entry(entry.candidate.parents[-1])
+    for part in reader.changes(parent.text, entry.text):
+        if part.pairs is not None and not part.unchanged:
+            write(f"  {part.name}, against its last parent:")
+            for pair in part.pairs:
+                if pair.change != "same":
+                    write(f"  {changed_line(pair)}")
 
 
 def _print_feedback(evaluation: Evaluation, shown: Presentation) -> None:

@@ -19,6 +19,7 @@ from llmopt.evidence.scores import LEVEL, Score, score_of
 from llmopt.evidence.words import by_word, can_show, than
 from llmopt.history.caveats import caveats
 from llmopt.history.compared_run import Compared
+from llmopt.history.readable_solution import SolutionReader
 from llmopt.history.run_history import told_run
 from llmopt.history.text_diff import changes
 from llmopt.statistics import holm
@@ -83,6 +84,7 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
     infos = {info.name: info for info in store.runs()}
     rows = [_row(store, one, infos[one.run], shown) for one in told]
     first = told[0]
+    reader = SolutionReader.of(first)
     pairs = [
         (_paired(first, other), _together(first, other), max(map(_samples, (first, other))))
         for other in told[1:]
@@ -94,8 +96,9 @@ def compared_runs(store: Store, names: Sequence[str]) -> RunComparison:
             difference=pair and difference_of(*pair, LEVEL, groups),
             losses=pair and losses_of(*pair, shown, samples),
             wording=changes(rows[0].best, row.best),
+            part_changes=reader.changes(rows[0].best, row.best, SolutionReader.of(other)),
         )
-        for row, (pair, groups, samples) in zip(rows[1:], pairs, strict=True)
+        for row, other, (pair, groups, samples) in zip(rows[1:], told[1:], pairs, strict=True)
     ]
     found = _corrected(rows)
     tested = shown.shares or any(row.difference for row in found)
@@ -158,6 +161,7 @@ def _row(store: Store, told: RunHistory, info: RunInfo, shown: Presentation) -> 
         caps={cap: most for cap, most in source.get("budget", {}).items() if most is not None},
         start=start.text,
         best=text,
+        readable=SolutionReader.of(told).text(text),
         train=score_of(winner.evaluation, shown, groups=told.groups),
         validation=_score(found.get("validation")),
         test=_score(found.get("test")),

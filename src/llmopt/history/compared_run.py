@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from llmopt.core.values import Usage
     from llmopt.evidence.losses import Losses
     from llmopt.evidence.scores import Score
+    from llmopt.history.readable_solution import ChangedPart
     from llmopt.history.text_diff import Change
     from llmopt.statistics import Difference
 
@@ -49,6 +50,8 @@ class Compared:
         corrected: The p-value of `difference` after Holm's correction, where more than one run
             is compared with the first.
         wording: How the first run's winner becomes this one's; empty for the first run.
+        readable: Text of the winner with its demonstrations, if any, as numbered pairs.
+        part_changes: The same part by part, where solutions have several.
         usd: What was used in US dollars; None where a price is not known.
         losses: What its winner lost against the first run's on single items, where scores are
             graded.
@@ -80,6 +83,8 @@ class Compared:
     difference: Difference | None = None
     corrected: float | None = None
     wording: tuple[Change, ...] = ()
+    readable: str = ""
+    part_changes: tuple[ChangedPart, ...] = ()
     usd: float | None = None
     losses: Losses | None = None
 

@@ -7,6 +7,8 @@ nor a module of theirs is needed any more.
     schema, kind             1; "run", "sweep" or "evaluation"
     run, created, status     the name, ISO 8601 in UTC, as ``llmopt runs`` has them; tags, note
     parts                    the names of the parts of a solution; empty where it is one text
+    part_kinds, shown_rows   the kinds of these parts; the training rows that demonstrations show,
+                             by id: {"input", "target"}
     function, noun, task     whether values are shown and nothing is held out; what one solution is
                              called; what it is for
     measure                  {"name", "higher_is_better", "shares", "decimals"}: shares are of 1,
@@ -50,6 +52,7 @@ from llmopt.history.confusion import confusion_of
 from llmopt.history.evaluation_document import found_in
 from llmopt.history.figures import figure_of
 from llmopt.history.items import items_of
+from llmopt.history.readable_solution import SolutionReader
 from llmopt.history.run_history import told
 from llmopt.history.run_standing import standing_of
 from llmopt.history.step_records import calls_and_steps
@@ -129,6 +132,8 @@ def _run(store: Store, run: str, config: dict[str, Any], *, running: bool) -> di
         "function": not shown.shares and not held_out,
         "noun": shown.noun,
         "parts": [part.name for part in journal.header.parts],
+        "part_kinds": [part.kind for part in journal.header.parts],
+        "shown_rows": SolutionReader.of(journal).shown_rows(entry.text for entry in trajectory),
         "task": journal.header.task,
         "measure": measured(shown),
         "finished": result is not None,

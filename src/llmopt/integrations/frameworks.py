@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.values import digest
+from llmopt.core.values import Message, digest
 from llmopt.errors import ConfigError
+from llmopt.history.readable_solution import SolutionReader
 from llmopt.integrations.documents import document
 from llmopt.integrations.exported import layout_kept
 from llmopt.problems.prompt.scorer_call import as_text
@@ -19,7 +20,6 @@ from llmopt.problems.prompt.scorer_call import as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llmopt.core.values import Message
     from llmopt.integrations.exported import Material
     from llmopt.problems.prompt.layout import Layout
 
@@ -62,7 +62,14 @@ def langchain_prompt(found: Material) -> str:
 
     It is a ChatPromptTemplate with a message for each turn, or a PromptTemplate where the scorer
     LLM continued raw text. A prompt layout with columns of the data has a variable for each.
+    Solutions of several parts are a mapping of part names to such prompts, whose texts have no
+    variables: see :func:`part_turns`.
+
+    Raises:
+        ConfigError: A part is no prompt.
     """
+    if _of_parts(found):
+        return document({name: _chat(turns) for name, turns in _part_turns(found).items()})
     turns = slotted(found)
     plain = [_langchain_text(parts) for _, parts in turns]
     if raw(found):
@@ -75,6 +82,57 @@ def langchain_prompt(found: Material) -> str:
     return document(
         _constructor("chat.ChatPromptTemplate", {"input_variables": names, "messages": messages})
     )
+
+
+def _chat(turns: Sequence[Message]) -> dict[str, Any]:
+    """Return turns without variables as a chat of LangChain's."""
+    messages = [
+        _constructor(
+            f"chat.{_LANGCHAIN[turn.role]}MessagePromptTemplate",
+            {"prompt": _langchain_text([TemplatePart(turn.content)])},
+        )
+        for turn in turns
+    ]
+    return _constructor("chat.ChatPromptTemplate", {"input_variables": [], "messages": messages})
+
+
+def _of_parts(found: Material) -> bool:
+    """Return whether a solution is several texts that are not laid out in one prompt."""
+    return found.export.layout is None and len(found.export.parts) > 1
+
+
+def _part_turns(found: Material) -> dict[str, tuple[Message, ...]]:
+    return part_turns(SolutionReader.of(found.standing.journal), found.export.instruction)
+
+
+def part_turns(reader: SolutionReader, solution: str) -> dict[str, tuple[Message, ...]]:
+    """Return the turns of each part of a solution, by its name.
+
+    A text is a message of the system, as it is: what the program puts into it is not put in. A
+    demonstration is a turn of the user and one of the assistant.
+
+    Raises:
+        ConfigError: A part is code, which no message holds.
+    """
+    for part in reader.parts:
+        if part.kind == "code":
+            raise ConfigError(
+                f"a message holds an instruction or demonstrations, but the part {part.name!r} is "
+                "code; take the format json, or this part with --part"
+            )
+    return {
+        part.name: (Message("system", part.text),)
+        if part.pairs is None
+        else tuple(
+            turn
+            for pair in part.pairs
+            for turn in (
+                Message("user", pair.input),
+                Message("assistant", pair.reasoning or pair.answer),
+            )
+        )
+        for part in reader.read(solution)
+    }
 
 
 _LANGCHAIN = {"system": "System", "user": "Human", "assistant": "AI"}
@@ -106,10 +164,21 @@ def chat_request(found: Material) -> str:
 
     ``{input}`` stands in the last message where the input goes, unless an input was given. A
     request to a completion endpoint, where the scorer LLM continued raw text, has ``prompt``.
+    Solutions of several parts are a mapping of part names to the messages that a call begins with.
 
     Raises:
-        ConfigError: The instruction itself holds ``{input}``, so that its place is not plain.
+        ConfigError: The instruction itself holds ``{input}``, so that its place is not plain; a
+            part is no message; or an input was given for several parts.
     """
+    if _of_parts(found):
+        if found.text is not None:
+            raise ConfigError(
+                "an input goes into one prompt, but this solution has the parts "
+                f"{', '.join(found.export.parts)}, and only the program knows where it goes in "
+                "them; leave --input out"
+            )
+        parts = _part_turns(found).items()
+        return document({name: {"messages": _messages(turns)} for name, turns in parts})
     if found.text is None and _INPUT in found.export.instruction:
         raise ConfigError(
             f"an instruction for a request has no {_INPUT} of its own, but this one has, and the "
@@ -117,11 +186,13 @@ def chat_request(found: Material) -> str:
         )
     turns = _laid_out(found, _INPUT if found.text is None else found.text)
     data: dict[str, Any] = (
-        {"prompt": as_text(turns)}
-        if raw(found)
-        else {"messages": [{"role": turn.role, "content": turn.content} for turn in turns]}
+        {"prompt": as_text(turns)} if raw(found) else {"messages": _messages(turns)}
     )
     return document({**data, **sampling(found)})
+
+
+def _messages(turns: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def sampling(found: Material) -> dict[str, Any]:

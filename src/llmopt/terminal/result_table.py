@@ -14,6 +14,7 @@ from llmopt.core.text import one_line, visible
 from llmopt.evidence.differences import on_correction
 from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import LEGEND, mark
+from llmopt.history.readable_solution import SolutionReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +32,17 @@ if TYPE_CHECKING:
     from llmopt.statistics import Difference
 
 
-def print_result(console: Console, result: Result) -> None:
-    """Print what a run found: the texts, the verdict, the tables behind it, and what it cost."""
+_PLAIN = SolutionReader()  # shows solutions as they are
+
+
+def print_result(console: Console, result: Result, reader: SolutionReader = _PLAIN) -> None:
+    """Print what a run found: the texts, the verdict, the tables behind it, and what it cost.
+
+    Args:
+        console: Where to.
+        result: What was found.
+        reader: Reads the solutions.
+    """
     from rich.text import Text
 
     def say(text: str, style: str = "") -> None:
@@ -49,7 +59,7 @@ def print_result(console: Console, result: Result) -> None:
             continue  # a plain control says in its label what it is
         still = same and line.label == "start"
         say(f"\n{line.label}, and still the best:" if still else f"\n{line.label}:", "dim")
-        quote(line.text)
+        quote(reader.text(line.text))
     console.print()
     say(result.verdict, "bold")
     if result.gain and result.gain.telling and (read := result.gain.sentence(result.level)):
@@ -162,13 +172,19 @@ def paid(usage: Mapping[str, Usage], stretch: Stretch) -> Iterator[str]:
         yield (f"Sent, no response: {counted(stretch.lost, 'call')}, which may have been billed.")
 
 
-def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentation) -> None:
+def print_trajectory(
+    console: Console,
+    trajectory: Trajectory,
+    shown: Presentation,
+    reader: SolutionReader = _PLAIN,
+) -> None:
     """Print every candidate in the order in which it was tried.
 
     Args:
         console: Where to.
         trajectory: What was tried.
         shown: How the problem's scores are shown.
+        reader: Reads the solutions.
     """
     from rich.table import Table
     from rich.text import Text
@@ -189,7 +205,7 @@ def print_trajectory(console: Console, trajectory: Trajectory, shown: Presentati
             f"{evaluation.measured}/{evaluation.planned}",
             Text(
                 (f"({_unread(entry)}) " if trajectory.unreadable(entry) else "")
-                + (one_line(entry.text, 2000) or "(empty)")
+                + (one_line(reader.line(entry.text), 2000) or "(empty)")
             ),
         )
     console.print(table)

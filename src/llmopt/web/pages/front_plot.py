@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.text import one_line
 from llmopt.evidence.front import Front
+from llmopt.history.readable_solution import SolutionReader
 from llmopt.web.pages.score_text import amount, points
 
 if TYPE_CHECKING:
@@ -36,7 +38,11 @@ def front_section(record: Mapping[str, Any], shown: Presentation) -> dict[str, A
     names = list(dict.fromkeys(name for member in front.members for name in member.aims))
     heads = [f"score on {front.split}", "minus the winner", "prompt tokens", "tokens of an answer"]
     heads += ["US dollars of 1,000 answers"] if priced else []
-    rows = [_row(member, front, shown, names, priced=priced) for member in front.members]
+    line = SolutionReader.documented(record).line
+    rows = [
+        _row(replace(member, text=line(member.text)), front, shown, names, priced=priced)
+        for member in front.members
+    ]
     return {
         "plot": drawn(front, shown),
         "heads": heads + names,

@@ -10,6 +10,7 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+from llmopt.history.readable_solution import SolutionReader
 from llmopt.web.pages.setup import cost
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ def _core(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every part needs: candidates by position, as short lists.
 
     A candidate is ``[step, id, text, score, measured, planned, words changed, position of its
-    call in the step, positions of its parents, why it is unmeasured]``.
+    call in the step, positions of its parents, why it is unmeasured]``. Where solutions have
+    demonstrations, the text has them as numbered pairs, and ``pieces`` holds for each candidate its
+    parts: a name with a text, or with the pairs as ``[row, input, answer, reasoning]``.
     """
+    reader = SolutionReader.documented(record)
     places: dict[str, int] = {}
     for step in record["steps"]:
         for candidate in step["candidates"]:
@@ -62,7 +66,7 @@ def _core(record: Mapping[str, Any]) -> dict[str, Any]:
         [
             step["step"],
             c["id"][:8],
-            c["text"],
+            reader.text(c["text"]),
             c["score"],
             c["measured"],
             c["planned"],
@@ -103,7 +107,25 @@ def _core(record: Mapping[str, Any]) -> dict[str, Any]:
         head
         | {"run": record["run"], "candidates": rows, "steps": steps, "tests": tests}
         | {"splits": splits}
+        | ({"pieces": _pieces(record, reader)} if reader.shows_rows else {})
     )
+
+
+def _pieces(record: Mapping[str, Any], reader: SolutionReader) -> list[Any]:
+    """Return the parts of each candidate, with demonstrations as short lists."""
+    return [
+        [
+            [
+                part.name,
+                part.text
+                if part.pairs is None
+                else [[p.id, p.input, p.answer, p.reasoning] for p in part.pairs],
+            ]
+            for part in reader.read(c["text"])
+        ]
+        for step in record["steps"]
+        for c in step["candidates"]
+    ]
 
 
 def spent_by(spent: Mapping[str, Any] | None, prices: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from llmopt.core.formatting import clock, counted, p_value
 from llmopt.core.store import Status
 from llmopt.errors import DISTRIBUTION
 from llmopt.evidence.words import SIGNS
+from llmopt.history.readable_solution import in_words
 from llmopt.web.pages.payload import packed
 from llmopt.web.pages.run_page import (
     Served,
@@ -126,6 +127,7 @@ def comparison(found: RunComparison, *, alone: bool = False) -> str:
         worth=lambda score: worth_of(score, found.shown),
         chance=lambda value: p_value(value, blank=FIXED),
         counted=counted,
+        in_words=in_words,
         clock=clock,
         caps=_caps,
         signs=_SIGNS,

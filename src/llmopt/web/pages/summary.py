@@ -10,14 +10,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.formatting import clock, counted, ordinal, p_value, spent
-from llmopt.core.solution import split_parts
-from llmopt.errors import DISTRIBUTION, DataError
+from llmopt.errors import DISTRIBUTION
 from llmopt.evidence.differences import on_correction
 from llmopt.evidence.gain import Gain
 from llmopt.evidence.looks import PriorLooks
 from llmopt.evidence.optimism import on_optimism
 from llmopt.evidence.scores import Score
 from llmopt.evidence.words import SIGNS
+from llmopt.history.readable_solution import ReadablePart, SolutionReader
 from llmopt.statistics import Interval
 from llmopt.web.pages.confusion_table import confusion_section
 from llmopt.web.pages.front_plot import front_section
@@ -221,37 +221,39 @@ def _title(record: Mapping[str, Any]) -> str:
     return f"The {record['noun']}" if record["kind"] == "run" else ""
 
 
-def _texts(record: Mapping[str, Any]) -> list[dict[str, str]]:
+def _texts(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     start, best = record["start"], record["best"]
     if start is None:
         return []
+    reader = SolutionReader.documented(record)
+    before, after = reader.read(start["text"]), reader.read(best["text"])
     if start["text"] == best["text"]:
-        return [{"name": "both", "caption": "Start, and still the best", "text": start["text"]}]
+        caption = "Start, and still the best"
+        if any(part.pairs is not None for part in before):
+            return [_box("both", f"{part.name}: {caption.lower()}", part) for part in before]
+        return [{"name": "both", "caption": caption, "text": start["text"]}]
     won = "After: the winner" if record["finished"] else "The best on train so far"
-    if names := record.get("parts"):
-        ends = {end: _split(record[end]["text"], names) for end in ("start", "best")}
-        return [box for name in names for box in _boxes(name, won, ends)]
+    if before and after:
+        pairs = zip(before, after, strict=True)
+        return [box for one, other in pairs for box in _boxes(won, one, other)]
     return [
         {"name": "start", "caption": "Before: the start", "text": start["text"]},
         {"name": "best", "caption": won, "text": best["text"]},
     ]
 
 
-def _split(text: str, names: Sequence[str]) -> dict[str, str]:
-    try:
-        return split_parts(text, names)
-    except DataError:
-        return dict.fromkeys(names, text)
+def _box(name: str, caption: str, part: ReadablePart) -> dict[str, Any]:
+    pairs = {} if part.pairs is None else {"pairs": part.pairs}
+    return {"name": name, "caption": caption, "text": part.text, **pairs}
 
 
-def _boxes(name: str, won: str, ends: Mapping[str, Mapping[str, str]]) -> Iterator[dict[str, str]]:
+def _boxes(won: str, start: ReadablePart, best: ReadablePart) -> Iterator[dict[str, Any]]:
     """Yield a part before and after, or once where it is the same."""
-    start, best = (ends[end][name] for end in ("start", "best"))
     if start == best:
-        yield {"name": "both", "caption": f"{name}: unchanged", "text": start}
+        yield _box("both", f"{start.name}: unchanged", start)
         return
-    yield {"name": "start", "caption": f"{name}. Before: the start", "text": start}
-    yield {"name": "best", "caption": f"{name}. {won}", "text": best}
+    yield _box("start", f"{start.name}. Before: the start", start)
+    yield _box("best", f"{start.name}. {won}", best)
 
 
 def _evidence(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ function insideOf(core, c) {
   const found = [make("p", { class: "remark" }, `Step ${c.step}, id ${c.id}${c.why ? `; unmeasured: ${c.why}` : ""}`)];
   if (parent) {
     const items = make("div");
-    if (!core.figure) found.push(make("h4", {}, "Changed from its last parent"), diffed(parent.text, c.text), items);
+    if (!core.figure) found.push(make("h4", {}, "Changed from its last parent"), changedFrom(parent, c), items);
     Promise.all([chunk("outcomes"), chunk("train")]).then(([outcomes, train]) =>
       items.append(...itemStrip({ core, outcomes, items: train }, parent.place, c.place)));
     found.push(make("h4", {}, "Lineage"), lineage(core, c));

@@ -14,7 +14,7 @@ async function drawn() {
     return;
   }
   core.candidates = core.candidates.map(([step, id, text, score, measured, planned, changed, call, parents, why], place) =>
-    ({ place, step, id, text, score, measured, planned, changed, call, parents, why }));
+    ({ place, step, id, text, score, measured, planned, changed, call, parents, why, pieces: core.pieces?.[place] ?? null }));
   drawDiff(core);
   drawTrajectory(core);
   drawTree(core);

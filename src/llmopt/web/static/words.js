@@ -98,13 +98,52 @@ function diffed(before, after) {
   return make("blockquote", { class: "prose diff", dir: "auto" }, pieces);
 }
 
+// What became of demonstrations, [row, input, answer, reasoning] each: those of the new solution in
+// their order, then those that are gone. Rows that kept their order among those in both stayed.
+function changedPairs(old, now) {
+  const both = (list, other) => list.filter(([id]) => other.some((pair) => pair[0] === id));
+  const [before, after] = [both(old, now), both(now, old)];
+  const steps = common(before.length, after.length, (i, j) => before[i][0] === after[j][0]);
+  const stayed = new Set(steps.filter(([kind]) => kind === 0).map(([, at]) => after[at][0]));
+  const place = (id) => old.findIndex((pair) => pair[0] === id);
+  const made = now.map((pair) => {
+    const was = place(pair[0]);
+    if (was < 0) return ["added", pair];
+    if (!stayed.has(pair[0])) return [`moved from ${was + 1}`, pair];
+    return [String(old[was]) === String(pair) ? "same" : "other answer", pair];
+  });
+  return [...made, ...old.filter(([id]) => !now.some((pair) => pair[0] === id)).map((pair) => ["removed", pair])];
+}
+
+// One demonstration: what became of it, its input and answer; the model's reasoning is folded.
+function pairLine([change, [id, input, answer, reasoning]]) {
+  return make("li", { class: `shot-${change.split(" ")[0]}` },
+    make("small", {}, `${change}, row ${id}`), " ",
+    make("span", { class: "prose", dir: "auto" }, input || "(the row is not kept)"), " ",
+    make("strong", { class: "prose", dir: "auto" }, answer || "(no answer)"),
+    reasoning ? make("details", {}, make("summary", {}, "The model's own answer, with its reasoning"),
+      make("blockquote", { class: "prose", dir: "auto" }, reasoning)) : null);
+}
+
+// How one solution became another: part by part where solutions have demonstrations.
+function changedFrom(before, after) {
+  if (!before.pieces?.length || !after.pieces?.length) return diffed(before.text, after.text);
+  return make("div", {}, after.pieces.map(([name, piece], n) => {
+    const old = before.pieces[n][1];
+    const same = JSON.stringify(old) === JSON.stringify(piece);
+    const lists = Array.isArray(old) && Array.isArray(piece);
+    return make("div", {}, make("h4", {}, same ? `${name}: unchanged` : name),
+      same ? null : lists ? make("ul", { class: "shots" }, changedPairs(old, piece).map(pairLine)) : diffed(String(old), String(piece)));
+  }));
+}
+
 // The change of the solution, below the two texts.
 function drawDiff(core) {
   clampTexts();
   const host = part("diff");
   if (!host || core.figure || core.start === null || core.start === core.best) return;
   const [start, best] = [core.candidates[core.start], core.candidates[core.best]];
-  const changed = onDemand("Word by word", () => diffed(start.text, best.text), { class: "change" });
+  const changed = onDemand("Word by word", () => changedFrom(start, best), { class: "change" });
   changed.open = true;
   host.replaceChildren(changed);
 }
