@@ -37,6 +37,17 @@ def test_a_fall_that_is_not_there_is_seldom_found_at_any_time() -> None:
         assert np.mean(capital.max(axis=1) >= log_price(0)) <= ERROR
 
 
+def test_looks_with_every_new_block_and_start_seldom_err() -> None:
+    random = np.random.RandomState(2)
+    wrong = 0
+    for _ in range(60):
+        changes = random.choice([-1.0, 0.0, 0.0, 1.0], 600).tolist()
+        ends = range(100, 601, 100)
+        found = [change_since(changes[:n], [0.0] * n, tuple(range(0, n, 100))) for n in ends]
+        wrong += any(one.fallen for one in found)
+    assert wrong / 60 <= ERROR
+
+
 def test_a_prompt_that_breaks_is_found_and_its_interval_agrees() -> None:
     found = change_since([0.0] * 20 + [-1.0] * 10, [0.0] * 30, least=0.05)
     assert found.fallen

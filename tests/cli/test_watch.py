@@ -55,6 +55,7 @@ def test_a_winner_that_stays_as_it_was_raises_no_alarm(started: Shell) -> None:
         False,
     )
     assert found["today"] == found["reference"]
+    assert "The reference itself" in found["notes"][0]  # 8 rows have been asked before
     assert found["interval"]["low"] < 0 < found["interval"]["high"]
 
 

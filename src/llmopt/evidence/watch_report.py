@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmopt.core.formatting import counted
-from llmopt.statistics.always_valid import ERROR, Change, change_since
+from llmopt.statistics.always_valid import ERROR, MeanChange, change_since
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +178,7 @@ def _starts(days: Sequence[WatchedDay]) -> dict[int, str]:
 
 def _verdict(
     status: WatchStatus,
-    found: Change | None,
+    found: MeanChange | None,
     firsts: dict[int, str],
     min_drop: float,
     shown: Presentation,
@@ -197,7 +197,7 @@ def _verdict(
 
 
 def _notes(
-    found: Change | None, margins: Sequence[float], min_drop: float, shown: Presentation
+    found: MeanChange | None, margins: Sequence[float], min_drop: float, shown: Presentation
 ) -> list[str]:
     """Say where a drop is proven but small, and where the reference is coarse."""
     said = []

@@ -46,7 +46,7 @@ _LEAST, _HALVINGS = 1e-9, 40
 
 
 @dataclass(frozen=True)
-class Change:
+class MeanChange:
     """What a series of changes says from one start on.
 
     Attributes:
@@ -116,7 +116,7 @@ def change_since(
     margins: Sequence[float],
     starts: Sequence[int] = (0,),
     least: float = 0.0,
-) -> Change:
+) -> MeanChange:
     """Say whether the mean of a growing series has fallen or risen, from whichever start on.
 
     It may be asked after every new block of observations: the chance that it ever says *fallen*
@@ -156,7 +156,7 @@ def change_since(
     tail = slice(starts[at], None)
     high = _end(x[tail], slack[tail], log_price(at))
     low = -_end(-x[tail], slack[tail], log_price(at))
-    return Change(
+    return MeanChange(
         start=starts[at],
         n=len(x) - starts[at],
         mean=means[at],
