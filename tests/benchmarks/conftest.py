@@ -54,6 +54,27 @@ def verification() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def demonstrations() -> ModuleType:
+    """The module ``benchmarks/demonstrations.py``."""
+    return importing_its_neighbours("demonstrations")
+
+
+@pytest.fixture(scope="session")
+def programs() -> ModuleType:
+    """The module ``benchmarks/programs.py``."""
+    return importing_its_neighbours("programs")
+
+
+def importing_its_neighbours(name: str) -> ModuleType:
+    """Return a script that imports others of the folder by name."""
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        return script(name)
+    finally:
+        sys.path.remove(str(SCRIPTS))
+
+
+@pytest.fixture(scope="session")
 def official() -> Path:
     """The folder with the official files of the papers' tasks."""
     folder = Path(os.environ.get("LLMOPT_TEST_DATA", BESIDE))
