@@ -25,6 +25,9 @@ QUESTIONS = [
     ("Within how many days is invoice {} due?", "14"),
 ]
 
+PARTS = {"search": "Which topic is it?", "answer": "Answer from the note. {note}"}
+TASK = "Answer the questions of customers with a number from our notes."
+
 
 def answer(texts: dict[str, str], row: Any, call: Any) -> str:
     """Return the answer to the question of a row; each call is paid, and stored, by the run."""
@@ -49,24 +52,34 @@ def right(output: str, item: llmopt.Item) -> llmopt.Scored:
     return llmopt.Scored(0.0, feedback=f"{said} It is {item.target}.")
 
 
-model = sys.argv[1] if len(sys.argv) > 1 else "local/smollm2-135m"
-rows = [
-    {"question": QUESTIONS[number % 4][0].format(number), "target": QUESTIONS[number % 4][1]}
-    for number in range(60)
-]
-problem = llmopt.ProgramProblem.from_rows(
-    answer,
-    rows,
-    input="question",
-    parts={"search": "Which topic is it?", "answer": "Answer from the note. {note}"},
-    task="Answer the questions of customers with a number from our notes.",
-    metric=right,
-    sizes=(0.3, 0.2, 0.5),
-    scorer=model,
-)
-result = llmopt.optimize(problem, algorithm=llmopt.protegi(), steps=1)
+def rows(many: int = 60) -> list[dict[str, str]]:
+    """Return so many questions with their answers."""
+    asked = [QUESTIONS[number % len(QUESTIONS)] for number in range(many)]
+    return [
+        {"question": question.format(number), "target": target}
+        for number, (question, target) in enumerate(asked)
+    ]
 
-for name, text in problem.texts.split(result.best.text).items():
-    print(f"{name}: {text}")
-print(result.verdict)
-print(f"llmopt show {result.run}")
+
+def main() -> None:
+    """Search, and print the texts."""
+    model = sys.argv[1] if len(sys.argv) > 1 else "local/smollm2-135m"
+    problem = llmopt.ProgramProblem.from_rows(
+        answer,
+        rows(),
+        input="question",
+        parts=PARTS,
+        task=TASK,
+        metric=right,
+        sizes=(0.3, 0.2, 0.5),
+        scorer=model,
+    )
+    result = llmopt.optimize(problem, algorithm=llmopt.protegi(), steps=1)
+    for name, text in problem.texts.split(result.best.text).items():
+        print(f"{name}: {text}")
+    print(result.verdict)
+    print(f"llmopt show {result.run}")
+
+
+if __name__ == "__main__":
+    main()

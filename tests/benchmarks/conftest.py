@@ -56,9 +56,26 @@ def verification() -> ModuleType:
 @pytest.fixture(scope="session")
 def reflections() -> ModuleType:
     """The module ``benchmarks/reflections.py``, which takes a problem from the script beside it."""
+    return importing_its_neighbours("reflections")
+
+
+@pytest.fixture(scope="session")
+def demonstrations() -> ModuleType:
+    """The module ``benchmarks/demonstrations.py``."""
+    return importing_its_neighbours("demonstrations")
+
+
+@pytest.fixture(scope="session")
+def programs() -> ModuleType:
+    """The module ``benchmarks/programs.py``."""
+    return importing_its_neighbours("programs")
+
+
+def importing_its_neighbours(name: str) -> ModuleType:
+    """Return a script that imports others of the folder by name."""
     sys.path.insert(0, str(SCRIPTS))
     try:
-        return script("reflections")
+        return script(name)
     finally:
         sys.path.remove(str(SCRIPTS))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from looking import Looker
 from playwright.sync_api import sync_playwright
-from synthetic import hostile, hostile_cells, large
+from synthetic import NASTY, hostile, hostile_cells, large
 
 import llmopt
 from llmopt import open_store
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -40,6 +42,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shared: dict[str, Any] = {"store": store, "progress": False}
     llmopt.optimize(words, name="words", optimizer=model, steps=6, validate_every=2, **shared)
     llmopt.optimize(problems["line"], name="line", algorithm="cma-es", steps=8, **shared)
+    problems["shots"] = shots = replace(_nasty_rows(scripted.few_shot()), scorer=model)
+    llmopt.optimize(shots, name="shots", algorithm="capo", optimizer=model, steps=3, **shared)
     llmopt.optimize(problems["tour"], name="tour", algorithm="two-opt", steps=4, **shared)
     documents = {"hostile": hostile(), "large": large(), "sweep": _swept()}
     with closing(open_store(store)) as kept:
@@ -52,6 +56,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, document in documents.items():
         (folder / f"{name}.html").write_text(page(document, cells=cells.get(name)), "utf-8")
     return folder
+
+
+def _nasty_rows(problem: PromptProblem) -> PromptProblem:
+    """Return a problem whose training rows, which demonstrations show, are hostile."""
+    train = tuple(
+        replace(item, input=f"{NASTY[n % 4]} {item.input}")
+        for n, item in enumerate(problem.splits.train)
+    )
+    return replace(problem, splits=replace(problem.splits, train=train))
 
 
 def _swept() -> dict[str, Any]:

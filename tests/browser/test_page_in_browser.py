@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from looking import Look, Looker
     from playwright.sync_api import Page
 
-KINDS = ("words", "line", "tour", "sweep", "hostile", "large")
+KINDS = ("words", "line", "tour", "sweep", "hostile", "large", "shots")
 
 
 def focused(page: Page, what: str) -> str:
@@ -36,6 +36,15 @@ def test_a_page_loads_alone_and_without_a_complaint(look: Looker, kind: str) -> 
     seen = look.open(kind)
     assert seen.wrong == []
     assert [url.rpartition("/")[2] for url in seen.asked] == [f"{kind}.html"]
+
+
+def test_demonstrations_are_pairs_and_told_apart(look: Looker) -> None:
+    page = look.open("shots").page
+    open_all(page)
+    assert page.locator("#solution .shots > li").count() > 0
+    assert page.locator(".inside .shot-added").count() > 0
+    assert '{"id"' not in page.locator("body").inner_text()
+    assert page.evaluate("window.hacked") is None
 
 
 def test_points_are_reached_by_keyboard_and_read(look: Looker) -> None:

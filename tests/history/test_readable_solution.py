@@ -161,7 +161,12 @@ def test_the_terminal_shows_pairs_and_obeys_none_of_them(
     hostile_runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = str(hostile_runs / "runs.db")
-    for words in (["show", "odd0"], ["show", "odd0", "--step", "2"], ["compare", "odd0", "odd1"]):
+    for words in (
+        ["show", "odd0"],
+        ["show", "odd0", "--front"],
+        ["show", "odd0", "--step", "2"],
+        ["compare", "odd0", "odd1"],
+    ):
         main([*words, "--store", store], standalone_mode=False)
         said = capsys.readouterr().out
         shown = said[said.index("CANDIDATE") :] if "--step" in words else said

@@ -113,7 +113,7 @@ def taking_turns(
     told = [*options, *[{}] * (len(methods) - len(options))]
     members = [
         one if isinstance(one, Algorithm) else algorithm_named(one, said)
-        for one, said in zip(methods, told, strict=True)
+        for one, said in zip(methods, each, strict=True)
     ]
     unknown = race.keys() - inspect.signature(portfolio).parameters.keys()
     if unknown or any(not isinstance(value, int | float) for value in race.values()):

@@ -115,13 +115,18 @@ def _show_sweep(store: Store, run: str, form: str, *, as_json: bool, where: str 
 
 def _show_front(store: Store, run: str, *, as_json: bool, where: str | None) -> None:
     """Show the front of a run, and how a solution is taken from it."""
-    from llmopt.history.run_history import front_told
+    from dataclasses import replace
+
+    from llmopt.history.readable_solution import SolutionReader
+    from llmopt.history.run_history import front_told, told
 
     found = front_told(store, run)
     if as_json:
         print_json({"run": run, "front": found.to_dict()})
         return
-    write(f"{found}\n")
+    line = SolutionReader.of(told(store, run)).line
+    members = tuple(replace(member, text=line(member.text)) for member in found.members)
+    write(f"{replace(found, members=members)}\n")
     click.echo(f"Take one: {command_line(('export', run, '--prefer', 'short'), where)}")
 
 

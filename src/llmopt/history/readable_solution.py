@@ -1,7 +1,7 @@
 """Solutions as people read them: demonstrations as numbered pairs, and changes part by part.
 
 The canonical text of demonstrations is made of JSON lines that name training rows. Here the rows
-are looked up, as the run has kept them. Nothing is escaped: whoever shows a text does that.
+are looked up, as the run has kept them. Nothing is escaped: what shows a text does that.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ChangedPair:
     """A demonstration of two solutions, and what became of it.
 
     Attributes:
-        change: ``moved`` where others that are in both stand in another order around it.
+        change: ``moved`` where others that are in both have another order around it.
         pair: As it is in the new solution, or in the old one where it was removed.
         before: Its number in the old solution, from 1; 0: not there.
         after: Its number in the new one; 0: not there.

@@ -47,10 +47,10 @@ class Swept:
         rows = [asdict(row) | {"words": row.words} for row in self.rows]
         lines = [asdict(line) for line in self.lines]
         found = {"rows": rows} if rows else {"lines": lines}
-        told = {"sweep": self.sweep, "cells": cells, **found, "bought": self.bought}
+        document = {"sweep": self.sweep, "cells": cells, **found, "bought": self.bought}
         if self.part:
-            told["part"] = asdict(self.part) | {"done": self.done, "cells": self.total}
-        return told
+            document["part"] = asdict(self.part) | {"done": self.done, "cells": self.total}
+        return document
 
     @property
     def complete(self) -> bool:

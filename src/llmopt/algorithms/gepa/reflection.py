@@ -81,10 +81,10 @@ class RowReports:
         names = self.components.names(ctx)
         if not names:
             return Feedback(text=filled("gepa", "rows", reports=reports))
-        told = (
+        reported = (
             filled("gepa", "rows", reports=[_of(name, one) for one in reports]) for name in names
         )
-        return Feedback(findings=tuple(map(Finding, told)))
+        return Feedback(findings=tuple(map(Finding, reported)))
 
     async def _report(self, ctx: StepContext, base: Entry, item: Item) -> dict[str, Any]:
         """Return what is reported of a row; nothing where it cannot be measured."""

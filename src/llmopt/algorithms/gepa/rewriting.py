@@ -29,7 +29,7 @@ class ReflectiveRewrite:
 
     Attributes:
         ask: How a new text is asked for.
-        components: Which parts are rewritten; each is asked for by itself, with what is told of it.
+        components: Which parts are rewritten; each is asked for by itself, with what was found about it.
     """
 
     ask: Generate = field(
@@ -56,23 +56,23 @@ class ReflectiveRewrite:
             return (Proposed(Refusal(ctx.feedback.reason), "", "", parents),)
         if ctx.base is None or not ctx.feedback.findings:
             return await self.ask(ctx)
-        base, told = ctx.base, ctx.feedback.findings
+        base, reports = ctx.base, ctx.feedback.findings
         components = [
             Component(ctx.problem, name, base.text) for name in self.components.names(ctx)
         ]
         drawn = await all_of(
             self._rewritten(ctx, component, base, found.text)
-            for component, found in zip(components, told, strict=True)
+            for component, found in zip(components, reports, strict=True)
         )
         return tuple(_joined(base, components, some) for some in zip(*drawn, strict=True))
 
     async def _rewritten(
-        self, ctx: StepContext, component: Component, base: Entry, told: str
+        self, ctx: StepContext, component: Component, base: Entry, report: str
     ) -> tuple[Proposed, ...]:
-        """Ask for new texts of one part, with what is told of it."""
+        """Ask for new texts of one part, with what was found about it."""
         shown = component.shown(base)
         alone = replace(
-            ctx, problem=component.view, base=shown, shown=(shown,), feedback=Feedback(text=told)
+            ctx, problem=component.view, base=shown, shown=(shown,), feedback=Feedback(text=report)
         )
         return await self.ask(alone)
 

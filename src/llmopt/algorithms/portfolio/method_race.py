@@ -209,11 +209,11 @@ def own_steps(trajectory: Trajectory, name: str, since: int = 0) -> Trajectory:
     starts = found.get(0, [])
     before = [e for at in range(1, since + 1) for e in found.get(at, ()) if _told(e)]
     before.sort(key=trajectory.estimate, reverse=True)
-    told = Trajectory().tell([_as_of(0, entry) for entry in (*starts, *before[:_SEEDS])])
+    rebuilt = Trajectory().tell([_as_of(0, entry) for entry in (*starts, *before[:_SEEDS])])
     for step in range(since + 1, trajectory.steps):
         if trajectory.made_by(step) in ("", name):
-            told = told.tell([_as_of(told.steps, entry) for entry in found.get(step, ())])
-    return told
+            rebuilt = rebuilt.tell([_as_of(rebuilt.steps, entry) for entry in found.get(step, ())])
+    return rebuilt
 
 
 def _told(entry: Entry) -> bool:

@@ -40,7 +40,7 @@ CHANNEL = "llmopt"
 _BEATS = 5  # renewals in the term of a lease
 _LOOK = 1.0  # seconds between looks at what is awaited
 _BEGINS = 5.0  # seconds in which listening has begun; without it, what is awaited is looked for
-_SHORT = 16  # letters of a key that are told
+_SHORT = 16  # letters of a key that are sent
 
 _RENEW = """
 INSERT INTO llmopt.workers (id, lease, until)
@@ -177,7 +177,7 @@ class CallClaims:
             await asyncio.to_thread(self._begin)
         wanted = WantedCall(key, run, next(self._numbers), fence)
         while True:
-            told, forget = self._listen_for(key)
+            notified, forget = self._listen_for(key)
             try:
                 answer: CallFate = await self._asks.add(self._take, wanted)
                 if answer.mine:
@@ -186,7 +186,7 @@ class CallClaims:
                     return answer.found
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK):
-                        await told
+                        await notified
             except asyncio.CancelledError:
                 self.give_up(key, wanted.number)
                 raise

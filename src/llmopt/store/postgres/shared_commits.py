@@ -241,14 +241,14 @@ class SharedCommits:
                 one.future.set_exception(result)
             else:
                 one.future.set_result(result)
-        for loop, told in by_loop.items():
+        for loop, settled in by_loop.items():
             # A loop that was closed meanwhile has nobody left who waits.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_settle, told, error)
+                loop.call_soon_threadsafe(_settle, settled, error)
 
 
-def _settle(told: list[tuple[_Asked, Any]], error: Exception | None) -> None:
-    for one, result in told:
+def _settle(settled: list[tuple[_Asked, Any]], error: Exception | None) -> None:
+    for one, result in settled:
         one.settle(result, error)
 
 

@@ -156,11 +156,11 @@ class SharedPace:
     def on_slow(self, heard: Callable[[], None]) -> None:
         """See the protocol; it is called in a thread of the store."""
 
-        def told(by: str) -> None:
+        def notified(by: str) -> None:
             if by != self._calls.worker:
                 heard()
 
-        self._calls.on(f"{SLOWER}-{self._endpoint}", told)
+        self._calls.on(f"{SLOWER}-{self._endpoint}", notified)
 
     def _turns(self, connection: Connection[Any], wanted: list[int]) -> list[_Turn]:
         """Let those go for whom there is room, first come first served."""

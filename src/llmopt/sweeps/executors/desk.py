@@ -119,8 +119,8 @@ class CellDesk:
                 await asyncio.wait_for(self._changed.wait_for(lambda: bool(self._events)), wait)
             except TimeoutError:
                 return []
-            told, self._events = self._events, []
-            return told
+            collected, self._events = self._events, []
+            return collected
 
     async def lost(self, worker: str) -> CellJob | None:
         """Return the cell that a worker did when it died; it gets none any more."""

@@ -82,8 +82,8 @@ class RayWorkers:
             # No restart: who has handed out what would be forgotten.
             self._desk = ray.remote(CellDesk).options(num_cpus=0, max_restarts=0).remote()
             work = replace(self._work, store=_absolute(self._work.store), share=1 / jobs)
-            told = Assignment(work, str(Path.cwd()), _paths(), each if self._pinned else 0)
-            ray.get(self._desk.open.remote(told))
+            assigned = Assignment(work, str(Path.cwd()), _paths(), each if self._pinned else 0)
+            ray.get(self._desk.open.remote(assigned))
             self._task = ray.remote(_work_at).options(num_cpus=1, max_retries=0)
             for _ in range(jobs):
                 self._start()
@@ -306,18 +306,18 @@ def _work_at(desk: Any, name: str) -> LlmoptError | None:
 
     available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     node = ray.get_runtime_context().get_node_id()
-    told, own = ray.get(desk.enter.remote(name, node, available))
+    assigned, own = ray.get(desk.enter.remote(name, node, available))
     if own:
         os.sched_setaffinity(0, own)
-    if Path(told.folder).is_dir():
-        os.chdir(told.folder)
-    sys.path += [path for path in told.paths if path not in sys.path]
+    if Path(assigned.folder).is_dir():
+        os.chdir(assigned.folder)
+    sys.path += [path for path in assigned.paths if path not in sys.path]
     busy = threading.Event()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_heed, args=(ray, desk, busy), daemon=True).start()
     try:
-        with CellWorker(told.work) as worker:
+        with CellWorker(assigned.work) as worker:
             while (job := ray.get(desk.next.remote(name))) is not None:
                 busy.set()
                 answer = worker.answer(job, _Teller(desk, name, job.number))

@@ -173,10 +173,10 @@ function itemStrip(world, parent, place) {
     frame.setAttribute("y", 10 * Math.floor(n / STRIP) - 1);
     holder.setAttribute("aria-valuenow", n + 1);
     holder.setAttribute("aria-valuetext", `${itemName(world.items[n] ?? [""], n)}: ${words[marks[n]]}`);
-    const told = await cellBlocks(world, place, n);
+    const blocks = await cellBlocks(world, place, n);
     if (at !== n) return;
     panel.hidden = false;
-    panel.replaceChildren(...told.slice(0, -1));
+    panel.replaceChildren(...blocks.slice(0, -1));
   };
   holder.addEventListener("click", (event) => {
     const area = svg.getBoundingClientRect();

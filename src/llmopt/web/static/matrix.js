@@ -178,8 +178,8 @@ function walkCells(body) {
 
 async function lookAtCell(world, panel, place, n) {
   matrix.at = [place, n];
-  const told = await cellBlocks(world, place, n);
-  if (matrix.at[0] === place && matrix.at[1] === n) panel.replaceChildren(...told);
+  const blocks = await cellBlocks(world, place, n);
+  if (matrix.at[0] === place && matrix.at[1] === n) panel.replaceChildren(...blocks);
 }
 
 // Everything that is known of one answer of one solution.

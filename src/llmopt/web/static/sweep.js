@@ -5,7 +5,7 @@ const DASHES = ["", "7 4", "2 3", "9 3 2 3", "4 2", "12 3"];
 const FORMS = ["M-4,-1.4h2.6v-2.6h2.8v2.6h2.6v2.8h-2.6v2.6h-2.8v-2.6h-2.6z", "M-4,-3l1,-1l3,3l3,-3l1,1l-3,3l3,3l-1,1l-3,-3l-3,3l-1,-1l3,-3z"];
 SHAPES.push(...FORMS);
 
-// Colours, forms and dashes come back at different numbers, so that all variants can be told apart.
+// Colours, forms and dashes come back at different numbers, so that all variants differ.
 const seriesOf = (n, more = "") => `series series-${n % 5} ${more}`.trim();
 const shapeOf = (n) => SHAPES[n % SHAPES.length];
 const dashOf = (n) => DASHES[n % DASHES.length];
@@ -89,7 +89,7 @@ function curves(points, variants, task, shares, width, names) {
   const bent = scaled(points.flatMap((p) => [p.mean, high(p)]), box.bottom, box.top, shares);
   const y = bent.log ? bent : straight;
   const at = (step, value) => `${x(step).toFixed(1)},${Math.min(box.bottom, Math.max(box.top, y.at(value))).toFixed(1)}`;
-  const told = `${names?.told ?? "Best so far by step"}${task ? `, ${task}` : ""}: ` + variants.map((v) =>
+  const spoken = `${names?.spoken ?? "Best so far by step"}${task ? `, ${task}` : ""}: ` + variants.map((v) =>
     `${v} ends at ${amount(points.filter((p) => p.variant === v).at(-1).mean, shares)}`).join("; ");
   const drawn = variants.map((variant, n) => {
     const mine = points.filter((p) => p.variant === variant);
@@ -101,7 +101,7 @@ function curves(points, variants, task, shares, width, names) {
       mine.map((p) => draw("path", { class: "mark", d: shapeOf(n), transform: `translate(${at(p[axis], p.mean)})` })));
   });
   const name = names ? names.value : shares ? "best score on train" : y.log ? "best value (logarithmic)" : "best value";
-  return draw("svg", { class: "convergence", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": told },
+  return draw("svg", { class: "convergence", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spoken },
     frame(box, x, y, last, shares, name, axis), drawn);
 }
 
@@ -146,8 +146,8 @@ function dotsOf(sweep, cells, variants, width) {
   const [left, right, row] = [Math.min(180, width / 3), width - 24, 26];
   const bottom = 8 + row * variants.length;
   const x = scaled(cells.map((cell) => cell.score), left, right, shares);
-  const told = variants.map((variant) => `${variant}: ${cells.filter((c) => c.variant === variant).map((c) => amount(c.score, shares)).join(", ")}`).join("; ");
-  return draw("svg", { class: "dotted", viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": told },
+  const spoken = variants.map((variant) => `${variant}: ${cells.filter((c) => c.variant === variant).map((c) => amount(c.score, shares)).join(", ")}`).join("; ");
+  return draw("svg", { class: "dotted", viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": spoken },
     x.marks.map((value) => [draw("line", { class: "rule", x1: x.at(value), x2: x.at(value), y1: 4, y2: bottom }),
       draw("text", { class: "tick", x: x.at(value), y: bottom + 18, "text-anchor": "middle" }, amount(value, shares))]),
     variants.map((variant, n) => {

@@ -143,7 +143,7 @@ function drawDiff(core) {
   const host = part("diff");
   if (!host || core.figure || core.start === null || core.start === core.best) return;
   const [start, best] = [core.candidates[core.start], core.candidates[core.best]];
-  const changed = onDemand("Word by word", () => changedFrom(start, best), { class: "change" });
+  const changed = onDemand(best.pieces ? "Part by part" : "Word by word", () => changedFrom(start, best), { class: "change" });
   changed.open = true;
   host.replaceChildren(changed);
 }
