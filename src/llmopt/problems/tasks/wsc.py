@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from llmopt.errors import DataError
-from llmopt.problems.data.files import read_text
+from llmopt.problems.data.records import read_text
 from llmopt.problems.tasks.lettered import question
 from llmopt.problems.tasks.task import File, TaskInfo
 
