@@ -396,9 +396,7 @@ NAMED = re.compile(
     r"^\| (?!paper|-)(.+?) \| (.+?) \| (?:`(.+?)`|none) \| (?:`(.+?)`|none) \| (.*?) ?\|$",
     re.MULTILINE,
 )
-EXPERIMENTS = NAMED.findall(
-    (FOLDER.parents[2] / "docs" / "papers" / "experiments.md").read_text("utf-8")
-)
+EXPERIMENTS = NAMED.findall((FOLDER.parents[2] / "docs" / "experiments.md").read_text("utf-8"))
 OURS = {"demo", "family/bbh", "family/regression", "family/reviews"}
 
 
