@@ -182,17 +182,17 @@ def methods(name: str, model: Model, problem: Any) -> dict[str, tuple[Algorithm,
     }
 
 
-async def compared(name: str, model: Model, seeds: int, evaluations: int) -> None:
+async def compared(name: str, model: Model, seeds: int, evaluations: int, first: int = 0) -> None:
     """Print the table of one problem."""
     found: dict[str, list[Searched]] = {}
-    for seed in range(seeds):
+    for seed in range(first, first + seeds):
         problem = PROBLEMS[name](seed)
         for method, (algorithm, asked) in methods(name, model, problem).items():
             one = await searched(problem, algorithm, asked, seed, evaluations)
             found.setdefault(method, []).append(one)
     print(f"\n{name}: {seeds} seeds, {evaluations} evaluations each")
     print(f"{'method':22} {'solved':>7} {'95 % interval':>15}  {'calls':>6}  against catalyst")
-    first = [one.solved for one in found["catalyst"]]
+    own = [one.solved for one in found["catalyst"]]
     for method, all_of in found.items():
         solved = [one.solved for one in all_of]
         share = wilson(sum(solved), seeds)
@@ -201,8 +201,8 @@ async def compared(name: str, model: Model, seeds: int, evaluations: int) -> Non
         if method == "catalyst":
             print(f"{line}  {calls:6.1f}")
             continue
-        only = sum(a and not b for a, b in zip(first, solved, strict=True))
-        lost = sum(b and not a for a, b in zip(first, solved, strict=True))
+        only = sum(a and not b for a, b in zip(own, solved, strict=True))
+        lost = sum(b and not a for a, b in zip(own, solved, strict=True))
         p = mcnemar_exact(only, lost)
         print(f"{line}  {calls:6.1f}  {only} only catalyst, {lost} only this: p = {p:.2g}")
 
@@ -212,13 +212,14 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", default="", help="an optimizer LLM instead of the scripted one")
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--evaluations", type=int, default=400, help="of each search")
     parser.add_argument("--only", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     arguments = parser.parse_args()
     model = model_named(arguments.model) if arguments.model else ScriptedModel(reader)
     began = time.monotonic()
     for name in arguments.only:
-        await compared(name, model, arguments.seeds, arguments.evaluations)
+        await compared(name, model, arguments.seeds, arguments.evaluations, arguments.first)
     print(f"\n{time.monotonic() - began:.0f} s")
 
 

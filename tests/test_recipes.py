@@ -193,6 +193,14 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for q, a in sums
     )
     (folder / "aqua" / "AQuA.json").write_text(chosen, encoding="utf-8")
+    schemas = "".join(
+        f"<schema><text><txt1>The cup is not on shelf {n} as</txt1><pron>it</pron><txt2>is big."
+        "</txt2></text><answers><answer>the cup</answer><answer>the shelf</answer></answers>"
+        f"<correctAnswer>{'AB'[n % 2]}.</correctAnswer></schema>"
+        for n in range(273)
+    )
+    (folder / "wsc").mkdir()
+    (folder / "wsc" / "WSCollection.xml").write_text(f"<c>{schemas}</c>", encoding="utf-8")
     return folder
 
 
@@ -388,9 +396,7 @@ NAMED = re.compile(
     r"^\| (?!paper|-)(.+?) \| (.+?) \| (?:`(.+?)`|none) \| (?:`(.+?)`|none) \| (.*?) ?\|$",
     re.MULTILINE,
 )
-EXPERIMENTS = NAMED.findall(
-    (FOLDER.parents[2] / "docs" / "papers" / "experiments.md").read_text("utf-8")
-)
+EXPERIMENTS = NAMED.findall((FOLDER.parents[2] / "docs" / "experiments.md").read_text("utf-8"))
 OURS = {"demo", "family/bbh", "family/regression", "family/reviews"}
 
 

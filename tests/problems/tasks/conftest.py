@@ -72,4 +72,11 @@ def folder(tmp_path: Path) -> Path:
         for n in range(20)
     ]
     write(home / "aqua" / "AQuA.json", lines(algebra))
+    schemas = "".join(
+        f"<schema><text><txt1>The cup did not fit on shelf {n} as</txt1><pron>it</pron>"
+        "<txt2>'s too big.</txt2></text><answers><answer> the cup </answer><answer>the\n shelf"
+        f"</answer></answers><correctAnswer>{'AB'[n % 2]}.</correctAnswer></schema>"
+        for n in range(280)
+    )
+    write(home / "wsc" / "WSCollection.xml", f"<collection>{schemas}</collection>")
     return home

@@ -26,6 +26,15 @@ ROWS: dict[tuple[str, str | None, str], list[dict[str, Any]]] = {
     ("cais/mmlu", "anatomy", "test"): [
         {"question": 'A "b",\nc?', "subject": "-", "choices": ["1", "2", "3", "4"], "answer": 2}
     ],
+    ("ErnestSDavis/winograd_wsc", "wsc273", "test"): [
+        {
+            "text": "Ann & Bea left as she was ill.",
+            "pronoun": "she",
+            "pronoun_loc": 18,
+            "options": ["Ann", "Bea"],
+            "label": 1,
+        }
+    ],
     ("deepmind/aqua_rat", "raw", "test"): [
         {
             "question": "x?",
@@ -76,6 +85,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Hub:
         ("mmlu/anatomy", 'A "b",\nc?\n(A) 1\n(B) 2', "(C)"),
         ("aqua", "x?\n(A)1\n(B)2", "(D)"),
         ("multiarith", "Sum?", "1012"),
+        ("wsc", 'Ann & Bea left as she was ill.\nWhom or what does "she" mean?', "(B)"),
     ],
 )
 def test_a_task_of_the_hub_reads_as_that_of_the_official_files(
@@ -114,5 +124,5 @@ def test_a_data_folder_keeps_the_hub_out(double: Hub, folder: Path) -> None:
     importlib.util.find_spec("datasets") is not None, reason="needs to be without datasets"
 )
 def test_without_the_extra_the_message_says_how_to_install_it() -> None:
-    with pytest.raises(MissingExtraError, match=r"llmopt\[datasets\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[datasets\]"):
         load_task("aqua")

@@ -38,7 +38,7 @@ def rows(items: object) -> list[int]:
 
 def test_every_task_of_the_papers_has_a_name() -> None:
     families = Counter(name.partition("/")[0] for name in TASKS)
-    assert families == {"gsm8k": 1, "bbh": 27, "mmlu": 57 + 4, "multiarith": 1, "aqua": 1}
+    assert families == {"gsm8k": 1, "bbh": 27, "mmlu": 57 + 4, "multiarith": 1, "aqua": 1, "wsc": 1}
 
 
 def test_answers_of_big_bench_hard_are_of_the_kinds_that_the_paper_says() -> None:
@@ -129,6 +129,18 @@ def test_the_closing_line_of_lettered_questions_can_be_the_published_form(folder
         load_task("aqua", folder, "no")  # type: ignore[arg-type]  # what a user may write
 
 
+def test_a_schema_asks_for_one_of_two(folder: Path) -> None:
+    item = load_task("wsc", folder).test[1]
+    assert item.input.splitlines() == [
+        "The cup did not fit on shelf 1 as it's too big.",
+        'Whom or what does "it" mean?',
+        "(A) the cup",
+        "(B) the shelf",
+        "Choose one: (A) or (B).",
+    ]
+    assert item.target == "(B)"
+
+
 def test_answers_of_multiarith_are_whole_numbers(folder: Path) -> None:
     item = load_task("multiarith", folder).test[7]
     assert (item.input, item.target) == ("Sum 7?", "7")
@@ -191,6 +203,17 @@ def test_a_data_folder_is_a_folder(tmp_path: Path) -> None:
             "aqua/AQuA.json",
             '{"question": "1", "options": ["A)1", "B)", "C)", "D)", "E)"], "correct": "F"}',
             "line 1.*'F'",
+        ),
+        ("wsc", "wsc/WSCollection.xml", "<collection>", "XML"),
+        ("wsc", "wsc/WSCollection.xml", "<c><schema/></c>", "schema 1: a schema has a pronoun"),
+        (
+            "wsc",
+            "wsc/WSCollection.xml",
+            (
+                "<c><schema><text><pron>it</pron></text><answers><answer>a</answer>"
+                "<answer>b</answer></answers><correctAnswer>C.</correctAnswer></schema></c>"
+            ),
+            "A or B, but got 'C'",
         ),
         ("multiarith", "multiarith/MultiArith.json", '[{"sQuestion": "1?"}]', "record 1"),
         (

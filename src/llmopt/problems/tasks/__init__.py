@@ -1,4 +1,4 @@
-"""The papers' tasks by name: GSM8K, BIG-Bench Hard, MMLU, MultiArith and AQuA.
+"""The papers' tasks by name: GSM8K, BIG-Bench Hard, MMLU, MultiArith, AQuA and WSC.
 
 Data are read from a folder with the official files, or else fetched from the Hugging Face hub.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError, nearest
-from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith
+from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith, wsc
 from llmopt.problems.tasks.lettered import Closing, closed_by
 from llmopt.problems.tasks.task import Origin, Paper, Start, Task, TaskInfo
 
@@ -26,7 +26,9 @@ DATA = "LLMOPT_DATA"
 """Environment variable that names the data folder."""
 
 TASKS: Mapping[str, TaskInfo] = {
-    entry.name: entry for family in (gsm8k, bbh, mmlu, multiarith, aqua) for entry in family.ENTRIES
+    entry.name: entry
+    for family in (gsm8k, bbh, mmlu, multiarith, aqua, wsc)
+    for entry in family.ENTRIES
 }
 """Every task by its name."""
 
@@ -62,7 +64,7 @@ def data_folder(folder: str | Path | None = None) -> Path | None:
         source = "" if folder else f" from {DATA}"
         raise DataError(
             f"a data folder is a folder with the tasks' official files, but got {str(path)!r}"
-            f"{source}; name one with gsm8k, bbh, mmlu, multiarith or aqua in it"
+            f"{source}; name one with gsm8k, bbh, mmlu, multiarith, aqua or wsc in it"
         )
     return path
 
@@ -74,9 +76,10 @@ def load_task(name: str, folder: str | Path | None = None, closing: Closing = "c
         name: Such as ``gsm8k``, ``bbh/object_counting``, ``mmlu/anatomy`` or ``mmlu/STEM``.
         folder: The data folder, which has the official files as ``gsm8k/train.jsonl``,
             ``bbh/<task>.json``, ``mmlu/test/<subject>_test.csv``,
-            ``multiarith/MultiArith.json`` and ``aqua/AQuA.json``. None takes the one that the
-            environment variable ``LLMOPT_DATA`` names, or else the Hugging Face hub.
-        closing: How the questions of MMLU and AQuA end, see
+            ``multiarith/MultiArith.json``, ``aqua/AQuA.json`` and ``wsc/WSCollection.xml``.
+            None takes the one that the environment variable ``LLMOPT_DATA`` names, or else the
+            Hugging Face hub.
+        closing: How the questions of MMLU, AQuA and WSC end, see
             :func:`~llmopt.problems.tasks.lettered.closed_by`.
 
     Raises:
