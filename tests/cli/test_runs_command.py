@@ -95,6 +95,16 @@ def test_what_was_measured_before_a_run_goes_with_it(shell: Shell) -> None:
     assert listed(shell) == []
 
 
+def test_what_was_made_for_a_run_names_no_call_from_python(shell: Shell) -> None:
+    shell.llmopt("run", "run.toml", "-q", "--name", "one", "-o", "run.headroom=report")
+    for name in ("one-control", "one-headroom"):
+        for command in ("resume", "verify"):
+            said = shell.llmopt(command, name)
+            assert said.code == 2
+            assert "made for another run" in said.err
+    assert "Not finished" not in shell.llmopt("show", "one-headroom").out
+
+
 def test_a_deleted_run_leaves_what_the_other_uses(two: Shell) -> None:
     """The other is still shown with its replies, and may be resumed for nothing."""
     with closing(open_store()) as store:
