@@ -302,6 +302,11 @@ def verify(problem: Problem, **options: Any) -> Verification:
 async def _verified(problem: Problem, chosen: Options) -> Verification:
     if (run := chosen.name) is None:
         raise ConfigError("a run is verified by its name, but got none; pass name=…")
+    if getattr(problem, "measured_anew", False):
+        raise ConfigError(
+            f"a run can be verified where the same solution scores the same again, but {run!r} "
+            "measured times or memory, which differ each time; confirm its winner with a new run"
+        )
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(opened_store(chosen.store))
         finished = Finished.of(kept, run)

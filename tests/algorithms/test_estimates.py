@@ -103,5 +103,5 @@ async def test_what_a_method_takes_lies_within_its_estimate(
 
 def test_no_method_for_prompts_is_left_out() -> None:
     left = {name for name in METHODS if METHODS[name].needs_model} - set(FITTING)
-    # Two are for numbers and tours, whose evaluations are not foretold; one needs demonstrations.
-    assert left == {"catalyst", "evollm", "mipro"}
+    # For numbers, tours and programs evaluations are not foretold; one needs demonstrations.
+    assert left == {"catalyst", "evollm", "mipro", "sbllm"}

@@ -269,3 +269,21 @@ def test_a_run_from_python_is_resumed_in_python(shell: Shell) -> None:
     said = shell.llmopt("resume", "here")
     assert said.code == 2
     assert "name='here'" in said.err
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ('algorithm=["opro",3]', "the key 'algorithm.name.1' is a valid string, but got 3"),
+        ("algorithm=3", "the key 'algorithm.name' is a valid string, but got 3"),
+        ('algorithm.name=["opro","gepa"]', "the methods are opro, gepa"),  # samples are in the file
+    ],
+)
+def test_methods_that_take_turns_are_refused_in_the_words_of_the_file(
+    shell: Shell, option: str, told: str
+) -> None:
+    said = shell.llmopt("run", "run.toml", "-o", option)
+    assert said.code == 2
+    assert told in said.err
+    assert "list[str]" not in said.err
+    assert shell.runs() == []

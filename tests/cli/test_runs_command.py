@@ -84,6 +84,27 @@ def test_a_renamed_run_goes_on(shell: Shell) -> None:
     assert set(listed(shell)) == {"better", "better-control"}
 
 
+def test_what_was_measured_before_a_run_goes_with_it(shell: Shell) -> None:
+    """A renamed run has it, still holds, and takes it along when it is deleted."""
+    shell.llmopt("run", "run.toml", "-q", "--name", "one", "-o", "run.headroom=report")
+    assert shell.llmopt("runs", "rename", "one", "better").code == 0
+    assert set(listed(shell)) == {"better", "better-control", "better-headroom"}
+    checked = shell.llmopt("verify", "better", "-q")
+    assert checked.code == 0, checked.out
+    assert shell.llmopt("runs", "delete", "better", "--yes").code == 0
+    assert listed(shell) == []
+
+
+def test_what_was_made_for_a_run_names_no_call_from_python(shell: Shell) -> None:
+    shell.llmopt("run", "run.toml", "-q", "--name", "one", "-o", "run.headroom=report")
+    for name in ("one-control", "one-headroom"):
+        for command in ("resume", "verify"):
+            said = shell.llmopt(command, name)
+            assert said.code == 2
+            assert "made for another run" in said.err
+    assert "Not finished" not in shell.llmopt("show", "one-headroom").out
+
+
 def test_a_deleted_run_leaves_what_the_other_uses(two: Shell) -> None:
     """The other is still shown with its replies, and may be resumed for nothing."""
     with closing(open_store()) as store:

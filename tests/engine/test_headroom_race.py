@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from llmopt.algorithms.gepa import gepa
 from llmopt.algorithms.opro import opro
 from llmopt.core.presentation import ACCURACY
 from llmopt.core.trajectory import Entry, Trajectory
@@ -102,6 +103,11 @@ def test_it_takes_a_twentieth_of_the_calls_at_most_where_rows_allow_it() -> None
     first = plan.algorithm.rate.first  # type: ignore[attr-defined] # a HeadroomRace
     assert 200 + first * (CANDIDATES + 16) <= 0.05 * plan.full
     assert plan.planned == 160
+
+
+def test_a_method_with_small_steps_is_planned_with_few_candidates() -> None:
+    plan = headroom_plan(scripted.problem(), gepa(), steps=8, finalists=10, worth=0.02)
+    assert plan.planned == 8
 
 
 def test_other_scores_and_methods_without_an_llm_are_refused() -> None:

@@ -37,6 +37,11 @@ def test_cells_and_controls_are_under_what_they_belong_to() -> None:
     ]
 
 
+def test_what_was_measured_before_a_search_is_under_it() -> None:
+    found = names(listed("words-headroom", control=True), listed("words"), listed("x-headroom"))
+    assert found == [(0, "words"), (1, "words-headroom"), (0, "x-headroom")]
+
+
 def test_what_belongs_to_nothing_in_the_list_is_listed_by_itself() -> None:
     found = names(listed("lost-control", control=True), listed("other.cell-1"), listed("a-control"))
     assert found == [(0, "lost-control"), (0, "other.cell-1"), (0, "a-control")]

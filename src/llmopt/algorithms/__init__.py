@@ -115,12 +115,19 @@ def taking_turns(
         one if isinstance(one, Algorithm) else algorithm_named(one, said)
         for one, said in zip(methods, each, strict=True)
     ]
-    unknown = race.keys() - inspect.signature(portfolio).parameters.keys()
-    if unknown or any(not isinstance(value, int | float) for value in race.values()):
+    numbers = inspect.signature(portfolio).parameters.keys()
+    wrong = {
+        key: value
+        for key, value in race.items()
+        if key not in numbers or not isinstance(value, int | float)
+    }
+    if wrong:
+        listed = ", ".join(one.name for one in members)
         raise ConfigError(
             "methods that take turns have the numbers chance, shared and rounds, and a table of "
-            f"options each, but got {', '.join(f'{k} = {v!r}' for k, v in race.items())}; write "
-            f"what is of one method into its table, such as [algorithm.{members[0].name}]"
+            f"options each, but got {', '.join(f'{k} = {v!r}' for k, v in wrong.items())}; write "
+            f"what is of one method into its table, such as [algorithm.{members[0].name}], where "
+            f"the methods are {listed}"
         )
     made = portfolio(members, **race)
     known = [one.options for one in members]

@@ -27,6 +27,7 @@ def resume(
     """
     from llmopt.cli.execute import execute
     from llmopt.config.reading import settings
+    from llmopt.engine.header import RunHeader
     from llmopt.engine.journal import EVALUATION
     from llmopt.errors import ConfigError
     from llmopt.store import open_store
@@ -50,6 +51,11 @@ def resume(
         raise ConfigError(
             f"llmopt resume continues runs, but {run!r} is a cell of the sweep {config['cell']!r}, "
             "and its budget is that of all cells; repeat the llmopt sweep command that began it"
+        )
+    if RunHeader.of(config).control:
+        raise ConfigError(
+            f"llmopt resume continues runs that were started by themselves, but {run!r} was made "
+            "for another run, and is continued with it; name that one"
         )
     source = config["source"]
     if not source:

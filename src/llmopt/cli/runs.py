@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, get_args
@@ -104,17 +105,16 @@ def rename(old: str, new: str, store: str | None, *, as_json: bool) -> None:
                 f"a run gets another name unless a sweep finds it by that, but {old!r} belongs to "
                 f"the sweep {sweep!r}; note what it is instead: llmopt runs note {old} TEXT"
             )
-        controls = list(_controls(kept, old))
-        wanted = {_control(new, number) for number in range(1, len(controls) + 1)}
-        taken = sorted(wanted & {info.name for info in kept.runs()} - set(controls))
+        renamed = {beside: _named(new, suffix) for beside, suffix in _beside(kept, old)}
+        taken = sorted({*renamed.values()} & {info.name for info in kept.runs()} - renamed.keys())
         if taken:
             raise ConfigError(
-                f"the controls of a run are renamed with it, but {taken[0]!r} is another run's "
+                f"what was made for a run is renamed with it, but {taken[0]!r} is another run's "
                 "name; choose another"
             )
         kept.rename(old, new)
-        for number, control in enumerate(controls, 1):
-            kept.rename(control, _control(new, number))
+        for beside, name in renamed.items():
+            kept.rename(beside, name)
         if as_json:
             _print_one(kept, new)
 
@@ -173,8 +173,12 @@ def delete(names: tuple[str, ...], *, yes: bool, store: str | None, as_json: boo
                 print_json({"deleted": [], "replies": 0, "bytes": 0})
             return
         deleted, replies, size = [], 0, 0
-        # The controls of a run are part of it: they were paid for by it.
-        whole = [name for info in doomed for name in (*_controls(kept, info.name), info.name)]
+        # What was measured beside a run is part of it: it was paid for by it.
+        whole = [
+            name
+            for info in doomed
+            for name in (*(beside for beside, _ in _beside(kept, info.name)), info.name)
+        ]
         for name in dict.fromkeys(whole):
             freed = kept.delete(name)
             deleted.append(name)
@@ -255,18 +259,23 @@ def _sweep_of(store: Store, run: str) -> str:
     return run if "sweep" in config else str(config.get("cell", ""))
 
 
-def _controls(store: Store, run: str) -> Iterator[str]:
-    """Yield the runs that are a run's controls, in order; see :mod:`llmopt.engine.controls`."""
+def _beside(store: Store, run: str) -> Iterator[tuple[str, str]]:
+    """Yield the runs that were made for a run, each with the end of its name.
+
+    These are its controls, in order, see :mod:`llmopt.engine.controls`, and the headroom that was
+    measured before it, see :mod:`llmopt.engine.headroom_first`.
+    """
     from llmopt.engine.header import RunHeader
 
     names = {info.name for info in store.runs()}
-    number = 1
-    while (name := _control(run, number)) in names:
-        if RunHeader.of(store.config(name)).control:
-            yield name
-        number += 1
+    numbers = itertools.chain(("",), (f"-{number}" for number in itertools.count(2)))
+    controls = (f"-control{number}" for number in numbers)
+    there = itertools.takewhile(lambda suffix: _named(run, suffix) in names, controls)
+    for suffix in (*there, "-headroom"):
+        name = _named(run, suffix)
+        if name in names and RunHeader.of(store.config(name)).control:
+            yield name, suffix
 
 
-def _control(run: str, number: int) -> str:
-    suffix = "-control" if number == 1 else f"-control-{number}"
+def _named(run: str, suffix: str) -> str:
     return run[: LONGEST_NAME - len(suffix)] + suffix

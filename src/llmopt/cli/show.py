@@ -190,6 +190,7 @@ def _show_run(
     for record in store.records(run):
         if record.kind == "result":  # the last one: a run resumed after its budget has several
             result = understood(run, record, whole_result)
+    before = any(store.of_kind("headroom", [run]))
     if as_json:
         data = {
             "run": run,
@@ -211,6 +212,8 @@ def _show_run(
         if found := confirmation_of(store, run):
             click.echo()
             print_confirmation(console(), found)
+    elif before:
+        click.echo("\nMeasured before a search; what came of it is in the notes of its run.")
     else:
         print_curve(console(), curve, shown)
         resume = command_line(("resume", run), where)

@@ -30,14 +30,20 @@ def stored_settings(
         check: Refuses a run that the command is not for; called first.
 
     Raises:
-        ConfigError: The run was started from Python, or as `check` says.
+        ConfigError: The run was made for another one, or started from Python, or as `check` says.
         StoreError: There is no such run.
     """
     from llmopt.config.reading import settings
+    from llmopt.engine.header import RunHeader
     from llmopt.errors import ConfigError
     from llmopt.store import open_store
 
     with closing(open_store(store, new=store is None)) as kept:
+        if RunHeader.of(kept.config(run)).control:
+            raise ConfigError(
+                f"llmopt {command} is for runs that were started by themselves, but {run!r} was "
+                "made for another run; name that one"
+            )
         check(kept, run)
         source = kept.config(run).get("source")
     if not source:

@@ -103,7 +103,8 @@ def _validated(model: type[S], data: dict[str, Any], where: str) -> S:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [_complaint(dict(detail)) for detail in error.errors(include_url=False)]
+        details = [dict(detail) for detail in error.errors(include_url=False)]
+        lines = [_complaint(detail) for detail in details if not _is_of_another_kind(detail)]
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from error
 
 
@@ -182,13 +183,21 @@ def _resolved(path: str, folder: Path) -> str:
 
 _MODELS = ("optimizer", "scorer", "judge")
 _UNIONS = ("str", "PartTable")  # what pydantic says of the kinds that a part may have
+_METHOD, _KINDS = ["algorithm", "name"], ("str", "list[str]")  # one name, or those of several
 _NEAR_KEYS = ("base_url", "key_variable", "price", "headers", "extra")
 _WORD = 20  # characters of a text that is no key
+
+
+def _is_of_another_kind(detail: dict[str, Any]) -> bool:
+    """Return whether a rule is of a single method, and broken by a list of several."""
+    return detail["loc"] == (*_METHOD, "str") and isinstance(detail["input"], list | tuple)
 
 
 def _complaint(detail: dict[str, Any]) -> str:
     """Return one line about one broken rule, with the nearest known key for an unknown one."""
     path = [str(part) for part in detail["loc"]]
+    if path[:2] == _METHOD:
+        path = [part for part in path if part not in _KINDS]
     key = ".".join(path)
     if detail["type"] == "extra_forbidden":
         known = _keys([part for part in path[:-1] if part not in _UNIONS])

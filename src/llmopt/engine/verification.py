@@ -32,6 +32,8 @@ SEARCH = ("config", PROBLEM, STEP, VALIDATION)
 _MEASURED = ("usage", "seconds", "stretch")
 """Keys of a result that were measured while it was made, and cannot be derived."""
 
+_NAME = "run"  # of a result: the name that the run had then; it may have another one since
+
 _SHOWN = 100  # characters of a value in a difference
 _MOST = 20  # differences that are kept of a record
 _ABSENT = object()
@@ -111,7 +113,7 @@ def derivable(
         if record.kind == "config":
             data = {key: data.get(key) for key in ("identity", HEADER)}
         if record.kind == RESULT:
-            data = {key: value for key, value in data.items() if key not in _MEASURED}
+            data = {key: value for key, value in data.items() if key not in (*_MEASURED, _NAME)}
         if isinstance(data.get("calls"), list):  # their order is that in which replies came
             data["calls"] = sorted(data["calls"], key=str)
         found[name] = data

@@ -1,4 +1,4 @@
-"""Which runs of a list belong to another one: the cells of a sweep, and the controls of a run."""
+"""Which runs of a list belong to another one: cells to a sweep, controls and headroom to a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from llmopt.history.listing import Listed
 
-_CONTROL = re.compile(r"-control(-\d+)?$")
+_BESIDE = re.compile(r"-(control(-\d+)?|headroom)$")
 _OF_SWEEP = 30  # characters of a sweep's name in the names of its cells
 
 
@@ -42,8 +42,8 @@ class Family:
 def families(rows: Sequence[Listed]) -> tuple[Family, ...]:
     """Return runs with those that belong to them, in the order of the list.
 
-    A control belongs to the run that it is named after, and a cell to its sweep; one whose run is
-    not in the list is listed by itself.
+    A control, or the headroom measured before a search, belongs to the run that it is named
+    after, and a cell to its sweep; one whose run is not in the list is listed by itself.
     """
     sweeps = {f"{row.name[:_OF_SWEEP]}.": row.name for row in rows if row.header.kind == "sweep"}
     names = {row.name for row in rows}
@@ -65,7 +65,7 @@ def families(rows: Sequence[Listed]) -> tuple[Family, ...]:
 def _owner(row: Listed, sweeps: dict[str, str], names: set[str]) -> str | None:
     """Return the name of the run that a run belongs to, if that is in the list."""
     if row.header.control:
-        stem = _CONTROL.sub("", row.name)
+        stem = _BESIDE.sub("", row.name)
         if stem in names and stem != row.name:
             return stem
         cut = [name for name in names if name.startswith(stem) and name != row.name]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.api import verify
 from llmopt.core.problem import Refusal
 from llmopt.errors import ConfigError, DataError, InputError
 from llmopt.problems.code.code_problem import CodeProblem
 from llmopt.problems.code.code_tests import CodeTest, dealt, read_tests
 from llmopt.problems.code.sandbox import RunLimits
-from llmopt.testing import problems
+from llmopt.testing import problems, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -383,3 +384,14 @@ def test_where_programs_ran_is_recorded() -> None:
     recorded = doubled().recorded()
     assert recorded["sandbox"] in ("bubblewrap", "namespaces")
     assert recorded["tests"] == {"train": 2, "validation": 2, "test": 4}
+
+
+def test_a_run_whose_times_were_measured_is_not_verified(tmp_path: Path) -> None:
+    """Another measurement would differ, and say nothing about the stored one."""
+    (tmp_path / "add.py").write_text("print(sum(map(int, input().split())))\n", "utf-8")
+    (tmp_path / "tests").mkdir()
+    for n in range(4):
+        (tmp_path / "tests" / f"{n}.in").write_text(f"{n} 1\n", "utf-8")
+    problem = CodeProblem.from_files(tmp_path / "add.py", tmp_path / "tests")
+    with pytest.raises(ConfigError, match="differ each time"):
+        verify(problem, name="run", optimizer=scripted.model(), store=tmp_path / "runs.sqlite")

@@ -37,6 +37,11 @@ class ReflectiveRewrite:
     )
     components: ComponentChoice = field(default_factory=ComponentChoice)
 
+    @property
+    def samples(self) -> int:
+        """How many texts a step proposes."""
+        return self.ask.samples
+
     def check(self, model: Model) -> None:
         """Refuse a family that the optimizer LLM cannot answer."""
         self.ask.check(model)

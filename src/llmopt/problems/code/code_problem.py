@@ -111,6 +111,11 @@ class CodeProblem:
         """Return a short summary."""
         return f"{type(self).__name__}({self.name}.py, {self.goal}, {len(self.anchors)} tests)"
 
+    @property
+    def measured_anew(self) -> bool:
+        """Whether a score is a measurement, which is another one each time."""
+        return self.goal != "score"
+
     @classmethod
     def from_files(cls, program: str | Path, tests: str | Path, **options: Any) -> CodeProblem:
         """Return the problem of a program in a file with tests in a folder.
