@@ -32,7 +32,7 @@ print(looks)
 FAST = "numbers = input().split()\nprint(len(set(numbers)))\nprint(len(numbers))\n"
 WRONG = "numbers = input().split()\nprint(len(numbers) + 1)\nprint(1)\n"
 
-REFUSING = {"abo", "evollm", "mipro"}  # they need steps, numbers or demonstrations
+REFUSING = {"abo", "catalyst", "evollm", "mipro"}  # they need steps, numbers or demonstrations
 OPTIONS: dict[str, dict[str, Any]] = {"gepa": {"gate": "strict", "rows": 2}}
 READING = ["pe2", "protegi", "sbllm"]  # those that always look at failures
 

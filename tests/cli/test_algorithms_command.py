@@ -45,7 +45,7 @@ def test_a_method_is_explained() -> None:
     found = json.loads(said("protegi", "--json"))
     assert "arXiv 2305.03495" in found["paper"]
     (deviations,) = found["deviations"]
-    assert deviations.startswith("Known deviations, each of them on purpose: errors are those")
+    assert deviations.startswith("Known deviations, each of them on purpose: UCB numbers")
     assert "an optimizer LLM" in found["needs"]
     assert any(need.startswith("reflect: TextualGradients refuses") for need in found["needs"])
     assert [part["kind"] for part in found["parts"]] == list(PARTS)

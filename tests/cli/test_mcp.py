@@ -173,5 +173,5 @@ async def test_a_server_that_ends_leaves_runs_that_can_be_resumed(shell: Shell, 
 def test_a_missing_sdk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
     monkeypatch.setitem(sys.modules, "mcp.server", None)
-    with pytest.raises(MissingExtraError, match=r"llmopt\[mcp\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[mcp\]"):
         server()

@@ -76,7 +76,7 @@ def test_as_rows_it_has_every_split(result: Result) -> None:
 def test_a_frame_needs_pandas(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "pandas", None)
-        with pytest.raises(MissingExtraError, match=r"llmopt\[pandas\]"):
+        with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[pandas\]"):
             result.to_frame()
     pytest.importorskip("pandas", reason="needs pandas: make test-extras")
     assert result.to_frame().to_dict("records")[0]["label"] == "start"

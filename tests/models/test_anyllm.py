@@ -232,7 +232,7 @@ def test_a_provider_without_a_number_of_retries(library: Library) -> None:
 @pytest.mark.skipif(INSTALLED, reason="needs to be without anyllm")
 def test_without_the_library() -> None:
     """The message names the extra."""
-    with pytest.raises(MissingExtraError, match=r"llmopt\[anyllm\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[anyllm\]"):
         model_named("anyllm/cohere/command")
 
 

@@ -103,7 +103,7 @@ async def test_sentence_transformers_are_loaded_once_on_no_forced_device(
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtraError, match=r"llmopt\[embeddings\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[embeddings\]"):
         embedder_named("sentence-transformers/some/model")
 
 

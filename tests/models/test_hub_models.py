@@ -128,5 +128,5 @@ def test_a_piece_of_a_split_file_is_refused() -> None:
     importlib.util.find_spec("huggingface_hub") is not None, reason="needs to be without hub"
 )
 def test_without_the_extra_the_message_says_how_to_install_it() -> None:
-    with pytest.raises(MissingExtraError, match=r"llmopt\[hub\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[hub\]"):
         obtain_from_hub(NAME)

@@ -120,7 +120,7 @@ def test_a_missing_library_is_named_before_anything_is_paid(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r"llmopt\[cma\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[cma\]"):
         CovarianceMatrix().fits(scripted.numbers())
 
 

@@ -257,7 +257,7 @@ def test_parquet_without_pyarrow_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"llmopt\[parquet\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[parquet\]"):
         read(write(tmp_path, "a.parquet", "x"))
 
 

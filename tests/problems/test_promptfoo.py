@@ -155,5 +155,5 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "yaml", None)
     path = tmp_path / "a.yaml"
     path.write_text(HEAD + TESTS, encoding="utf-8")
-    with pytest.raises(MissingExtraError, match=r"llmopt\[promptfoo\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[promptfoo\]"):
         load(path, input="question", target="target")

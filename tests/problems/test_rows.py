@@ -142,7 +142,7 @@ def test_hugging_face(tmp_path: Path) -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtraError, match=r"llmopt\[datasets\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[datasets\]"):
         hub_rows("org/name")
 
 

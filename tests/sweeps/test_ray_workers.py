@@ -167,7 +167,7 @@ def test_a_place_where_nothing_is_done_is_refused(on: str) -> None:
 
 @pytest.mark.skipif(INSTALLED, reason="needs to be without ray")
 def test_without_the_extra_it_is_named() -> None:
-    with pytest.raises(MissingExtraError, match=r"llmopt\[ray\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[ray\]"):
         check_place("ray")
 
 

@@ -110,7 +110,7 @@ def taking_turns(
         UnknownNameError: No such method.
         ConfigError: An option that a method does not have, or out of its range.
     """
-    told = [*options, *[{}] * (len(methods) - len(options))]
+    each = [*options, *[{}] * (len(methods) - len(options))]
     members = [
         one if isinstance(one, Algorithm) else algorithm_named(one, said)
         for one, said in zip(methods, each, strict=True)

@@ -154,7 +154,7 @@ def test_without_time_there_is_a_tour_and_a_bound() -> None:
 
 def test_without_the_extra_larger_tours_have_no_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "highspy", None)
-    with pytest.raises(MissingExtraError, match=r"llmopt\[exact\]"):
+    with pytest.raises(MissingExtraError, match=r"llms-as-optimizers\[exact\]"):
         exact.optimal(distances(25, 0))
     problem = tsp(25)
     assert (problem.solved, problem.optimum(), problem.gap(-1000.0)) == (None, None, None)

@@ -29,7 +29,7 @@ class ReflectiveRewrite:
 
     Attributes:
         ask: How a new text is asked for.
-        components: Which parts are rewritten; each is asked for by itself, with what was found about it.
+        components: Which parts are rewritten; each is asked for by itself, with its reports.
     """
 
     ask: Generate = field(
