@@ -12,6 +12,7 @@ import sys
 from base64 import b64decode
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,11 @@ def done(folder: Path, part: str | None = None, store: str = "parts.sqlite") -> 
     )
     plain: dict[str, object] = json.loads(json.dumps(found.to_dict()))
     return plain
+
+
+def without_verdicts(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells without their words, which say how many had looked at the items before."""
+    return [{key: cell[key] for key in cell if key != "verdict"} for cell in found["cells"]]
 
 
 @pytest.mark.parametrize("cells", [0, 1, 4, 7, 100])
@@ -145,7 +151,8 @@ def test_parts_at_the_same_time_buy_no_more_than_the_budget(folder: Path) -> Non
     said = [command.communicate(timeout=300) for command in commands]
     assert [command.returncode for command in commands] == [0, 0, 0, 0], said
     found, whole = done(folder), done(folder, store="whole.sqlite")
-    assert (found["rows"], found["cells"]) == (whole["rows"], whole["cells"])
+    assert found["rows"] == whole["rows"]
+    assert without_verdicts(found) == without_verdicts(whole)
     with closing(open_store(folder / "parts.sqlite")) as store:
         runs = ["orders", *parts_of(store, "orders")]
         assert sum(bought_by(store, run) for run in runs) <= 4 * 120

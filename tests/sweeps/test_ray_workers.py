@@ -92,6 +92,11 @@ def swept(folder: Path, store: str) -> dict[str, Any]:
     return plain
 
 
+def cells(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells without their words, which say how many had looked at the items before."""
+    return [{key: cell[key] for key in cell if key != "verdict"} for cell in found["cells"]]
+
+
 def journals(folder: Path, store: str) -> dict[str, list[Any]]:
     """Return what every cell has tried and tested.
 
@@ -198,7 +203,7 @@ def test_killed_workers_change_nothing(folder: Path) -> None:
     assert killed
     assert "continues in another worker" in said
     found = json.loads(out)
-    assert (found["cells"], found["rows"]) == (one["cells"], one["rows"])
+    assert (cells(found), found["rows"]) == (cells(one), one["rows"])
     assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
     gone(folder)
 
@@ -217,7 +222,7 @@ def test_ctrl_c_ends_all_workers_and_the_same_command_continues(folder: Path) ->
     with closing(open_store(folder / "ray.sqlite")) as store:
         assert {info.status for info in store.runs()} <= {"interrupted", "done"}
     out, said = begun(folder, 2).communicate(timeout=300)
-    assert json.loads(out)["cells"] == swept(folder, "one.sqlite")["cells"], said
+    assert cells(json.loads(out)) == cells(swept(folder, "one.sqlite")), said
 
 
 @needs_ray
@@ -228,7 +233,7 @@ def test_a_killed_command_takes_ray_with_it(folder: Path) -> None:
     command.communicate(timeout=300)
     gone(folder)
     out, said = begun(folder, 2).communicate(timeout=300)
-    assert json.loads(out)["cells"] == swept(folder, "one.sqlite")["cells"], said
+    assert cells(json.loads(out)) == cells(swept(folder, "one.sqlite")), said
     assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
 
 

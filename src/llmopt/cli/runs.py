@@ -105,7 +105,7 @@ def rename(old: str, new: str, store: str | None, *, as_json: bool) -> None:
                 f"a run gets another name unless a sweep finds it by that, but {old!r} belongs to "
                 f"the sweep {sweep!r}; note what it is instead: llmopt runs note {old} TEXT"
             )
-        renamed = {beside: _named(new, suffix) for beside, suffix in _beside(kept, old)}
+        renamed = {companion: _named(new, suffix) for companion, suffix in _companions(kept, old)}
         taken = sorted({*renamed.values()} & {info.name for info in kept.runs()} - renamed.keys())
         if taken:
             raise ConfigError(
@@ -113,8 +113,8 @@ def rename(old: str, new: str, store: str | None, *, as_json: bool) -> None:
                 "name; choose another"
             )
         kept.rename(old, new)
-        for beside, name in renamed.items():
-            kept.rename(beside, name)
+        for companion, name in renamed.items():
+            kept.rename(companion, name)
         if as_json:
             _print_one(kept, new)
 
@@ -173,11 +173,11 @@ def delete(names: tuple[str, ...], *, yes: bool, store: str | None, as_json: boo
                 print_json({"deleted": [], "replies": 0, "bytes": 0})
             return
         deleted, replies, size = [], 0, 0
-        # What was measured beside a run is part of it: it was paid for by it.
+        # A run's companions are part of it: it was paid for by it.
         whole = [
             name
             for info in doomed
-            for name in (*(beside for beside, _ in _beside(kept, info.name)), info.name)
+            for name in (*(companion for companion, _ in _companions(kept, info.name)), info.name)
         ]
         for name in dict.fromkeys(whole):
             freed = kept.delete(name)
@@ -259,7 +259,7 @@ def _sweep_of(store: Store, run: str) -> str:
     return run if "sweep" in config else str(config.get("cell", ""))
 
 
-def _beside(store: Store, run: str) -> Iterator[tuple[str, str]]:
+def _companions(store: Store, run: str) -> Iterator[tuple[str, str]]:
     """Yield the runs that were made for a run, each with the end of its name.
 
     These are its controls, in order, see :mod:`llmopt.engine.controls`, and the headroom that was

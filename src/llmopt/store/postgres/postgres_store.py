@@ -17,6 +17,7 @@ from llmopt.core.store import (
     PARTIAL,
     STATUS,
     STEP,
+    UNSTORED,
     Freed,
     JournalRecord,
     RunInfo,
@@ -104,7 +105,8 @@ ORDER BY key ON CONFLICT DO NOTHING
 
 _EMPTY = f"""
 DELETE FROM llmopt.runs WHERE name = %s
-    AND NOT EXISTS (SELECT 1 FROM llmopt.journal WHERE run = name AND kind = '{STEP}')
+    AND NOT EXISTS (SELECT 1 FROM llmopt.journal WHERE run = name
+        AND kind IN ('{STEP}', '{UNSTORED}'))
     AND NOT EXISTS (SELECT 1 FROM llmopt.replies WHERE run = name)
 """  # noqa: S608 - our constant
 
