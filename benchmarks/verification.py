@@ -30,7 +30,8 @@ from llmopt.errors import LlmoptError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import scripted
 
-MEASURED = ("usage", "seconds", "stretch", "usd", "versions", "source")
+# A run that was renamed keeps its first name in its result.
+MEASURED = ("usage", "seconds", "stretch", "usd", "versions", "source", "run")
 OPTIONS: dict[str, Any] = {"algorithm": "opro", "steps": 3, "name": "run", "progress": False}
 
 

@@ -42,7 +42,7 @@ from llmopt.store.postgres.postgres_store import PostgresStore
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.grid import Sweep, sweep_of
 from llmopt.sweeps.joint_budget import joint_traffic
-from llmopt.sweeps.shared_models import Pool
+from llmopt.sweeps.shared_models import BuiltModels, Pool
 from llmopt.testing import scripted
 from llmopt.testing.temporary_postgres import TemporaryPostgres, running_postgres
 
@@ -117,7 +117,8 @@ def serve(url: str, folder: str, log: str, calls: int | None, pipe: Connection) 
         closing(PostgresStore(url, lease=LEASE)) as store,
     ):
         traffic = joint_traffic(store, sweep, calls)
-        pool = Pool(store.replies(sweep.name), quiet=True, traffic=traffic)
+        built = BuiltModels(quiet=True)
+        pool = Pool(store.replies(sweep.name), built, traffic=traffic)
         try:
             while (number := pipe.recv()) is not None:
                 cell = sweep.cells[number]
@@ -128,7 +129,8 @@ def serve(url: str, folder: str, log: str, calls: int | None, pipe: Connection) 
                 except LlmoptError as error:
                     pipe.send("budget" if isinstance(error, BudgetError) else repr(error))
         finally:
-            runner.run(pool.close())
+            runner.run(pool.aclose())
+            runner.run(built.close())
 
 
 @dataclass
@@ -232,10 +234,12 @@ def unbroken(folder: Path) -> tuple[dict[str, Any], int]:
         sweep = sweep_in(folder)
         with closing(open_store(folder / "unbroken.sqlite")) as store:
             store.create(sweep.name, {"sweep": True, "identity": {}, "source": {}})
-            pool = Pool(store.replies(sweep.name), quiet=True)
+            built = BuiltModels(quiet=True)
+            pool = Pool(store.replies(sweep.name), built)
             for cell in sweep.cells:
                 await done_cell(sweep.name, cell, store, pool, None)
-            await pool.close()
+            await pool.aclose()
+            await built.close()
             return pool.bought
 
     bought = asyncio.run(work())

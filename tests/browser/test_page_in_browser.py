@@ -54,14 +54,23 @@ def test_points_are_reached_by_keyboard_and_read(look: Looker) -> None:
     page.keyboard.press("Home")
     assert focused(page, "getAttribute('aria-label')").startswith("Step 0, ")
     start = page.locator("#solution [data-text=start] blockquote").inner_text()
-    assert page.locator(".looked-at blockquote").inner_text() == start
+    assert (
+        page.get_by_role("region", name="Score by step")
+        .locator(".looked-at blockquote")
+        .inner_text()
+        == start
+    )
     page.keyboard.press("ArrowRight")
     assert focused(page, "getAttribute('aria-label')").startswith("Step 1, ")
     before = focused(page, "getAttribute('cy')")
     page.keyboard.press("ArrowUp")
     assert float(focused(page, "getAttribute('cy')")) <= float(before)
     assert page.locator("circle[tabindex='0']").count() == 1
-    text = page.locator(".looked-at blockquote").inner_text()
+    text = (
+        page.get_by_role("region", name="Score by step")
+        .locator(".looked-at blockquote")
+        .inner_text()
+    )
     page.keyboard.press("Enter")
     assert focused(page, "getAttribute('aria-expanded')") == "true"
     assert focused(page, "textContent") == text
