@@ -320,14 +320,14 @@ def test_the_paper_s_counts_are_those_of_the_recipes() -> None:
     for name in sweeps():
         sweep = read_sweep(sweep_or_file(name), [f"scorer.model={SCRIPTED}"])
         seeds = {cell.seed for cell in sweep.cells}
-        if "ablation" in name or name == "opro/transfer":
+        if name.startswith("opro/ablation-") or name == "opro/transfer":
             assert len(seeds) == (1 if name == "opro/transfer" else 3)
 
 
 def test_every_ablation_has_a_small_variant() -> None:
     """With the same variants as the large one, where the task is not what varies."""
-    large = [name for name in sweeps() if "ablation" in name and not name.endswith("-small")]
-    assert len(large) == 8
+    large = [name for name in sweeps() if "/ablation" in name and not name.endswith("-small")]
+    assert len(large) == 9
     for name in large:
         both = [
             read_sweep(sweep_or_file(n), [f"scorer.model={SCRIPTED}"])
