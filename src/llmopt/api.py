@@ -328,7 +328,7 @@ async def _verified(problem: Problem, chosen: Options) -> Verification:
         failed = ""
         try:
             async with _opened(problem, chosen, display=TERMINAL) as repeated:
-                repeated.over = finished.over
+                repeated.over = finished.ends(repeated)
                 await repeated.optimize()
         except (ModelError, StepFailedError) as error:
             failed = str(error)

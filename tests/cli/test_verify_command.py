@@ -49,6 +49,13 @@ def test_a_changed_score_is_named_with_its_place(finished: Shell) -> None:
     assert "run, step 0: best: stored 0.25, derived 0." in said.out
 
 
+def test_why_a_search_ended_is_derived_too(finished: Shell) -> None:
+    edited(finished.folder / STORE, "result", lambda data: data.update(stopped="no more gain"))
+    said = verified(finished)
+    assert said.code == 4
+    assert 'run, result: stopped: stored "no more gain", derived "steps done"' in said.out
+
+
 def test_a_changed_reply_changes_what_follows(finished: Shell) -> None:
     with closing(sqlite3.connect(finished.folder / STORE)) as store, store:
         store.execute(

@@ -14,9 +14,12 @@ from llmopt.models.providers.unasked import UnaskedModel
 from llmopt.models.registry import NamedModel, traits_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.core.trajectory import Trajectory
+    from llmopt.engine.run import Run
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,24 @@ class Finished:
         stopped = str(result.get("stopped", ""))
         return cls(identity, last, stopped, not sized and not stopped.startswith(BUDGET))
 
-    def over(self, trajectory: Trajectory) -> str:
-        """Return why the search ended, once it has as many steps as it had."""
-        return self.stopped if trajectory.steps > self.last else ""
+    def ends(self, run: Run) -> Callable[[Trajectory], str]:
+        """Return what says why a run that is done again is over, once it has as many steps.
+
+        That is the rule of the run itself; where it has none for this, as when a budget ended the
+        search or a larger number of steps continued it, the reason is the stored one.
+        """
+        rule = run.over
+
+        def over(trajectory: Trajectory) -> str:
+            if trajectory.steps <= self.last:
+                return ""
+            run.over = rule
+            try:
+                return run.why_stop() or self.stopped
+            finally:
+                run.over = over
+
+        return over
 
     def model(self, role: Literal["optimizer", "scorer"], model: object) -> Any:
         """Return what takes the place of a model whose replies are stored."""
