@@ -327,7 +327,7 @@ def test_the_recipes_are_the_paper_s_row_and_steps(name: str, rows: int, steps: 
     """GPO, section 3, table of splits."""
     found = read(recipe_or_file(f"gpo/{name}"), ["scorer.model=scripted/any:one"])
     built = found.algorithm.built()
-    assert replace(built, pace=None) == gpo()
+    assert replace(built, pace=None) == gpo(strict=False)  # as its published code reads replies
     assert built.pace == Epochs(3, 8)
     sizes = entry_named(found.problem.benchmark).gpo
     assert sizes

@@ -371,6 +371,9 @@ REPEATED = {"bbh/sports_understanding": 1}  # test rows that repeat a train row 
 def test_the_official_files_load_and_split(name: str, real: Path) -> None:
     """As problems too: no input in two splits, and every target can be given as an answer."""
     entry = TASKS[name]
+    absent = [file.path for file in entry.files if not (real / file.path).is_file()]
+    if absent:
+        pytest.skip(f"the official data have no {', '.join(absent)} here")
     task = load_task(name, real)
     all_rows = task.train + task.test
     known = SIZES.get(name, 250 if name.startswith("bbh/") else len(all_rows))
