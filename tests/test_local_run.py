@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from llmopt.evidence.result import Result
     from llmopt.problems.prompt.prompt_problem import PromptProblem
 
-pytestmark = pytest.mark.local_model
+pytestmark = [
+    pytest.mark.local_model,
+    pytest.mark.timeout(1200),  # whole searches, on a machine that may be busy
+]
 
 SMALL = [
     "problem.sizes=[6, 4, 6]",
