@@ -83,6 +83,7 @@ def write(parent: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("own_helper", "own_late_helper"):
         (made / f"{name}.py").write_text(f"WHERE = {where!r}\n", encoding="utf-8")
     (made / "own_broken.py").write_text("1 / 0\n", encoding="utf-8")
+    (made / "own_script.py").write_text("raise SystemExit('usage')\n", encoding="utf-8")
     monkeypatch.chdir(made)
     return made
 
@@ -106,6 +107,7 @@ def test_every_door_looks_in_the_working_directory(door: str, folder: Path) -> N
         ("own_things:nothing", "AttributeError"),
         ("own_things:Nest.nothing", "AttributeError"),
         ("own_broken:f", "ZeroDivisionError"),
+        ("own_script:f", "SystemExit: usage"),
         (".own_things:f", "TypeError"),
         ("own_things:", "is written package.module:name"),
         (":size", "is written package.module:name"),

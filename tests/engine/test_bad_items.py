@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -137,12 +138,24 @@ def exits(output: str, item: Item) -> float:
     return parsed(output, item)
 
 
+def quits(output: str, item: Item) -> float:
+    if item.input == BAD:
+        sys.exit("usage: metric.py FILE")
+    return parsed(output, item)
+
+
+async def quits_later(output: str, item: Item) -> float:
+    return quits(output, item)
+
+
 METRICS: dict[str, tuple[Callable[[str, Item], Any], str]] = {
     "a function": (parsed, "JSONDecodeError"),
     "a lambda": (lambda output, item: 0 + parsed(output, item), "JSONDecodeError"),
     "an async function": (later, "JSONDecodeError"),
     "an async function of a Scored": (scored_later, "JSONDecodeError"),
     "a missing key": (exits, "KeyError: 'label'"),
+    "the end of a script": (quits, "SystemExit: usage"),
+    "the end of a script, later": (quits_later, "SystemExit: usage"),
     "no number": (odd("right"), "a score is a number from 0 to 1"),
     "nothing": (odd(None), "a score is a number from 0 to 1"),
     "above 1": (odd(3), "a score is a number from 0 to 1"),

@@ -51,7 +51,7 @@ def imported(name: str, what: str) -> Any:
                 found = getattr(found, part)
     except LlmoptError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end itself where it is imported
         raise ConfigError(
             f"{what} is package.module:name, but {name!r} cannot be imported: "
             f"{type(error).__name__}: {error}; start in the folder of its module, or put that "

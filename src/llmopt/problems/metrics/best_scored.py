@@ -38,7 +38,7 @@ async def _judged(metric: Metric, output: str, item: Item) -> Scored:
     try:
         scored = metric(output, item)
         return scored if isinstance(scored, Scored) else await scored
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script's sys.exit() must not end the run
         if isinstance(error, LlmoptError) and not isinstance(error, DataError):
             raise  # it speaks for itself: it is not that of a metric of the user's
         raise MeasureError(

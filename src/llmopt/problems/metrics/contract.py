@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _ANSWER_LENGTH = 200  # characters of an answer that are kept
 _FEEDBACK_LENGTH = 2000  # characters of a feedback that are kept
 _PAIR = 2
+_NUMBER = (Real, np.bool_, Decimal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,10 +384,11 @@ def scored(value: Any, output: str, item: Item, name: str) -> Scored | Awaitable
     if inspect.isawaitable(value):
         return _later(value, output, item, name)
     found = said(value)
-    if not isinstance(found.score, (Real, np.bool_)) or not 0 <= float(found.score) <= 1:
+    if not isinstance(found.score, _NUMBER) or not 0 <= float(found.score) <= 1:
         raise DataError(
             f"a score is a number from 0 to 1, but the metric {name} gave "
-            f"{one_line(repr(value))} for the item {item.id}; change the function"
+            f"{one_line(repr(value))} for the item {item.id}; return a number, "
+            "or llmopt.Scored(number, feedback=…)"
         )
     if wrong := fault(found):
         raise DataError(f"{wrong}, but the metric {name} gave it for the item {item.id}")
@@ -411,7 +414,7 @@ def fault(found: Scored) -> str:
         return f"a feedback is a text, and not {one_line(repr(found.feedback), 60)}"
     aims = found.aims.items() if isinstance(found.aims, Mapping) else [(found.aims, None)]
     for name, value in aims:
-        number = isinstance(value, (Real, np.bool_)) and math.isfinite(float(value))
+        number = isinstance(value, _NUMBER) and math.isfinite(float(value))
         if not isinstance(name, str) or not number:
             pair = one_line(repr({name: value}), 60)
             return f"sub-scores are finite numbers by name, and not {pair}"

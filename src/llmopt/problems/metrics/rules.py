@@ -436,7 +436,7 @@ class Function(Metric):
         """
         try:
             value = self.function(output, item)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             error.add_note(f"raised by the metric {self.name} on the item {item.id}")
             raise
         return scored(value, output, item, self.name)
