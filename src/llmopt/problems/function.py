@@ -158,7 +158,7 @@ class FunctionProblem:
             parsed = self.parser(text)
         except ValueError as error:
             return Refusal(one_line(str(error)) or "refused by the parser")
-        except (Exception, SystemExit) as error:  # the user's code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
             return Refusal(f"the parser raised {reason_of(error)}")
         if not isinstance(parsed, str):
             return Refusal(f"the parser gave {one_line(repr(parsed), 80)}, which is no text")
