@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+from llmopt.cli.options import console, print_json, run_options
+from llmopt.cli.resumable import SPENDING, resumable
 from llmopt.cli.stored_settings import stored_settings
 
 
@@ -28,7 +27,6 @@ def confirm(
     """
     from llmopt.api import confirm as confirmed
     from llmopt.engine.confirm import finished
-    from llmopt.errors import BudgetError, InputError, LlmoptError
     from llmopt.terminal.confirmation_table import print_confirmation
     from llmopt.terminal.progress import say
 
@@ -42,29 +40,15 @@ def confirm(
             )
 
     problem, options = settings.built_problem(), settings.options()
-    again = ("confirm", run)
-    caps = settings.budget.model_dump(exclude_none=True)
-    try:
+    with resumable(("confirm", run), store, overrides, settings):
         found = confirmed(
             problem,
             run,
             store=store,
             progress=not quiet,
             cost=cost,
-            **{k: options[k] for k in ("budget", "prices", "rates", "concurrency", "tolerance")},
+            **{k: options[k] for k in SPENDING},
         )
-    except KeyboardInterrupt:
-        how = command_line(again, store, overrides)
-        say(f"\nInterrupted; every reply so far is stored. Continue with: {how}")
-        sys.exit(INTERRUPTED)
-    except BudgetError:
-        say(f"With a larger budget: {command_line(again, store, overrides, caps)}")
-        raise
-    except LlmoptError as error:
-        if not isinstance(error, InputError):
-            how = command_line(again, store, overrides)
-            say(f"Every reply so far is stored. Continue with: {how}")
-        raise
     if as_json:
         print_json(found.to_dict())
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmopt.cli.gate_options import gate_of, gate_options, leave
-from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+from llmopt.cli.options import console, print_json, run_options
 from llmopt.cli.program_texts import part_files, program_texts
+from llmopt.cli.resumable import SPENDING, resumable
 from llmopt.core.text import visible
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ _ASKING = (
     "stop",
     "again",
 )  # how a model is asked, whichever it is
-
-_SPENDING = ("budget", "prices", "rates", "concurrency", "tolerance")  # options of an evaluation
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def evaluate(
     options = settings.options()
     context = click.get_current_context()
     words = _words(context)
-    with _resumable(_words(context, but="overrides"), store, overrides, settings):
+    with resumable(_words(context, but="overrides"), store, overrides, settings):
         found = evaluated(
             problem,
             plan.given,
@@ -155,7 +153,7 @@ def evaluate(
             store=store,
             progress=not quiet,
             source=words,
-            **{k: options[k] for k in _SPENDING},
+            **{k: options[k] for k in SPENDING},
         )
     found = replace(found, notes=(*found.notes, *notes))
     result = gate.write(found)
@@ -211,7 +209,7 @@ def _crossed(
     words, found = _words(click.get_current_context()), []
     for problem, settings, own in zip(problems, made, winners, strict=True):
         options = settings.options()
-        with _resumable(words, store, overrides, settings):
+        with resumable(words, store, overrides, settings):
             found.append(
                 evaluated(
                     problem,
@@ -221,7 +219,7 @@ def _crossed(
                     store=store,
                     progress=not quiet,
                     source=words,
-                    **{k: options[k] for k in _SPENDING},
+                    **{k: options[k] for k in SPENDING},
                 )
             )
     table = cross_table(asked.runs, found, groups_of(items))
@@ -415,32 +413,6 @@ def _cautions(runs: Sequence[str], items: Sequence[Item], store: Store) -> Itera
                 f"{run} was searched or chosen on {seen} of these {len(items)} items, so what it "
                 "found is flattered on them."
             )
-
-
-@contextmanager
-def _resumable(
-    words: tuple[str, ...], store: str | None, overrides: tuple[str, ...], settings: Configuration
-) -> Iterator[None]:
-    """Say how to go on where an evaluation is stopped."""
-    from llmopt.errors import BudgetError, InputError, LlmoptError, StoreError
-    from llmopt.terminal.progress import say
-
-    caps = settings.budget.model_dump(exclude_none=True)
-    how = command_line(words, store, overrides)
-    try:
-        yield
-    except KeyboardInterrupt:
-        say(f"\nInterrupted; every reply so far is stored. Continue with: {how}")
-        sys.exit(INTERRUPTED)
-    except BudgetError:
-        larger = command_line(words, store, overrides, caps)
-        say(f"Every reply so far is stored. With a larger budget: {larger}")
-        raise
-    except LlmoptError as error:
-        under_way = isinstance(error, StoreError) and error.under_way
-        if under_way or not isinstance(error, InputError):
-            say(f"Every reply so far is stored. Continue with: {how}")
-        raise
 
 
 def _words(context: click.Context, but: str = "") -> tuple[str, ...]:

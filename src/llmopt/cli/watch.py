@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from llmopt.cli.gate_options import NOT_PASSED
-from llmopt.cli.options import INTERRUPTED, command_line, console, print_json, run_options
+from llmopt.cli.options import console, print_json, run_options
+from llmopt.cli.resumable import SPENDING, resumable
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -66,15 +67,13 @@ def watch(
     """
     from llmopt.api import watch as watched
     from llmopt.core.problem import presented
-    from llmopt.errors import BudgetError, InputError, LlmoptError
     from llmopt.terminal.progress import say
     from llmopt.terminal.watch_text import print_watch
 
     run, settings = _settings(which, store, overrides)
     problem, options = settings.built_problem(), settings.options()
     again = _words(which, rows, data, min_drop)
-    caps = settings.budget.model_dump(exclude_none=True)
-    try:
+    with resumable(again, store, overrides, settings):
         found = watched(
             problem,
             run,
@@ -85,22 +84,8 @@ def watch(
             store=store,
             progress=not quiet,
             source=again,
-            **{k: options[k] for k in ("budget", "prices", "rates", "concurrency", "tolerance")},
+            **{k: options[k] for k in SPENDING},
         )
-    except KeyboardInterrupt:
-        say(
-            f"\nInterrupted; every reply so far is stored. Continue with: "
-            f"{command_line(again, store, overrides)}"
-        )
-        sys.exit(INTERRUPTED)
-    except BudgetError:
-        say(f"With a larger budget: {command_line(again, store, overrides, caps)}")
-        raise
-    except LlmoptError as error:
-        if not isinstance(error, InputError):
-            how = command_line(again, store, overrides)
-            say(f"Every reply so far is stored. Continue with: {how}")
-        raise
     if as_json:
         print_json(found.to_dict())
     else:

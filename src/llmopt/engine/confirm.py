@@ -12,18 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import capped, counted
-from llmopt.core.problem import calls_each, check_scorer, judge_of, judged, presented
+from llmopt.core.problem import calls_each, judged, presented
 from llmopt.core.values import Candidate, Evaluation, canonical, digest
+from llmopt.engine.answering import answering, scorer_models
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.header import RunHeader
 from llmopt.engine.look_journal import looked, row_of
-from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened, opened_store
 from llmopt.engine.options import SessionOptions
-from llmopt.engine.progress import Progress
-from llmopt.engine.repeated_answers import HeldOutDraws, NumberedDraws
-from llmopt.engine.roles import Models
-from llmopt.engine.scoring import Scoring
+from llmopt.engine.repeated_answers import HeldOutDraws
 from llmopt.engine.vaults import (
     CONFIRMED,
     OPENED,
@@ -47,6 +44,8 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Role
     from llmopt.engine.display import Display
+    from llmopt.engine.progress import Progress
+    from llmopt.engine.roles import Models
     from llmopt.engine.session import Session
     from llmopt.evidence.confirmation import Confirmation
     from llmopt.models.middleware.budget import Limits, Price
@@ -114,14 +113,7 @@ async def confirmed(
             tolerance=tolerance,
             progress=progress,
         )
-        models = None
-        asked = problem.scorer if scorer is None else scorer
-        if asked is not None:
-            models = Models(
-                options, scorer=asked, judge=judge_of(problem), proposing=False, display=display
-            )
-            check_scorer(problem, models.scorer)
-            problem = judged(problem, models.judge)
+        models, problem = scorer_models(options, problem, scorer, display)
         register = partial(_check_identity, problem=problem, models=models)
         async with opened(options, models, name=run, register=register, display=display) as session:
             session.remember()
@@ -264,20 +256,10 @@ class _Confirming:
         session, problem, vault = self.session, self.problem, vault_of(self.problem)
         texts = (opening.winner, opening.start)
         jobs = [(Candidate(text), item) for text in texts for item in vault]
-        state = Progress(session.name, phase="confirming", warnings=session.traffic.warnings)
-        watch = Monitor(state, session.traffic, session.listen)
         result = finished(session.store, session.name)
-        scoring = Scoring(
-            NumberedDraws(problem),
-            session.scorer,
-            session.slots,
-            session.tolerance,
-            watch.observed,
-        )
-        async with watch.stalls():
-            watch.planned(len(jobs) * result.samples)
-            outcomes = await HeldOutDraws(scoring.measure, result.samples)(jobs)
-        watch.say(phase="done")
+        answers = len(jobs) * result.samples
+        async with answering(session, problem, "confirming", answers) as measure:
+            outcomes = await HeldOutDraws(measure, result.samples)(jobs)
         size = len(vault)
         winner, start = (Evaluation(tuple(outcomes[at : at + size]), size) for at in (0, size))
         found = confirmation(

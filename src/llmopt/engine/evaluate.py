@@ -10,12 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.problem import (
-    check_scorer,
-    judge_of,
-    judged,
-    presented,
-)
+from llmopt.core.problem import judged, presented
 from llmopt.core.values import (
     Candidate,
     Item,
@@ -23,17 +18,14 @@ from llmopt.core.values import (
     canonical,
     digest,
 )
+from llmopt.engine.answering import answering, scorer_models
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.header import HEADER, headed
 from llmopt.engine.journal import EVALUATION
 from llmopt.engine.look_journal import looked
-from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened
 from llmopt.engine.options import SessionOptions
-from llmopt.engine.progress import Progress
-from llmopt.engine.repeated_answers import NumberedDraws, draws_of
-from llmopt.engine.roles import Models
-from llmopt.engine.scoring import Scoring
+from llmopt.engine.repeated_answers import draws_of
 from llmopt.errors import ConfigError
 from llmopt.evidence.comparison import Comparison, compare, differing, large_losses, sentence
 from llmopt.evidence.differences import groups_of
@@ -49,6 +41,8 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Role
     from llmopt.engine.display import Display
+    from llmopt.engine.progress import Progress
+    from llmopt.engine.roles import Models
     from llmopt.engine.session import Session
     from llmopt.models.middleware.budget import Limits, Price
     from llmopt.models.middleware.concurrency import Rates
@@ -181,15 +175,9 @@ async def evaluated(
         tolerance=tolerance,
         progress=progress,
     )
-    asked = problem.scorer if scorer is None else scorer
-    models = None
-    if asked is not None:
-        models = Models(
-            options, scorer=asked, judge=judge_of(problem), proposing=False, display=display
-        )
-        check_scorer(problem, models.scorer)
-        # It is the same evaluation only with the same judge LLM.
-        plan = replace(plan, problem=judged(problem, models.judge))
+    models, problem = scorer_models(options, problem, scorer, display)
+    # It is the same evaluation only with the same judge LLM.
+    plan = replace(plan, problem=problem)
     identity = plan.identity(models.scorer if models else None)
     async with opened(
         options,
@@ -235,22 +223,9 @@ class _Evaluating:
 
     async def _measured(self) -> list[Outcome]:
         """Measure all jobs, in their order."""
-        session, jobs = self.session, self.plan.jobs()
-        warnings = session.traffic.warnings
-        state = Progress(session.name, phase="evaluating", warnings=warnings)
-        watch = Monitor(state, session.traffic, session.listen)
-        scoring = Scoring(
-            NumberedDraws(self.plan.problem),
-            session.scorer,
-            session.slots,
-            session.tolerance,
-            watch.observed,
-        )
-        async with watch.stalls():
-            watch.planned(len(jobs))
-            found = await scoring.measure(jobs)
-        watch.say(phase="done")
-        return found
+        jobs = self.plan.jobs()
+        async with answering(self.session, self.plan.problem, "evaluating", len(jobs)) as measure:
+            return list(await measure(jobs))
 
     def _compared(self, found: Sequence[Outcome]) -> Comparison:
         plan, session = self.plan, self.session

@@ -16,19 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmopt.core.problem import check_scorer, judge_of, judged, presented
+from llmopt.core.problem import judged, presented
 from llmopt.core.values import Candidate, Item, canonical, digest
+from llmopt.engine.answering import answering, scorer_models
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import name_of, register_evaluation
 from llmopt.engine.journal import understood
 from llmopt.engine.look_journal import measuring, row_of
-from llmopt.engine.monitor import Monitor
 from llmopt.engine.opening import opened, opened_store
 from llmopt.engine.options import SessionOptions
-from llmopt.engine.progress import Progress
-from llmopt.engine.repeated_answers import Draw, NumberedDraws, draws_of
-from llmopt.engine.roles import Models
-from llmopt.engine.scoring import Scoring
+from llmopt.engine.repeated_answers import Draw, draws_of
 from llmopt.engine.watch_reference import WatchReference, reference_of
 from llmopt.errors import ConfigError
 from llmopt.evidence.watch_report import WatchedDay, WatchReport, watch_report
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
     from llmopt.core.values import Outcome, Role
     from llmopt.engine.display import Display
+    from llmopt.engine.progress import Progress
     from llmopt.engine.session import Session
     from llmopt.models.middleware.budget import Limits, Price
     from llmopt.models.middleware.concurrency import Rates
@@ -121,14 +119,7 @@ async def watched(
             tolerance=tolerance,
             progress=progress,
         )
-        models = None
-        asked = problem.scorer if scorer is None else scorer
-        if asked is not None:
-            models = Models(
-                options, scorer=asked, judge=judge_of(problem), proposing=False, display=display
-            )
-            check_scorer(problem, models.scorer)
-            problem = judged(problem, models.judge)
+        models, problem = scorer_models(options, problem, scorer, display)
         now = {f"problem {key}": value for key, value in problem.fingerprint.items()}
         now["scorer"] = models.scorer.identity if models and models.scorer else ""
         known = reference_of(kept, run, problem, now)
@@ -262,22 +253,9 @@ class _Watching:
         return made
 
     async def _measured(self, draws: Sequence[Draw]) -> list[Outcome]:
-        session = self.session
-        state = Progress(session.name, phase="watching", warnings=session.traffic.warnings)
-        watch = Monitor(state, session.traffic, session.listen)
-        scoring = Scoring(
-            NumberedDraws(self.problem),
-            session.scorer,
-            session.slots,
-            session.tolerance,
-            watch.observed,
-        )
         jobs = [(Candidate(self.known.text), draw) for draw in draws]
-        async with watch.stalls():
-            watch.planned(len(jobs))
-            found = await scoring.measure(jobs)
-        watch.say(phase="done")
-        return list(found)
+        async with answering(self.session, self.problem, "watching", len(jobs)) as measure:
+            return list(await measure(jobs))
 
 
 def _picked(

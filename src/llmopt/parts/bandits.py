@@ -15,6 +15,7 @@ its selection step and the defaults of its published code.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -101,19 +102,8 @@ class UCB:
 
 
 @dataclass(frozen=True)
-class SuccessiveRejects:
-    """Measure everybody on more and more items, and reject the worst one each time.
-
-    The sizes are those of Audibert, Bubeck and Munos (2010), "Best arm identification in
-    multi-armed bandits": see :func:`sizes`. As in ProTeGi, it ends when as many are left as are
-    wanted. Ours: all that was measured counts for who is worst, where the published code looks
-    at the items of the phase alone.
-
-    Attributes:
-        k: How many are left, which are then measured in full; 1 or more.
-        budget: Calls that rejecting all but one might take; 1 or more. However few they are,
-            everybody is measured on one item.
-    """
+class _Elimination(ABC):
+    """Measures everybody on some items, drops some, and measures those who are left in full."""
 
     k: int = 4
     budget: int = 2048
@@ -132,21 +122,50 @@ class SuccessiveRejects:
         """Return full evaluations of the `k` that are left, and partial ones of the others."""
         if not ctx.trajectory.steps or len(candidates) <= self.k:
             return await Everything()(ctx, candidates, items, measure)
-        field = _Field(candidates, items, ctx.trajectory.steps * self._first(candidates), measure)
-        left, seen = list(field.arms), 0
-        for size in sizes(len(candidates), self.budget)[: len(candidates) - self.k]:
-            await field.pull(left, size - seen)
-            seen = size
-            left = field.best(left, len(left) - 1)
-        await field.pull(left, len(items))
+        begin = ctx.trajectory.steps * self._first(len(candidates))
+        field = _Field(candidates, items, begin, measure)
+        await field.pull(await self._left(field), len(items))
         return field.evaluations()
 
-    def _first(self, candidates: Sequence[Candidate]) -> int:
-        return sizes(len(candidates), self.budget)[0]
+    @abstractmethod
+    def _first(self, arms: int) -> int:
+        """Return how many items the first look at so many arms is on."""
+
+    @abstractmethod
+    async def _left(self, field: _Field) -> Sequence[int]:
+        """Return the `k` arms that are left."""
 
 
 @dataclass(frozen=True)
-class BelowMean:
+class SuccessiveRejects(_Elimination):
+    """Measure everybody on more and more items, and reject the worst one each time.
+
+    The sizes are those of Audibert, Bubeck and Munos (2010), "Best arm identification in
+    multi-armed bandits": see :func:`sizes`. As in ProTeGi, it ends when as many are left as are
+    wanted. Ours: all that was measured counts for who is worst, where the published code looks
+    at the items of the phase alone.
+
+    Attributes:
+        k: How many are left, which are then measured in full; 1 or more.
+        budget: Calls that rejecting all but one might take; 1 or more. However few they are,
+            everybody is measured on one item.
+    """
+
+    def _first(self, arms: int) -> int:
+        return sizes(arms, self.budget)[0]
+
+    async def _left(self, field: _Field) -> Sequence[int]:
+        arms = len(field.arms)
+        left, seen = list(field.arms), 0
+        for size in sizes(arms, self.budget)[: arms - self.k]:
+            await field.pull(left, size - seen)
+            seen = size
+            left = field.best(left, len(left) - 1)
+        return left
+
+
+@dataclass(frozen=True)
+class BelowMean(_Elimination):
     """Measure everybody on more and more items, and drop who is below the mean each time.
 
     The published code of ProTeGi calls it successive halving: with K arms there are
@@ -159,26 +178,11 @@ class BelowMean:
             on one item.
     """
 
-    k: int = 4
-    budget: int = 2048
+    def _first(self, arms: int) -> int:
+        return max(1, self.budget // (arms * _rounds(arms)))
 
-    def __post_init__(self) -> None:
-        _at_least_one(self.k, "candidates that a bandit leaves")
-        _at_least_one(self.budget, "calls of a bandit")
-
-    async def __call__(
-        self,
-        ctx: StepContext,
-        candidates: Sequence[Candidate],
-        items: Sequence[Item],
-        measure: Measure,
-    ) -> tuple[Evaluation, ...]:
-        """Return full evaluations of the best `k`, and partial ones of the others."""
-        if not ctx.trajectory.steps or len(candidates) <= self.k:
-            return await Everything()(ctx, candidates, items, measure)
-        rounds = math.ceil(math.log2(len(candidates)))
-        first = max(1, self.budget // (len(candidates) * rounds))
-        field = _Field(candidates, items, ctx.trajectory.steps * first, measure)
+    async def _left(self, field: _Field) -> Sequence[int]:
+        rounds = _rounds(len(field.arms))
         left = list(field.arms)
         for _ in range(rounds):
             await field.pull(left, max(1, self.budget // (len(left) * rounds)))
@@ -187,12 +191,11 @@ class BelowMean:
             middle = sum(known) / len(known) if known else -math.inf
             above = [arm for arm in left if means[arm] >= middle]
             left = above if len(above) >= self.k else field.best(left, self.k)
-        await field.pull(field.best(left, self.k), len(items))
-        return field.evaluations()
+        return field.best(left, self.k)
 
 
 @dataclass(frozen=True)
-class EvenShares:
+class EvenShares(_Elimination):
     """Measure everybody on the same share of the items: no bandit.
 
     The published code of ProTeGi calls it brute force, and takes it by default.
@@ -203,28 +206,12 @@ class EvenShares:
             item.
     """
 
-    k: int = 4
-    budget: int = 2048
+    def _first(self, arms: int) -> int:
+        return max(1, self.budget // arms)
 
-    def __post_init__(self) -> None:
-        _at_least_one(self.k, "candidates that are left")
-        _at_least_one(self.budget, "calls of a selection")
-
-    async def __call__(
-        self,
-        ctx: StepContext,
-        candidates: Sequence[Candidate],
-        items: Sequence[Item],
-        measure: Measure,
-    ) -> tuple[Evaluation, ...]:
-        """Return full evaluations of the best `k`, and partial ones of the others."""
-        if not ctx.trajectory.steps or len(candidates) <= self.k:
-            return await Everything()(ctx, candidates, items, measure)
-        size = max(1, self.budget // len(candidates))
-        field = _Field(candidates, items, ctx.trajectory.steps * size, measure)
-        await field.pull(field.arms, size)
-        await field.pull(field.best(field.arms, self.k), len(items))
-        return field.evaluations()
+    async def _left(self, field: _Field) -> Sequence[int]:
+        await field.pull(field.arms, self._first(len(field.arms)))
+        return field.best(field.arms, self.k)
 
 
 def sizes(arms: int, budget: int) -> tuple[int, ...]:
@@ -330,6 +317,11 @@ class _Field:
             Evaluation(tuple(sorted(found, key=lambda o: place[o.item])), len(self._items))
             for found in self._found
         )
+
+
+def _rounds(arms: int) -> int:
+    """Return the rounds of what ProTeGi's code calls successive halving."""
+    return math.ceil(math.log2(arms))
 
 
 def _at_least_one(number: int, what: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import Call, Reply, to_json
+from llmopt.store.sql_store import encoded
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -82,16 +83,6 @@ class FoundReply:
 
     reply: bytes
     noted: bool
-
-
-def encoded(text: str) -> bytes:
-    """Return a text as it is stored, lone surrogates included."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def decoded(data: bytes) -> str:
-    """Return the text that was stored."""
-    return bytes(data).decode("utf-8", "surrogatepass")
 
 
 def store_replies(connection: Connection[Any], worker: str, paid: list[PaidReply]) -> list[bool]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.store import Freed, check_name
-from llmopt.errors import StoreError
+from llmopt.core.store import Freed
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -25,17 +24,7 @@ _OF_NOBODY = "NOT EXISTS (SELECT 1 FROM llmopt.runs WHERE name = replies.run)"
 
 
 def renamed_run(connection: Connection[Any], run: str, name: str) -> bool:
-    """Give a run another name; return whether there was such a run.
-
-    Raises:
-        StoreError: The new name is taken or breaks the rule.
-    """
-    check_name(name)
-    if connection.execute("SELECT 1 FROM llmopt.runs WHERE name = %s", (name,)).fetchone():
-        raise StoreError(
-            f"the new name of a run is not taken, but got {name!r}; choose another, or delete "
-            f"that run first: llmopt runs delete {name}"
-        )
+    """Give a run a name that is free; return whether there was such a run."""
     changed = connection.execute("UPDATE llmopt.runs SET name = %s WHERE name = %s", (name, run))
     if not changed.rowcount:
         return False

@@ -35,13 +35,7 @@ BROKEN = (sqlite3.Error, UnicodeDecodeError)
 it that Python cannot decode, and then the decoding is what fails."""
 
 # Texts of models may hold lone surrogates, which strict UTF-8 refuses to write and to read.
-_SURROGATES = "surrogatepass"
-_text = partial(str, encoding="utf-8", errors=_SURROGATES)
-
-
-def encoded(text: str) -> bytes:
-    """Return `text` as bytes for ``CAST(? AS TEXT)``, lone surrogates included."""
-    return text.encode("utf-8", _SURROGATES)
+_text = partial(str, encoding="utf-8", errors="surrogatepass")
 
 
 def connect(path: Path, manner: str = "") -> sqlite3.Connection:

@@ -1,23 +1,14 @@
-"""Group commit: one thread writes, and everybody waits for the commit that holds their write.
-
-A commit costs one wait for the disk however much is in it. While one is under way, all that
-arrives is collected for the next, so a few hundred calls in flight share a commit.
-"""
+"""Group commits to a SQLite file: many rows go into it by one statement."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
-from collections import defaultdict
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import StoreError
+from llmopt.store.commit_queue import Awaited, CommitJob, CommitQueue, tell
 from llmopt.store.sqlite.connection import BROKEN, failure, rollback
 from llmopt.store.sqlite.place import Place
 
@@ -25,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-Row = tuple[Any, ...]
-T = TypeVar("T")
+    from llmopt.store.sql_store import Row
+
+    WriteJob = CommitJob[sqlite3.Connection, Any]
 
 # Rows of one INSERT: SQLite takes at most 32,766 parameters, a row has a dozen at most.
 _ROWS = 1000
@@ -44,25 +36,7 @@ _PATIENCE = 0.002  # seconds that the thread may take to get on before a busy ev
 _MOMENT = 0.0001  # seconds in which the writing thread wakes up
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Added:
-    """A row that a coroutine waits for."""
-
-    row: Row
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[bool]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job(Generic[T]):
-    """Work that a thread waits for."""
-
-    work: Callable[[sqlite3.Connection], T]
-    future: Future[T] = field(default_factory=Future)
-    alone: bool = False
-
-
-class Writer:
+class Writer(CommitQueue[sqlite3.Connection]):
     """The only writer of one connection; all methods may be called from any thread."""
 
     def __init__(
@@ -79,16 +53,13 @@ class Writer:
             insert: Inserts rows given to :meth:`add`, in an open transaction; returns the
                 positions of those that were dropped.
         """
+        super().__init__(path, "llmopt-store")
         self._path = path
         self._connection = connection
         self._insert = insert
         self._place = Place(path)
-        self._queue: SimpleQueue[_Added | _Job[Any] | None] = SimpleQueue()
-        self._lock = threading.Lock()
         self._awaited: dict[asyncio.AbstractEventLoop, int] = {}  # each loop knows its own only
         self._moves = 0  # how often the thread got hold of the interpreter and got on
-        self._closed = False
-        self._thread = threading.Thread(target=self._write, name="llmopt-store", daemon=True)
         self._thread.start()
 
     async def add(self, row: Row) -> bool:
@@ -102,7 +73,7 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-        self._submit(_Added(row, loop, future))
+        self._submit(Awaited(row, loop, future))
         if loop not in self._awaited:
             self._awaited[loop] = 0
             loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
@@ -111,60 +82,6 @@ class Writer:
             return await future
         finally:
             self._awaited[loop] -= 1
-
-    def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` returns for the connection, once its writes are durable.
-
-        Args:
-            work: Runs inside a transaction with others'; may raise StoreError before it has
-                written anything, which concerns nobody else.
-
-        Raises:
-            StoreError: As `work`, or the commit could not be stored.
-        """
-        job = _Job(work)
-        self._submit(job)
-        return job.future.result()
-
-    def later(self, work: Callable[[sqlite3.Connection], object]) -> None:
-        """Do work with the next commit; nobody waits for it, and everything later comes after it.
-
-        Args:
-            work: As in :meth:`do`.
-
-        Raises:
-            StoreError: The writer is closed.
-        """
-        self._submit(_Job(work))
-
-    def alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` returns for the connection outside of any transaction.
-
-        Raises:
-            StoreError: As `work`, or the storage refused it.
-        """
-        job = _Job(work, alone=True)
-        self._submit(job)
-        return job.future.result()
-
-    def close(self) -> None:
-        """Write what was handed in, end the thread and close the connection."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
-        self._thread.join()
-        self._connection.close()
-
-    def _submit(self, one: _Added | _Job[Any]) -> None:
-        # Under the lock, so that nothing can be queued behind the end.
-        with self._lock:
-            if self._closed:
-                raise StoreError(
-                    f"the store {self._path} is open while it is used, but got a write after "
-                    "close(); open it again"
-                )
-            self._queue.put(one)
 
     def _give_way(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
         """Let the writing thread have the interpreter where it did not get on since `seen`.
@@ -180,28 +97,19 @@ class Writer:
             time.sleep(_MOMENT)
         loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
 
-    def _write(self) -> None:
-        """Commit whatever waits, again and again, until the end comes up."""
-        while (first := self._queue.get()) is not None:
-            batch = [first]
-            ended = False
-            with suppress(Empty):
-                while not ended:
-                    if (one := self._queue.get_nowait()) is None:
-                        ended = True
-                    else:
-                        batch.append(one)
-            self._moves += 1
-            self._commit(batch)
-            self._moves += 1
-            if ended:
-                return
+    def _do_batch(self, batch: list[Awaited | WriteJob]) -> None:
+        self._moves += 1
+        self._commit(batch)
+        self._moves += 1
 
-    def _commit(self, batch: list[_Added | _Job[Any]]) -> None:
+    def _disconnect(self) -> None:
+        self._connection.close()
+
+    def _commit(self, batch: list[Awaited | WriteJob]) -> None:
         """Write a batch in one transaction, then tell everybody who waits for it."""
-        added = [one for one in batch if isinstance(one, _Added)]
-        jobs = [one for one in batch if isinstance(one, _Job) and not one.alone]
-        alone = [one for one in batch if isinstance(one, _Job) and one.alone]
+        added = [one for one in batch if isinstance(one, Awaited)]
+        jobs = [one for one in batch if isinstance(one, CommitJob) and not one.alone]
+        alone = [one for one in batch if isinstance(one, CommitJob) and one.alone]
         dropped: set[int] = set()
         outcomes, error = self._attempt(added, jobs, dropped)
         if error is not None:
@@ -220,17 +128,17 @@ class Writer:
             self._do_alone(job)
 
     def _attempt(
-        self, added: list[_Added], jobs: list[_Job[Any]], dropped: set[int]
-    ) -> tuple[list[tuple[_Job[Any], Any]], Exception | None]:
+        self, added: list[Awaited], jobs: list[WriteJob], dropped: set[int]
+    ) -> tuple[list[tuple[WriteJob, Any]], Exception | None]:
         """Write rows and do jobs; return what the jobs returned, or why nothing is stored."""
         try:
-            outcomes: list[tuple[_Job[Any], Any]] = []
+            outcomes: list[tuple[WriteJob, Any]] = []
             if jobs or len(added) > _ROWS:
                 outcomes = self._transaction(added, jobs, dropped)
             elif added:
                 # One statement is a transaction by itself. This is the usual case, and before and
                 # after each statement this thread may have to wait for a busy event loop.
-                dropped |= self._insert(self._connection, [one.row for one in added])
+                dropped |= self._insert(self._connection, [one.value for one in added])
             self._place.check()
         except _UNSTORABLE as odd:
             return [], odd
@@ -240,13 +148,13 @@ class Writer:
             return [], bug
         return outcomes, None
 
-    def _one_by_one(self, added: list[_Added]) -> None:
+    def _one_by_one(self, added: list[Awaited]) -> None:
         """Insert rows each in a transaction of its own, so that an odd one costs no other."""
         for one in added:
             error: Exception | None = None
             dropped: frozenset[int] = frozenset()
             try:
-                dropped = self._insert(self._connection, [one.row])
+                dropped = self._insert(self._connection, [one.value])
             except _UNSTORABLE as odd:
                 error = StoreError(
                     "a reply has numbers and texts that SQLite holds, but got one that it does "
@@ -258,7 +166,7 @@ class Writer:
                 rollback(self._connection)
             _tell([one], error, dropped)
 
-    def _do_alone(self, job: _Job[Any]) -> None:
+    def _do_alone(self, job: WriteJob) -> None:
         """Do work that no transaction may surround."""
         try:
             job.future.set_result(job.work(self._connection))
@@ -266,14 +174,14 @@ class Writer:
             job.future.set_exception(failure(self._path, broken))
 
     def _transaction(
-        self, added: list[_Added], jobs: list[_Job[Any]], dropped: set[int]
-    ) -> list[tuple[_Job[Any], Any]]:
+        self, added: list[Awaited], jobs: list[WriteJob], dropped: set[int]
+    ) -> list[tuple[WriteJob, Any]]:
         """Write rows and do jobs in one transaction; return what the jobs returned."""
         connection = self._connection
-        outcomes: list[tuple[_Job[Any], Any]] = []
+        outcomes: list[tuple[WriteJob, Any]] = []
         connection.execute("BEGIN IMMEDIATE")
         for start in range(0, len(added), _ROWS):
-            found = self._insert(connection, [one.row for one in added[start : start + _ROWS]])
+            found = self._insert(connection, [one.value for one in added[start : start + _ROWS]])
             dropped |= {start + at for at in found}
         for job in jobs:
             try:
@@ -284,23 +192,5 @@ class Writer:
         return outcomes
 
 
-def _tell(added: list[_Added], error: Exception | None, dropped: Collection[int]) -> None:
-    """Wake the coroutines that wait, with one call into each of their event loops."""
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[bool], bool]]]
-    by_loop = defaultdict(list)
-    for at, one in enumerate(added):
-        by_loop[one.loop].append((one.future, at not in dropped))
-    for loop, futures in by_loop.items():
-        # A loop that was closed meanwhile has nobody left who waits.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle, futures, error)
-
-
-def _settle(futures: list[tuple[asyncio.Future[bool], bool]], error: Exception | None) -> None:
-    for future, inserted in futures:
-        if future.done():  # its coroutine was cancelled; the reply is stored all the same
-            continue
-        if error is None:
-            future.set_result(inserted)
-        else:
-            future.set_exception(error)
+def _tell(added: list[Awaited], error: Exception | None, dropped: Collection[int]) -> None:
+    tell(((one, at not in dropped) for at, one in enumerate(added)), error)

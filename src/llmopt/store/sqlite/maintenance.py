@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmopt.core.store import STEP, Freed, check_name
-from llmopt.errors import StoreError
+from llmopt.core.store import STEP, Freed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,17 +27,7 @@ _SIZE = "length(CAST(call AS BLOB)) + length(CAST(reply AS BLOB))"
 
 
 def renamed(connection: sqlite3.Connection, run: str, name: str) -> bool:
-    """Give a run another name; return whether there was such a run.
-
-    Raises:
-        StoreError: The new name is taken or breaks the rule.
-    """
-    check_name(name)
-    if connection.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone():
-        raise StoreError(
-            f"the new name of a run is not taken, but got {name!r}; choose another, or delete "
-            f"that run first: llmopt runs delete {name}"
-        )
+    """Give a run a name that is free; return whether there was such a run."""
     if not connection.execute("UPDATE runs SET name = ? WHERE name = ?", (name, run)).rowcount:
         return False
     for table in ("journal", "replies", "uses"):

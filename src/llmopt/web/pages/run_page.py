@@ -22,6 +22,8 @@ from llmopt.web.pages.summary import summary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jinja2 import Environment
+
 SCRIPTS = (
     *("base.js", "words.js", "chart.js", "figures.js", "matrix.js", "candidates.js"),
     *("tree.js", "spending.js", "download.js", "asked.js", "items.js", "sweep.js", "start.js"),
@@ -49,6 +51,20 @@ class Served:
     script: str
 
 
+def templates() -> Environment:
+    """Return what the pages are made with; it escapes all texts."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("llmopt.web", "static"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=spelled,
+    )
+
+
 def page(
     record: Mapping[str, Any],
     served: Served | None = None,
@@ -63,18 +79,8 @@ def page(
             :func:`~llmopt.web.pages.matrix_cells.cell_chunks`; None: a server gives them, or they
             are not shown.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     from markupsafe import Markup
 
-    loader = PackageLoader("llmopt.web", "static")
-    made = Environment(
-        loader=loader,
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=spelled,
-    )
     data, cut = chunks(record)
     data |= cells or {}
     style = asset("page.css") + (served.style if served else "")
@@ -84,14 +90,18 @@ def page(
         f"default-src 'none'; style-src '{hash_of(style)}'; script-src '{hash_of(script)}';"
         f"{connect} base-uri 'none'; form-action 'none'"
     )
-    return made.get_template("template.html").render(
-        **summary(record, cut),
-        record=record,
-        bar=Markup(served.bar if served else ""),  # noqa: S704 - as Served demands
-        policy=Markup(policy),  # noqa: S704 - our own words and two hashes
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own files
-        data={name: Markup(text) for name, text in data.items()},  # noqa: S704 - base64
+    return (
+        templates()
+        .get_template("template.html")
+        .render(
+            **summary(record, cut),
+            record=record,
+            bar=Markup(served.bar if served else ""),  # noqa: S704 - as Served demands
+            policy=Markup(policy),  # noqa: S704 - our own words and two hashes
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own files
+            data={name: Markup(text) for name, text in data.items()},  # noqa: S704 - base64
+        )
     )
 
 

@@ -26,6 +26,7 @@ from llmopt.web.pages.run_page import (
     in_room,
     page,
     spelled,
+    templates,
 )
 from llmopt.web.pages.run_rows import (
     ORDERS,
@@ -205,16 +206,7 @@ def made_page(
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    made = Environment(
-        loader=PackageLoader("llmopt.web", "static"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=spelled,
-    )
+    made = templates()
     made.filters |= {"attribute": _attribute, "quoted": _quoted}
     return made
 
