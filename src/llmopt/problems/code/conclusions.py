@@ -67,7 +67,9 @@ def concluded_of(
     if found.speed is not None:
         data |= _timings(found, found.speed)
         data["remarks"] += _on_start_up(where)
-        return Conclusion(_WORDS[found.speed.word], f"{sentence(found.speed)} {passed}", data)
+        counts = "" if found.instructions is None else _on_instructions(found.instructions)
+        said = f"{sentence(found.speed)} {counts}{passed}"
+        return Conclusion(_WORDS[found.speed.word], said, data)
     return _of_memory(found, data, passed) if goal == "memory" else None
 
 
@@ -77,11 +79,16 @@ def _timings(found: Examined, speed: SpeedUp) -> dict[str, Any]:
         "low": speed.interval.low,
         "high": speed.interval.high,
         "word": speed.word,
+        "instructions": found.instructions,
         "pairs": {
             name: {"original": list(pairs.original), "candidate": list(pairs.candidate)}
             for name, pairs in found.pairs.items()
         },
     }
+
+
+def _on_instructions(fewer: float) -> str:
+    return f"It executes {1 / fewer:.0%} of the original's instructions. "
 
 
 def _of_memory(found: Examined, data: dict[str, Any], passed: str) -> Conclusion:
