@@ -141,6 +141,7 @@ class Bench:
     minimize: bool = False
     _known: dict[tuple[str, str], Examined] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _anchors: dict[CodeTest, Anchor | str] = field(default_factory=dict)
 
     @cached_property
     def start_up(self) -> float:
@@ -159,6 +160,12 @@ class Bench:
             if key not in self._known:
                 self._known[key] = self._examine(text, anchors, final=split == "test")
             return self._known[key]
+
+    def anchor(self, test: CodeTest, limits: RunLimits | None = None) -> Anchor | str:
+        """Return what :func:`anchored` does; the original runs on each test only once."""
+        if test not in self._anchors:
+            self._anchors[test] = anchored(self, test, limits)
+        return self._anchors[test]
 
     def known(self, text: str, split: SplitName) -> Examined | None:
         """Return what a program did on the tests of a split, if it ran there."""
@@ -339,13 +346,18 @@ def _feedback(test: CodeTest, why: str, ran: Ran) -> str:
     return "\n".join(parts)
 
 
-def anchored(bench: Bench, test: CodeTest) -> Anchor | str:
+def anchored(bench: Bench, test: CodeTest, limits: RunLimits | None = None) -> Anchor | str:
     """Run the original on a test, twice; return the test with its answer, or why it is dropped.
+
+    Args:
+        bench: Runs it.
+        test: The test.
+        limits: What it may use; None: what every program may.
 
     Raises:
         ConfigError: The original does not give the output that the user expects.
     """
-    first, second = bench.run(bench.original, test), bench.run(bench.original, test)
+    first, second = (bench.run(bench.original, test, limits) for _ in range(2))
     run = bench.judged(first, test)
     if not run.passed:
         if test.expected is None and test.kind != "check":

@@ -185,6 +185,11 @@ def normal(text: str) -> str:
     return f"{lines}\n" if lines else ""
 
 
+def fences(reply: str) -> list[str]:
+    """Return what is in the closed fences of a reply, whatever their language."""
+    return [code for _, code in _FENCE.findall(reply)]
+
+
 def fenced(reply: str) -> str:
     """Return the code of a reply: of the last fence for Python, else of the last fence, else all.
 
