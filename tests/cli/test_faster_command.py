@@ -243,12 +243,14 @@ model = "scripted/proposer:answer"
     )
     said = project.llmopt("check", "faster.toml", "--json")
     assert said.code == 0
-    found = {one["what"]: one["said"] for one in said.data["checks"]}
+    found = {one["check"]: one["detail"] for one in said.data["checks"]}
     assert found["tests"] == (
         "4 tests: 1 train, 1 validation, 2 test; what the program says is expected in 4; "
         "the optimizer LLM writes up to 6 more, in 4 calls at most"
     )
     assert found["sandbox"] in ("bubblewrap", "namespaces")
     assert found["aim"].startswith("time: processor time")
-    assert found["instructions"].startswith("counted beside time")
-    assert "The test bad is left out: the program rejects it (exit code 1)." in said.data["notes"]
+    assert found["instructions"].startswith(("counted beside time", "not counted: "))
+    assert (
+        "The test bad is left out: the program rejects it (exit code 1)." in said.data["cautions"]
+    )

@@ -14,7 +14,7 @@ from llmopt.engine.asking_first import ASKED_FIRST
 from llmopt.errors import BudgetError, ConfigError
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.code.code_problem import CodeProblem
-from llmopt.problems.code.code_tests import CodeTest, SplitName
+from llmopt.problems.code.code_tests import CodeTest
 from llmopt.problems.code.sandbox import RunLimits
 from llmopt.problems.code.written_inputs import Wanted, written_inputs
 from llmopt.store import open_store
@@ -22,6 +22,7 @@ from llmopt.store import open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from llmopt.core.problem import SplitName
     from llmopt.core.values import Call
 
 SUM = """\
@@ -111,8 +112,15 @@ def test_a_budget_that_ends_amid_the_inputs_is_resumed_without_paying_twice(tmp_
 def test_a_run_with_written_inputs_is_verified(tmp_path: Path) -> None:
     writer = Writer()
     searched(tmp_path, writer)
-    options = {"algorithm": "opro", "optimizer": ScriptedModel(writer), "steps": 1}
-    found = verify(problem(), **options, controls=(), store=tmp_path / "runs.sqlite", name="run")
+    found = verify(
+        problem(),
+        algorithm="opro",
+        optimizer=ScriptedModel(writer),
+        steps=1,
+        controls=(),
+        store=tmp_path / "runs.sqlite",
+        name="run",
+    )
     assert found.holds, found.differences
     assert len(writer.asked) == 2
 

@@ -330,17 +330,14 @@ class CodeProblem:
         half = {"wall": self.limits.wall / 2, "cpu": self.limits.cpu / 2}
         limits = RunLimits(**{**vars(self.limits), **half})
 
-        def why_not(test: CodeTest) -> str:
+        async def why_not(test: CodeTest) -> str:
             try:
-                found = self.bench.anchor(test, limits)
+                found = await in_thread(lambda _: self.bench.anchor(test, limits), test.given)
             except ConfigError:  # it has no score
                 return "the program's own output is not right"
             return found if isinstance(found, str) else ""
 
-        async def why_not_in_thread(test: CodeTest) -> str:
-            return await in_thread(why_not, test)
-
-        tests, dropped = await written_inputs(model, self._wanted, why_not_in_thread)
+        tests, dropped = await written_inputs(model, self._wanted, why_not)
         return {"tests": [[t.name, t.kind, t.given] for t in tests], "dropped": dropped}
 
     def completed(self, told: Mapping[str, Any]) -> CodeProblem:
