@@ -16,6 +16,7 @@ from llmopt.core.problem import (
     judged,
     optimum_of,
 )
+from llmopt.engine.asking_first import completed
 from llmopt.engine.blocking import wait
 from llmopt.engine.confirm import confirmed
 from llmopt.engine.control_size import opened_share
@@ -157,12 +158,13 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         display=display,
         step_deadline=chosen.step_deadline,
     ) as session:
+        problem = await completed(judged(problem, session.judge), session)
         stop = _stop(problem, algorithm, chosen, requests)
         over = ending_rule(
             problem, chosen.stop, stop.steps, chosen.budget, session=session, mode=chosen.mode
         )
         yield (Run if chosen.mode == "steps" else SteadyRun)(
-            judged(problem, session.judge),
+            problem,
             searching,
             session,
             stop=stop,

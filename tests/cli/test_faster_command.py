@@ -226,3 +226,31 @@ def _until(happens: Callable[[], bool], seconds: float = 120.0) -> None:
 def test_a_page_without_timings_has_no_such_part() -> None:
     assert timings_of(None) == {}
     assert timings_of({"kind": "code"}) == {}
+
+
+def test_check_says_what_a_search_is_based_on(project: Shell) -> None:
+    project.write("tests/bad.in", "x\n")
+    project.write(
+        "faster.toml",
+        """
+[problem.code]
+program = "slow.py"
+tests = "tests"
+inputs = 6
+[optimizer]
+model = "scripted/proposer:answer"
+""",
+    )
+    said = project.llmopt("check", "faster.toml", "--json")
+    assert said.code == 0
+    found = {one["check"]: one["detail"] for one in said.data["checks"]}
+    assert found["tests"] == (
+        "4 tests: 1 train, 1 validation, 2 test; what the program says is expected in 4; "
+        "the optimizer LLM writes up to 6 more, in 4 calls at most"
+    )
+    assert found["sandbox"] in ("bubblewrap", "namespaces")
+    assert found["aim"].startswith("time: processor time")
+    assert found["instructions"].startswith(("counted beside time", "not counted: "))
+    assert (
+        "The test bad is left out: the program rejects it (exit code 1)." in said.data["cautions"]
+    )

@@ -21,6 +21,7 @@ from llmopt.cli.options import run_options
 @click.option("--optimizer", metavar="MODEL", default="", help="The model that rewrites it.")
 @click.option("--steps", metavar="N", type=click.IntRange(1), help="Steps of the search.")
 @click.option("--change", metavar="PART", default="program", help="program, region or a function.")
+@click.option("--inputs", metavar="N", type=click.IntRange(0), help="Inputs that it writes.")
 @click.option("--output", metavar="FILE", help="Where a faster program is written.")
 @click.option("--name", help="Name of the run; default: a new one from the program's name.")
 @run_options
@@ -31,6 +32,7 @@ def faster(
     optimizer: str,
     steps: int | None,
     change: str,
+    inputs: int | None,
     output: str | None,
     name: str | None,
     overrides: tuple[str, ...],
@@ -48,8 +50,11 @@ def faster(
     from llmopt.config.reading import settings
     from llmopt.store import open_store
 
+    code: dict[str, object] = {"program": str(program), "tests": str(tests), "change": change}
+    if inputs is not None:
+        code["inputs"] = inputs
     data: dict[str, dict[str, object]] = {
-        "problem": {"code": {"program": str(program), "tests": str(tests), "change": change}},
+        "problem": {"code": code},
         "algorithm": {"name": "opro"},
         "run": {"steps": steps} if steps else {},
     }

@@ -112,6 +112,7 @@ class CodeTable(Table):
     score: str = ""
     minimize: bool = False
     sandbox: SandboxName = "auto"
+    inputs: int = Field(default=0, ge=0)
     limits: LimitsTable = LimitsTable()
 
     def built(self) -> CodeProblem:

@@ -332,6 +332,28 @@ class Editable(Protocol):
 
 
 @runtime_checkable
+class AsksFirst(Protocol):
+    """A problem that asks the optimizer LLM for something before the search, such as inputs."""
+
+    def calls_first(self) -> int:
+        """Return how many calls it makes at most; 0: it asks for nothing."""
+        ...
+
+    async def asked_first(self, model: Model) -> dict[str, Any]:
+        """Ask; return what came of it as plain data, which is kept with the run.
+
+        Raises:
+            ModelError: It could not answer.
+            BudgetError: A spending limit is reached.
+        """
+        ...
+
+    def completed(self, told: Mapping[str, Any]) -> Problem:
+        """Return the problem with what came of it; its fingerprint is the same."""
+        ...
+
+
+@runtime_checkable
 class Samplable(Protocol):
     """A problem of which random solutions can be drawn."""
 

@@ -9,6 +9,7 @@ from llmopt.algorithms.sampling import SAMPLING
 from llmopt.config.reading import settings as settings_of
 from llmopt.core.formatting import counted, limit
 from llmopt.core.groups import group_labels
+from llmopt.core.problem import AsksFirst
 from llmopt.core.store import check_name
 from llmopt.engine.blocking import wait
 from llmopt.engine.controls import control_of, plain_controls
@@ -16,6 +17,7 @@ from llmopt.engine.repeated_answers import answers_each
 from llmopt.errors import InputError, ModelError
 from llmopt.models.embeddings import embedder_named
 from llmopt.preflight.cautions import before_paying, forecast, shown_by
+from llmopt.preflight.code_check import examined_code
 from llmopt.preflight.configured import configured
 from llmopt.preflight.drawing import on_samples
 from llmopt.preflight.dry_run import first_step
@@ -29,6 +31,7 @@ from llmopt.preflight.findings import (
 from llmopt.preflight.grouping import on_groups
 from llmopt.preflight.program_check import examined_program
 from llmopt.preflight.what_is_scored import data_in_words, metric_in_words
+from llmopt.problems.code.code_problem import CodeProblem
 from llmopt.problems.metrics.contract import Scored
 from llmopt.terminal.progress import say
 
@@ -249,12 +252,15 @@ async def _examined_function(
         _check_algorithm(algorithm, problem, model, run.mode)
         planned = algorithm.steps(problem, run.steps)
         findings.passed("configuration", f"{planned:,} steps of {algorithm.name}, seed {run.seed}")
+        if isinstance(problem, CodeProblem):
+            examined_code(problem, findings)
         starts = len(problem.starts)
+        what = problem.description.noun if isinstance(problem, CodeProblem) else "function"
         found = await problem.measure(problem.starts[0], problem.items("train")[0], None)
         if found.score is None:
-            findings.failed("function", found.reason or "no value", InputError.exit_code)
+            findings.failed(what, found.reason or "no value", InputError.exit_code)
         else:
-            findings.passed("function", f"the first start has {problem.show(found.score, 100)}")
+            findings.passed(what, f"the first start has {problem.show(found.score, 100)}")
         calls, proposals = await first_step(problem, algorithm, model, seed=run.seed, steps=planned)
         if calls and named is not None:
             findings.passed("meta-prompt", f"step 1 sends {len(calls[0].text):,} characters")
@@ -263,11 +269,12 @@ async def _examined_function(
                 await tried(findings, "optimizer", model, calls[0], known)
     finally:
         await model.close()
-    findings.proposing = planned * len(calls)
+    first = problem.calls_first() if isinstance(problem, AsksFirst) else 0
+    findings.proposing = first + planned * len(calls)
     findings.steps = (planned, planned)
     findings.buys = (
         f"{planned:,} steps of {proposals:,} proposals: at most "
-        f"{starts + planned * proposals:,} evaluations of the function and "
+        f"{starts + planned * proposals:,} evaluations of the {what} and "
         f"{findings.proposing:,} calls to the optimizer LLM, if every step is as the first"
     )
     return findings

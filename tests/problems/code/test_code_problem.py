@@ -12,6 +12,7 @@ import pytest
 from llmopt.api import verify
 from llmopt.core.problem import Refusal
 from llmopt.errors import ConfigError, DataError, InputError
+from llmopt.problems.code.changeable import apply_edits
 from llmopt.problems.code.code_problem import CodeProblem
 from llmopt.problems.code.code_tests import CodeTest, dealt, read_tests
 from llmopt.problems.code.sandbox import RunLimits
@@ -181,6 +182,37 @@ def test_edits_are_made_to_the_original_or_to_another_base() -> None:
     assert problem.edited(edit, base) == "import sys, os\nprint(1)\n"
     twice = "import sys\nimport sys\n"
     assert problem.edited(edit, twice) == Refusal("an edit matches several places")
+
+
+LOOPS = "def f(a):\n    for x in a:\n        if x:\n            print(x)\n    print(0)\n"
+
+
+@pytest.mark.parametrize(
+    ("search", "replace"),
+    [
+        ("if x:\n    print(x)", "if x > 0:\n\n    print(x + 1)"),
+        ("  if x:   \n      print(x)", "  if x > 0:\n\n      print(x + 1)"),
+        (f"{16 * ' '}if x:\n{20 * ' '}print(x)", f"{16 * ' '}if x > 0:\n\n{20 * ' '}print(x + 1)"),
+        ("if x:\n    print(x)", "        if x > 0:\n\n            print(x + 1)"),
+    ],
+)
+def test_an_edit_may_be_indented_otherwise(search: str, replace: str) -> None:
+    edit = f"<<<<<<< SEARCH\n{search}\n=======\n{replace}\n>>>>>>> REPLACE"
+    assert apply_edits(LOOPS, edit) == (
+        "def f(a):\n    for x in a:\n        if x > 0:\n\n            print(x + 1)\n    print(0)\n"
+    )
+
+
+@pytest.mark.parametrize("search", ["print(1)", "  print(1)", "print(1)   "])
+def test_an_edit_that_fits_in_two_places_is_refused(search: str) -> None:
+    edit = f"<<<<<<< SEARCH\n{search}\n=======\nprint(2)\n>>>>>>> REPLACE"
+    base = "if a:\n    print(1)\nif b:\n    print(1)\n"
+    assert apply_edits(base, edit) == Refusal("an edit matches several places")
+
+
+def test_an_edit_keeps_to_lines_that_are_indented_alike() -> None:
+    edit = "<<<<<<< SEARCH\nif x:\nprint(x)\n=======\nprint(x)\n>>>>>>> REPLACE"
+    assert apply_edits(LOOPS, edit) == Refusal("an edit does not match")
 
 
 def test_only_the_function_changes() -> None:

@@ -6,6 +6,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import geometric_mean, median
 from typing import TYPE_CHECKING, Literal
 
 from llmopt.core.text import one_line
@@ -14,7 +15,15 @@ from llmopt.problems.code.cores import quietest_core
 from llmopt.problems.code.drivers import arranged, passed_word
 from llmopt.problems.code.output_comparison import agrees, difference_in_words
 from llmopt.problems.code.sandbox import RunLimits
-from llmopt.problems.code.timing import FINAL, SEARCH, Pairs, SpeedUp, speed_up, timed
+from llmopt.problems.code.timing import (
+    FINAL,
+    SEARCH,
+    LookPlan,
+    Pairs,
+    SpeedUp,
+    speed_up,
+    timed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -85,12 +94,15 @@ class Examined:
         ratios: Where all was right: how much better than the original it is on each test.
         pairs: The pairs of runs, by the name of the test, where it was timed.
         speed: What the pairs say together.
+        instructions: How many times fewer instructions than the original it executes; None: they
+            cannot be counted here.
     """
 
     runs: Mapping[str, TestRun]
     ratios: Mapping[str, float] = field(default_factory=dict)
     pairs: Mapping[str, Pairs] = field(default_factory=dict)
     speed: SpeedUp | None = None
+    instructions: float | None = None
 
     @property
     def right(self) -> bool:
@@ -129,6 +141,7 @@ class Bench:
     minimize: bool = False
     _known: dict[tuple[str, str], Examined] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _anchors: dict[CodeTest, Anchor | str] = field(default_factory=dict)
 
     @cached_property
     def start_up(self) -> float:
@@ -147,6 +160,12 @@ class Bench:
             if key not in self._known:
                 self._known[key] = self._examine(text, anchors, final=split == "test")
             return self._known[key]
+
+    def anchor(self, test: CodeTest, limits: RunLimits | None = None) -> Anchor | str:
+        """Return what :func:`anchored` does; the original runs on each test only once."""
+        if test not in self._anchors:
+            self._anchors[test] = anchored(self, test, limits)
+        return self._anchors[test]
 
     def known(self, text: str, split: SplitName) -> Examined | None:
         """Return what a program did on the tests of a split, if it ran there."""
@@ -197,32 +216,39 @@ class Bench:
         least = min(_HEAVY * most, most)  # below 0 if starting Python was slower this time
         heavy = [anchor for anchor in anchors if work[anchor.test.name] >= least]
         looks = FINAL if final else SEARCH
-        pairs: dict[str, Pairs] = {}
         core = quietest_core()
+        pairs: dict[str, Pairs] = {}
+        fewer: list[float | None] = []
         for anchor in heavy:
-            wrong: list[TestRun] = []
-
-            def seconds(
-                program: str, anchor: Anchor = anchor, wrong: list[TestRun] = wrong
-            ) -> float | None:
-                run = self.tried(program, anchor, core=core)
-                if not run.passed and program == text:
-                    wrong.append(run)
-                return max(run.ran.cpu, _TICK) if run.passed and run.ran else None
-
             name = anchor.test.name
-            pairs[name] = timed(lambda: seconds(self.original), lambda: seconds(text), looks)
-            if wrong:
-                return Examined({**found.runs, name: wrong[0]})
+            pairs[name], runs = self._paired(text, anchor, looks, core)
+            if wrong := next((run for run in runs[text] if not run.passed), None):
+                return Examined({**found.runs, name: wrong})
             if not pairs[name].ratios:
                 raise MeasureError(
                     f"an original passes its tests each time, but failed {name} while it was "
                     "timed; raise the limit on its time if the machine is busy"
                 )
+            fewer.append(_fewer(runs[self.original], runs[text]))
         speed = speed_up([*pairs.values()], looks)
         ratios = {anchor.test.name: speed.ratio for anchor in anchors}
         ratios |= {name: speed_up([one], looks).ratio for name, one in pairs.items()}
-        return Examined(found.runs, ratios, pairs, speed)
+        known = [ratio for ratio in fewer if ratio]
+        counted = geometric_mean(known) if len(known) == len(fewer) else None
+        return Examined(found.runs, ratios, pairs, speed, counted)
+
+    def _paired(
+        self, text: str, anchor: Anchor, looks: LookPlan, core: int | None
+    ) -> tuple[Pairs, dict[str, list[TestRun]]]:
+        """Run a program and the original in pairs; return these, and what each program did."""
+        runs: dict[str, list[TestRun]] = {self.original: [], text: []}
+
+        def seconds(program: str) -> float | None:
+            run = self.tried(program, anchor, core=core)
+            runs[program].append(run)
+            return max(run.ran.cpu, _TICK) if run.passed and run.ran else None
+
+        return timed(lambda: seconds(self.original), lambda: seconds(text), looks), runs
 
     def tried(self, text: str, anchor: Anchor, *, core: int | None = None) -> TestRun:
         """Run a program on a test, once; say whether it is right."""
@@ -301,6 +327,15 @@ def _better(score: float, original: float, *, minimize: bool) -> float:
     return original / score if minimize else score / original
 
 
+def _fewer(original: Collection[TestRun], other: Collection[TestRun]) -> float | None:
+    """Return how many times fewer instructions the other program executed; None: not counted."""
+    counts = [
+        [run.ran.instructions for run in runs if run.passed and run.ran and run.ran.instructions]
+        for runs in (original, other)
+    ]
+    return median(counts[0]) / median(counts[1]) if all(counts) else None
+
+
 def _feedback(test: CodeTest, why: str, ran: Ran) -> str:
     """Return what an optimizer LLM reads about a test that failed."""
     given = test.given if len(test.given) <= _WORDS else f"{test.given[:_WORDS]}…"
@@ -311,13 +346,18 @@ def _feedback(test: CodeTest, why: str, ran: Ran) -> str:
     return "\n".join(parts)
 
 
-def anchored(bench: Bench, test: CodeTest) -> Anchor | str:
+def anchored(bench: Bench, test: CodeTest, limits: RunLimits | None = None) -> Anchor | str:
     """Run the original on a test, twice; return the test with its answer, or why it is dropped.
+
+    Args:
+        bench: Runs it.
+        test: The test.
+        limits: What it may use; None: what every program may.
 
     Raises:
         ConfigError: The original does not give the output that the user expects.
     """
-    first, second = bench.run(bench.original, test), bench.run(bench.original, test)
+    first, second = (bench.run(bench.original, test, limits) for _ in range(2))
     run = bench.judged(first, test)
     if not run.passed:
         if test.expected is None and test.kind != "check":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import warnings
 from dataclasses import dataclass
 
@@ -184,6 +185,11 @@ def normal(text: str) -> str:
     return f"{lines}\n" if lines else ""
 
 
+def fences(reply: str) -> list[str]:
+    """Return what is in the closed fences of a reply, whatever their language."""
+    return [code for _, code in _FENCE.findall(reply)]
+
+
 def fenced(reply: str) -> str:
     """Return the code of a reply: of the last fence for Python, else of the last fence, else all.
 
@@ -201,7 +207,8 @@ def apply_edits(base: str, reply: str) -> str | Refusal:
     """Return a program with the edits of a reply, one after the other.
 
     Lines to be replaced are looked for as they are; where they do not occur, without regard to
-    white space at their ends.
+    white space at their ends; and then with another indentation of all of them, which the new
+    lines get as well. What occurs in several places is refused.
     """
     edits = _EDIT.findall(reply)
     if not edits:
@@ -216,19 +223,50 @@ def apply_edits(base: str, reply: str) -> str | Refusal:
 
 
 def _replaced(text: str, old: str, new: str) -> str | Refusal:
+    """Return a text with lines replaced; a rule that is less strict is tried where none fits."""
     if not old.strip():
         return Refusal("an edit searches for nothing")
-    lines, wanted = text.splitlines(keepends=True), old.strip("\n").splitlines()
-    places = _places([line.rstrip("\n") for line in lines], wanted)
-    if not places:
-        bare = [line.rstrip() for line in wanted]
-        places = _places([line.rstrip() for line in lines], bare)
-    if len(places) != 1:
-        return Refusal("an edit does not match" if not places else "an edit matches several places")
-    at = places[0]
-    return "".join([*lines[:at], new, *lines[at + len(wanted) :]])
-
-
-def _places(lines: list[str], wanted: list[str]) -> list[int]:
+    lines, wanted = text.splitlines(), old.strip("\n").splitlines()
     size = len(wanted)
-    return [at for at in range(len(lines) - size + 1) if lines[at : at + size] == wanted]
+    windows = [lines[at : at + size] for at in range(len(lines) - size + 1)]
+    for rule in (list, _without_blanks, _outdented):
+        sought = rule(wanted)
+        places = [at for at, window in enumerate(windows) if rule(window) == sought]
+        if len(places) > 1:
+            return Refusal("an edit matches several places")
+        if places:
+            at = places[0]
+            put = new.splitlines()
+            if rule is _outdented:
+                put = _moved(put, wanted, windows[at])
+            return "".join(f"{line}\n" for line in [*lines[:at], *put, *lines[at + size :]])
+    return Refusal("an edit does not match")
+
+
+def _without_blanks(lines: list[str]) -> list[str]:
+    return [line.rstrip() for line in lines]
+
+
+def _outdented(lines: list[str]) -> list[str]:
+    """Return lines without what all of them are indented by."""
+    return textwrap.dedent("\n".join(_without_blanks(lines))).split("\n")
+
+
+def _margin(lines: list[str]) -> str:
+    """Return what all lines are indented by."""
+    return next(
+        (
+            line.removesuffix(bare)
+            for line, bare in zip(_without_blanks(lines), _outdented(lines), strict=True)
+            if bare
+        ),
+        "",
+    )
+
+
+def _moved(new: list[str], searched: list[str], found: list[str]) -> list[str]:
+    """Return new lines indented as those they replace are; those that are so already stay."""
+    old, margin = _margin(searched), _margin(found)
+    if _margin(new) == margin:
+        return new
+    return [margin + line.removeprefix(old) if line.strip() else "" for line in new]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from llmopt.core.problem import Conclusion, Description, Exemplar, Refusal, Spli
 from llmopt.core.text import leaked_marker, mark_names
 from llmopt.core.values import Item, Outcome, canonical, digest
 from llmopt.errors import ConfigError, DataError, UnknownNameError
-from llmopt.problems.code.bench import Anchor, Bench, CodeAim, Examined, anchored
+from llmopt.problems.code.bench import Anchor, Bench, CodeAim, Examined
 from llmopt.problems.code.changeable import Changeable, changeable
 from llmopt.problems.code.code_tests import CodeTest, dealt, distinct, read_tests
 from llmopt.problems.code.conclusions import Circumstances, concluded_of
@@ -20,10 +21,11 @@ from llmopt.problems.code.output_comparison import Compare, check_compare
 from llmopt.problems.code.sandbox import RunLimits, SandboxName, interpreter
 from llmopt.problems.code.supervised import supervised
 from llmopt.problems.code.timing import WORTH
+from llmopt.problems.code.written_inputs import Wanted, written_inputs
 from llmopt.problems.function_workers import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llmopt.core.model import Model
     from llmopt.core.values import Evaluation
@@ -69,6 +71,9 @@ class CodeProblem:
         sandbox: ``auto``: the strongest one that works here; or one by its name; ``none``: the
             programs run with the user's own rights.
         limits: What one execution may use.
+        inputs: How many more tests the optimizer LLM writes inputs for, before the search; see
+            :mod:`llmopt.problems.code.written_inputs`. Their expected outputs are what the program
+            says.
         name: Name of the program's file without ``.py``; tests import it by that.
 
     Raises:
@@ -90,6 +95,9 @@ class CodeProblem:
     sandbox: SandboxName = "auto"
     limits: RunLimits = field(default_factory=RunLimits)
     name: str = "program"
+    inputs: int = 0
+    written: tuple[CodeTest, ...] = field(default=(), init=False)
+    unused: Mapping[str, str] = field(default_factory=dict, init=False)
     scorer: None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -103,6 +111,13 @@ class CodeProblem:
         _ = self._changeable
         if not self._called and any(test.kind == "call" for test in self.tests):
             raise ConfigError("tests with arguments call a function; set function to its name")
+        if self.inputs < 0:
+            raise ConfigError(f"inputs to be written are 0 or more, but got {self.inputs}")
+        if self.inputs and all(test.kind == "check" for test in self.tests):
+            raise ConfigError(
+                "inputs are written for programs that read their input, or for functions with "
+                "arguments, but all tests here are test functions; set inputs = 0"
+            )
         if not self.anchors:
             reasons = "; ".join(f"{name}: {why}" for name, why in self.dropped.items())
             raise DataError(f"a program has tests that it answers, but none is left ({reasons})")
@@ -167,7 +182,8 @@ class CodeProblem:
 
     @cached_property
     def _anchored(self) -> dict[str, Anchor | str]:
-        return {test.name: anchored(self.bench, test) for test in distinct(self.tests)}
+        tests = distinct([*self.tests, *self.written])
+        return {test.name: self.bench.anchor(test) for test in tests}
 
     @cached_property
     def anchors(self) -> dict[str, Anchor]:
@@ -177,11 +193,16 @@ class CodeProblem:
     @cached_property
     def dropped(self) -> dict[str, str]:
         """Why other tests are left out, by name."""
-        return {name: why for name, why in self._anchored.items() if isinstance(why, str)}
+        found = {name: why for name, why in self._anchored.items() if isinstance(why, str)}
+        return {**found, **self.unused}
 
     @cached_property
     def _splits(self) -> dict[SplitName, tuple[Anchor, ...]]:
-        split_of = dealt([anchor.test for anchor in self.anchors.values()])
+        names = {test.name for test in self.written}
+        tests = [anchor.test for anchor in self.anchors.values()]
+        own = [test for test in tests if test.name not in names]
+        written = [test for test in tests if test.name in names]
+        split_of = dealt(own) | dealt(written, cyclic=all(test.split is None for test in own))
         return {
             split: tuple(a for name, a in self.anchors.items() if split_of[name] == split)
             for split in get_args(SplitName)
@@ -239,6 +260,7 @@ class CodeProblem:
             "score": _named(self.score),
             "minimize": str(self.minimize),
             "limits": canonical(vars(self.limits)),
+            **({"inputs": str(self.inputs)} if self.inputs else {}),
         }
 
     @property
@@ -289,8 +311,43 @@ class CodeProblem:
             "sandbox": self.bench.runner.level,
             "aim": self.goal,
             "tests": {split: len(items) for split, items in self._items.items()},
+            "written": len(self.written),
             "dropped": self.dropped,
         }
+
+    @property
+    def _wanted(self) -> Wanted:
+        called = any(test.kind == "call" for test in self.tests)
+        function = self._called if called else ""
+        return Wanted(self._changeable.text, self.task, function, self.tests, self.inputs)
+
+    def calls_first(self) -> int:
+        """Return how many calls for inputs are made at most."""
+        return self._wanted.calls
+
+    async def asked_first(self, model: Model) -> dict[str, Any]:
+        """Ask for inputs; return those that the program answers in half of its limits."""
+        half = {"wall": self.limits.wall / 2, "cpu": self.limits.cpu / 2}
+        limits = RunLimits(**{**vars(self.limits), **half})
+
+        async def why_not(test: CodeTest) -> str:
+            try:
+                found = await in_thread(lambda _: self.bench.anchor(test, limits), test.given)
+            except ConfigError:  # it has no score
+                return "the program's own output is not right"
+            return found if isinstance(found, str) else ""
+
+        tests, dropped = await written_inputs(model, self._wanted, why_not)
+        return {"tests": [[t.name, t.kind, t.given] for t in tests], "dropped": dropped}
+
+    def completed(self, told: Mapping[str, Any]) -> CodeProblem:
+        """Return the problem with the tests that :meth:`asked_first` has found."""
+        made = copy(self)  # with what is known of the user's tests
+        for name in ("_anchored", "anchors", "dropped", "_splits", "_items", "_split_of"):
+            vars(made).pop(name, None)
+        tests = tuple(CodeTest(*test) for test in told["tests"])
+        vars(made).update(written=tests, unused=dict(told["dropped"]))
+        return made
 
     async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
         """Run a program on the tests of the item's split, once; return what it did on this one."""
@@ -312,7 +369,8 @@ class CodeProblem:
             return None
         anchors = self._splits["test"]
         start_up = self.bench.start_up / max(anchor.cpu for anchor in anchors)
-        where = Circumstances(self.bench.runner.level, self.dropped, start_up)
+        level_of = self.bench.runner.level
+        where = Circumstances(level_of, self.dropped, start_up, len(self.written))
         return concluded_of(found, self.goal, where, level)
 
 

@@ -138,16 +138,17 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def dealt(tests: Sequence[CodeTest]) -> dict[str, SplitName]:
+def dealt(tests: Sequence[CodeTest], *, cyclic: bool = True) -> dict[str, SplitName]:
     """Return the split of each test by its name.
 
     Those that the user has not put in one are dealt from the largest input to the smallest: one
-    to search, one held out, one to the choice, another one held out, and again.
+    to search, one held out, one to the choice, another one held out, and again; or all to search,
+    where one of them is there by the user's will, or `cyclic` is false.
     """
     free = [test for test in tests if test.split is None]
     order = sorted(range(len(free)), key=lambda at: (-len(free[at].given), at))
     splits = {test.name: test.split for test in tests if test.split is not None}
-    if free and "train" not in splits.values():
+    if free and cyclic and "train" not in splits.values():
         splits |= {free[at].name: split for at, split in zip(order, cycle(_DEALT), strict=False)}
     else:
         splits |= {test.name: "train" for test in free}

@@ -32,11 +32,13 @@ class Circumstances:
         sandbox: The level of the sandbox.
         dropped: Why tests were left out, by name.
         start_up: Share of Python's own start in the original's time on the longest test.
+        written: How many tests have inputs of the optimizer LLM.
     """
 
     sandbox: str
     dropped: Mapping[str, str]
     start_up: float
+    written: int = 0
 
 
 def concluded_of(
@@ -67,7 +69,9 @@ def concluded_of(
     if found.speed is not None:
         data |= _timings(found, found.speed)
         data["remarks"] += _on_start_up(where)
-        return Conclusion(_WORDS[found.speed.word], f"{sentence(found.speed)} {passed}", data)
+        counts = "" if found.instructions is None else _on_instructions(found.instructions)
+        said = f"{sentence(found.speed)} {counts}{passed}"
+        return Conclusion(_WORDS[found.speed.word], said, data)
     return _of_memory(found, data, passed) if goal == "memory" else None
 
 
@@ -77,11 +81,16 @@ def _timings(found: Examined, speed: SpeedUp) -> dict[str, Any]:
         "low": speed.interval.low,
         "high": speed.interval.high,
         "word": speed.word,
+        "instructions": found.instructions,
         "pairs": {
             name: {"original": list(pairs.original), "candidate": list(pairs.candidate)}
             for name, pairs in found.pairs.items()
         },
     }
+
+
+def _on_instructions(fewer: float) -> str:
+    return f"It executes {1 / fewer:.0%} of the original's instructions. "
 
 
 def _of_memory(found: Examined, data: dict[str, Any], passed: str) -> Conclusion:
@@ -101,15 +110,23 @@ def _remarks(where: Circumstances) -> list[str]:
     said = [f"Programs ran in the sandbox {where.sandbox!r}."]
     if where.sandbox == "none":
         said = ["Programs ran without a sandbox, with all rights of the user."]
+    if where.written:
+        inputs = counted(where.written, "input")
+        said.append(f"The optimizer LLM wrote {inputs}, and the original program answered them.")
     if where.dropped:
         names = ", ".join(f"{name} ({why})" for name, why in where.dropped.items())
         said.append(f"Tests left out: {names}.")
     return said
 
 
+def start_up_matters(share: float) -> bool:
+    """Return whether Python's start hides what is gained, with this share of a test's time."""
+    return share >= _MUCH
+
+
 def _on_start_up(where: Circumstances) -> list[str]:
     """Say so where the tests are too small to show what a faster program gains."""
-    if where.start_up < _MUCH:
+    if not start_up_matters(where.start_up):
         return []
     said = f"Python's own start takes {where.start_up:.0%} of the original's time on the longest"
     return [f"{said} held-out test; larger inputs would show more of a speed-up."]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmopt.problems.code.instructions import INSTRUCTIONS
+
 if TYPE_CHECKING:
+    from llmopt.problems.code.instructions import Event
     from llmopt.problems.code.sandbox import RunLimits
 
 
@@ -21,6 +24,7 @@ class Job:
         limits: What it may use.
         readable: See :func:`~llmopt.problems.code.namespaces.enter`.
         core: Number of the processor core that it runs on; None: any.
+        event: What is counted, where it can be.
     """
 
     level: str
@@ -30,6 +34,7 @@ class Job:
     limits: RunLimits
     readable: tuple[str, ...] = ()
     core: int | None = None
+    event: Event = INSTRUCTIONS
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Ran:
         memory: Most bytes that one of its processes had in memory.
         output: Its standard output, up to the limit.
         errors: The end of its standard error.
+        instructions: How many it executed, with the sandbox's own; None: they cannot be counted.
     """
 
     code: int
@@ -54,3 +60,4 @@ class Ran:
     memory: int
     output: bytes
     errors: bytes
+    instructions: int | None = None

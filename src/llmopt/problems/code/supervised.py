@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from llmopt.errors import LlmoptError
 from llmopt.problems.code import sandbox
 from llmopt.problems.code.execution import Job, Ran
+from llmopt.problems.code.instructions import INSTRUCTIONS
 from llmopt.problems.code.sandbox import RunLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from multiprocessing.connection import Connection
 
+    from llmopt.problems.code.instructions import Event
     from llmopt.problems.code.sandbox import Interpreter, Level, SandboxName
 
 _GONE = 5.0  # seconds that the supervisor has to end
@@ -39,10 +41,12 @@ class Supervised:
     Attributes:
         level: The level.
         python: What runs them.
+        event: What is counted of them, where it can be.
     """
 
     level: Level
     python: Interpreter
+    event: Event = INSTRUCTIONS
 
     def run(
         self,
@@ -69,7 +73,9 @@ class Supervised:
         if self.level == "bubblewrap":
             command = tuple(sandbox.bubblewrap(command, self.python, limits))
         readable = sandbox.readable_places(self.python)
-        job = Job(self.level, command, tuple(files.items()), given, limits, readable, core)
+        job = Job(
+            self.level, command, tuple(files.items()), given, limits, readable, core, self.event
+        )
         with self._lock:
             return self._asked(job)
 

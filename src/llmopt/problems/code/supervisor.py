@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.problems.code.execution import Job, Ran
+from llmopt.problems.code.instructions import counting
 from llmopt.problems.code.namespaces import enter
 from llmopt.problems.code.sandbox import ENVIRONMENT, PROGRAMS
 from llmopt.problems.guarded_process import (
@@ -112,16 +113,21 @@ class _Execution:
         self.pipes = {pipe: part for (pipe, _), part in zip(streams, kept, strict=True)}
         inner = (self._written(), *(end for _, end in streams))
         _end_all()  # what an earlier program left must not count as this one's
-        child, begun = _forked(), time.perf_counter()
+        gate = os.pipe()
+        child = _forked()
         if not child:
-            _become(self.job, self.folder, inner)
-        for number in inner:
+            _become(self.job, self.folder, inner, gate)
+        for number in (*inner, gate[0]):
             os.close(number)
         try:
-            stopped = self._watch(child, connection, terminated)
-            if stopped is None:
-                return None
-            code, wall, used = _collected(child, begun)
+            with counting(child, self.job.event) as count:
+                os.close(gate[1])  # now it begins
+                begun = time.perf_counter()
+                stopped = self._watch(child, connection, terminated)
+                if stopped is None:
+                    return None
+                code, wall, used = _collected(child, begun)
+                instructions = count()
             while self.pipes and not self._read(0) and self._wrote:
                 pass
         finally:
@@ -135,6 +141,7 @@ class _Execution:
             used.memory,
             b"".join(output),
             b"".join(errors)[-_CHUNK:],
+            instructions,
         )
 
     def _written(self) -> int:
@@ -231,9 +238,11 @@ def _forked() -> int:
             time.sleep(_PAUSE)
 
 
-def _become(job: Job, folder: Path, streams: tuple[int, ...]) -> None:
-    """Become the program, in a process that was forked for it."""
+def _become(job: Job, folder: Path, streams: tuple[int, ...], gate: tuple[int, int]) -> None:
+    """Become the program, in a process that was forked for it, once the gate is open."""
     try:
+        os.close(gate[1])
+        os.read(gate[0], 1)
         process_control(DEATH_SIGNAL, signal.SIGKILL)
         os.setsid()
         for number, stream in enumerate(streams):
