@@ -1,8 +1,9 @@
 """Workers that share a store in PostgreSQL, some of which are killed: what is paid twice, and lost.
 
-Several processes do the cells of a sweep against a server that is started for it, and spend one
-budget. Some are killed with SIGKILL at random moments; their cells go on in new processes. A
-tenth of the calls fails. Each repeat demands that
+Several commands do the parts of a sweep at once, as a job array does, against a server that is
+started for it; with ``--on processes``, one command does it in as many workers. They spend one
+budget. Some are killed with SIGKILL at random moments, and begun again. A tenth of the calls
+fails. Each repeat demands that
 
 - every journal is that of the unbroken sweep, which is kept in SQLite;
 - no more calls are paid twice than were in flight at the killed;
@@ -16,50 +17,55 @@ Then come trials with a budget that pays for a part of the calls: it is exceeded
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import json
-import multiprocessing
 import os
+import random
 import signal
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from random import Random
 from typing import TYPE_CHECKING, Any
 
+from sweep_scale import workers as workers_of
+
 from llmopt.core.values import digest
-from llmopt.errors import BudgetError, LlmoptError, TransientError
-from llmopt.evidence.sweep_summary import CELL
+from llmopt.errors import SweepBudgetError, TransientError
 from llmopt.store import open_store
-from llmopt.store.postgres.postgres_store import PostgresStore
-from llmopt.sweeps.cell import done_cell
-from llmopt.sweeps.grid import Sweep, sweep_of
-from llmopt.sweeps.joint_budget import joint_traffic
-from llmopt.sweeps.shared_models import BuiltModels, Pool
+from llmopt.sweeps.grid import Sweep, read_sweep
+from llmopt.sweeps.swept import finished
 from llmopt.testing import scripted
-from llmopt.testing.temporary_postgres import TemporaryPostgres, running_postgres
+from llmopt.testing.temporary_postgres import running_postgres
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from llmopt.core.store import Store
     from llmopt.core.values import Call
 
 SLOTS = 4
-LEASE = 3.0  # seconds; a killed worker's claims are free after these
 LATENCY = 0.002  # seconds
 FAILING = 0.1  # share of the calls that fail once
 LINE = 65  # bytes of the log for each paid call
 _KEYS = 5  # place of the keys of replies in a stored outcome
 LOG = "LLMOPT_WORKERS_LOG"
-SEEDS = 3
+SWEEP = f"""
+[base]
+problem = {{ data = "questions.csv", task = "Answer with yes or no.", sizes = [8, 6, 10] }}
+scorer = {{ model = "scripted/workers:answer" }}
+algorithm = {{ samples = 4 }}
+run = {{ steps = 2, concurrency = {SLOTS} }}
+
+[budget]
+calls = 2000
+
+[grid]
+"problem.instructions" = [["Answer.", "Answer now."]]
+"algorithm.order" = ["ascending", "descending"]
+"run.seed" = [0, 1, 2, 3]
+"""
 
 
 def answer(call: Call) -> str:
@@ -76,131 +82,91 @@ def answer(call: Call) -> str:
             file.write(f"{key}\n")
     if fails:
         raise TransientError("overloaded")
-    line = f"{key}\n".encode()
     paid = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(paid, line)
+        os.write(paid, f"{key}\n".encode())
     finally:
         os.close(paid)
     return scripted.answer(call)
 
 
-def sweep_in(folder: Path) -> Sweep:
-    """Return a sweep of a few cells on data that is written to a folder."""
-    rows = [f"Question number {n}?,{'yes' if n % 2 else 'no'}" for n in range(40)]
-    (folder / "questions.csv").write_text("\n".join(["input,target", *rows, ""]), encoding="utf-8")
-    base = {
-        "problem": {
-            "data": "questions.csv",
-            "task": "Answer with yes or no.",
-            "instructions": ["Answer.", "Answer now."],
-            "sizes": [8, 6, 10],
-        },
-        "scorer": {"model": "scripted/workers:answer"},
-        "algorithm": {"samples": 4},
-        "run": {"steps": 2, "concurrency": SLOTS},
-        "budget": {"calls": 2000},
-    }
-    grid = {"algorithm.order": ["ascending", "descending"], "run.seed": list(range(SEEDS))}
-    return sweep_of({"base": base, "grid": grid}, "cells", folder, (), name="cells")
-
-
-def serve(url: str, folder: str, log: str, calls: int | None, pipe: Connection) -> None:
-    """Do the cells whose numbers come in, and tell of each how it ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ[LOG] = log
-    os.chdir(folder)
-    sweep = sweep_in(Path(folder))
-    with (
-        contextlib.suppress(EOFError),
-        asyncio.Runner() as runner,
-        closing(PostgresStore(url, lease=LEASE)) as store,
-    ):
-        traffic = joint_traffic(store, sweep, calls)
-        built = BuiltModels(quiet=True)
-        pool = Pool(store.replies(sweep.name), built, traffic=traffic)
-        try:
-            while (number := pipe.recv()) is not None:
-                cell = sweep.cells[number]
-                try:
-                    done = runner.run(done_cell(sweep.name, cell, store, pool, None))
-                    store.append(sweep.name, CELL, asdict(done))
-                    pipe.send("done")
-                except LlmoptError as error:
-                    pipe.send("budget" if isinstance(error, BudgetError) else repr(error))
-        finally:
-            runner.run(pool.aclose())
-            runner.run(built.close())
-
-
-@dataclass
-class Work:
-    """The cells that are to be done, and the processes that do them.
+@dataclass(frozen=True)
+class Place:
+    """Where a sweep is done.
 
     Attributes:
-        given: What :func:`serve` is given, but for its pipe.
-        cells: Numbers of those that are waiting.
-        ended: How those that are over have ended.
-        busy: The processes at work on a cell.
-        killed: How many died.
+        folder: Its file and data.
+        store: Where runs are kept.
+        log: Paid calls, one a line; None: nobody fails, and nothing is noted.
+        calls: What the sweep may buy; None: what the budgets of its cells come to.
     """
 
-    given: tuple[str, str, str, int | None]
-    cells: SimpleQueue[int]
-    ended: dict[int, str]
-    busy: list[Any]
-    killed: int = 0
-
-    def do(self, workers: int, moments: list[int], random: Random) -> None:
-        """Do all cells in several processes; kill one each time that so many calls are paid."""
-        threads = [threading.Thread(target=self._lead) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        for paid in sorted(moments):
-            while self.paid < paid and any(thread.is_alive() for thread in threads):
-                time.sleep(LATENCY)
-            time.sleep(random.uniform(0, 5 * LATENCY))
-            if busy := list(self.busy):
-                os.kill(random.choice(busy).pid, signal.SIGKILL)
-        for thread in threads:
-            thread.join()
+    folder: Path
+    store: str
+    log: Path | None = None
+    calls: int | None = None
 
     @property
     def paid(self) -> int:
         """Calls that were paid up to now."""
-        log = Path(self.given[2])
-        return log.stat().st_size // LINE if log.exists() else 0
+        return self.log.stat().st_size // LINE if self.log and self.log.exists() else 0
 
-    def _lead(self) -> None:
-        """Hand cells to a process, and to another one where it dies."""
-        process, pipe = self._started()
-        while True:
-            try:
-                number = self.cells.get_nowait()
-            except Empty:
-                break
-            self.busy.append(process)
-            try:
-                pipe.send(number)
-                self.ended[number] = pipe.recv()
-            except (EOFError, OSError):
-                self.killed += 1
-                self.cells.put(number)
-                process.join()
-            self.busy.remove(process)
-            if process.exitcode is not None:
-                process, pipe = self._started()
-        with contextlib.suppress(OSError):
-            pipe.send(None)
-        process.join()
+    def begun(self, *more: str) -> subprocess.Popen[bytes]:
+        """Begin the sweep, or a part of it."""
+        paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        words = ["-m", "llmopt", "sweep", "cells.toml", "--store", self.store, "-q", "--json"]
+        if self.calls:
+            words += ["--calls", str(self.calls)]
+        return subprocess.Popen(  # noqa: S603 - ours
+            [sys.executable, *words, *more],
+            cwd=self.folder,
+            env={**variables, LOG: str(self.log)} if self.log else variables,
+            stdout=subprocess.DEVNULL,
+            stderr=self.folder.joinpath("said.txt").open("ab"),
+        )
 
-    def _started(self) -> tuple[Any, Connection]:
-        fresh = multiprocessing.get_context("spawn")
-        pipe, theirs = fresh.Pipe()
-        process = fresh.Process(target=serve, args=(*self.given, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        return process, pipe
+
+@dataclass
+class Team:
+    """The commands that do a sweep together.
+
+    Attributes:
+        place: Where it is done.
+        given: What each command is given.
+        killed: How many workers died.
+    """
+
+    place: Place
+    given: list[list[str]]
+    killed: int = 0
+
+    def do(self, moments: list[int], chance: random.Random) -> None:
+        """Do the sweep; kill a worker each time that so many calls are paid."""
+        commands = [(self.place.begun(*more), more) for more in self.given]
+        waiting = sorted(moments)
+        while commands:
+            time.sleep(LATENCY)
+            if waiting and self.place.paid >= waiting[0]:
+                waiting.pop(0)
+                time.sleep(chance.uniform(0, 5 * LATENCY))
+                self._kill([command.pid for command, _ in commands], chance)
+            left = []
+            for command, more in commands:
+                code = command.poll()
+                if code is None:
+                    left.append((command, more))
+                elif code == -signal.SIGKILL:
+                    left.append((self.place.begun(*more), more))
+                elif code not in (0, SweepBudgetError.exit_code):
+                    raise AssertionError(self.place.folder.joinpath("said.txt").read_text("utf-8"))
+            commands = left
+
+    def _kill(self, commands: list[int], chance: random.Random) -> None:
+        found = [pid for command in commands for pid in workers_of(command)] or commands
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(found), signal.SIGKILL)
+            self.killed += 1
 
 
 def journals(store: Store, sweep: Sweep) -> dict[str, list[dict[str, Any]]]:
@@ -228,23 +194,17 @@ def _bare(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def unbroken(folder: Path) -> tuple[dict[str, Any], int]:
-    """Return the journals of the sweep that nothing disturbs, and how many calls it buys."""
-
-    async def work() -> int:
-        sweep = sweep_in(folder)
-        with closing(open_store(folder / "unbroken.sqlite")) as store:
-            store.create(sweep.name, {"sweep": True, "identity": {}, "source": {}})
-            built = BuiltModels(quiet=True)
-            pool = Pool(store.replies(sweep.name), built)
-            for cell in sweep.cells:
-                await done_cell(sweep.name, cell, store, pool, None)
-            await pool.aclose()
-            await built.close()
-            return pool.bought
-
-    bought = asyncio.run(work())
-    with closing(open_store(folder / "unbroken.sqlite")) as store:
-        return journals(store, sweep_in(folder)), bought
+    """Write the sweep; return its journals where nothing disturbs it, and the calls it buys."""
+    rows = [f"Question number {n}?,{'yes' if n % 2 else 'no'}" for n in range(40)]
+    (folder / "questions.csv").write_text("\n".join(["input,target", *rows, ""]), "utf-8")
+    (folder / "cells.toml").write_text(SWEEP, "utf-8")
+    place = Place(folder, str(folder / "unbroken.sqlite"))
+    if place.begun().wait():
+        sys.exit(folder.joinpath("said.txt").read_text("utf-8"))
+    with closing(open_store(place.store)) as store:
+        sweep = read_sweep(folder / "cells.toml")
+        bought = sum(used.calls for used in store.spent(sweep.name).values())
+        return journals(store, sweep), bought
 
 
 @dataclass(frozen=True)
@@ -252,11 +212,11 @@ class Outcome:
     """What a trial came to.
 
     Attributes:
+        killed: Workers that died.
         lost: Cells that are not done.
         twice: Calls that were paid more than once.
         paid: Calls that were paid.
         same: Whether all journals are those of the unbroken sweep.
-        killed: Workers that died.
         seconds: What it took.
     """
 
@@ -269,41 +229,30 @@ class Outcome:
 
 
 def tried(
-    server: TemporaryPostgres,
-    folder: Path,
+    place: Place,
     wanted: dict[str, Any],
     bought: int,
-    random: Random,
-    *,
-    workers: int,
-    kills: int,
-    calls: int | None = None,
+    options: argparse.Namespace,
+    chance: random.Random,
 ) -> Outcome:
     """Do the sweep once; see the top of this file."""
-    url, sweep, log = server.database(), sweep_in(folder), folder / f"{random.random()}.log"
-    with closing(open_store(url)) as store:
-        store.create(sweep.name, {"sweep": True, "identity": {}, "source": {}})
-    cells: SimpleQueue[int] = SimpleQueue()
-    for number in range(len(sweep.cells)):
-        cells.put(number)
-    work = Work((url, str(folder), str(log), calls), cells, {}, [])
-    begun = time.monotonic()
-    bound = calls or bought
-    work.do(workers, [random.randint(1, max(1, bound * 3 // 4)) for _ in range(kills)], random)
+    count = options.workers
+    given = [["--cells", f"{n}/{count}"] for n in range(1, count + 1)]
+    if options.on:
+        given = [["--on", options.on, "--jobs", str(count)]]
+    team, calls, log = Team(place, given), place.calls, place.log
+    begun, most = time.monotonic(), max(1, (calls or bought) * 3 // 4)
+    team.do([chance.randint(1, most) for _ in range(options.kills)], chance)
     seconds = time.monotonic() - begun
-    paid = Counter(log.read_text("utf-8").split()) if log.exists() else Counter()
-    with closing(open_store(url)) as store:
-        found = journals(store, sweep)
-    same = found == wanted
+    paid = Counter(log.read_text("utf-8").split() if log and log.exists() else ())
+    sweep = read_sweep(place.folder / "cells.toml")
+    with closing(open_store(place.store)) as store:
+        found, done = journals(store, sweep), finished(store, sweep)
     for name, steps in wanted.items():
         if calls is None and found.get(name) != steps:
             print(f"{name}: {_difference(found.get(name, []), steps)}", flush=True)
-    odd = {said for said in work.ended.values() if said not in ("done", "budget")}
-    if odd:
-        raise AssertionError(f"a cell ended with {odd}")
-    lost = sum(said != "done" for said in work.ended.values())
-    lost += len(sweep.cells) - len(work.ended)
-    return Outcome(work.killed, lost, paid.total() - len(paid), paid.total(), same, seconds)
+    lost, twice = len(sweep.cells) - len(done), paid.total() - len(paid)
+    return Outcome(team.killed, lost, twice, paid.total(), found == wanted, round(seconds, 1))
 
 
 def _difference(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> str:
@@ -320,27 +269,29 @@ def main() -> int:
     """Do the trials and print what they came to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--on", help="one command with its workers there, such as processes")
     parser.add_argument("--kills", type=int, default=3, help="workers that are killed")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--capped", type=int, default=100, help="trials with a small budget")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    failed, team = 0, {"workers": options.workers, "kills": options.kills}
+    failed = 0
     with tempfile.TemporaryDirectory() as name, running_postgres() as server:
         folder = Path(name)
-        os.chdir(folder)
         wanted, bought = unbroken(folder)
-        print(f"{len(wanted)} cells buy {bought} calls")
+        print(f"{len(wanted)} cells buy {bought} calls", flush=True)
         for number in range(options.repeats):
-            random = Random(f"{options.seed} {number}")
-            one = tried(server, folder, wanted, bought, random, **team)
+            chance = random.Random(f"{options.seed} {number}")
+            place = Place(folder, server.database(), folder / f"{number}.log")
+            one = tried(place, wanted, bought, options, chance)
             good = one.same and not one.lost and one.twice <= one.killed * SLOTS
             failed += not good
             print(json.dumps(asdict(one)), "held" if good else "FAILED", flush=True)
         for number in range(options.capped):
-            random = Random(f"{options.seed} capped {number}")
-            cap = random.randint(bought // 4, bought - 1)
-            one = tried(server, folder, wanted, bought, random, **team, calls=cap)
+            chance = random.Random(f"{options.seed} capped {number}")
+            cap = chance.randint(bought // 4, bought - 1)
+            place = Place(folder, server.database(), folder / f"capped-{number}.log", cap)
+            one = tried(place, wanted, bought, options, chance)
             failed += one.paid > cap
             said = "held" if one.paid <= cap else "FAILED"
             print(f"cap {cap}: {one.paid} paid, {one.lost} cells left  {said}", flush=True)

@@ -22,6 +22,7 @@
     ├── StepFailedError       too many items of a step stayed unmeasured       exit code 1
     ├── WorkerLostError       the process that did a cell of a sweep died      exit code 1
     ├── SlotsClosedError      a measurement did not begin: the search is over  exit code 1
+    ├── SweepBudgetError      the budget of a whole sweep is reached           exit code 3
     └── BudgetError           a spending limit is reached                      exit code 3
         └── NotWorthItError   a search is not worth its cost, so it did not begin
 
@@ -178,6 +179,15 @@ class WorkerLostError(LlmoptError):
 
 class SlotsClosedError(LlmoptError):
     """A measurement did not begin, because the search is over; no result or message has it."""
+
+
+class SweepBudgetError(LlmoptError):
+    """The budget of a whole sweep is reached; the sweep continues with a larger one.
+
+    It is no `BudgetError`: a cell does not end by it as by its own budget, which is equal for all.
+    """
+
+    exit_code = 3
 
 
 class BudgetError(LlmoptError):

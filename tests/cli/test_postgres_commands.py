@@ -117,6 +117,9 @@ def test_a_server_that_is_not_there_is_an_error_before_the_first_call(
     said = on(url, shell, "run", "run.toml")
     assert (said.code, server.calls) == (2, 0)
     assert "postgresql://somebody@127.0.0.1:9/runs is on a server that can be reached" in said.err
+    said = on(url, shell, "runs")
+    assert (said.code, "start the server, and try again" in said.err) == (2, True)
+    assert "resume" not in said.err, "a list of runs has nothing to resume"
 
 
 @pytest.mark.parametrize(

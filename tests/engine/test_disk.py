@@ -65,7 +65,7 @@ def told(store: SqliteStore) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("broken", "mended", "message"),
     [
-        ("max_page_count = 1", "max_page_count = 1000000", "free some space and resume"),
+        ("max_page_count = 1", "max_page_count = 1000000", "free some space and try again"),
         ("query_only = 1", "query_only = 0", "change the permissions"),
     ],
     ids=["full", "read-only"],

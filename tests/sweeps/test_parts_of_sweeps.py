@@ -9,6 +9,7 @@ import operator
 import os
 import subprocess
 import sys
+import tomllib
 from base64 import b64decode
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from llmopt.errors import ConfigError, StoreError
+from llmopt.errors import ConfigError, StoreError, SweepBudgetError
 from llmopt.store import open_store
 from llmopt.sweeps.grid import Sweep, sweep_of
 from llmopt.sweeps.parting import SweepPart, begin_part, bought_by, parts_of
@@ -51,17 +52,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(folder: Path) -> Sweep:
-    import tomllib
-
     return sweep_of(tomllib.loads(SWEEP), "here", folder, name="orders")
 
 
-def done(folder: Path, part: str | None = None, store: str = "parts.sqlite") -> dict[str, object]:
+def done(
+    folder: Path, part: str | None = None, store: str = "parts.sqlite", calls: int | None = None
+) -> dict[str, object]:
     found = asyncio.run(
         run_sweep(
             made(folder),
-            store=folder / store,
+            store=store if "://" in store else folder / store,
             part=SweepPart.read(part) if part else None,
+            calls=calls,
             progress=False,
         )
     )
@@ -113,17 +115,69 @@ def test_a_part_grants_what_its_cells_need_and_the_sweep_has(folder: Path) -> No
         store.create(sweep.name, {"sweep": True, "identity": {}, "source": {}})
         assert parts_of(store, sweep.name) == {names[0]: one, names[1]: two}
         with store.claim(names[0]), store.claim(names[1]):
-            granted = [begin_part(store, sweep, part, set()) for part in (one, two)]
+            granted = [begin_part(store, sweep, part, set(), 480) for part in (one, two)]
         assert granted == [240, 240]
         lost = {"calls": 30, "input_tokens": 0, "output_tokens": 0, "estimated": True}
         with store.claim(names[0]):
             store.append(names[0], "unstored", {"doubled": {}, "lost": {"scorer": lost}})
             with store.claim(names[1]):
-                beside_other = begin_part(store, sweep, one, set())
-            alone = begin_part(store, sweep, one, set())
+                beside_other = begin_part(store, sweep, one, set(), 480)
+                capped = begin_part(store, sweep, one, set(), 300)
+            alone = begin_part(store, sweep, one, set(), 480)
         assert bought_by(store, names[0]) == 30
         assert beside_other == 240, "the other may still buy 240 of 480"
         assert alone == 270, "what was lost is taken from what the other will be granted"
+        assert capped == 60, "the sweep may buy 300, of which the other may buy 240"
+
+
+def begun_parts(of: int, store: str, *more: str) -> list[subprocess.Popen[str]]:
+    """Begin all parts of the sweep at once."""
+    words = ["-m", "llmopt", "sweep", "orders.toml", "--store", store, "--json", "-q", *more]
+    return [
+        subprocess.Popen(
+            [sys.executable, *words, "--cells", f"{n}/{of}"],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(1, of + 1)
+    ]
+
+
+def test_a_sweep_whose_own_budget_ends_continues_with_a_larger_one(folder: Path) -> None:
+    """A cell does not end by it as by its own budget, which is equal for all."""
+    with pytest.raises(SweepBudgetError, match=r"budget is 100 calls, but 100 are spent.*--calls"):
+        done(folder, calls=100)
+    with closing(open_store(folder / "parts.sqlite")) as store:
+        assert sum(used.calls for used in store.spent("orders").values()) == 100
+        assert "budget" in {info.status for info in store.runs()}
+    assert done(folder, calls=1000)["rows"] == done(folder, store="whole.sqlite")["rows"]
+
+
+def test_a_file_hands_out_a_budget_by_those_of_the_cells(folder: Path) -> None:
+    text = SWEEP.partition("[budget]")[0]
+    sweep = sweep_of(tomllib.loads(text), "here", folder, name="orders")
+    with pytest.raises(ConfigError, match=r"set budget\.calls in the sweep"):
+        asyncio.run(run_sweep(sweep, store=folder / "parts.sqlite", calls=9, progress=False))
+
+
+def test_parts_spend_one_budget_to_the_last_call(folder: Path, database: str) -> None:
+    """With a server, nothing is parted beforehand: what one leaves over, the others may buy."""
+    whole = done(folder, store="whole.sqlite")
+    commands = begun_parts(4, database, "--calls", "150")
+    said = [command.communicate(timeout=300) for command in commands]
+    assert {command.returncode for command in commands} <= {0, 3}, said
+    with closing(open_store(database)) as store:
+        assert sum(used.calls for used in store.spent("orders").values()) == 150
+    continued = begun_parts(4, database)
+    said = [command.communicate(timeout=300) for command in continued]
+    assert [command.returncode for command in continued] == [0] * 4, said
+    found = done(folder, store=database)
+    assert (found["rows"], found["bought"]) == (whole["rows"], whole["bought"])
+    assert without_verdicts(found) == without_verdicts(whole)
+    with closing(open_store(database)) as store:
+        assert not parts_of(store, "orders"), "runs of parts that paid for nothing are gone"
 
 
 def test_a_part_is_done_by_one_process_and_not_while_the_whole_is(folder: Path) -> None:
@@ -137,17 +191,7 @@ def test_a_part_is_done_by_one_process_and_not_while_the_whole_is(folder: Path) 
 
 def test_parts_at_the_same_time_buy_no_more_than_the_budget(folder: Path) -> None:
     """Four processes begin at once; what two of them pay twice counts."""
-    words = ["-m", "llmopt", "sweep", "orders.toml", "--store", "parts.sqlite", "--json", "-q"]
-    commands = [
-        subprocess.Popen(
-            [sys.executable, *words, "--cells", f"{n}/4"],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(1, 5)
-    ]
+    commands = begun_parts(4, "parts.sqlite")
     said = [command.communicate(timeout=300) for command in commands]
     assert [command.returncode for command in commands] == [0, 0, 0, 0], said
     found, whole = done(folder), done(folder, store="whole.sqlite")

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     metavar="I/N",
     help="Do only the I-th of N parts of the cells, while other processes do the others.",
 )
+@click.option(
+    "--calls",
+    type=click.IntRange(1),
+    help="Calls that the whole sweep may buy, over all processes that do its cells; default: what "
+    "the budgets of its cells come to.",
+)
 @click.option("--csv", "table", metavar="FILE", help="Write the table to a CSV file, too.")
 @click.option("--list", "listing", is_flag=True, help="List cells and estimated calls; do nothing.")
 @run_options
@@ -54,6 +60,7 @@ def sweep(
     jobs: int | None,
     on: str | None,
     cells: str | None,
+    calls: int | None,
     table: str | None,
     listing: bool,
     overrides: tuple[str, ...],
@@ -90,12 +97,15 @@ def sweep(
         return
     if table is not None:
         _check_file(table)
-    given = (("name", name), ("data-dir", data_dir), ("on", on), ("cells", cells))
+    given = (("name", name), ("data-dir", data_dir), ("on", on), ("cells", cells), ("calls", calls))
     options = [f"--{key}={value}" for key, value in given if value]
     again = command_line(("sweep", config, *options), store, overrides)
     try:
         found = wait(
-            run_sweep(made, store=store, jobs=jobs, on=on, part=part, progress=not quiet), say
+            run_sweep(
+                made, store=store, jobs=jobs, on=on, part=part, calls=calls, progress=not quiet
+            ),
+            say,
         )
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted; every reply so far is stored. Continue with: {again}", err=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.store import STATUS, UNSTORED
 from llmopt.engine.progress import silent
-from llmopt.errors import BudgetError, StoreError
+from llmopt.errors import BudgetError, StoreError, SweepBudgetError
 from llmopt.models.middleware.traffic import Traffic
 from llmopt.models.providers.null import AbsentModel
 
@@ -85,7 +85,7 @@ class Session:
         self.store.append(self.name, STATUS, {"status": "running"})
         try:
             yield ending
-        except BudgetError:
+        except (BudgetError, SweepBudgetError):
             ending.status = "budget"
             raise
         except (asyncio.CancelledError, KeyboardInterrupt):

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.store import UNSTORED
 from llmopt.core.values import Usage
-from llmopt.errors import BudgetError, LlmoptError, StoreError
+from llmopt.errors import BudgetError, LlmoptError, StoreError, SweepBudgetError
 from llmopt.models.middleware.budget import Spent
 from llmopt.models.middleware.in_flight import Ledger
 from llmopt.sweeps.executors.protocol import Answer, CellJob
+from llmopt.sweeps.shared_models import of_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,7 +79,7 @@ class Allowances:
         """Count what a worker has bought for a cell, and journal what the store does not tell.
 
         Raises:
-            BudgetError: The cell needs more than there was.
+            SweepBudgetError: The cell needs more than there was.
         """
         for used in (answer.bought, answer.lost):
             for role, usage in used.items():
@@ -90,8 +91,11 @@ class Allowances:
             self._begun.add(answer.found.cell)
         need = self._need(job.number, self._before[job.number])
         short = need is not None and job.calls is not None and job.calls < need
-        if short and isinstance(answer.found, BudgetError):
-            await self._account.reserve(Spent(calls=1))  # whose error has the numbers of all cells
+        if short and isinstance(answer.found, SweepBudgetError):
+            try:
+                await self._account.reserve(Spent(calls=1))
+            except BudgetError as error:  # which has the numbers of all cells
+                raise of_sweep(error) from error
 
     async def settle_lost(self, job: CellJob) -> None:
         """Count what a worker that died may have bought, and free its cell.

@@ -98,6 +98,12 @@ class Sweep:
     cells: tuple[Cell, ...]
 
     @property
+    def calls(self) -> int | None:
+        """What the budgets of its cells come to; None where one has none."""
+        caps = [cell.settings.budget.calls for cell in self.cells]
+        return None if None in caps else sum(cap for cap in caps if cap is not None)
+
+    @property
     def variants(self) -> tuple[str, ...]:
         """What is compared; the first one is what the others are compared with."""
         return tuple(dict.fromkeys(cell.variant for cell in self.cells))

@@ -141,7 +141,9 @@ def has_begun(store: Store, part: str) -> bool:
     return any(store.of_kind(GRANT, [part]))
 
 
-def begin_part(store: Store, sweep: Sweep, part: SweepPart, done: set[str]) -> int | None:
+def begin_part(
+    store: Store, sweep: Sweep, part: SweepPart, done: set[str], whole: int | None
+) -> int | None:
     """Grant a part what it may buy.
 
     Args:
@@ -149,6 +151,7 @@ def begin_part(store: Store, sweep: Sweep, part: SweepPart, done: set[str]) -> i
         sweep: The sweep.
         part: Which part.
         done: Names of the cells that are done.
+        whole: Calls that the sweep may buy; None: there is no limit.
 
     Returns:
         How many calls the part may have bought in the end; None: there is no limit.
@@ -157,8 +160,7 @@ def begin_part(store: Store, sweep: Sweep, part: SweepPart, done: set[str]) -> i
     parts, name = parts_of(store, sweep.name, infos), part.run(sweep.name)
     _settle(store, name, [cell for cell in part.cells(sweep) if cell.name not in done])
     at = bought_by(store, name)
-    caps = [cell.settings.budget.calls for cell in sweep.cells]
-    if None in caps:
+    if whole is None:
         store.append(name, GRANT, {"at": at, "calls": None})
         return None
     running = {info.name for info in infos if info.status == "running"} - {name}
@@ -176,7 +178,7 @@ def begin_part(store: Store, sweep: Sweep, part: SweepPart, done: set[str]) -> i
         # One that is about to begin has been granted less than it needs.
         need = sum(needs[n] for n in its.numbers(len(sweep.cells)))
         granted_needs += min(need, most - bought)
-    room = sum(cap for cap in caps if cap is not None) - others - at
+    room = whole - others - at
     own = sum(needs[n] for n in part.numbers(len(sweep.cells)))
     spare = room - (sum(needs) - granted_needs)
     granted = max(0, min(room, own + max(0, spare)))

@@ -29,6 +29,7 @@ from llmopt.sweeps.allowances import Allowances, note_workers, take_over
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.executors.choice import CellPlace, executor_for
 from llmopt.sweeps.executors.protocol import SweepWork
+from llmopt.sweeps.joint_account import joint_account
 from llmopt.sweeps.parting import all_parts, begin_part, claimed, has_begun, parts_of
 from llmopt.sweeps.shared_models import BuiltModels, Pool, models_of
 from llmopt.sweeps.swept import Swept, compared, finished
@@ -66,6 +67,7 @@ async def run_sweep(
     apart: bool | None = None,
     on: str | None = None,
     part: SweepPart | None = None,
+    calls: int | None = None,
     progress: bool = True,
 ) -> Swept:
     """Do the cells that are not done yet, and compare all of them.
@@ -80,12 +82,16 @@ async def run_sweep(
         on: Where cells are done: "processes" of this machine; "ray", which is started on this
             machine and ended; or "ray://HOST:PORT", a cluster. None: see `apart`.
         part: Which part of the cells is done, while other processes do others; None: all.
+        calls: What the whole sweep may buy, over all processes that do its cells; None: what the
+            budgets of its cells come to.
         progress: Whether to show what happens, on standard error.
 
     Raises:
         InputError: A cell cannot be done as it is configured; nothing was paid for any.
         ModelError: A model could not answer; the same call goes on where it stopped.
         BudgetError: The budget of a cell does not even pay for measuring where it starts.
+        SweepBudgetError: The budget of the whole sweep is spent; with a larger one, the cells
+            continue.
         WorkerLostError: The processes that did a cell died again and again.
     """
     place = CellPlace(on, jobs, apart)
@@ -102,9 +108,9 @@ async def run_sweep(
         ) as session,
         contextlib.AsyncExitStack() as stack,
     ):
-        doing = _Doing(session, sweep, part)
+        doing = _Doing(session, sweep, part, calls)
         await doing.prepare(stack, progress=progress)
-        work = SweepWork(sweep, name)
+        work = doing.work
         left, local = len(doing.left), doing.pool.local
         executor = executor_for(place, work, store, cells=left, local=local, quiet=not progress)
         note_workers(session.store, name, executor.name if executor else "")
@@ -125,6 +131,10 @@ class _Doing:
         session: The run that pays.
         sweep: The sweep.
         part: Which part of it; None: all.
+        calls: What the sweep may buy; None: what the budgets of its cells come to.
+
+    Raises:
+        ConfigError: The store does not keep such a budget.
 
     Attributes:
         left: Numbers of the cells to be done, from 0.
@@ -135,14 +145,31 @@ class _Doing:
 
     pool: Pool
 
-    def __init__(self, session: Session, sweep: Sweep, part: SweepPart | None) -> None:
+    def __init__(
+        self, session: Session, sweep: Sweep, part: SweepPart | None, calls: int | None
+    ) -> None:
         self.buyers = [sweep.name]
         self.left: list[int] = []
         self.view: SweepView | None = None
         self._session, self._sweep, self._part = session, sweep, part
         self._store = session.store
+        self._whole = sweep.calls if calls is None else calls
+        # Where the store keeps one budget for all processes, all pay from it under one name.
+        self._joint = joint_account(self._store.replies(sweep.name), self._whole)
+        self._buyer = sweep.name if self._joint else session.name
+        if calls is not None and sweep.calls is None and not self._joint:
+            raise ConfigError(
+                "in a store that is a file, the budget of a whole sweep is handed out by the "
+                "budgets of its cells, but some have none; set budget.calls in the sweep, leave "
+                "out --calls, or name a database with --store"
+            )
         self._executor: Executor | None = None
         self._done: dict[str, Done] = {}
+
+    @property
+    def work(self) -> SweepWork:
+        """What workers need to know, except for the store."""
+        return SweepWork(self._sweep, self._buyer, calls=self._whole if self._joint else None)
 
     async def prepare(self, stack: contextlib.AsyncExitStack, *, progress: bool) -> None:
         """Open the account and the models, and check the cells.
@@ -155,39 +182,37 @@ class _Doing:
         stack.push_async_callback(built.close)
         own = self._part.numbers(len(sweep.cells)) if self._part else range(len(sweep.cells))
         # Nothing is granted or bought for what cannot be done.
-        looked = Pool(self._store.replies(session.name), built)
+        looked = Pool(self._store.replies(self._buyer), built)
         for number in own:
             _check(sweep.cells[number], looked)
         self._done = finished(self._store, sweep)
         self.left = [number for number in own if sweep.cells[number].name not in self._done]
         self._open_account(stack)
-        self.pool = Pool(self._store.replies(session.name), built, traffic=session.traffic)
+        self.pool = Pool(self._store.replies(self._buyer), built, traffic=session.traffic)
         stack.push_async_callback(self.pool.aclose)
 
     def _open_account(self, stack: contextlib.AsyncExitStack) -> None:
-        """Let a sweep buy no more calls than the budgets of its cells come to, whatever dies.
+        """Let a sweep buy no more calls than it may, whatever dies.
 
         What was on its way when an earlier process was killed is in the ledger, and counts.
         """
-        store, name, sweep = self._store, self._session.name, self._sweep
+        store, name, sweep, whole = self._store, self._session.name, self._sweep, self._whole
         take_over(store, name, [sweep.cells[number] for number in self.left])
-        if self._part:
-            with claimed(store, sweep.name):
-                whole = begin_part(store, sweep, self._part, set(self._done))
-                self.buyers += [p for p in parts_of(store, sweep.name) if has_begun(store, p)]
-            payers = [name]
-        else:
-            caps = [cell.settings.budget.calls for cell in sweep.cells]
-            whole = sum(cap for cap in caps if cap is not None) if None not in caps else None
+        payers = [self._buyer]
+        if not self._part:
             self.buyers += stack.enter_context(all_parts(store, sweep, set(self._done)))
             payers = self.buyers
-        account = Account(Limits(calls=max(1, whole) if whole is not None else None))
+        elif not self._joint:
+            with claimed(store, sweep.name):
+                whole = begin_part(store, sweep, self._part, set(self._done), whole)
+                self.buyers += [p for p in parts_of(store, sweep.name) if has_begun(store, p)]
+        account = self._joint or Account(Limits(calls=max(1, whole) if whole is not None else None))
         if whole == 0:
             account.add(Spent(calls=1), "scorer")
         for payer in payers:
             for role, used in store.spent(payer).items():
                 account.add(Spent(used.calls, used.tokens), role)
-        self._session.traffic = Traffic(account, stored=lambda: store.spent(name))
+        self._session.traffic = Traffic(account, stored=lambda: store.spent(self._buyer))
         stack.enter_context(booked(store, name, self._session.traffic))
         self._allowances = Allowances(store, sweep, name, account)
         for payer in payers:
@@ -242,7 +267,8 @@ class _Doing:
 
     def _note(self, kind: str, data: dict[str, Any]) -> None:
         """Write a record into the journal of the sweep."""
-        with claimed(self._store, self._sweep.name) if self._part else contextlib.nullcontext():
+        alone = self._part and not self._joint  # calls must not be bought under a passing claim
+        with claimed(self._store, self._sweep.name) if alone else contextlib.nullcontext():
             self._store.append(self._sweep.name, kind, data)
 
 

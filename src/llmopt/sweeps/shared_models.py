@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmopt.core.store import UNSTORED
 from llmopt.core.values import Usage, digest
+from llmopt.errors import BudgetError, SweepBudgetError
+from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.borrowed import Borrowed
 from llmopt.models.middleware.budget import Budget
 from llmopt.models.middleware.cache import Cache, CacheWriter
@@ -80,6 +82,30 @@ class BuiltModels:
             await model.close()
 
 
+class PaidByAll(Middleware):
+    """Tells a cell that the budget of all is spent from its own, by which its search ends."""
+
+    async def complete(self, call: Call) -> Reply:
+        """Pass the call on.
+
+        Raises:
+            SweepBudgetError: It does not fit; nothing was sent.
+        """
+        try:
+            return await self.inner.complete(call)
+        except BudgetError as error:
+            raise of_sweep(error) from error
+
+
+def of_sweep(error: BudgetError) -> SweepBudgetError:
+    """Return the error of a budget that is a whole sweep's."""
+    said = str(error).partition(";")[0]
+    return SweepBudgetError(
+        f"the cells of a sweep are done within the budget of all, but {said}; continue with a "
+        "larger one, with --calls"
+    )
+
+
 class Pool:
     """The models of a sweep; a reply is bought once for all cells.
 
@@ -128,7 +154,8 @@ class Pool:
             self._meters.append(meter)
             gate = self._built.gate(table, built, most, self._replies)
             # No retry: that is the cells' own, and one layer is enough. The budget is that of all.
-            bought = CacheWriter(Budget(meter, self._traffic.account), self._replies)
+            paid = PaidByAll(Budget(meter, self._traffic.account))
+            bought = CacheWriter(paid, self._replies)
             # A budget that processes share knows what is on its way, also of a dead one.
             known = built.traits.kept or self._traffic.account.purse is not None
             ledger = None if known else self._traffic.ledger

@@ -313,7 +313,7 @@ def _meaning(error: Exception) -> tuple[str, str]:
             "check user and password: in the URL, in PGPASSWORD, or in ~/.pgpass",
         ),
         "3D000": ("a database that exists", "create it: createdb NAME"),
-        "53100": ("on a disk with free space", f"free some space and resume: {kept}"),
+        "53100": ("on a disk with free space", f"free some space and try again: {kept}"),
         "53300": (
             "on a server with connections to spare",
             f"raise max_connections, or use fewer workers: {kept}",
@@ -333,6 +333,6 @@ def _meaning(error: Exception) -> tuple[str, str]:
     if is_passing(error) or isinstance(error, UnicodeError):
         return (
             "on a server that can be reached",
-            f"check the URL, start the server, and resume: {kept}",
+            f"check the URL, start the server, and try again: {kept}",
         )
-    return ("readable and writable", f"check the server's log, and resume: {kept}")
+    return ("readable and writable", f"check the server's log, and try again: {kept}")

@@ -211,7 +211,7 @@ def failure(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StoreError
     rule, remedy = {
         sqlite3.SQLITE_FULL: (
             "on a disk with free space",
-            "free some space and resume: what was stored is kept",
+            "free some space and try again: what was stored is kept",
         ),
         sqlite3.SQLITE_READONLY: (
             "writable",
@@ -231,11 +231,11 @@ def failure(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StoreError
         ),
         sqlite3.SQLITE_BUSY: (
             f"free within {PATIENCE:.0f} s",
-            "another process is writing to it all the time: end that one, and resume",
+            "another process is writing to it all the time: end that one, and try again",
         ),
     }.get(
         code & 0xFF,  # the low byte is the kind, the rest its details
-        ("readable and writable", "check the disk, and resume: what was stored is kept"),
+        ("readable and writable", "check the disk, and try again: what was stored is kept"),
     )
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     return StoreError(f"the store {path} is {rule}, but got {name}: {error}; {remedy}")

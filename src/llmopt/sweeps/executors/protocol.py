@@ -42,12 +42,15 @@ class SweepWork:
         buyer: The run that pays for replies.
         store: Where each opens the store, as for `open_store`.
         share: Which part of each model's rate is a worker's, above 0 and up to 1.
+        calls: What all workers may buy together, where the store keeps one budget for them; None:
+            there is no limit but what comes with each cell.
     """
 
     sweep: Sweep
     buyer: str
     store: str | Path | None = None
     share: float = 1.0
+    calls: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from llmopt.models.middleware.traffic import Traffic
 from llmopt.store import open_store
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.executors.protocol import Answer
+from llmopt.sweeps.joint_account import joint_account
 from llmopt.sweeps.shared_models import BuiltModels, Pool
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class CellWorker:
         """
         cell = self._work.sweep.cells[job.number]
         replies = _counted(self._store.replies(self._work.buyer))
-        account = _account(job.calls)
+        account = joint_account(replies, self._work.calls) or _account(job.calls)
         pool = Pool(replies, self._built, traffic=Traffic(account))
         try:
             found = self._runner.run(_found(self._work.sweep.name, cell, self._store, pool, listen))
