@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from endpoint import Endpoint, endpoint
+from printed import check_document
 
 from llmopt.cli import main
 
@@ -62,6 +63,8 @@ class Shell:
     def llmopt(self, *words: str) -> Said:
         """Run a command; an exception that it does not handle goes through."""
         said = CliRunner().invoke(main, [*words], catch_exceptions=False)
+        if "--json" in words and said.stdout:
+            check_document(words, json.loads(said.stdout))
         return Said(said.exit_code, said.stdout, said.stderr)
 
     def write(self, name: str, text: str) -> Path:
