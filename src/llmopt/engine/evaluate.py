@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.demonstrations import rows_shown
 from llmopt.core.problem import (
     check_scorer,
     judge_of,
     judged,
+    parts_of,
     presented,
 )
 from llmopt.core.values import (
@@ -262,6 +264,8 @@ class _Evaluating:
             groups=groups_of(plan.items),
             shown=shown,
         )
+        parts = parts_of(plan.problem)
+        rows_of = {item.id: item for item in plan.problem.items("train")}
         return Comparison(
             run=session.name,
             scorer=session.scorer.identity if session.scorer else "",
@@ -277,6 +281,8 @@ class _Evaluating:
             usd=session.traffic.account.spent.usd if self.priced else None,
             seconds=session.seconds,
             stretch=session.traffic.stretch,
+            parts=parts if len(parts) > 1 else (),
+            shown_rows=rows_shown(plan.texts, parts, rows_of),
         )
 
 
