@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmopt import optimize, verify
-from llmopt.errors import LlmoptError
 from llmopt.models.middleware.budget import Limits
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.testing import scripted
@@ -19,32 +18,33 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from llmopt.core.problem import Problem
+    from llmopt.problems.prompt.prompt_problem import PromptProblem
 
 
 @pytest.fixture(scope="module")
 def finished(
     tmp_path_factory: pytest.TempPathFactory, verification: ModuleType
-) -> tuple[Problem, Path]:
-    problem = replace(scripted.problem(), scorer=ScriptedModel(scripted.answer))
+) -> tuple[PromptProblem, Path, dict[str, Any]]:
+    """The problem, a store with the run, and the manifest of that."""
+    problem = verification.the_problem()
     path = tmp_path_factory.mktemp("verified") / "kept.sqlite"
     optimize(problem, store=path, **verification.OPTIONS)
-    return problem, path
+    return problem, path, verify(problem, store=path, **verification.OPTIONS).manifest
 
 
-@pytest.mark.parametrize("seed", range(15))
-def test_every_changed_value_is_found(
-    finished: tuple[Problem, Path], verification: ModuleType, seed: int, tmp_path: Path
+@pytest.mark.parametrize("number", range(0, 54, 3))
+def test_every_change_is_found_by_what_has_to_find_it(
+    finished: tuple[PromptProblem, Path, dict[str, Any]],
+    verification: ModuleType,
+    number: int,
+    tmp_path: Path,
 ) -> None:
-    problem, kept = finished
+    problem, kept, manifest = finished
     copy = tmp_path / "copy.sqlite"
     shutil.copy(kept, copy)
-    kind, where = verification.mutated(copy, Random(seed))
-    try:
-        holds = verify(problem, store=copy, **verification.OPTIONS).holds
-    except LlmoptError:
-        holds = False
-    assert not holds, (kind, where)
+    kind, where = verification.mutated(copy, number, Random(number))
+    allowed = ("derived",) if verification.KINDS[kind][0] else ("derived", "manifest")
+    assert verification.found_by(problem, copy, manifest) in allowed, (kind, where)
 
 
 @pytest.mark.parametrize("method", ["ape", "evoprompt-de", "gepa", "gpo", "protegi", "sampling"])

@@ -94,6 +94,10 @@ def _swept() -> dict[str, Any]:
             for variant in variants
             for seed in seeds
         ],
+        "means": [
+            {"task": "", "variant": variant, "n": 2, "mean": 50.0, "low": None, "high": None}
+            for variant in variants
+        ],
         "rows": [],
         "lines": [
             line

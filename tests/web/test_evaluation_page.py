@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
+from rich.console import Console
 from synthetic import HOSTILE, NASTY
 
 import llmopt
 from llmopt import open_store
+from llmopt.cli import main
+from llmopt.core.demonstrations import Shot, shots_text
+from llmopt.core.solution import join_parts
 from llmopt.history.document import record
+from llmopt.terminal.evaluation_table import print_comparison
 from llmopt.testing import scripted
 from llmopt.web.pages.evaluation_page import evaluation_page
 from llmopt.web.server.page_cache import Shelf
@@ -62,6 +69,29 @@ def test_hostile_instructions_stay_texts(store: Path) -> None:
     assert "&lt;img src=x" in html
     assert "\u202e" not in html
     assert "</script><script>" not in html
+
+
+def test_demonstrations_are_pairs_on_the_page_and_in_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    problem = replace(scripted.few_shot(), scorer=scripted.model())
+    row = problem.splits.train[0]
+    shots = shots_text((Shot(row.id), Shot("gone", "yes")))
+    names = [part.name for part in problem.parts()]
+    shown = join_parts(dict(zip(names, ("Answer.", shots), strict=True)))
+    found = llmopt.evaluate(problem, [*problem.starts, shown], store=path, progress=False)
+    assert found.shown_rows == {row.id: {"input": row.input, "target": row.target}}
+    with closing(open_store(path)) as kept:
+        html = evaluation_page(record(kept, found.run))
+    assert html.count('<ol class="shots">') == 1
+    assert f"row {row.id}</small>" in html
+    assert "(the row is not kept)" in html
+    assert "{&#34;id" not in html
+    said = CliRunner().invoke(main, ["show", found.run, "--store", str(path)]).stdout
+    printed = StringIO()
+    print_comparison(Console(file=printed, width=200), found)
+    for text in (said, printed.getvalue()):
+        assert f"1. [{row.id}] {row.input}" in text
+        assert '{"id"' not in text
 
 
 def test_the_server_shows_it_under_the_address_of_a_run(store: Path) -> None:

@@ -13,10 +13,18 @@ from llmopt.cli.options import json_option, print_json, store_option
 @click.argument("run", metavar="RUN")
 @click.option(
     "--what",
-    type=click.Choice(["history", "items", "lineage", "front"]),
+    type=click.Choice(["history", "items", "lineage", "front", "seeds", "differences"]),
     default="history",
     show_default=True,
-    help="Scores by step; solutions by item; what was edited into what; score over length.",
+    help="Scores by step; solutions by item; what was edited into what; score over length. Of a "
+    "sweep: scores by step; the winners of all seeds; differences to the first variant.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["step", "calls"]),
+    default="step",
+    show_default=True,
+    help="What the history of a sweep is drawn over.",
 )
 @click.option(
     "-o",
@@ -26,8 +34,10 @@ from llmopt.cli.options import json_option, print_json, store_option
 )
 @store_option
 @json_option
-def plot(run: str, *, what: str, output: Path | None, store: str | None, as_json: bool) -> None:
-    """Draw a run as a picture for a paper or a slide: SVG, or PNG with the extra png.
+def plot(
+    run: str, *, what: str, by: str, output: Path | None, store: str | None, as_json: bool
+) -> None:
+    """Draw a run or a sweep as a picture for a paper or a slide: SVG, or PNG with the extra png.
 
     No model is called.
     """
@@ -44,7 +54,7 @@ def plot(run: str, *, what: str, output: Path | None, store: str | None, as_json
         )
     kept = open_store(store, new=store is None)
     try:
-        made = picture(record(kept, run), what)
+        made = picture(record(kept, run), what, by)
     finally:
         kept.close()
     data = _png(made) if path.suffix.lower() == ".png" else made.encode("utf-8")

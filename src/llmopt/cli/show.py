@@ -138,6 +138,7 @@ def _show_evaluation(
     from llmopt.engine.journal import EVALUATION
     from llmopt.engine.watch import WATCH_REPORT
     from llmopt.errors import ConfigError
+    from llmopt.history.readable_solution import SolutionReader
 
     if form != "text":
         raise ConfigError(
@@ -158,6 +159,9 @@ def _show_evaluation(
         click.echo(visible(watch["verdict"]))
         click.echo(f"Measure another day with: {again}")
         return
+    read = SolutionReader.compared(found or {}).text
+    for number, row in enumerate(found["rows"] if found else (), 1):
+        click.echo(visible(f"[{number}] {read(row['text']) or '(empty)'}"))
     click.echo(visible(found["verdict"]) if found else "Not finished.")
     click.echo(f"{'The whole table, for nothing' if found else 'Continue with'}: {again}")
 

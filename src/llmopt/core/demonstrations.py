@@ -13,12 +13,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from llmopt.core.problem import Refusal
+from llmopt.core.solution import split_parts
 from llmopt.core.text import leaked_marker, one_line, tokens_of
+from llmopt.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from llmopt.core.problem import Problem
+    from llmopt.core.solution import SolutionPart
     from llmopt.core.values import Item
 
 ShotAnswers = Literal["labels", "reasoning", "both"]
@@ -53,6 +56,38 @@ def shots_in(text: str) -> tuple[Shot, ...] | Refusal:
             return Refusal(f"no demonstration: {one_line(line, 60)!r}")
         found.append(shot)
     return tuple(found)
+
+
+def asked(row: Item) -> str:
+    """Return the input of a row as people read it."""
+    return row.input or "; ".join(f"{name}: {value}" for name, value in row.fields)
+
+
+def rows_shown(
+    texts: Iterable[str], parts: Sequence[SolutionPart], rows: Mapping[str, Item]
+) -> dict[str, dict[str, str]]:
+    """Return input and expected answer, by id, of the rows that solutions show.
+
+    Args:
+        texts: The solutions; one that cannot be read shows none.
+        parts: Of a solution.
+        rows: By id.
+    """
+    named = [part.name for part in parts if part.kind == "demonstrations"]
+    shown: set[str] = set()
+    for text in texts if named else ():
+        try:
+            read = split_parts(text, [part.name for part in parts])
+        except DataError:  # such as a text that was given by hand
+            continue
+        for name in named:
+            shots = shots_in(read[name])
+            shown |= set() if isinstance(shots, Refusal) else {shot.id for shot in shots}
+    return {
+        name: {"input": asked(row), "target": row.target}
+        for name, row in rows.items()
+        if name in shown
+    }
 
 
 def _shot(line: str) -> Shot | None:

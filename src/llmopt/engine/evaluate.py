@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.problem import judged, presented
+from llmopt.core.demonstrations import rows_shown
+from llmopt.core.problem import judged, parts_of, presented
 from llmopt.core.values import (
     Candidate,
     Item,
@@ -237,6 +238,8 @@ class _Evaluating:
             groups=groups_of(plan.items),
             shown=shown,
         )
+        parts = parts_of(plan.problem)
+        rows_of = {item.id: item for item in plan.problem.items("train")}
         return Comparison(
             run=session.name,
             scorer=session.scorer.identity if session.scorer else "",
@@ -252,6 +255,8 @@ class _Evaluating:
             usd=session.traffic.account.spent.usd if self.priced else None,
             seconds=session.seconds,
             stretch=session.traffic.stretch,
+            parts=parts if len(parts) > 1 else (),
+            shown_rows=rows_shown(plan.texts, parts, rows_of),
         )
 
 

@@ -116,6 +116,8 @@ def derivable(
             data = {key: value for key, value in data.items() if key not in (*_MEASURED, _NAME)}
         if isinstance(data.get("calls"), list):  # their order is that in which replies came
             data["calls"] = sorted(data["calls"], key=str)
+        if name in found and record.kind == STEP:  # which no run writes again
+            name += " again"
         found[name] = data
     return found
 
@@ -153,7 +155,7 @@ def compared(again: RederivedStore, run: str, *, whole: bool, failed: str) -> Ve
         len(again.used),
         tuple(found),
         tuple(unchecked),
-        manifest(again.kept, run, again.used),
+        manifest(again.kept, run, again.used, stored & {info.name for info in again.runs()}),
     )
 
 
@@ -200,28 +202,51 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def manifest(store: Store, run: str, keys: Collection[str]) -> dict[str, Any]:
+def manifest(
+    store: Store, run: str, keys: Collection[str], others: Collection[str] = ()
+) -> dict[str, Any]:
     """Return hashes of everything that a stored run consists of, to be kept apart from the store.
 
     Args:
         store: Has the run.
         run: Its name.
         keys: Of the replies that it follows from.
+        others: Further runs that belong to it: its control.
 
     Returns:
         JSON data: ``run``; ``records``, the kind and the SHA-256 of each record of the journal in
-        order; ``replies``, the number and one SHA-256 over all keys and replies.
+        order; ``replies``, the number and one SHA-256 over all keys and replies; ``requests``, one
+        over all keys and requests; ``measured``, what was measured of each run: when it was made,
+        its seconds, and usage by role; ``others``, the records of the journals of `others`.
     """
-    records = [[record.kind, digest(canonical(record.data))] for record in store.records(run)]
-    replies = []
+    replies, requests = [], []
     for key in sorted(keys):
-        found = store.exchange(key)
-        replies.append([key, found and to_json(found[1]).decode()])
+        call, reply = store.exchange(key) or (None, None)
+        replies.append([key, reply and to_json(reply).decode()])
+        requests.append([key, call and to_json(call).decode()])
+    names = sorted({run, *others})
+    lines = {info.name: info for info in store.runs() if info.name in names}
+    measured = {
+        name: {
+            "created": lines[name].created,
+            "best": lines[name].best,
+            "seconds": store.seconds(name),
+            "usage": {role: asdict(used) for role, used in store.spent(name).items()},
+        }
+        for name in names
+    }
     return {
         "run": run,
-        "records": records,
+        "records": _hashes(store, run),
         "replies": {"number": len(replies), "sha256": digest(canonical(replies))},
+        "requests": {"sha256": digest(canonical(requests))},
+        "measured": measured,
+        "others": {name: _hashes(store, name) for name in names if name != run},
     }
+
+
+def _hashes(store: Store, run: str) -> list[list[str]]:
+    return [[record.kind, digest(canonical(record.data))] for record in store.records(run)]
 
 
 def changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Discrepancy]:
@@ -231,7 +256,9 @@ def changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator
         DataError: The earlier one is no manifest, or another run's.
     """
     try:
-        run, records = str(before["run"]), [(str(kind), sha) for kind, sha in before["records"]]
+        run = str(before["run"])
+        journals = {run: before["records"], **before.get("others", {})}
+        journals = {name: [(str(k), sha) for k, sha in one] for name, one in journals.items()}
         replies = before["replies"]["number"], before["replies"]["sha256"]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
@@ -240,11 +267,17 @@ def changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator
         ) from error
     if run != now["run"]:
         raise DataError(f"a manifest is compared with its own run, {run!r}, but got {now['run']!r}")
-    present = [tuple(one) for one in now["records"]]
-    for seq, one in enumerate(records):
-        if seq >= len(present):
-            yield Discrepancy(run, f"record {seq} ({one[0]})", "nothing", one[1])
-        elif present[seq] != one:
-            yield Discrepancy(run, f"record {seq} ({one[0]})", present[seq][1], one[1])
-    if len(records) == len(present) and replies != tuple(now["replies"].values()):
+    present = {run: now["records"], **now["others"]}
+    for name, records in journals.items():
+        here = [tuple(one) for one in present.get(name, ())]
+        for seq, one in enumerate(records):
+            other = here[seq] if seq < len(here) else ("", "nothing")
+            if other != one:
+                yield Discrepancy(name, f"record {seq} ({one[0]})", other[1], one[1])
+    if len(journals[run]) < len(now["records"]):  # it was continued since
+        return
+    if replies != tuple(now["replies"].values()):
         yield Discrepancy(run, "the replies", now["replies"]["sha256"], replies[1])
+    for key in ("requests", "measured"):  # which older manifests have not
+        if key in before and before[key] != now[key]:
+            yield Discrepancy(run, f"the {key}", *map(_short, (now[key], before[key])))

@@ -7,7 +7,7 @@ mean over its answers, so that repeated answers to one question are not taken fo
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.values import Evaluation, Outcome
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llmopt.core.presentation import Presentation
+    from llmopt.core.solution import SolutionPart
     from llmopt.core.values import Item, Usage
     from llmopt.evidence.looks import PriorLooks
     from llmopt.models.middleware.traffic import Stretch
@@ -107,6 +108,8 @@ class Comparison:
         stretch: What came from the store and what was asked again, this time.
         looks: How many results the test items had given before, which its p-values do not allow
             for; None where others than these were used.
+        parts: The parts of a solution, where there are several.
+        shown_rows: Input and expected answer of each training row that demonstrations show, by id.
     """
 
     run: str
@@ -124,6 +127,8 @@ class Comparison:
     seconds: float
     stretch: Stretch
     looks: PriorLooks | None = None
+    parts: tuple[SolutionPart, ...] = ()
+    shown_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data for JSON."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmopt.core.demonstrations import shots_in
+from llmopt.core.demonstrations import asked, rows_shown, shots_in
 from llmopt.core.formatting import counted
 from llmopt.core.problem import Refusal
 from llmopt.core.solution import SolutionPart, heading, split_parts
@@ -133,6 +133,18 @@ class SolutionReader:
             {name: Item(name, row["input"], row["target"]) for name, row in rows.items()},
         )
 
+    @classmethod
+    def compared(cls, found: Mapping[str, Any]) -> SolutionReader:
+        """Return the reader of what an evaluation found; older ones have no parts."""
+        parts = found.get("parts") or ()
+        return cls.documented(
+            {
+                "parts": [part["name"] for part in parts],
+                "part_kinds": [part["kind"] for part in parts],
+                "shown_rows": found.get("shown_rows"),
+            }
+        )
+
     @property
     def shows_rows(self) -> bool:
         """Whether solutions may have demonstrations."""
@@ -177,17 +189,7 @@ class SolutionReader:
 
     def shown_rows(self, texts: Iterable[str]) -> dict[str, dict[str, str]]:
         """Return input and expected answer of each row that one of these solutions shows."""
-        shown = {
-            pair.id
-            for text in (texts if self.shows_rows else ())
-            for part in self.read(text)
-            for pair in part.pairs or ()
-        }
-        return {
-            name: {"input": _asked(row), "target": row.target}
-            for name, row in self.rows.items()
-            if name in shown
-        }
+        return rows_shown(texts, self.parts, self.rows)
 
     def _part(self, part: SolutionPart, text: str) -> ReadablePart:
         shots = shots_in(text) if part.kind == "demonstrations" else None
@@ -202,7 +204,7 @@ class SolutionReader:
         if row is None:
             return ShownPair(row_id, "", said)
         reasoning = said if said.strip() != row.target.strip() and row.target else ""
-        return ShownPair(row_id, _asked(row), row.target or said, reasoning)
+        return ShownPair(row_id, asked(row), row.target or said, reasoning)
 
 
 def in_words(found: ChangedPair) -> str:
@@ -218,10 +220,6 @@ def changed_line(found: ChangedPair) -> str:
     asked = one_line(found.pair.input, _WIDTH) or f"row {found.pair.id}"
     said = one_line(found.pair.answer, _WIDTH) or "(no answer)"
     return f"{number} ({in_words(found)}) [{found.pair.id}] {asked} -> {said}"
-
-
-def _asked(row: Item) -> str:
-    return row.input or "; ".join(f"{name}: {value}" for name, value in row.fields)
 
 
 def _numbered(number: int, pair: ShownPair) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.presentation import ACCURACY
@@ -10,8 +11,10 @@ from llmopt.engine.journal import steps
 from llmopt.evidence import convergence
 from llmopt.evidence import sweep_summary as sweeps
 from llmopt.evidence.convergence import Converged, Course, points_of
+from llmopt.evidence.scores import LEVEL
 from llmopt.evidence.sweep_summary import CELL, ORDER, Done
 from llmopt.history.sweep_base import SpentCalls, common_to
+from llmopt.statistics.student import t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +23,18 @@ if TYPE_CHECKING:
     from llmopt.core.store import Store
 
 
+_REPETITIONS = 3  # at least, for an interval: of two it would be wider than all that is drawn
+
+
 def swept(store: Store, name: str) -> dict[str, Any]:
     """Return what is known of a sweep.
 
     ``cells`` are the finished ones, each with the name of its run; ``rows`` is the table where
     winners are compared on held-out items, ``lines`` where there are none; ``points`` are the
     best scores so far on train, mean and standard deviation over the repetitions, by step, with
-    the mean number of ``calls`` up to its end, None where that is not known. ``config`` and
-    ``identity`` are what all cells have in common.
+    the mean number of ``calls`` up to its end, None where that is not known. ``means`` are those
+    of the winners' scores over the repetitions, with 95 % intervals, None below three. ``config``
+    and ``identity`` are what all cells have in common.
     """
     cells = _cells(store, name)
     converging = bool(cells) and all(cell.course is not None for cell in cells)
@@ -45,6 +52,7 @@ def swept(store: Store, name: str) -> dict[str, Any]:
         **common_to(store, cells),
         "finished": bool(cells) and len(cells) == len(comparable),
         "cells": [_cell(cell, shown) for cell in cells],
+        "means": _means(cells, shown),
         "rows": [sweeps.flat(row) for row in rows],
         "lines": [convergence.flat(line) for line in lines],
         "points": [
@@ -100,6 +108,26 @@ def _cell(cell: Done, shown: Presentation) -> dict[str, Any]:
     bulk = ("test", "course", "controls", "shown")
     data = {key: value for key, value in asdict(cell).items() if key not in bulk}
     return data | {"score": shown.facing(cell.score), "start": shown.facing(cell.start)}
+
+
+def _means(cells: Sequence[Done], shown: Presentation) -> list[dict[str, Any]]:
+    """Return the mean score of each variant on each task, with its interval by Student's t."""
+    scores: dict[tuple[str, str], list[float]] = {}
+    for cell in cells:
+        scores.setdefault((cell.task, cell.variant), []).append(shown.facing(cell.score))
+    found = []
+    for (task, variant), own in scores.items():
+        n, mean = len(own), fmean(own)
+        low = high = None
+        if n >= _REPETITIONS:
+            reach = t_quantile(LEVEL, n - 1) * stdev(own) / n**0.5
+            low, high = mean - reach, mean + reach
+            if shown.shares:
+                low, high = max(0.0, low), min(1.0, high)
+        found.append(
+            {"task": task, "variant": variant, "n": n, "mean": mean, "low": low, "high": high}
+        )
+    return found
 
 
 def _course(store: Store, run: str) -> Course:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import clock, p_value
 from llmopt.core.text import one_line, visible
+from llmopt.history.readable_solution import SolutionReader
 from llmopt.terminal.result_table import paid
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def print_comparison(console: Console, found: Comparison) -> None:
         # Sentences break between words on a terminal; a file keeps whole lines.
         console.print(Text(visible(text), style=style), soft_wrap=not console.is_terminal)
 
+    read = SolutionReader.compared(found.to_dict()).text
     for number, row in enumerate(found.rows, 1):
         # Not wrapped by us, so that it can be copied as it is.
-        text = Text(visible(f"[{number}] {row.text or '(empty)'}"), style="bold")
+        text = Text(visible(f"[{number}] {read(row.text) or '(empty)'}"), style="bold")
         console.print(text, soft_wrap=True)
     console.print()
     console.print(_table(found))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from llmopt.core.formatting import clock, counted, p_value, spent
 from llmopt.core.presentation import Presentation
 from llmopt.evidence.words import SIGNS, word_of
+from llmopt.history.readable_solution import SolutionReader
 from llmopt.statistics import Difference, Interval
 from llmopt.web.pages.plots import across, around_zero
 from llmopt.web.pages.score_text import FIXED, amount, points
 from llmopt.web.pages.setup import setup_groups
 from llmopt.web.pages.site_pages import made_page, worth_of
+from llmopt.web.pages.summary import text_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +39,7 @@ def evaluation_page(record: Mapping[str, Any], *, alone: bool = True) -> str:
         verdict=found["verdict"] if found else "Not finished: nothing is said yet.",
         facts=list(_facts(found)) if found else [],
         notes=found["notes"] if found else [],
-        texts=[row["text"] for row in found["rows"]] if found else [],
+        texts=list(_texts(found)) if found else [],
         rows=list(_rows(found, shown)) if found else [],
         several=several,
         shares=shown.shares,
@@ -53,6 +55,16 @@ def evaluation_page(record: Mapping[str, Any], *, alone: bool = True) -> str:
         setup=list(setup_groups(record)),
         command=record["command"],
     )
+
+
+def _texts(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    reader = SolutionReader.compared(found)
+    for number, row in enumerate(found["rows"], 1):
+        parts = reader.read(row["text"])
+        if not parts:
+            yield {"caption": f"[{number}]", "text": row["text"]}
+        for part in parts:
+            yield text_box(f"[{number}] {part.name}", part)
 
 
 def _facts(found: Mapping[str, Any]) -> Iterator[dict[str, str]]:

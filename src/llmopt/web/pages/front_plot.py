@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from llmopt.core.text import one_line
 from llmopt.evidence.front import Front
 from llmopt.history.readable_solution import SolutionReader
 from llmopt.web.pages.score_text import amount, points
+from llmopt.web.pages.svg_parts import Axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 24, 26, 44
-_TICKS = 4  # of an axis, about
-_NEARLY = 0.999  # of a step that is rounded up
 _SHOWN = 160  # characters of a text in the table
 _THOUSAND = 1_000
 
@@ -98,11 +96,11 @@ def drawn(front: Front, shown: Presentation) -> Markup:
 
     lengths = [member.prompt_tokens for member in front.members]
     ends = [end for m in front.members for end in (m.score.interval.low, m.score.interval.high)]
-    across = _Axis(0, max(lengths) or 1, _LEFT, _WIDTH - _RIGHT)
+    across = Axis(0, max(lengths) or 1, _LEFT, _WIDTH - _RIGHT)
     low, high = min(ends), max(ends)
     flipped = not shown.higher_is_better
     down, up = (_TOP, _HEIGHT - _BOTTOM) if flipped else (_HEIGHT - _BOTTOM, _TOP)
-    upwards = _Axis(low, high if high > low else low + 1, down, up)
+    upwards = Axis(low, high if high > low else low + 1, down, up)
     parts = [
         f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
         f'<text class="tick" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">'
@@ -133,22 +131,3 @@ def drawn(front: Front, shown: Presentation) -> Markup:
         f'<text class="axis" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">'
         "prompt tokens</text></svg>"
     )
-
-
-class _Axis:
-    """Places values between two ends of a drawing."""
-
-    def __init__(self, low: float, high: float, begin: float, end: float) -> None:
-        self._low, self._high, self._begin, self._end = low, high, begin, end
-
-    def __call__(self, value: float) -> float:
-        share = (value - self._low) / (self._high - self._low)
-        return round(self._begin + share * (self._end - self._begin), 1)
-
-    def ticks(self) -> list[tuple[float, float]]:
-        """Return a few round values with their places."""
-        rough = (self._high - self._low) / _TICKS
-        unit: float = 10 ** math.floor(math.log10(rough))
-        step = unit * next(times for times in (1, 2, 5, 10) if times * unit >= rough * _NEARLY)
-        first, last = math.ceil(self._low / step), math.floor(self._high / step)
-        return [(n * step, self(n * step)) for n in range(first, last + 1)]

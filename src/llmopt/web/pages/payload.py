@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ROOM = 1_700_000  # characters for all chunks together; a page stays below 2 MB
 _CUTS = (None, 20_000, 5_000, 1_500, 400, 80, 0)  # characters kept of one long text, in turn
 _HEAD = ("kind", "function", "noun", "measure", "finished", "curve", "figure", "start", "best")
-_SWEPT = ("kind", "notes", "measure", "finished", "points", "rows", "lines", "cells")
+_SWEPT = ("kind", "notes", "measure", "finished", "points", "rows", "lines", "cells", "means")
 
 
 def chunks(record: Mapping[str, Any]) -> tuple[dict[str, str], int | None]:

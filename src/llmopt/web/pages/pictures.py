@@ -9,6 +9,8 @@ from llmopt.errors import ConfigError
 from llmopt.evidence.front import Front
 from llmopt.web.pages.front_plot import drawn
 from llmopt.web.pages.score_text import amount, shown_in
+from llmopt.web.pages.svg_parts import svg, text, ticks
+from llmopt.web.pages.sweep_pictures import SWEPT, sweep_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,37 +18,43 @@ if TYPE_CHECKING:
     from llmopt.core.presentation import Presentation
 
 PICTURES = ("history", "items", "lineage", "front")
-"""What can be drawn."""
+"""What can be drawn of a run; :data:`SWEPT` of a sweep."""
 
-_STYLE = """
-text{font:12px system-ui,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;fill:#595f69}
-.rule{stroke:#d9d5cb}.whisker{stroke:#8a8778}.best-line,.edited{fill:none;stroke:#1f2328;stroke-width:1.5}
-.edited{stroke:#8a8778}.point{fill:#1f5a96;fill-opacity:.45}.leads{fill:#1f2328;fill-opacity:1}
-.winner{fill:#17694a;fill-opacity:1}.validation{fill:#fff;stroke:#7a4b94;stroke-width:2}
-.held{stroke:#80610a;stroke-width:2}.right{fill:#5aa287}.wrong{fill:#e0a794}.between{fill:#d8c58c}
-"""
 _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 90, 24, 46
-_TICKS = 8
 _MOST_ROWS = 240  # solutions in the picture of items
 _ROW, _COLUMN = 24, 84  # of the tree
 
 
-def picture(record: Mapping[str, Any], what: str) -> str:
-    """Return a drawing of a run as the text of an SVG file.
+def picture(record: Mapping[str, Any], what: str, by: str = "step") -> str:
+    """Return a drawing of a run or a sweep as the text of an SVG file.
 
     Args:
-        record: The document of the run.
-        what: One of :data:`PICTURES`.
+        record: Its document.
+        what: One of :data:`PICTURES`, or of :data:`SWEPT` for a sweep.
+        by: What a sweep's history is drawn over: ``step`` or ``calls``.
 
     Raises:
-        ConfigError: The run has nothing of the kind to draw.
+        ConfigError: It has nothing of the kind to draw.
     """
-    if record["kind"] != "run":
+    kind, name = record["kind"], record["run"]
+    of = {"run": PICTURES, "sweep": SWEPT}.get(kind)
+    if of is None:
         raise ConfigError(
-            f"a picture is of a run, but {record['run']!r} is of the kind {record['kind']}; "
-            f"llmopt report {record['run']} draws it"
+            f"a picture is of a run or a sweep, but {name!r} is of the kind {kind}; "
+            f"llmopt report {name} draws it"
         )
+    if what not in of:
+        raise ConfigError(
+            f"a picture of a {kind} is one of {', '.join(of)}, but got {what} for {name!r}; "
+            "choose another with --what"
+        )
+    if by != "step" and (kind, what) != ("sweep", "history"):
+        raise ConfigError(
+            f"--by is for the history of a sweep, but got {by} for {what} of {name!r}; leave it out"
+        )
+    if kind == "sweep":
+        return sweep_picture(record, what, by)
     candidates = [c | {"step": s["step"]} for s in record["steps"] for c in s["candidates"]]
     if not any(c["score"] is not None for c in candidates):
         raise ConfigError(
@@ -59,19 +67,6 @@ def picture(record: Mapping[str, Any], what: str) -> str:
     return draw(record, candidates, shown_in(record))
 
 
-def _svg(width: float, height: float, parts: Sequence[str], title: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" role="img">'
-        f"<title>{title}</title><style>{_STYLE}</style>"
-        f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>{"".join(parts)}</svg>\n'
-    )
-
-
-def _text(x: float, y: float, said: str, anchor: str = "start") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{said}</text>'
-
-
 def _front(record: Mapping[str, Any]) -> str:
     if not record.get("front"):
         raise ConfigError(
@@ -80,7 +75,7 @@ def _front(record: Mapping[str, Any]) -> str:
         )
     made = str(drawn(Front.plain(record["front"]), shown_in(record)))
     inner = made[made.index(">") + 1 : made.rindex("</svg>")]
-    return _svg(640, 300, [inner], "Front")
+    return svg(640, 300, [inner], "Front")
 
 
 def _history(
@@ -106,16 +101,16 @@ def _history(
 
     parts = [
         f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(v)}" y2="{y(v)}"/>'
-        + _text(_LEFT - 8, y(v) + 4, amount(v, shown), "end")
+        + text(_LEFT - 8, y(v) + 4, amount(v, shown), "end")
         for v in ticks(low, low + span)
     ]
     parts += [
-        _text(x(step), _HEIGHT - _BOTTOM + 20, f"{step:g}", "middle")
+        text(x(step), _HEIGHT - _BOTTOM + 20, f"{step:g}", "middle")
         for step in ticks(0, steps)
         if step == int(step)
     ]
-    parts.append(_text(_WIDTH - _RIGHT, _HEIGHT - 8, "step", "end"))
-    parts.append(_text(0, 13, "value" if record["function"] else "score"))
+    parts.append(text(_WIDTH - _RIGHT, _HEIGHT - 8, "step", "end"))
+    parts.append(text(0, 13, "value" if record["function"] else "score"))
     parts += _points(known, pitch, x, y, record)
     for point in record["curve"]:
         if point["validation"]:
@@ -127,9 +122,9 @@ def _history(
         name = "winner" if line["label"] == "best" else "start"
         parts.append(
             f'<line class="held" x1="{edge}" x2="{edge}" y1="{y(ends["low"])}" '
-            f'y2="{y(ends["high"])}"/>' + _text(_WIDTH - _RIGHT + 34, y(test["mean"]) + 4, name)
+            f'y2="{y(ends["high"])}"/>' + text(_WIDTH - _RIGHT + 34, y(test["mean"]) + 4, name)
         )
-    return _svg(_WIDTH, _HEIGHT, parts, "Score of every solution by step")
+    return svg(_WIDTH, _HEIGHT, parts, "Score of every solution by step")
 
 
 _ENDS = ("start", "best")
@@ -183,17 +178,15 @@ def _items(
             said = (
                 f"step {c['step']}: {amount(c['score'], shown)}" if c["score"] is not None else ""
             )
-            parts.append(_text(128, top + 9, said, "end"))
+            parts.append(text(128, top + 9, said, "end"))
         for kind, begin, end in _runs(c["outcomes"], record):
             parts.append(
                 f'<rect class="{kind}" x="{136 + begin * size:.1f}" y="{top:.1f}" '
                 f'width="{(end - begin) * size:.1f}" height="{size:.1f}"/>'
             )
     title = f"{len(rows)} solutions (rows, as tried) on {items} training items (columns)"
-    parts.append(_text(16, 14, f"{title}: green right, red wrong, ochre between"))
-    return _svg(
-        max(136 + items * size + 16, 700), 36 + len(rows) * size, parts, "Solutions by item"
-    )
+    parts.append(text(16, 14, f"{title}: green right, red wrong, ochre between"))
+    return svg(max(136 + items * size + 16, 700), 36 + len(rows) * size, parts, "Solutions by item")
 
 
 def _runs(outcomes: Any, record: Mapping[str, Any]) -> list[tuple[str, int, int]]:
@@ -244,7 +237,7 @@ def _lineage(
     place = {
         c["id"]: (20 + _COLUMN * steps.index(c["step"]), 44 + _ROW * rows[c["id"]]) for c in nodes
     }
-    parts = [_text(20 + _COLUMN * n, 14, f"step {s}") for n, s in enumerate(steps)]
+    parts = [text(20 + _COLUMN * n, 14, f"step {s}") for n, s in enumerate(steps)]
     for child, parent in edited.items():
         if child in place and parent in place:
             (x0, y0), (x1, y1) = place[parent], place[child]
@@ -255,14 +248,5 @@ def _lineage(
         kind = "winner" if c["id"] == winner else "leads"
         said = "" if c["score"] is None else amount(c["score"], shown)
         parts.append(f'<circle class="point {kind}" cx="{x}" cy="{y}" r="5"/>')
-        parts.append(_text(x + 8, y - 4, said))
-    return _svg(20 + _COLUMN * len(steps) + 20, 64 + _ROW * used, parts, "Lineage")
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Return a few round numbers from `low` to `high`."""
-    if not high > low:
-        return [low]
-    unit: float = 10 ** math.floor(math.log10((high - low) / _TICKS))
-    step = unit * next(n for n in (1, 2, 5, 10) if n * unit >= 0.999 * (high - low) / _TICKS)
-    return [n * step for n in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1)]
+        parts.append(text(x + 8, y - 4, said))
+    return svg(20 + _COLUMN * len(steps) + 20, 64 + _ROW * used, parts, "Lineage")

@@ -88,7 +88,7 @@ def page(
     connect = " connect-src 'self';" if served else ""
     policy = (
         f"default-src 'none'; style-src '{hash_of(style)}'; script-src '{hash_of(script)}';"
-        f"{connect} base-uri 'none'; form-action 'none'"
+        f" img-src blob:;{connect} base-uri 'none'; form-action 'none'"
     )
     return (
         templates()

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _SHARED = ("preserve-state.js", "events.js")  # of every page that is live
 _LISTING = ("base.js",)  # of the report's page, for the list
-_COMPARED = ("base.js", "chart.js", "sweep.js")  # for curves
+_COMPARED = ("base.js", "chart.js", "download.js", "sweep.js")  # for curves
 _FIRST_ITEMS = 12  # of the items that differ between runs; the others are folded
 _MOST_ITEMS = 200  # of those that differ between runs; the command prints all of them
 _MARKS = re.compile("</?span[^>]*>")
@@ -183,7 +183,7 @@ def made_page(
 
     script = in_room(*scripts) if scripts else ""
     style = asset("page.css") + _own("view.css")
-    allowed = f" script-src '{hash_of(script)}';" if script else ""
+    allowed = f" script-src '{hash_of(script)}'; img-src blob:;" if script else ""
     asked = " connect-src 'self';" if script and not alone else ""
     sent = "'none'" if alone else "'self'"
     policy = (

@@ -243,8 +243,13 @@ def _texts(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _box(name: str, caption: str, part: ReadablePart) -> dict[str, Any]:
+    return {"name": name, **text_box(caption, part)}
+
+
+def text_box(caption: str, part: ReadablePart) -> dict[str, Any]:
+    """Return what the template shows of a part of a solution."""
     pairs = {} if part.pairs is None else {"pairs": part.pairs}
-    return {"name": name, "caption": caption, "text": part.text, **pairs}
+    return {"caption": caption, "text": part.text, **pairs}
 
 
 def _boxes(won: str, start: ReadablePart, best: ReadablePart) -> Iterator[dict[str, Any]]:
@@ -445,7 +450,10 @@ _SPREAD = (
     "Mean over the repetitions of each method, with one standard deviation to both sides, or "
     "upwards alone where the axis is logarithmic; a search that ended keeps its best."
 )
-_SEEDS = "A mark is the winner of one search; the line is the mean over the repetitions."
+_SEEDS = (
+    "A mark is the winner of one search, a bar the mean over the repetitions; of three or more, a "
+    "line is its 95 % interval (Student's t)."
+)
 _CELLS = (
     "Each is a run of its own; its name links to the page next to this one that llmopt report "
     "makes of it."

@@ -46,14 +46,17 @@ function chunk(name) {
 }
 
 async function unpacked(text) {
-  const bytes = Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
+  const letters = atob(text.trim());
+  const bytes = new Uint8Array(letters.length); // filled by hand: that takes a tenth of the time
+  for (let n = 0; n < bytes.length; n++) bytes[n] = letters.charCodeAt(n);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
 }
 
 // -- numbers as words
 
-const grouped = (number) => number.toLocaleString("en-US");
+const NUMBERS = new Intl.NumberFormat("en-US"); // made once: that is the slow part
+const grouped = (number) => NUMBERS.format(number);
 const counted = (number, what, many = what + "s") => `${grouped(number)} ${number === 1 ? what : many}`;
 
 let decimals = null; // of scores, where the problem says how many; null: the usual ones

@@ -64,7 +64,8 @@ function drawChart(core) {
   const state = { at: best && best.score !== null ? core.best : known[0].place };
   const drawing = make("div");
   const show = () => drawing.replaceChildren(fitted({ class: "chart" }, (width) => chartOf(core, known, width, state, panel)));
-  host.replaceChildren(axesOf(core, show), legend(core), drawing, panel);
+  const keys = legend(core);
+  host.replaceChildren(axesOf(core, show), keys, drawing, panel, downloads(drawing, "history", keys));
   show();
   if (unmeasured) host.append(make("p", { class: "remark" }, `${counted(unmeasured, "solution")} without any measured item are not drawn.`));
   look(core, panel, state.at);
@@ -126,7 +127,7 @@ function placed(core, known, x, y, pitch) {
     if (leads) best = c.score;
     const kind = (leads ? " leads" : "") + (c.measured < c.planned ? " partial" : "") + (c.place === core.best ? " winner" : "");
     const mark = draw("circle", { class: "point" + kind, cx: cx.toFixed(1), cy: y.at(c.score).toFixed(1),
-      r: c.place === core.best ? 6 : leads ? 4.5 : 3.5, tabindex: -1, role: "button", "aria-label": spoken(core, c) });
+      r: c.place === core.best ? 6 : leads ? 4.5 : 3.5 });
     return { c, mark, leads, x: cx, y: y.at(c.score) };
   });
 }
@@ -192,7 +193,7 @@ function walk(svg, points, core, state, panel, width) {
     byPlace.get(state.at)?.mark.classList.remove("current");
     byPlace.get(state.at)?.mark.setAttribute("tabindex", -1);
     state.at = p.c.place;
-    p.mark.setAttribute("tabindex", 0);
+    for (const [name, value] of Object.entries({ tabindex: 0, role: "button", "aria-label": spoken(core, p.c) })) p.mark.setAttribute(name, value);
     p.mark.classList.add("current");
     look(core, panel, state.at);
     if (focus) p.mark.focus({ preventScroll: true });

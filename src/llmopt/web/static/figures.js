@@ -41,7 +41,7 @@ function plane(core) {
     draw("path", { class: "way", d: "M" + way.map(([a, b]) => `${x(a)},${y(b)}`).join("L") }),
     way.map(([a, b], n) => draw("circle", { class: n === way.length - 1 ? "goal" : "stop", cx: x(a), cy: y(b), r: n === way.length - 1 ? 6 : 3.5 })));
   const marks = "Contours: where the value is the same, closer to the lowest further in. Circles: the starts; dots: all that was tried; line: the best so far, to the large dot.";
-  return [make("figure", { class: "drawing" }, svg, make("figcaption", {}, told, " ", solved ? "That is the best there is. " : "", marks))];
+  return [make("figure", { class: "drawing" }, svg, make("figcaption", {}, told, " ", solved ? "That is the best there is. " : "", marks), downloads(svg, "plane"))];
 }
 
 // Lines of equal value, by marching squares; levels are spread over the ranks of the values.
@@ -77,16 +77,16 @@ function tours(core) {
   const { nodes, optimal, length, proven } = core.figure;
   const best = core.candidates[core.best];
   const made = best.text.split(",").map(Number);
-  const found = [tour(nodes, made, `The best tour found: ${amount(best.score, false)}`)];
+  const found = [tour(nodes, made, "tour", `The best tour found: ${amount(best.score, false)}`)];
   if (optimal) {
     const same = Math.abs(best.score - length) <= 1e-6 * length;
     const more = same ? "the tour found is as short" : `the tour found is ${(100 * (best.score / length - 1)).toFixed(1)} % longer`;
-    found.push(tour(nodes, optimal, `${proven ? "The shortest tour" : "The shortest tour known"}: ${amount(length, false)}; ${more}`));
+    found.push(tour(nodes, optimal, "shortest", `${proven ? "The shortest tour" : "The shortest tour known"}: ${amount(length, false)}; ${more}`));
   }
   return [make("div", { class: "pair" }, found)];
 }
 
-function tour(nodes, order, caption) {
+function tour(nodes, order, name, caption) {
   const size = 320;
   const low = [0, 1].map((k) => Math.min(...nodes.map((p) => p[k])));
   const high = [0, 1].map((k) => Math.max(...nodes.map((p) => p[k])));
@@ -98,5 +98,5 @@ function tour(nodes, order, caption) {
     draw("path", { class: "way", d: line }),
     places.map(([a, b], n) => draw("circle", { class: n === order[0] ? "goal" : "stop", cx: a, cy: b, r: n === order[0] ? 5 : 3 })),
     nodes.length <= 30 ? places.map(([a, b], n) => draw("text", { class: "tick", x: a + 6, y: b - 5 }, n)) : null);
-  return make("figure", { class: "drawing" }, svg, make("figcaption", {}, caption));
+  return make("figure", { class: "drawing" }, svg, make("figcaption", {}, caption), downloads(svg, name));
 }

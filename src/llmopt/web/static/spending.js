@@ -8,7 +8,7 @@ function drawSpending(core) {
   const priced = known.every((step) => Object.values(step.spent.roles).every(([, usd]) => usd !== null)) && roles.some((role) => known.at(-1)?.spent.roles[role]?.[1]);
   const points = roles.flatMap((role) => known.map((step) => ({
     variant: `${role} LLM`, step: step.step, mean: step.spent.roles[role]?.[priced ? 1 : 0] ?? 0, sd: null })));
-  const names = { value: priced ? "US dollars" : "calls", spoken: `${priced ? "US dollars" : "Calls"} by the end of each step` };
+  const names = { file: "spending", value: priced ? "US dollars" : "calls", spoken: `${priced ? "US dollars" : "Calls"} by the end of each step` };
   host.replaceChildren(convergence(points, "", null, names));
 }
 

@@ -25,7 +25,8 @@ async function drawn() {
   drawItems(core);
   drawSteps(core);
   drawRefused(core);
-  drawDownloads(core);
+  const front = document.querySelector("svg.front");
+  if (front && !front.parentElement.querySelector(".downloads")) front.after(downloads(front, "front"));
 }
 
 // Takes over what a newer version of this page says: its head, its tables and its data.

@@ -74,8 +74,9 @@ function convergence(points, task, shares, names = null) {
   const keys = make("ul", { class: "legend" }, variants.map((variant, n) => make("li", {},
     draw("svg", { viewBox: "0 0 34 14", class: seriesOf(n, "long"), "aria-hidden": "true" },
       draw("path", { class: "line", "stroke-dasharray": dashOf(n), d: "M0,7H34" }), draw("path", { class: "mark", d: shapeOf(n), transform: "translate(17,7)" })), variant)));
-  return make("figure", { class: "drawing full" }, task ? make("figcaption", {}, make("strong", {}, task)) : null, keys,
-    fitted({ class: "chart" }, (width) => curves(points, variants, task, shares, width, names)));
+  const drawing = fitted({ class: "chart" }, (width) => curves(points, variants, task, shares, width, names));
+  return make("figure", { class: "drawing full" }, task ? make("figcaption", {}, make("strong", {}, task)) : null, keys, drawing,
+    downloads(drawing, [names?.file ?? "history", task].filter(Boolean).join("-"), keys));
 }
 
 function curves(points, variants, task, shares, width, names) {
@@ -137,15 +138,18 @@ function paperTable(sweep) {
 function seedDots(sweep, task) {
   const cells = sweep.cells.filter((cell) => cell.task === task && cell.score !== null);
   const variants = [...new Set(sweep.cells.map((cell) => cell.variant))];
-  return make("figure", { class: "drawing full" }, task ? make("figcaption", {}, make("strong", {}, task)) : null,
-    fitted({ class: "dots" }, (width) => dotsOf(sweep, cells, variants, width)));
+  const means = new Map(sweep.means.filter((mean) => mean.task === task).map((mean) => [mean.variant, mean]));
+  const drawing = fitted({ class: "dots" }, (width) => dotsOf(sweep, cells, variants, means, width));
+  return make("figure", { class: "drawing full" }, task ? make("figcaption", {}, make("strong", {}, task)) : null, drawing,
+    downloads(drawing, ["seeds", task].filter(Boolean).join("-")));
 }
 
-function dotsOf(sweep, cells, variants, width) {
+function dotsOf(sweep, cells, variants, means, width) {
   const { shares } = sweep.measure;
-  const [left, right, row] = [Math.min(180, width / 3), width - 24, 26];
+  const [left, right, row] = [Math.min(width / 2.2, 34 + 7 * Math.max(...variants.map((v) => v.length))), width - 28, 26];
   const bottom = 8 + row * variants.length;
-  const x = scaled(cells.map((cell) => cell.score), left, right, shares);
+  const ends = [...means.values()].flatMap((mean) => (mean.low === null ? [] : [mean.low, mean.high]));
+  const x = scaled([...cells.map((cell) => cell.score), ...ends], left, right, shares);
   const spoken = variants.map((variant) => `${variant}: ${cells.filter((c) => c.variant === variant).map((c) => amount(c.score, shares)).join(", ")}`).join("; ");
   return draw("svg", { class: "dotted", viewBox: `0 0 ${width} ${bottom + 26}`, role: "img", "aria-label": spoken },
     x.marks.map((value) => [draw("line", { class: "rule", x1: x.at(value), x2: x.at(value), y1: 4, y2: bottom }),
@@ -153,10 +157,10 @@ function dotsOf(sweep, cells, variants, width) {
     variants.map((variant, n) => {
       const mine = cells.filter((cell) => cell.variant === variant);
       const y = 8 + row * (n + 0.5);
-      const mean = mine.reduce((sum, cell) => sum + cell.score, 0) / (mine.length || 1);
+      const mean = means.get(variant);
       return draw("g", { class: seriesOf(n) },
         draw("text", { class: "tick", x: left - 14, y: y + 4, "text-anchor": "end" }, variant.length > left / 7 ? variant.slice(0, left / 7 - 1) + "…" : variant),
-        mine.length ? draw("line", { class: "line", x1: x.at(mean), x2: x.at(mean), y1: y - 10, y2: y + 10 }) : null,
+        mean ? draw("path", { class: "line", d: `M${x.at(mean.mean)},${y - 10}v20` + (mean.low === null ? "" : `M${x.at(mean.low)},${y}H${x.at(mean.high)}`) }) : null,
         mine.map((cell) => draw("path", { class: "mark", d: shapeOf(n), transform: `translate(${x.at(cell.score).toFixed(1)},${y})` }, draw("title", {}, `seed ${cell.seed}: ${amount(cell.score, shares)}`))));
     }));
 }

@@ -9,7 +9,7 @@ function drawTree(core) {
   const panel = make("div", { class: "looked-at" });
   const svg = treeDrawing(core, nodes, panel);
   const said = make("p", { class: "remark" }, `Drawn are ${grouped(nodes.length)} of ${counted(core.candidates.length, "solution")}: the starts, those that others were made from, each new best, and the winner. +n: solutions made from it that nothing was made from. Lines lead from what was edited; dashed lines, for the one that is chosen, from what was shown as well.`);
-  host.replaceChildren(make("div", { class: "scroll tree-scroll", role: "region", "aria-label": "Lineage", tabindex: 0 }, svg), panel, said);
+  host.replaceChildren(make("div", { class: "scroll tree-scroll", role: "region", "aria-label": "Lineage", tabindex: 0 }, svg), panel, said, downloads(svg, "lineage"));
 }
 
 // The solutions that are drawn, as nodes with their children, and the row of each.
