@@ -201,6 +201,14 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "wsc").mkdir()
     (folder / "wsc" / "WSCollection.xml").write_text(f"<c>{schemas}</c>", encoding="utf-8")
+    entries = "".join(
+        f"<entry><modifiedtripleset><mtriple>Town_{n} | mayor | Person_{n}</mtriple>"
+        f"</modifiedtripleset><lex>Person {n} is mayor of Town {n}.</lex></entry>"
+        for n in range(520)
+    )
+    path = folder / TASKS["webnlg"].files[0].path
+    path.parent.mkdir()
+    path.write_text(f"<benchmark>{entries}</benchmark>", encoding="utf-8")
     return folder
 
 

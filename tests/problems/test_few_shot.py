@@ -11,7 +11,8 @@ from llmopt.core.demonstrations import Shot
 from llmopt.core.problem import Refusal, parts_of
 from llmopt.core.values import Item, Message, in_words
 from llmopt.errors import ConfigError, UnknownNameError
-from llmopt.problems.prompt.few_shot import FewShot, FewShotLayout, apart, joined
+from llmopt.problems.data.splits import Splits
+from llmopt.problems.prompt.few_shot import FewShot, FewShotLayout, apart, fixed_shots, joined
 from llmopt.problems.prompt.layout import Layout, layout
 from llmopt.problems.prompt.prompt_problem import PromptProblem
 from llmopt.problems.prompt.scorer_call import Asking
@@ -233,3 +234,26 @@ def test_python_takes_a_number_or_rules() -> None:
     splits = scripted.problem().splits
     for given in (3, FewShot(3)):
         assert PromptProblem.from_splits(splits, demonstrations=given).few_shot == FewShot(3)
+
+
+ROWS = [{"input": f"q{n}", "target": f"a{n}"} for n in range(20)]
+
+
+def test_fixed_demonstrations_stand_before_every_question_and_are_not_measured() -> None:
+    sizes = (0.5, 0.25, 0.25)
+    plain = PromptProblem.from_rows(ROWS, sizes=sizes)
+    shown = PromptProblem.from_rows(ROWS, sizes=sizes, fixed_demonstrations=2, position="Q_end")
+    first, second, *rest = plain.splits.train
+    assert shown.splits == replace(plain.splits, train=tuple(rest))
+    asked = shown.call("Say.", rest[0], scripted.model()).text
+    demonstrations = [f"Q: {row.input}\n\nA: {row.target}" for row in (first, second)]
+    assert asked == "\n\n".join([*demonstrations, f"Q: {rest[0].input}\nSay.\n\nA:"])
+
+
+def test_rows_that_give_a_fixed_demonstration_s_answer_away_are_not_measured() -> None:
+    rows = [Item(f"r{n}", f"q{n}", f"a{n}", group=f"g{n // 2}") for n in range(6)]
+    splits, layout_ = fixed_shots(Splits(tuple(rows), (), ()), layout("Q_end"), 1)
+    assert splits.train == tuple(rows[2:])
+    assert "q0" in layout_.text
+    with pytest.raises(ConfigError, match=r"got 6 of 6; lower problem\.fixed_demonstrations"):
+        fixed_shots(Splits(tuple(rows), (), ()), layout("Q_end"), 6)

@@ -18,6 +18,7 @@ from llmopt.problems.metrics.contract import (
 )
 from llmopt.problems.metrics.json_fields import JsonFields
 from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.metrics.rouge import RougeL
 from llmopt.problems.metrics.rules import (
     METRICS,
     Boolean,
@@ -112,6 +113,7 @@ CASES = {
     "pattern": Case(
         Pattern(r"(?m)^(?:Answer: )?(\S.*)$"), items("yes", "no way"), items(" "), ("Answer: {}",)
     ),
+    "rouge-l": Case(RougeL(), items("Ann owns it.", "New York"), items(" ", "."), ("{}", " {}\n")),
     "judge": Case(
         Judge().bound(ScriptedModel(judged)), items("Paris", "New York"), said=("{}", " {}\n")
     ),

@@ -182,6 +182,7 @@ class Configuration(Table):
             "demonstrations": FewShot(
                 table.demonstrations, table.demonstration_tokens, table.demonstration_answers
             ),
+            "fixed_demonstrations": table.fixed_demonstrations,
             "scorer": scorer.named(),
         }
         return {key: value for key, value in options.items() if value is not None}

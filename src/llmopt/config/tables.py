@@ -187,6 +187,7 @@ class ProblemTable(Table):
     demonstrations: int = Field(default=0, ge=0)
     demonstration_tokens: int = Field(default=2000, ge=0)
     demonstration_answers: ShotAnswers = "both"
+    fixed_demonstrations: int = Field(default=0, ge=0)
 
     @property
     def scored_by_model(self) -> bool:

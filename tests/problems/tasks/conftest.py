@@ -79,4 +79,16 @@ def folder(tmp_path: Path) -> Path:
         for n in range(280)
     )
     write(home / "wsc" / "WSCollection.xml", f"<collection>{schemas}</collection>")
+    entries = "".join(
+        f'<entry category="Food" eid="Id{n}" shape="(X (X) (X))" shape_type="sibling" size="2">'
+        f"<originaltripleset><otriple>Café_{n} | is | not shown</otriple></originaltripleset>"
+        f"<modifiedtripleset><mtriple>Café_{n} | owner | Ann_&amp;_Bea</mtriple>"
+        f"<mtriple>Café_{n} | country | Spain</mtriple></modifiedtripleset>"
+        f'<lex comment="good" lid="Id1" lang="en">Ann &amp; Bea own Café {n} in Spain.</lex>'
+        f'<lex comment="good" lid="Id2" lang="en">Café {n},\n Spain, is Ann &amp; Bea\'s.</lex>'
+        "</entry>"
+        for n in range(510)
+    )
+    named = "rdf-to-text-generation-test-data-with-refs-en.xml"
+    write(home / "webnlg" / named, f"<benchmark><entries>{entries}</entries></benchmark>")
     return home

@@ -35,6 +35,9 @@ ROWS: dict[tuple[str, str | None, str], list[dict[str, Any]]] = {
             "label": 1,
         }
     ],
+    ("GEM/web_nlg", "en", "test"): [
+        {"input": ["A_&_B | is | c"], "target": "-", "references": ["A & B is c.", "c."]}
+    ],
     ("deepmind/aqua_rat", "raw", "test"): [
         {
             "question": "x?",
@@ -85,6 +88,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Hub:
         ("mmlu/anatomy", 'A "b",\nc?\n(A) 1\n(B) 2', "(C)"),
         ("aqua", "x?\n(A)1\n(B)2", "(D)"),
         ("multiarith", "Sum?", "1012"),
+        ("webnlg", "Say in fluent English what", "A & B is c."),
         ("wsc", 'Ann & Bea left as she was ill.\nWhom or what does "she" mean?', "(B)"),
     ],
 )

@@ -38,7 +38,10 @@ def rows(items: object) -> list[int]:
 
 def test_every_task_of_the_papers_has_a_name() -> None:
     families = Counter(name.partition("/")[0] for name in TASKS)
-    assert families == {"gsm8k": 1, "bbh": 27, "mmlu": 57 + 4, "multiarith": 1, "aqua": 1, "wsc": 1}
+    assert families == {"gsm8k": 1, "bbh": 27, "mmlu": 57 + 4, "multiarith": 1, "aqua": 1} | {
+        "wsc": 1,
+        "webnlg": 1,
+    }
 
 
 def test_answers_of_big_bench_hard_are_of_the_kinds_that_the_paper_says() -> None:
@@ -141,6 +144,18 @@ def test_a_schema_asks_for_one_of_two(folder: Path) -> None:
     assert item.target == "(B)"
 
 
+def test_triples_are_said_in_text_with_every_reference_accepted(folder: Path) -> None:
+    item = load_task("webnlg", folder).test[1]
+    assert item.input.splitlines()[-3:] == [
+        "Triples:",
+        "Café_1 | owner | Ann_&_Bea",
+        "Café_1 | country | Spain",
+    ]
+    assert item.target == "Ann & Bea own Café 1 in Spain."
+    assert item.accepted == ("Café 1, Spain, is Ann & Bea's.",)
+    assert "not shown" not in item.input
+
+
 def test_answers_of_multiarith_are_whole_numbers(folder: Path) -> None:
     item = load_task("multiarith", folder).test[7]
     assert (item.input, item.target) == ("Sum 7?", "7")
@@ -215,6 +230,13 @@ def test_a_data_folder_is_a_folder(tmp_path: Path) -> None:
             ),
             "A or B, but got 'C'",
         ),
+        ("webnlg", TASKS["webnlg"].files[0].path, "<benchmark>", "XML"),
+        (
+            "webnlg",
+            TASKS["webnlg"].files[0].path,
+            "<benchmark><entry><lex>A.</lex></entry></benchmark>",
+            "entry 1: an entry has modified triples and texts",
+        ),
         ("multiarith", "multiarith/MultiArith.json", '[{"sQuestion": "1?"}]', "record 1"),
         (
             "multiarith",
@@ -277,6 +299,18 @@ def test_another_seed_draws_other_rows(folder: Path) -> None:
 def test_gpo_has_the_sizes_of_its_paper(folder: Path) -> None:
     assert sizes(load_task("bbh/object_counting", folder).splits("gpo")) == (48, 48, 144)
     assert sizes(load_task("mmlu/anatomy", folder).splits("gpo")) == (20, 20, 60)
+    assert sizes(load_task("webnlg", folder).splits("gpo")) == (100, 100, 300)
+
+
+def test_demonstrations_are_rows_beyond_those_of_gpo(folder: Path) -> None:
+    task = load_task("bbh/object_counting", folder)
+    assert sizes(task.splits("gpo", extra=5)) == (53, 48, 144)
+    assert sizes(task.splits(sizes=(50, 50, 50), extra=5)) == (50, 50, 50)
+    problem = PromptProblem.from_task(
+        task.name, data_dir=folder, split="gpo", fixed_demonstrations=5
+    )
+    assert sizes(problem.splits) == (48, 48, 144)
+    assert problem.prompt.text.count("Q: How many? ") == 5
 
 
 def test_shares_are_of_the_official_part_that_they_are_taken_from(folder: Path) -> None:

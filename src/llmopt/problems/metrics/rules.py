@@ -42,6 +42,7 @@ from llmopt.problems.metrics.contract import (
 )
 from llmopt.problems.metrics.json_fields import JsonFields, is_json_object
 from llmopt.problems.metrics.judge import Judge
+from llmopt.problems.metrics.rouge import RougeL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -469,6 +470,7 @@ METRICS: Mapping[str, type[Metric]] = {
         Brackets,
         JsonFields,
         Pattern,
+        RougeL,
         Judge,
     )
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from llmopt.core.demonstrations import Shot
+    from llmopt.problems.data.splits import Splits
 
 INSTRUCTION = "instruction"
 DEMONSTRATIONS = "demonstrations"
@@ -119,6 +120,26 @@ def answered(examples: str, rows: Mapping[str, Item]) -> list[tuple[Item, str]]:
     known = () if isinstance(shots, Refusal) else shots
     found = ((rows.get(shot.id), shot.answer) for shot in known)
     return [(row, answer or row.target) for row, answer in found if row]
+
+
+def fixed_shots(splits: Splits, shown: Layout, count: int) -> tuple[Splits, Layout]:
+    """Take the first training rows out of the splits, and write them into a prompt layout.
+
+    No other training row that would give an answer of theirs away stays, either.
+
+    Raises:
+        ConfigError: There are not more training rows than demonstrations, or one of them holds a
+            slot of the layout.
+    """
+    shots, rest = splits.train[:count], splits.train[count:]
+    rest = tuple(row for row in rest if not any(_alike(row, shot) for shot in shots))
+    if not rest:
+        raise ConfigError(
+            "fixed demonstrations are fewer than the training rows, but got "
+            f"{count} of {len(splits.train)}; lower problem.fixed_demonstrations"
+        )
+    filled = FewShotLayout(shown).filled([(shot, shot.target) for shot in shots])
+    return replace(splits, train=rest), filled
 
 
 def _alike(row: Item, item: Item) -> bool:
@@ -240,7 +261,7 @@ class FewShotLayout:
         refusal = ConfigError(
             "a prompt with demonstrations written into it has no slots but its own, but one of "
             "these demonstrations holds {instruction}, {input} or a line such as [user]; take "
-            "another solution with --rank"
+            "another solution with --rank, or another problem.split_seed"
         )
         try:
             made = replace(self.layout, text=text)

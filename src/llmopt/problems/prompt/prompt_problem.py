@@ -22,7 +22,14 @@ from llmopt.problems.metrics.shown_shares import ShownShares
 from llmopt.problems.prompt.choices import scored_splits
 from llmopt.problems.prompt.constraints import Invariants, Leaks
 from llmopt.problems.prompt.dropped import dropped_from
-from llmopt.problems.prompt.few_shot import PARTS, FewShot, FewShotPrompt, apart, joined
+from llmopt.problems.prompt.few_shot import (
+    PARTS,
+    FewShot,
+    FewShotPrompt,
+    apart,
+    fixed_shots,
+    joined,
+)
 from llmopt.problems.prompt.instructions import instruction_of
 from llmopt.problems.prompt.layout import Layout, layout, named_slots, own_layout
 from llmopt.problems.prompt.own_marks import OwnMarks
@@ -210,7 +217,8 @@ class PromptProblem(ShownShares):
             ConfigError: The task, the split or an option cannot be used.
         """
         task = load_task(name, data_dir, closing)
-        splits = task.splits(split, sizes=sizes, seed=split_seed, vault=vault)
+        extra: Any = options.get("fixed_demonstrations", 0)
+        splits = task.splits(split, sizes=sizes, seed=split_seed, vault=vault, extra=extra)
         return cls.from_splits(splits, **{**task.options(split), **options})
 
     @classmethod
@@ -232,6 +240,7 @@ class PromptProblem(ShownShares):
         scorer: object = None,
         judge: object = None,
         demonstrations: int | FewShot = 0,
+        fixed_demonstrations: int = 0,
     ) -> Self:
         """Build a problem from items that are already split.
 
@@ -261,17 +270,22 @@ class PromptProblem(ShownShares):
                 :class:`~llmopt.problems.metrics.judge.Judge`, needs one.
             demonstrations: How many training rows with their answers an instruction may show the
                 scorer LLM at most, or further rules for them; 0: none.
+            fixed_demonstrations: How many training rows with their answers the scorer LLM is shown
+                with every question; nothing is measured on them. 0: none.
 
         Raises:
             DataError: A split shares an input with another, a target can never be right, or
                 all targets are equal.
             ConfigError: An option cannot be used.
         """
+        every = (*splits.train, *splits.validation, *splits.test, *splits.vault)
+        shown = own_layout(prompt, every) if prompt else layout(position, qa_frame=qa_frame)
+        if fixed_demonstrations:
+            splits, shown = fixed_shots(splits, shown, fixed_demonstrations)
         likelihood = asking is not None and asking.answer == "likelihood"
         splits, chosen = scored_splits(
             splits, metric, choices, judge=judge, balanced=balanced, likelihood=likelihood
         )
-        items = (*splits.train, *splits.validation, *splits.test, *splits.vault)
         several = instructions if isinstance(instructions, list | tuple) else (instructions,)
         starts = tuple(instruction_of(one) for one in several)
         if not starts:
@@ -281,7 +295,7 @@ class PromptProblem(ShownShares):
             instructions=tuple(dict.fromkeys(text.strip() for text in starts)),
             task=task,
             metric=chosen,
-            prompt=own_layout(prompt, items) if prompt else layout(position, qa_frame=qa_frame),
+            prompt=shown,
             asking=asking or Asking(),
             filters=filters or Filters(),
             invariants=invariants or Invariants(),

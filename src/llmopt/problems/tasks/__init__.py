@@ -1,4 +1,4 @@
-"""The papers' tasks by name: GSM8K, BIG-Bench Hard, MMLU, MultiArith, AQuA and WSC.
+"""The papers' tasks by name: GSM8K, BIG-Bench Hard, MMLU, MultiArith, AQuA, WSC and WebNLG.
 
 Data are read from a folder with the official files, or else fetched from the Hugging Face hub.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmopt.core.values import Item
 from llmopt.errors import ConfigError, DataError, nearest
-from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith, wsc
+from llmopt.problems.tasks import aqua, bbh, gsm8k, hub, mmlu, multiarith, webnlg, wsc
 from llmopt.problems.tasks.lettered import Closing, closed_by
 from llmopt.problems.tasks.task import Origin, Paper, Start, Task, TaskInfo
 
@@ -27,7 +27,7 @@ DATA = "LLMOPT_DATA"
 
 TASKS: Mapping[str, TaskInfo] = {
     entry.name: entry
-    for family in (gsm8k, bbh, mmlu, multiarith, aqua, wsc)
+    for family in (gsm8k, bbh, mmlu, multiarith, aqua, wsc, webnlg)
     for entry in family.ENTRIES
 }
 """Every task by its name."""
@@ -64,7 +64,7 @@ def data_folder(folder: str | Path | None = None) -> Path | None:
         source = "" if folder else f" from {DATA}"
         raise DataError(
             f"a data folder is a folder with the tasks' official files, but got {str(path)!r}"
-            f"{source}; name one with gsm8k, bbh, mmlu, multiarith, aqua or wsc in it"
+            f"{source}; name one with gsm8k, bbh, mmlu, multiarith, aqua, wsc or webnlg in it"
         )
     return path
 
@@ -76,7 +76,8 @@ def load_task(name: str, folder: str | Path | None = None, closing: Closing = "c
         name: Such as ``gsm8k``, ``bbh/object_counting``, ``mmlu/anatomy`` or ``mmlu/STEM``.
         folder: The data folder, which has the official files as ``gsm8k/train.jsonl``,
             ``bbh/<task>.json``, ``mmlu/test/<subject>_test.csv``,
-            ``multiarith/MultiArith.json``, ``aqua/AQuA.json`` and ``wsc/WSCollection.xml``.
+            ``multiarith/MultiArith.json``, ``aqua/AQuA.json``, ``wsc/WSCollection.xml`` and
+            ``webnlg/rdf-to-text-generation-test-data-with-refs-en.xml``.
             None takes the one that the environment variable ``LLMOPT_DATA`` names, or else the
             Hugging Face hub.
         closing: How the questions of MMLU, AQuA and WSC end, see
@@ -104,8 +105,8 @@ def load_task(name: str, folder: str | Path | None = None, closing: Closing = "c
         except DataError as error:
             raise DataError(f"{error}; the data are to be had from {entry.home}") from error
         parts[file.part] += (
-            Item(f"{path.stem}-{row}", closed_by(question, closing), target)
-            for row, (question, target) in enumerate(rows)
+            Item(f"{path.stem}-{n}", closed_by(row[0], closing), row[1], accepted=row[2:])
+            for n, row in enumerate(rows)
         )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         origins.append(Origin(file.path, digest, hub.origin_of(path)))

@@ -72,7 +72,7 @@ class TaskInfo:
         metric: What judges its answers, by its name in a configuration.
         home: Where the data are to be had: a project's name.
         files: Its official files, in order.
-        read: A file -> (input, target) of each row.
+        read: A file -> input and target of each row, and further accepted answers.
         write: Rows as the hub has them -> the text of an official file.
         instruction: What OPRO starts from.
         opro: The share of the first part that OPRO trains on; None where the paper does not.
@@ -84,7 +84,7 @@ class TaskInfo:
     metric: str
     home: str
     files: tuple[File, ...]
-    read: Callable[[Path], Iterator[tuple[str, str]]]
+    read: Callable[[Path], Iterator[tuple[str, ...]]]
     write: Callable[[Iterable[Mapping[str, Any]]], str]
     instruction: str = "Let's solve the problem."
     opro: float | None = None
@@ -176,6 +176,7 @@ class Task:
         sizes: tuple[int | float, int | float, int | float] = (0.25, 0.25, 0.5),
         seed: int = 0,
         vault: float = 0,
+        extra: int = 0,
     ) -> Splits:
         """Return train, validation and test.
 
@@ -195,6 +196,8 @@ class Task:
             seed: Of the draw.
             vault: Put aside before, of the official test part or else of all items; see
                 :func:`~llmopt.problems.data.splits.put_aside`.
+            extra: Training rows beyond GPO's number, for demonstrations; others have them among
+                their training rows.
 
         Raises:
             ConfigError: The paper has no split of this task, or one that has no vault, or sizes
@@ -216,7 +219,8 @@ class Task:
         if paper == "opro":
             return self._opro(seed)
         if paper == "gpo" and self.entry.gpo:
-            sizes = self.entry.gpo(len(self.test))
+            fitted, *held_out = self.entry.gpo(len(self.test))
+            sizes = (fitted + extra, held_out[0], held_out[1])
         first, second = self._answerable(self.train), self._answerable(self.test)
         if not first:
             return split(second, sizes=sizes, seed=seed, vault=vault)
