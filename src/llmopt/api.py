@@ -27,21 +27,15 @@ from llmopt.engine.controls import (
 )
 from llmopt.engine.display import NO_DISPLAY
 from llmopt.engine.evaluate import evaluated
-from llmopt.engine.finished_run import Finished
 from llmopt.engine.header import RunHeader
-from llmopt.engine.headroom_first import HeadroomFirst
-from llmopt.engine.headroom_race import WORTH, headroom_plan
 from llmopt.engine.identity import register
 from llmopt.engine.no_more_gain import ending_rule
 from llmopt.engine.opening import opened, opened_store
 from llmopt.engine.options import Options, like, rows_of, takes
 from llmopt.engine.overfitting import check_validation
-from llmopt.engine.rederived_store import RederivedStore
 from llmopt.engine.roles import Models
 from llmopt.engine.run import Run, never
-from llmopt.engine.steady import SteadyRun
 from llmopt.engine.stop import Stop
-from llmopt.engine.verification import compared
 from llmopt.engine.watch import watched
 from llmopt.errors import ConfigError, ModelError, StepFailedError, nearest
 from llmopt.evidence.result import Result
@@ -59,6 +53,7 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.engine.display import Display
+    from llmopt.engine.headroom_first import HeadroomFirst
     from llmopt.engine.verification import Verification
     from llmopt.evidence.comparison import Comparison
     from llmopt.evidence.confirmation import Confirmation
@@ -163,7 +158,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         over = ending_rule(
             problem, chosen.stop, stop.steps, chosen.budget, session=session, mode=chosen.mode
         )
-        yield (Run if chosen.mode == "steps" else SteadyRun)(
+        yield _kind_of_run(chosen)(
             problem,
             searching,
             session,
@@ -177,6 +172,14 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
             over=over or never,
             aside=opened_share(control, problem, session, chosen.finalists, evidence),
         )
+
+
+def _kind_of_run(chosen: Options) -> type[Run]:
+    if chosen.mode == "steps":
+        return Run
+    from llmopt.engine.steady import SteadyRun
+
+    return SteadyRun
 
 
 def _models(problem: Problem, chosen: Options, algorithm: Algorithm, display: Display) -> Models:
@@ -198,6 +201,9 @@ def _first_look(problem: Problem, algorithm: Algorithm, chosen: Options) -> Head
     """Return what measures the headroom before a search; None: nothing is to."""
     if chosen.headroom == "off":
         return None
+    from llmopt.engine.headroom_first import HeadroomFirst
+    from llmopt.engine.headroom_race import WORTH, headroom_plan
+
     plan = headroom_plan(
         problem,
         algorithm,
@@ -302,6 +308,10 @@ def verify(problem: Problem, **options: Any) -> Verification:
 
 
 async def _verified(problem: Problem, chosen: Options) -> Verification:
+    from llmopt.engine.finished_run import Finished
+    from llmopt.engine.rederived_store import RederivedStore
+    from llmopt.engine.verification import compared
+
     if (run := chosen.name) is None:
         raise ConfigError("a run is verified by its name, but got none; pass name=…")
     if getattr(problem, "measured_anew", False):

@@ -9,36 +9,11 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args
 
-from llmopt.algorithms.abo import abo
-from llmopt.algorithms.ape import ape
-from llmopt.algorithms.baselines.cma_es import cma_es
-from llmopt.algorithms.baselines.hill_climbing import hill_climbing
-from llmopt.algorithms.baselines.one_plus_one_es import one_plus_one_es
-from llmopt.algorithms.baselines.random_search import random_search
-from llmopt.algorithms.baselines.two_opt import two_opt
-from llmopt.algorithms.capo import capo
-from llmopt.algorithms.catalyst import catalyst
-from llmopt.algorithms.drpo import drpo
-from llmopt.algorithms.evollm import evollm
-from llmopt.algorithms.evolve import evolve
-from llmopt.algorithms.evoprompt import evoprompt_de, evoprompt_ga
-from llmopt.algorithms.expo import expo
-from llmopt.algorithms.expo.expo_es import expo_es
-from llmopt.algorithms.gepa import gepa
-from llmopt.algorithms.gpo import gpo
-from llmopt.algorithms.gpo.sgdm import sgdm
-from llmopt.algorithms.mapo import mapo
-from llmopt.algorithms.mipro import mipro
-from llmopt.algorithms.opro import opro
-from llmopt.algorithms.portfolio import PORTFOLIO, portfolio
-from llmopt.algorithms.promptagent import promptagent
-from llmopt.algorithms.protegi import protegi
-from llmopt.algorithms.protegi.pe2 import pe2
-from llmopt.algorithms.sampling import sampling
-from llmopt.algorithms.sbllm import sbllm
 from llmopt.core.algorithm import Algorithm, Made
 from llmopt.core.imports import imported
 from llmopt.core.model import Family
@@ -46,37 +21,62 @@ from llmopt.core.part import SupportsProblem
 from llmopt.errors import ConfigError, UnknownNameError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
-    "abo": abo,
-    "ape": ape,
-    "capo": capo,
-    "catalyst": catalyst,
-    "cma-es": cma_es,
-    "drpo": drpo,
-    "evollm": evollm,
-    "evolve": evolve,
-    "evoprompt-de": evoprompt_de,
-    "evoprompt-ga": evoprompt_ga,
-    "expo": expo,
-    "expo-es": expo_es,
-    "gepa": gepa,
-    "gpo": gpo,
-    "hill-climbing": hill_climbing,
-    "mapo": mapo,
-    "mipro": mipro,
-    "one-plus-one-es": one_plus_one_es,
-    "opro": opro,
-    "pe2": pe2,
-    "promptagent": promptagent,
-    "protegi": protegi,
-    "random-search": random_search,
-    "sampling": sampling,
-    "sbllm": sbllm,
-    "sgdm": sgdm,
-    "two-opt": two_opt,
-}
+
+class ShippedMethods(Mapping[str, "Callable[..., Algorithm]"]):
+    """Methods by name; the module of one is imported when it is looked up.
+
+    Args:
+        places: Below this package, as ``module:function``, by name.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> Callable[..., Algorithm]:
+        """Return the function that makes a method."""
+        module, _, function = self._places[name].partition(":")
+        return getattr(import_module(f"{__name__}.{module}"), function)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+ALGORITHMS: Mapping[str, Callable[..., Algorithm]] = ShippedMethods(
+    {
+        "abo": "abo:abo",
+        "ape": "ape:ape",
+        "capo": "capo:capo",
+        "catalyst": "catalyst:catalyst",
+        "cma-es": "baselines.cma_es:cma_es",
+        "drpo": "drpo:drpo",
+        "evollm": "evollm:evollm",
+        "evolve": "evolve:evolve",
+        "evoprompt-de": "evoprompt:evoprompt_de",
+        "evoprompt-ga": "evoprompt:evoprompt_ga",
+        "expo": "expo:expo",
+        "expo-es": "expo.expo_es:expo_es",
+        "gepa": "gepa:gepa",
+        "gpo": "gpo:gpo",
+        "hill-climbing": "baselines.hill_climbing:hill_climbing",
+        "mapo": "mapo:mapo",
+        "mipro": "mipro:mipro",
+        "one-plus-one-es": "baselines.one_plus_one_es:one_plus_one_es",
+        "opro": "opro:opro",
+        "pe2": "protegi.pe2:pe2",
+        "promptagent": "promptagent:promptagent",
+        "protegi": "protegi:protegi",
+        "random-search": "baselines.random_search:random_search",
+        "sampling": "sampling:sampling",
+        "sbllm": "sbllm:sbllm",
+        "sgdm": "gpo.sgdm:sgdm",
+        "two-opt": "baselines.two_opt:two_opt",
+    }
+)
 """The methods that ship with the package, by name."""
 
 _SHORT = 60  # characters of a part that is shown in full
@@ -110,6 +110,8 @@ def taking_turns(
         UnknownNameError: No such method.
         ConfigError: An option that a method does not have, or out of its range.
     """
+    from llmopt.algorithms.portfolio import portfolio
+
     each = [*options, *[{}] * (len(methods) - len(options))]
     members = [
         one if isinstance(one, Algorithm) else algorithm_named(one, said)
@@ -173,6 +175,8 @@ def algorithm_named(name: str, options: Mapping[str, Any] | None = None) -> Algo
 
 
 def _own(name: str) -> Callable[..., Algorithm]:
+    from llmopt.algorithms.portfolio import PORTFOLIO
+
     if name == PORTFOLIO:
         raise ConfigError(
             "a portfolio is a list of methods, such as ['opro', 'gepa', 'sampling'], but got its "

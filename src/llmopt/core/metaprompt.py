@@ -161,7 +161,6 @@ class MetaPrompt:
             )
         if self.tag not in ("INS", "Start"):
             raise UnknownNameError("a meta-prompt tag", self.tag, ("INS", "Start"))
-        self._compiled()
         if self.template:
             self.lay_out(_EXAMPLE)  # what an entry does not have shows only when it is filled in
 

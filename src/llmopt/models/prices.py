@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from llmopt.models.embeddings import EmbeddingModel
 from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.budget import Price
-from llmopt.models.providers.batch.batch_model import BatchModel
-from llmopt.models.providers.local import LocalModel
 from llmopt.models.providers.openai import OpenAIModel
-from llmopt.models.providers.replay import ReplayModel
-from llmopt.models.providers.scripted import ScriptedModel
 
 if TYPE_CHECKING:
     from llmopt.core.model import Model
@@ -36,14 +32,20 @@ def price_of(model: Model) -> Price | None:
     """
     while isinstance(model, Middleware):
         model = model.inner
+    if isinstance(model, OpenAIModel):
+        return list_price(model.model, model.identity.partition(f"/{model.model}@")[2])
+    from llmopt.models.embeddings import EmbeddingModel
+    from llmopt.models.providers.batch.batch_model import BatchModel
+    from llmopt.models.providers.local import LocalModel
+    from llmopt.models.providers.replay import ReplayModel
+    from llmopt.models.providers.scripted import ScriptedModel
+
     if isinstance(model, EmbeddingModel):
         return price_of(model.behind) if model.behind else Price(0.0, 0.0)
     if isinstance(model, BatchModel):
         return in_batches(price_of(model.behind))
     if isinstance(model, LocalModel | ReplayModel | ScriptedModel):
         return Price(0.0, 0.0)
-    if isinstance(model, OpenAIModel):
-        return list_price(model.model, model.identity.partition(f"/{model.model}@")[2])
     return None
 
 
@@ -54,6 +56,9 @@ def in_batches(price: Price | None) -> Price | None:
 
 def list_price(name: str, url: str) -> Price | None:
     """Return the list price of the model `name` at the API `url`; None: it is not in the table."""
+    host = urlsplit(url).hostname or ""
+    if "." not in host or host.replace(".", "").isdigit():
+        return None  # nobody's public address: no need to load the table
     try:
         from genai_prices import Usage, calc_price
     except ModuleNotFoundError:

@@ -17,26 +17,16 @@ from llmopt.errors import (
     UnknownNameError,
     install_command,
 )
-from llmopt.models.providers.batch.anthropic_batches import KEY_HEADER, VERSION, AnthropicBatches
-from llmopt.models.providers.batch.batch_model import BatchModel
-from llmopt.models.providers.batch.openai_batches import OpenAIBatches
-from llmopt.models.providers.batch.sent_batches import SentBatches
-from llmopt.models.providers.local import LocalModel
 from llmopt.models.providers.openai import OpenAIModel
 from llmopt.models.providers.presets import PRESETS
-from llmopt.models.providers.replay import ReplayModel
 from llmopt.models.providers.request_options import RequestOptions
-from llmopt.models.providers.scripted import ScriptedModel
-from llmopt.models.weights.fetch import cached_path, obtain, obtain_from_hub
-from llmopt.models.weights.gguf import has_chat_template
-from llmopt.models.weights.hugging_face import PREFIX
-from llmopt.models.weights.known import KNOWN, known_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmopt.core.model import Model
     from llmopt.core.values import Call
+    from llmopt.models.providers.batch.batch_model import BatchModel
     from llmopt.models.providers.presets import Preset
     from llmopt.models.weights.download import Progress
 
@@ -98,6 +88,15 @@ class NamedModel:
             )
 
     def _in_batches(self, folder: Path) -> BatchModel:
+        from llmopt.models.providers.batch.anthropic_batches import (
+            KEY_HEADER,
+            VERSION,
+            AnthropicBatches,
+        )
+        from llmopt.models.providers.batch.batch_model import BatchModel
+        from llmopt.models.providers.batch.openai_batches import OpenAIBatches
+        from llmopt.models.providers.batch.sent_batches import SentBatches
+
         provider, _, rest = self.name.partition("/")
         preset, request = PRESETS[provider], self.request or RequestOptions()
         native = provider == "anthropic" and not self.base_url
@@ -157,6 +156,9 @@ _OTHERS = ("anyllm", "local", "replay", "scripted")  # what may stand before the
 
 def known_models() -> tuple[KnownModel, ...]:
     """Return what a model's name can be; presets stand in the order of their table."""
+    from llmopt.models.weights.hugging_face import PREFIX
+    from llmopt.models.weights.known import KNOWN
+
     engine = find_spec("xllamacpp") is not None
     library = find_spec("huggingface_hub") is not None
     native = find_spec("any_llm") is not None
@@ -198,6 +200,9 @@ def known_models() -> tuple[KnownModel, ...]:
 
 def _known_local(name: str, *, engine: bool) -> KnownModel:
     """Return the row of a local model whose weights are known."""
+    from llmopt.models.weights.fetch import cached_path
+    from llmopt.models.weights.known import KNOWN
+
     row = KNOWN[name]
     size = f"{row.size / _MEGABYTE:.0f} MB"
     here = cached_path(name) is not None
@@ -287,12 +292,16 @@ def model_named(
     if provider == "local":
         return _local(rest, slots, progress)
     if provider == "replay":
+        from llmopt.models.providers.replay import ReplayModel
+
         return ReplayModel(rest)
     raw = provider == "scripted" or (preset is not None and (completion or preset.completion))
     traits = Traits(completion=raw, deadline=deadline)
     if slots is not None:
         traits = replace(traits, slots=slots)
     if provider == "scripted":
+        from llmopt.models.providers.scripted import ScriptedModel
+
         return ScriptedModel(_function(rest), traits=traits, identity=name)
     if preset is None:
         return _native(rest, base_url, api_key_variable, traits)
@@ -323,6 +332,11 @@ def _local(rest: str, slots: int | None, progress: Progress | None) -> Model:
     """Return a local model by known name or by path; the engine must be there before weights."""
     if find_spec("xllamacpp") is None:
         raise MissingExtraError("a local model", "local")
+    from llmopt.models.providers.local import LocalModel
+    from llmopt.models.weights.fetch import obtain, obtain_from_hub
+    from llmopt.models.weights.hugging_face import PREFIX
+    from llmopt.models.weights.known import known_weights
+
     if rest.startswith(PREFIX) or rest.endswith(".gguf"):
         hub = rest.startswith(PREFIX)
         path = obtain_from_hub(rest, progress) if hub else Path(rest).expanduser()
@@ -345,6 +359,8 @@ def _manner(path: Path) -> dict[str, Any]:
     llama.cpp would put a chat with a base model into a template that it was never trained on, so
     a file without a template takes raw completions only.
     """
+    from llmopt.models.weights.gguf import has_chat_template
+
     chat = has_chat_template(path)
     return {"chat": chat, "family": "chat" if chat else "continuation"}
 
@@ -375,6 +391,10 @@ def traits_unfetched(name: str) -> Traits | None:
     provider, _, rest = name.partition("/")
     if provider != "local":
         return None
+    from llmopt.models.weights.fetch import cached_path
+    from llmopt.models.weights.hugging_face import PREFIX
+    from llmopt.models.weights.known import KNOWN
+
     if rest.startswith(PREFIX):
         if cached_path(rest):
             return None

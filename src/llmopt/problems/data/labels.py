@@ -7,8 +7,6 @@ from collections import defaultdict
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from rapidfuzz.distance import OSA
-
 from llmopt.problems.answers.cleaning import normalize
 
 if TYPE_CHECKING:
@@ -55,5 +53,7 @@ def _alike(one: str, other: str) -> bool:
     x, y = apart[0]
     if min(len(x), len(y)) < _SHORT or any(c.isdigit() for c in x + y):
         return False
+    from rapidfuzz.distance import OSA
+
     # A letter before a whole word is a prefix: "typical" and "atypical" are two labels.
     return OSA.distance(x, y) == 1 and not (x.endswith(y) or y.endswith(x))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from llmopt.core.values import Message, in_words
@@ -128,7 +128,7 @@ class Layout:
         values["instruction"] = instruction
         if examples is not None:
             values["demonstrations"] = examples
-        slots = re.compile(rf"\{{({'|'.join(map(re.escape, values))})\}}")
+        slots = _slots(tuple(values))
         filled = []
         for role, text in self.slotted:
             left = text if instruction else without_instruction(text)
@@ -140,6 +140,11 @@ class Layout:
     def fill(self, instruction: str, question: str, fields: Sequence[tuple[str, str]] = ()) -> str:
         """Return the prompt as a person reads it; see :meth:`turns`."""
         return in_words(self.turns(instruction, question, fields))
+
+
+@cache
+def _slots(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\{{({'|'.join(map(re.escape, names))})\}}")
 
 
 def without_instruction(text: str) -> str:

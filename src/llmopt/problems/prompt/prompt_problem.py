@@ -35,7 +35,6 @@ from llmopt.problems.prompt.layout import Layout, layout, named_slots, own_layou
 from llmopt.problems.prompt.own_marks import OwnMarks
 from llmopt.problems.prompt.proposal_filter import Filters, edit_tokens, remedy_for
 from llmopt.problems.prompt.scorer_call import Asking
-from llmopt.problems.tasks import load_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -216,6 +215,8 @@ class PromptProblem(ShownShares):
             DataError: A file is missing or malformed.
             ConfigError: The task, the split or an option cannot be used.
         """
+        from llmopt.problems.tasks import load_task
+
         task = load_task(name, data_dir, closing)
         extra: Any = options.get("fixed_demonstrations", 0)
         splits = task.splits(split, sizes=sizes, seed=split_seed, vault=vault, extra=extra)
