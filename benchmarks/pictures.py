@@ -233,7 +233,7 @@ def terminal() -> None:
 def page() -> None:
     """The top of a run's page, and its matrix."""
     called("report", "tickets", "-o", "tickets.html")
-    with browser(1120, 840) as shown:
+    with browser(1120, 815) as shown:
         shown.goto(Path("tickets.html").absolute().as_uri())
         shown.wait_for_timeout(1500)
         kept("result-page.png", shown.screenshot())
@@ -272,7 +272,7 @@ def sweep() -> None:
     """The page of a sweep."""
     called("sweep", "methods.toml", "-q")
     called("report", "methods", "-o", "methods.html")
-    with browser(1120, 900) as shown:
+    with browser(1120, 850) as shown:
         shown.goto(Path("methods.html").absolute().as_uri())
         shown.wait_for_timeout(1500)
         kept("sweep-page.png", shown.screenshot())
