@@ -13,7 +13,7 @@ PIP := $(RUN)python -m pip --disable-pip-version-check --quiet
 TESTED := $(RUN)pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not local_model"
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-extras test-ray check fix docs site dist clean
+.PHONY: demo test test-extras test-ray check fix docs pictures site dist clean
 
 demo: $(VENV)/.local            ## improve an instruction with a real model on this machine
 	$(RUN)llmopt demo
@@ -46,6 +46,9 @@ fix: $(VENV)/.dev               ## format, and mend what the linter can mend
 
 docs: $(VENV)/.dev              ## write the generated parts of the documents anew
 	LLMOPT_REWRITE_DOCS=1 $(RUN)pytest -m "not local_model" tests/docs
+
+pictures: $(VENV)/.dev          ## draw the pictures of the documents anew; needs Chromium
+	$(RUN)python benchmarks/pictures.py
 
 site: $(VENV)/.dev              ## build the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs build --strict

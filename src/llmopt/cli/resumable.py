@@ -21,7 +21,7 @@ SPENDING = ("budget", "prices", "rates", "concurrency", "tolerance")
 def resumable(
     words: tuple[str, ...], store: str | None, overrides: tuple[str, ...], settings: Configuration
 ) -> Iterator[None]:
-    """Say how to go on where what is done in the context is stopped.
+    """Say how to continue where what is done in the context is stopped.
 
     Args:
         words: The command and its arguments.

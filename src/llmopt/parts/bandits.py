@@ -129,7 +129,7 @@ class _Elimination(ABC):
 
     @abstractmethod
     def _first(self, arms: int) -> int:
-        """Return how many items the first look at so many arms is on."""
+        """Return how many items the first look at a number of arms is on."""
 
     @abstractmethod
     async def _left(self, field: _Field) -> Sequence[int]:

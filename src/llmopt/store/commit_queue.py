@@ -95,7 +95,7 @@ class CommitQueue(ABC, Generic[C]):
         return job.future.result()
 
     def close(self) -> None:
-        """Do what was handed in, end the thread and close the connection."""
+        """Do what was passed, end the thread and close the connection."""
         with self._lock:
             if not self._closed:
                 self._closed = True

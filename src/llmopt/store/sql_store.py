@@ -104,7 +104,7 @@ class ReplyRows(Protocol):
 class SqlStore(Store):
     """A store whose runs, journals and replies are rows.
 
-    In statements given to :meth:`_in_dialect`, ``$.`` is before the name of a table, ``?`` stands
+    In statements given to :meth:`_in_dialect`, ``$.`` is before the name of a table, ``?`` is
     for a value and ``$number`` for the number of a run's row.
     """
 

@@ -1,6 +1,6 @@
 """Counts the instructions of a program, where the processor and the system let them be read.
 
-Their number hardly depends on what else the machine does. It is shown beside the time, and decides
+Their number hardly depends on what else the machine does. It is shown next to the time, and decides
 nothing: a program may execute fewer instructions and still take longer.
 """
 
@@ -65,7 +65,7 @@ def _opened(process: int, event: Event) -> int:
     """Return the descriptor of a counter; 0 is the process itself.
 
     Raises:
-        OSError: There is none.
+        OSError: There is no such counter.
     """
     number = _CALLS.get(platform.machine())
     if sys.platform != "linux" or number is None:

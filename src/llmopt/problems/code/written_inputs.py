@@ -146,7 +146,7 @@ async def written_inputs(
 
 
 def _malformed(test: CodeTest) -> str:
-    """Return why arguments are none; empty: they are, or there are none."""
+    """Return why a text holds no arguments; empty: it does, or needs no arguments."""
     if test.kind != "call":
         return ""
     try:

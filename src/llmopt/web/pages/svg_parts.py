@@ -77,7 +77,7 @@ class Axis:
 
 
 def ticks(low: float, high: float, about: int = 8) -> list[float]:
-    """Return round numbers from `low` to `high`, about so many."""
+    """Return round numbers from `low` to `high`, about as many as wanted."""
     if not high > low:
         return [low]
     rough = (high - low) / about
