@@ -1,14 +1,18 @@
 """How sweeps scale over workers, and what a store takes: figures for docs/scale.md.
 
-    python benchmarks/sweep_scale.py [workers | bytes] [--cells 1000] [--jobs 2] [--on processes]
+    python benchmarks/sweep_scale.py [workers | bytes | rates] [--cells 1000] [--jobs 2]
+        [--on processes]
 
 ``workers`` does a sweep of that many cells, each of about 100 calls, with ``llmopt sweep --on``
 against ``mock_server.py`` in a process of its own, and prints the wall time against a floor: as
 many bare processes that send the same number of requests, at the same concurrency, and store
-nothing. Starting and ending is included in both. The processor time of the children is printed,
+nothing. Starting and ending is included in both. With ``--on ""`` one process does ``--jobs``
+cells at once, and so the floor is one bare process. The processor time of the children is printed,
 too, which depends less on what else the machine does. ``--kill 3`` kills three workers at random
 times, and says whether all cells were done. ``bytes`` prints what the store of such a sweep
-takes per reply and per record, by table.
+takes per reply and per record, by table. ``rates`` lets eight commands do the parts of the sweep on
+a PostgreSQL server, against a server that answers ``--allow`` requests a minute to all of them, and
+prints the share that was refused and the share of the allowed requests that were made.
 """
 
 from __future__ import annotations
@@ -33,11 +37,12 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CONCURRENCY = 16
+PARTS = 8
 SWEEP = """
 [base]
 problem = {{ data = "questions.csv", task = "Say yes or no.", instructions = ["Answer."] }}
-scorer = {{ model = "openai/mock", base_url = "{url}" }}
-optimizer = {{ model = "openai/mock", base_url = "{url}" }}
+scorer = {{ model = "openai/mock", base_url = "{url}"{rate} }}
+optimizer = {{ model = "openai/mock", base_url = "{url}"{rate} }}
 
 [grid]
 "run.seed" = {seeds}
@@ -63,36 +68,38 @@ asyncio.run(main())
 
 
 @contextmanager
-def server(latency: float, refuse: float) -> Iterator[str]:
+def server(**options: float) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Start the mock server.
 
     Yields:
-        Its base URL.
+        Its base URL, and its process.
     """
     with subprocess.Popen(  # noqa: S603 - ours
-        [sys.executable, HERE / "mock_server.py", f"--latency={latency}", f"--refuse={refuse}"],
+        [sys.executable, HERE / "mock_server.py", *(f"--{k}={v}" for k, v in options.items())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout  # noqa: S101 - a pipe was asked for
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1", process
         process.kill()
 
 
-def prepared(folder: Path, url: str, cells: int) -> None:
+def prepared(folder: Path, url: str, cells: int, per_minute: int = 0) -> None:
     """Write the data and the sweep."""
     rows = [f"Question number {n}?,{'yes' if n % 2 else 'no'}" for n in range(20)]
     (folder / "questions.csv").write_text("\n".join(["input,target", *rows, ""]), "utf-8")
-    text = SWEEP.format(url=url, seeds=list(range(cells)), concurrency=CONCURRENCY)
+    rate = f", requests_per_minute = {per_minute}" if per_minute else ""
+    text = SWEEP.format(url=url, seeds=list(range(cells)), concurrency=CONCURRENCY, rate=rate)
     (folder / "scale.toml").write_text(text, "utf-8")
 
 
-def begun(folder: Path, store: str, on: str, jobs: int) -> subprocess.Popen[str]:
+def begun(folder: Path, store: str, *more: str) -> subprocess.Popen[str]:
     """Begin the sweep."""
+    words = ["-m", "llmopt", "sweep", "scale.toml", "--store", store, "--json", "-q", *more]
     return subprocess.Popen(  # noqa: S603 - ours
-        [sys.executable, "-m", "llmopt", "sweep", "scale.toml", "--store", store, "--json", "-q"]
-        + (["--on", on, "--jobs", str(jobs)] if on else []),
+        [sys.executable, *words],
         cwd=folder,
         env={**os.environ, "OPENAI_API_KEY": "none"},
         stdout=subprocess.PIPE,
@@ -131,13 +138,37 @@ def measured(folder: Path, options: argparse.Namespace, url: str) -> dict[str, A
     """Do the sweep; return what it said and its seconds."""
     prepared(folder, url, options.cells)
     start = time.perf_counter()
-    command = begun(folder, "store.sqlite", options.on, options.jobs)
+    where = ["--on", options.on] if options.on else []
+    command = begun(folder, "store.sqlite", "--jobs", str(options.jobs), *where)
     dead = killed(command, options.kill)
     out, _ = command.communicate()
     seconds = time.perf_counter() - start
     if command.returncode:
         sys.exit(command.returncode)
     return json.loads(out) | {"seconds": seconds, "killed": dead}
+
+
+def rates(options: argparse.Namespace) -> None:
+    """Do the parts of a sweep at once under one cap per minute, and print how it was kept."""
+    from llmopt.testing.temporary_postgres import running_postgres
+
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_postgres() as database,
+        server(latency=options.latency, allow=options.allow) as (url, process),
+    ):
+        folder, store = Path(name), database.database()
+        prepared(folder, url, options.cells, options.allow)
+        parts = [begun(folder, store, "--cells", f"{n}/{PARTS}") for n in range(1, PARTS + 1)]
+        for part in parts:
+            part.communicate()
+        out, said = process.communicate()  # which closes its input
+    arrived = sorted(at for at, _, _ in json.loads(out))
+    refused, seconds = int(said), arrived[-1] - arrived[0]
+    made = len(arrived) / (options.allow / 60 * seconds)
+    print(f"{len(arrived):,} requests answered in {seconds:.0f} s, {made:.1%} of the allowed")
+    print(f"{refused:,} refused, {refused / (refused + len(arrived)):.2%} of all")
+    print(f"parts ended with {[part.returncode for part in parts]}")
 
 
 def floor(url: str, calls: int, jobs: int) -> float:
@@ -181,15 +212,22 @@ def sizes(path: Path) -> dict[str, tuple[int, int]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=["workers", "bytes"], default="workers")
+    parser.add_argument("what", nargs="?", choices=["workers", "bytes", "rates"], default="workers")
     parser.add_argument("--cells", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--on", default="processes")
     parser.add_argument("--latency", type=float, default=0.02, help="seconds")
     parser.add_argument("--refuse", type=float, default=0.0, help="share of requests")
     parser.add_argument("--kill", type=int, default=0, help="workers")
+    parser.add_argument("--allow", type=int, default=900, help="requests a minute, for rates")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, server(options.latency, options.refuse) as url:
+    if options.what == "rates":
+        rates(options)
+        return
+    with (
+        tempfile.TemporaryDirectory() as name,
+        server(latency=options.latency, refuse=options.refuse) as (url, _),
+    ):
         folder = Path(name)
         found = measured(folder, options, url)
         calls, seconds = found["bought"], found["seconds"]
@@ -206,9 +244,10 @@ def main() -> None:
             whole = sum(size for _, size in tables.values())
             print(f"a reply with all that belongs to it: {whole / calls:,.0f} bytes")
             return
-        least = floor(url, calls, options.jobs)
+        bare_workers = options.jobs if options.on else 1
+        least = floor(url, calls, bare_workers)
         bare = processor() - used
-        print(f"floor of {options.jobs} bare workers {least:.1f} s, {bare:.1f} s of processor time")
+        print(f"floor of {bare_workers} bare workers {least:.1f} s, {bare:.1f} s of processor time")
         print(f"ratio {seconds / least:.2f} of wall time, {used / bare:.2f} of processor time")
         if options.kill:
             done = len(found["cells"]) == options.cells

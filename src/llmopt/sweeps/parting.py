@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmopt.core.store import UNSTORED
+from llmopt.core.store import STATUS, UNSTORED
 from llmopt.errors import ConfigError, StoreError
 from llmopt.models.middleware.in_flight import Ledger
 from llmopt.sweeps.allowances import note_unstored, take_over
@@ -32,7 +32,7 @@ where ``at`` is what it had bought by then."""
 
 _WRITTEN = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 _PATIENCE = 120.0  # seconds until the others have written what they write under the sweep's claim
-_SOON = 5.0  # seconds after which a process that does the whole sweep is no coincidence
+_SOON = 10.0  # seconds after which a process that does the whole sweep is no coincidence
 _LONGEST_PAUSE = 0.5
 
 
@@ -123,8 +123,14 @@ def claimed(store: Store, sweep: str) -> Iterator[None]:
 
 
 def _whole(store: Store, sweep: str) -> bool:
-    """Return whether a process does the whole sweep: parts do not say that it is under way."""
-    return any(info.name == sweep and info.status == "running" for info in store.runs())
+    """Return whether a process does the whole sweep: parts do not say that it is under way.
+
+    They hold its claim for a moment, too, so that its status alone does not tell.
+    """
+    if all(info.name != sweep or info.status != "running" for info in store.runs()):
+        return False
+    said = [record.data["status"] for _, record in store.of_kind(STATUS, [sweep])]
+    return said[-1:] == ["running"]
 
 
 def bought_by(store: Store, run: str) -> int:

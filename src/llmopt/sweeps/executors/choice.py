@@ -44,7 +44,7 @@ def check_place(on: str | None) -> None:
 
     Raises:
         ConfigError: There is no such place.
-        MissingExtraError: It needs Ray, which is not installed.
+        MissingExtraError: It needs Ray, or its client, which is not installed.
     """
     if on is None or on == PROCESSES:
         return
@@ -52,7 +52,7 @@ def check_place(on: str | None) -> None:
         raise ConfigError(
             f"cells are done on processes, ray or ray://HOST:PORT, but got {on!r}; name one"
         )
-    if find_spec("ray") is None:
+    if find_spec("ray") is None or (on != RAY and find_spec("grpc") is None):
         raise MissingExtraError(f"--on {RAY}", "ray")
 
 
