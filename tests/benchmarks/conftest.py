@@ -36,6 +36,12 @@ def problems() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def recipes() -> ModuleType:
+    """The module ``benchmarks/recipes.py``."""
+    return script("recipes")
+
+
+@pytest.fixture(scope="session")
 def mutations() -> ModuleType:
     """The module ``benchmarks/mutations.py``."""
     return script("mutations")

@@ -40,7 +40,10 @@ def test_a_chat_reply_is_read_between_its_tags(reply: str, found: str | Refusal)
 
 def test_a_lenient_reader_takes_the_whole_reply() -> None:
     """O29: strict by default."""
-    assert MetaPrompt("chat", strict=False).read("Just chatter.") == "Just chatter."
+    lenient = MetaPrompt("chat", strict=False)
+    assert lenient.read("Just chatter.") == "Just chatter."
+    assert lenient.read("Read it twice.</INS> Done.") == "Read it twice."
+    assert MetaPrompt("chat").read("Go.</INS>") == Refusal("no marked text in the reply")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,7 @@ def test_a_request_for_steps_is_answered_at_the_end() -> None:
     reply = "3: <INS>Half.</INS> The result: <INS>Whole.</INS>"
     assert MetaPrompt("chat", last=True).read(reply) == "Whole."
     assert MetaPrompt("chat").read(reply) == "Half."
+    assert MetaPrompt("chat", last=True).read("<INS>Or so. <INS>Whole.</INS>") == "Whole."
 
 
 def test_several_solutions_stand_in_one_reply() -> None:

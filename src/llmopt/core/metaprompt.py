@@ -281,7 +281,8 @@ class MetaPrompt:
         """Return the solutions that a reply proposes, or why there is none.
 
         The rules are those of OPRO, section 3, step 5: the first pair of tags (the last one
-        where the request wants steps before it); the first square brackets, which may hold others
+        where the request wants steps before it); without an opening tag, and if that is allowed,
+        everything before a closing one; the first square brackets, which may hold others
         (for numbers the last ones on a line with a digit, as in section 7); the text up to the
         closing tag of the open pair, or where the list was left without one, of the first pair.
 
@@ -311,11 +312,20 @@ class MetaPrompt:
             found = found[:several]
         else:
             found = found[-1:] if self.last or self._numbers else found[:1]
+        if found and self.last and several == 1:
+            return (found[0].rpartition(self.opening)[2],)  # a mark may be opened more than once
         if found:
             return tuple(found)
+        return (self._unmarked(reply),)
+
+    def _unmarked(self, reply: str) -> str | Refusal:
+        """Return what a reply without an opening mark proposes."""
         # Code is looked for by the problem, which knows fences, and that a text compiles.
-        strict = self.strict and self.layout != "code"
-        return (Refusal("no marked text in the reply") if strict else reply,)
+        if self.layout == "code":
+            return reply
+        if self.strict:
+            return Refusal("no marked text in the reply")
+        return reply if self.family == "brackets" else reply.partition(self.closing)[0]
 
     @property
     def _opened(self) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_EPSILON = 0.01  # of the dependency chain; the published value is not known
+_EPSILON = 0.01  # of the dependency chain; 1e-6 in the code, whose values no text can carry
 _MICHALEWICZ = 10  # power of the second sine: 2 m with m = 5
 LASSO = 0.005  # weight of the absolute values
 

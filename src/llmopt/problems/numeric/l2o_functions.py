@@ -3,7 +3,10 @@
 Source: the code of Open-L2O (arXiv 2103.12828); its names, formulas, draws and starts. Ours: values
 alone are seen, never gradients, so noise is on the values; the numbers lie on a grid, and a search
 has solved a function at the lowest value on that grid; a moved lowest point, for a language model
-may know where the usual ones are. What numbers in a text cannot carry is left out: networks, sparse
+may know where the usual ones are; small constants against a division by 0 (0.01 in the dependency
+chain, 1e-10 in a logarithm, none in a norm), which are 1e-6 there.
+
+What numbers in a text cannot carry is left out: networks, sparse
 recovery of 512 numbers, the algorithm for matrix products, games of two players, and two functions
 without a lowest value.
 """
