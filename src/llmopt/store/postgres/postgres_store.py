@@ -112,7 +112,7 @@ DELETE FROM llmopt.runs WHERE name = %s
 
 _SPENT = """
 SELECT role, sum(calls)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint,
-    bool_or(estimated)
+    bool_or(estimated), sum(cached_tokens)::bigint, sum(cache_write_tokens)::bigint
 FROM llmopt.spent WHERE run = %s GROUP BY role
 """
 
@@ -300,8 +300,8 @@ class PostgresStore(Store):
         """See the protocol."""
         self._check_known(run)
         spent: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
-        for role, calls, given, made, estimated in self._rows(_SPENT, (run,)):
-            spent[role] = Usage(calls, given, made, estimated)
+        for role, *used in self._rows(_SPENT, (run,)):
+            spent[role] = Usage(*used)
         return spent
 
     def seconds(self, run: str, more: float = 0.0) -> float:

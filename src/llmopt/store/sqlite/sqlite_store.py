@@ -103,14 +103,15 @@ INSERT OR IGNORE INTO uses (key, run) SELECT key, ? FROM replies WHERE key = ? A
 """
 
 _SPENT = """
-SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated)
+SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated),
+    sum(cached_tokens), sum(cache_write_tokens)
 FROM replies WHERE run = ? GROUP BY role
 """
 
 _ADD_SECONDS = "UPDATE runs SET seconds = seconds + ? WHERE name = ?"
 
 _REPLY_ROW = """(?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'),
-    CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))"""
+    CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?)"""
 
 
 class SqliteStore(Store):
@@ -247,6 +248,8 @@ class SqliteStore(Store):
                 encoded(model),
                 to_json(call),
                 to_json(reply),
+                usage.cached_tokens,
+                usage.cache_write_tokens,
             )
         )
 
@@ -254,8 +257,8 @@ class SqliteStore(Store):
         """See the protocol."""
         self._check_known(run)
         spent: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
-        for role, calls, given, made, estimated in self._rows(_SPENT, (run,)):
-            spent[role] = Usage(calls, given, made, bool(estimated))
+        for role, calls, given, made, estimated, *cache in self._rows(_SPENT, (run,)):
+            spent[role] = Usage(calls, given, made, bool(estimated), *cache)
         return spent
 
     def seconds(self, run: str, more: float = 0.0) -> float:
