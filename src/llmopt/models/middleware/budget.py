@@ -91,11 +91,11 @@ class Price:
                 )
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the dollars for so many tokens, nothing of them cached."""
+        """Return the dollars for a number of tokens, none of them cached."""
         return (input_tokens * self.input + output_tokens * self.output) / _PER
 
     def most(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the dollars for so many tokens, whatever the provider does with its cache."""
+        """Return the most dollars for a number of tokens, whatever was cached of them."""
         dearest = max(self.input, self.cached or 0.0, self.cache_write or 0.0)
         return (input_tokens * dearest + output_tokens * self.output) / _PER
 
