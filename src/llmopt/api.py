@@ -40,7 +40,6 @@ from llmopt.engine.watch import watched
 from llmopt.errors import ConfigError, ModelError, StepFailedError, nearest
 from llmopt.evidence.result import Result
 from llmopt.evidence.verdict import Evidence
-from llmopt.history.listing import listed
 from llmopt.store import open_store
 from llmopt.terminal.progress import say
 from llmopt.terminal.progress.terminal_display import TERMINAL
@@ -356,6 +355,8 @@ def runs(store: Store | str | None = None) -> tuple[Listed, ...]:
     Raises:
         StoreError: It cannot be read.
     """
+    from llmopt.history.listing import listed
+
     with _read(store) as kept:
         return listed(kept)
 

@@ -215,7 +215,7 @@ def test_whole_answers_are_found_where_a_model_judges(tmp_path: Path) -> None:
 
 TABLE = """
 class Usage:
-    def __init__(self, input_tokens, output_tokens): ...
+    def __init__(self, input_tokens, output_tokens, **cache): ...
 
 class Priced:
     input_price, output_price = 0.002, 0.008

@@ -48,7 +48,10 @@ class Biller:
             raise TransientError("nothing was done", 0.0)
         size = len(call.text.encode())
         usage = Usage(1, self.random.randint(0, size), self.random.randint(0, call.max_tokens))
-        usd = self.price.of(usage.input_tokens, usage.output_tokens)
+        cached = self.random.randint(0, usage.input_tokens)
+        wrote = self.random.randint(0, usage.input_tokens - cached)
+        usage = replace(usage, cached_tokens=cached, cache_write_tokens=wrote)
+        usd = self.price.paid(usage)
         self.billed += Spent(1, usage.tokens, usd)
         await asyncio.sleep(0)
         if self.random.random() < self.faults:
@@ -68,7 +71,7 @@ async def trial(number: int, store: Store) -> None:
         "tokens": random.choice([None, random.randint(1, 100_000)]),
         "usd": random.choice([None, random.uniform(1e-4, 1)]),
     }
-    prices = [Price(random.uniform(0, 20), random.uniform(0, 60)) for _ in range(2)]
+    prices = [Price(*(random.uniform(0, top) for top in (20, 60, 20, 30))) for _ in range(2)]
     models = [
         Biller(Random(random.random()), price, f"biller/{number}/{n}", random.choice([0, 0, 0.02]))
         for n, price in enumerate(prices)

@@ -27,6 +27,8 @@ from decimal import Decimal
 class Usage:
     input_tokens: int
     output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
 
 @dataclass
 class Found:
@@ -36,7 +38,9 @@ class Found:
 def calc_price(usage, model_ref, *, provider_api_url):
     if (model_ref, provider_api_url) != ("tiny", "https://models.example/v1"):
         raise LookupError(f"no {model_ref} at {provider_api_url}")
-    return Found(usage.input_tokens * Decimal("0.25e-6"), usage.output_tokens * Decimal("2e-6"))
+    asked = (usage.input_tokens - usage.cache_read_tokens) * Decimal("0.25e-6")
+    cached = usage.cache_read_tokens * Decimal("0.125e-6")
+    return Found(asked + cached, usage.output_tokens * Decimal("2e-6"))
 '''
 
 
@@ -68,7 +72,7 @@ def test_a_model_in_this_process_costs_nothing_with_rings_or_without() -> None:
 @pytest.mark.usefixtures("table")
 def test_a_list_price_is_found_by_address_and_name_per_million_tokens() -> None:
     known = endpoint("tiny", "https://models.example/v1")
-    assert price_of(known) == price_of(Borrowed(known)) == Price(0.25, 2)
+    assert price_of(known) == price_of(Borrowed(known)) == Price(0.25, 2, cached=0.125)
 
 
 @pytest.mark.usefixtures("table")
@@ -90,5 +94,7 @@ def test_the_real_table_knows_a_model_of_a_large_provider_by_its_address_only() 
     found = price_of(endpoint("gpt-4o", "https://api.openai.com/v1"))
     assert found is not None
     assert 0 < found.input < found.output < 1000
+    assert found.cached is not None
+    assert 0 < found.cached < found.input
     assert price_of(endpoint("gpt-4o", "http://127.0.0.1:8000/v1")) is None
     assert price_of(endpoint("no-such-model", "https://api.openai.com/v1")) is None

@@ -62,7 +62,6 @@ def judge_check(
 
     from llmopt.config.reading import judge_table, tables
     from llmopt.engine.judge_check import checked
-    from llmopt.models.middleware.budget import Price
     from llmopt.models.middleware.concurrency import Rates
     from llmopt.problems.metrics.judge_agreement import Columns, labelled
     from llmopt.terminal.progress.terminal_display import TERMINAL
@@ -85,7 +84,7 @@ def judge_check(
             table.named(),
             rows,
             store=store,
-            prices={"judge": Price(table.price.input, table.price.output)} if table.price else {},
+            prices={"judge": table.price.price()} if table.price else {},
             rates={"judge": Rates(table.requests_per_minute, table.tokens_per_minute)},
             progress=not quiet,
             source=words,

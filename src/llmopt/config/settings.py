@@ -26,7 +26,7 @@ from llmopt.config.tables import (
     text_of,
 )
 from llmopt.errors import ConfigError
-from llmopt.models.middleware.budget import Limits, Price
+from llmopt.models.middleware.budget import Limits
 from llmopt.models.middleware.concurrency import Rates
 from llmopt.problems.data.columns import load
 from llmopt.problems.data.objects import hub_rows
@@ -260,11 +260,7 @@ class Configuration(Table):
             **options,
             "algorithm": self.algorithm.built(),
             "optimizer": named.named() if (named := self.optimizer or self._alone()) else None,
-            "prices": {
-                role: Price(table.price.input, table.price.output)
-                for role, table in models.items()
-                if table.price
-            },
+            "prices": {role: table.price.price() for role, table in models.items() if table.price},
             "rates": {
                 role: Rates(table.requests_per_minute, table.tokens_per_minute)
                 for role, table in models.items()

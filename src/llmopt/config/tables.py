@@ -14,6 +14,7 @@ from llmopt.core.imports import imported
 from llmopt.core.model import DEADLINE
 from llmopt.engine.options import plain, rows_in
 from llmopt.errors import ConfigError, DataError
+from llmopt.models.middleware.budget import Price
 from llmopt.models.providers.openai import check_storable, check_variable
 from llmopt.models.providers.request_options import DialectName, RequestOptions
 from llmopt.models.registry import NamedModel
@@ -318,6 +319,12 @@ class PriceTable(Table):
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    cache_write: float | None = Field(default=None, ge=0)
+
+    def price(self) -> Price:
+        """Return it as the engine takes it."""
+        return Price(self.input, self.output, self.cached, self.cache_write)
 
 
 class ModelTable(Table):

@@ -26,6 +26,11 @@ def counted(number: int, what: str, many: str = "") -> str:
     return f"{number:,} {plural(number, what, many)}"
 
 
+def cached_part(tokens: int) -> str:
+    """Return how many of the tokens just named a provider read from its cache; of 0, nothing."""
+    return f" ({tokens:,} of them cached)" if tokens else ""
+
+
 def plural(number: int, what: str, many: str = "") -> str:
     """Return the name of so many things; see :func:`counted`."""
     return what if number == 1 else many or what + "s"

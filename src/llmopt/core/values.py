@@ -345,15 +345,19 @@ class Usage:
 
     Attributes:
         calls: Calls that were answered.
-        input_tokens: Tokens of prompts.
+        input_tokens: Tokens of prompts, those of the provider's cache included.
         output_tokens: Tokens generated.
         estimated: Whether any count is our estimate because the provider gave none.
+        cached_tokens: The part of `input_tokens` that the provider read from its prompt cache.
+        cache_write_tokens: The part that it wrote there, where it counts that.
     """
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = False
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -361,6 +365,24 @@ class Usage:
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.estimated or other.estimated,
+            self.cached_tokens + other.cached_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+        )
+
+    @property
+    def cached(self) -> bool:
+        """Whether the provider has said that it used its prompt cache."""
+        return bool(self.cached_tokens or self.cache_write_tokens)
+
+    def since(self, before: Usage) -> Usage:
+        """Return what has come on top of an earlier reading of the same counters."""
+        return Usage(
+            self.calls - before.calls,
+            self.input_tokens - before.input_tokens,
+            self.output_tokens - before.output_tokens,
+            self.estimated,
+            self.cached_tokens - before.cached_tokens,
+            self.cache_write_tokens - before.cache_write_tokens,
         )
 
     @property
@@ -397,14 +419,18 @@ class Reply:
     def plain(self) -> dict[str, Any]:
         """Return what :func:`to_json` writes; by hand, because asdict takes long."""
         usage = self.usage
+        used: dict[str, Any] = {
+            "calls": usage.calls,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "estimated": usage.estimated,
+        }
+        if usage.cached:
+            used["cached_tokens"] = usage.cached_tokens
+            used["cache_write_tokens"] = usage.cache_write_tokens
         made: dict[str, Any] = {
             "text": self.text,
-            "usage": {
-                "calls": usage.calls,
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "estimated": usage.estimated,
-            },
+            "usage": used,
             "finish": self.finish,
             "reasoning": self.reasoning,
         }
@@ -424,6 +450,7 @@ class Reply:
         reply = cls(**{**data, "usage": usage, "likelihoods": likelihoods})
         _check_are(str, reply.text, reply.finish, reply.reasoning)
         _check_are(int, usage.calls, usage.input_tokens, usage.output_tokens)
+        _check_are(int, usage.cached_tokens, usage.cache_write_tokens)
         _check_are((int, float), reply.seconds, *likelihoods)
         return reply
 

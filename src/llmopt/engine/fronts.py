@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.core.text import tokens_of
+from llmopt.core.values import Usage
 from llmopt.evidence.differences import difference_of
 from llmopt.evidence.front import AnswerCost, Front, FrontMember
 from llmopt.evidence.scores import score_of
@@ -126,21 +127,19 @@ def answer_cost(
         outcomes: What was measured; the first 200 are looked at.
         price: Of the scorer LLM; None: not known.
     """
-    asked = made = items = 0
-    estimated = False
+    total, items = Usage(), 0
     for outcome in list(outcomes)[:_SAMPLED]:
         found = [store.exchange(key) for key in outcome.keys]
         used = [pair[1].usage for pair in found if pair and pair[0].role == "scorer"]
         if None in found or not used:
             continue
         items += 1
-        asked += sum(one.input_tokens for one in used)
-        made += sum(one.output_tokens for one in used)
-        estimated = estimated or any(one.estimated for one in used)
+        total = sum(used, total)
     if not items:
         return None
-    usd = price.of(asked, made) / items if price else None
-    return AnswerCost(asked / items, made / items, usd, estimated, items)
+    usd = price.paid(total) / items if price else None
+    asked, made = total.input_tokens / items, total.output_tokens / items
+    return AnswerCost(asked, made, usd, total.estimated, items)
 
 
 def _aims(outcomes: Sequence[Outcome]) -> dict[str, float]:

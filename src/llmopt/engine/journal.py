@@ -45,7 +45,11 @@ before the question is asked. Its data is that of :class:`~llmopt.core.trajector
 SPENT = "spent"
 """Kind of the records of what a run had spent when a step was done; one follows each step. Its data
 is ``{"seconds": …, "usage": {role: [calls, input tokens, output tokens]}, "plan": {"steps": …,
-"caps": …}}``: summed up from the beginning of the run, and what is planned."""
+"caps": …}}``: summed up from the beginning of the run, and what is planned. Tokens that the
+provider read from its cache and wrote to it come last, where there are any."""
+
+USED = ("calls", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
+"""What the numbers of a role in a record of kind `SPENT` are."""
 
 TESTED = "tested"
 """Kind of the records with the held-out answers behind a result; it comes before the result."""

@@ -157,8 +157,7 @@ class Models:
         account = Account(self._options.budget or Limits(), Spent(seconds=store.seconds(run)))
         for role, used in store.spent(run).items():
             price = self._options.prices.get(role, Price(0.0, 0.0))
-            usd = price.of(used.input_tokens, used.output_tokens)
-            account.add(Spent(used.calls, used.tokens, usd), role)
+            account.add(Spent(used.calls, used.tokens, price.paid(used)), role)
         return account
 
     def wrapped(

@@ -23,6 +23,7 @@ from llmopt.engine.journal import (
     PROBLEM,
     SPENT,
     TESTED,
+    USED,
     VALIDATION,
     HeldOut,
     ProblemRecord,
@@ -263,7 +264,7 @@ class Run:
     def _spending(self) -> dict[str, Any]:
         """Return what the run has spent so far, as a record of kind `SPENT` holds it."""
         usage = {
-            role: [used.calls, used.input_tokens, used.output_tokens]
+            role: [getattr(used, name) for name in (USED if used.cached else USED[:3])]
             for role, used in self.session.traffic.usage().items()
             if used.calls
         }

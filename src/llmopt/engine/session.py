@@ -141,7 +141,7 @@ class Session:
             if used.calls and role not in prices:
                 return None
             if used.calls:
-                total += prices[role].of(used.input_tokens, used.output_tokens)
+                total += prices[role].paid(used)
         return total
 
     def remember(self) -> None:

@@ -171,7 +171,9 @@ def price_of(role: str, config: dict[str, Any], identity: dict[str, str]) -> dic
         return {"input": 0.0, "output": 0.0, "by": "runs here"}
     model, _, url = name.partition("/")[2].rpartition("@")
     listed = list_price(model, url) if url else None
-    return {"input": listed.input, "output": listed.output, "by": "list"} if listed else None
+    if listed is None:
+        return None
+    return {**{key: usd for key, usd in asdict(listed).items() if usd is not None}, "by": "list"}
 
 
 def _unkept(made: list[dict[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ from llmopt.engine.journal import (
     PROBLEM,
     SPENT,
     TESTED,
+    USED,
     HeldOut,
     ProblemRecord,
     Validation,
@@ -130,9 +131,8 @@ def told(store: Store, run: str) -> RunHistory:
 
 def _spending(data: dict[str, Any]) -> dict[str, Any]:
     """Return what a record of kind `SPENT` says, with a name for each number."""
-    names = ("calls", "input_tokens", "output_tokens")
     usage = {
-        str(role): dict(zip(names, map(int, used), strict=True))
+        str(role): dict(zip(USED, map(int, used), strict=False))
         for role, used in data["usage"].items()
     }
     return {"seconds": float(data["seconds"]), "usage": usage}

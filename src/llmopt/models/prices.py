@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -51,7 +52,8 @@ def price_of(model: Model) -> Price | None:
 
 def in_batches(price: Price | None) -> Price | None:
     """Return what a model costs in batches: half of its list price, at every host that has them."""
-    return price and Price(_IN_BATCHES * price.input, _IN_BATCHES * price.output)
+    each = astuple(price) if price else ()
+    return price and Price(*(part and _IN_BATCHES * part for part in each))
 
 
 def list_price(name: str, url: str) -> Price | None:
@@ -63,13 +65,17 @@ def list_price(name: str, url: str) -> Price | None:
         from genai_prices import Usage, calc_price
     except ModuleNotFoundError:
         return None
-    usage = Usage(input_tokens=_TOKENS, output_tokens=_TOKENS)
+
+    def usd(**more: int) -> tuple[float, float]:
+        usage = Usage(input_tokens=_TOKENS, output_tokens=_TOKENS, **more)
+        found = calc_price(usage, name, provider_api_url=url)  # a server of one's own is unknown
+        parts = (found.input_price, found.output_price)
+        asked, made = (float(part * _THOUSANDS_PER_MILLION) for part in parts)
+        return asked, made
+
     try:
-        # By address only: a server of one's own may serve a model of a known name.
-        found = calc_price(usage, name, provider_api_url=url)
+        asked, made = usd()
     except LookupError:
         return None
-    return Price(
-        float(found.input_price * _THOUSANDS_PER_MILLION),
-        float(found.output_price * _THOUSANDS_PER_MILLION),
-    )
+    read, wrote = usd(cache_read_tokens=_TOKENS)[0], usd(cache_write_tokens=_TOKENS)[0]
+    return Price(asked, made, *(None if part == asked else part for part in (read, wrote)))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from llmopt.core.values import Evaluation
 from llmopt.errors import ConfigError
-from llmopt.parts.ability import AbilityRace
-from llmopt.parts.racing import Racing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,6 +159,8 @@ def rated(stages: Sequence[int], keep: float, share: float, rate: Rating = "auto
             f'{list(stages)} and share = {share}; leave them out, or rate = "ability"'
         )
     if rate == "ability":
+        from llmopt.parts.ability import AbilityRace
+
         return AbilityRace()
     if stages and share != 1:
         raise ConfigError(
@@ -169,7 +169,11 @@ def rated(stages: Sequence[int], keep: float, share: float, rate: Rating = "auto
         )
     if stages:
         return Halving(tuple(stages), keep)
-    return Everything() if share == 1 else Racing(share=share)
+    if share == 1:
+        return Everything()
+    from llmopt.parts.racing import Racing
+
+    return Racing(share=share)
 
 
 def without_first(first: int, others: Rate) -> Rate:

@@ -122,12 +122,11 @@ def built(named: NamedModel, *, offline: bool, quiet: bool) -> Model:
 
 def known_of(findings: Findings, role: Role, model: Model, settings: Configuration) -> ModelFacts:
     """Return what is known of a role's model before it is asked."""
-    from llmopt.models.middleware.budget import Price as Dollars
     from llmopt.models.prices import in_batches, price_of
     from llmopt.preflight.estimate import ModelFacts
 
     table = settings.models()[role]
-    price = Dollars(table.price.input, table.price.output) if table.price else price_of(model)
+    price = table.price.price() if table.price else price_of(model)
     if table.batch:
         price = price if table.price else in_batches(price)
         findings.cautions.append(

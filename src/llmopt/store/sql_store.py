@@ -183,8 +183,8 @@ class SqlStore(Store):
         """See the protocol."""
         self._check_known(run)
         spent: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
-        for role, calls, given, made, estimated in self._sums(run):
-            spent[role] = Usage(calls, given, made, bool(estimated))
+        for role, calls, given, made, estimated, *cache in self._sums(run):
+            spent[role] = Usage(calls, given, made, bool(estimated), *cache)
         return spent
 
     def seconds(self, run: str, more: float = 0.0) -> float:

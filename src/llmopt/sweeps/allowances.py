@@ -108,14 +108,7 @@ class Allowances:
         self._begun |= {info.name for info in self._store.runs() if info.name == cell.name}
         before, now = self._before[job.number], self._charged(job.number)
         nothing = Usage()
-        bought = {
-            role: Usage(
-                used.calls - before.get(role, nothing).calls,
-                used.input_tokens - before.get(role, nothing).input_tokens,
-                used.output_tokens - before.get(role, nothing).output_tokens,
-            )
-            for role, used in now.items()
-        }
+        bought = {role: used.since(before.get(role, nothing)) for role, used in now.items()}
         await self.settle(job, Answer(LlmoptError("the worker died"), bought, lost))
 
     def _charged(self, number: int) -> Mapping[Role, Usage]:

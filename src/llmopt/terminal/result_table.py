@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmopt.core.formatting import (
+    cached_part,
     clock,
     counted,
     p_equals,
@@ -161,8 +162,8 @@ def paid(usage: Mapping[str, Usage], stretch: Stretch) -> Iterator[str]:
     for role, used in usage.items():
         about = "about " if used.estimated else ""
         yield (
-            f"{role} LLM: {counted(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in, "
-            f"{about}{used.output_tokens:,} out."
+            f"{role} LLM: {counted(used.calls, 'call')}, {about}{used.input_tokens:,} tokens in"
+            f"{cached_part(used.cached_tokens)}, {about}{used.output_tokens:,} out."
         )
     if stretch.hits:
         yield f"Stored replies, free: {counted(stretch.hits, 'reply', 'replies')}."

@@ -69,21 +69,44 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a model costs, in US dollars per million tokens."""
+    """What a model costs, in US dollars per million tokens.
+
+    Attributes:
+        input: Of prompts.
+        output: Of what is generated.
+        cached: Of what the provider reads from its prompt cache; None: as `input`.
+        cache_write: Of what it writes there; None: as `input`.
+    """
 
     input: float
     output: float
+    cached: float | None = None
+    cache_write: float | None = None
 
     def __post_init__(self) -> None:
-        for price in (self.input, self.output):
+        for price in (self.input, self.output, self.cached or 0.0, self.cache_write or 0.0):
             if not (price >= 0 and math.isfinite(price)):
                 raise ConfigError(
                     f"a price is US dollars per million tokens, 0 or more, but got {price!r}"
                 )
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the dollars for so many tokens."""
+        """Return the dollars for a number of tokens, none of them cached."""
         return (input_tokens * self.input + output_tokens * self.output) / _PER
+
+    def most(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the most dollars for a number of tokens, whatever was cached of them."""
+        dearest = max(self.input, self.cached or 0.0, self.cache_write or 0.0)
+        return (input_tokens * dearest + output_tokens * self.output) / _PER
+
+    def paid(self, usage: Usage) -> float:
+        """Return the dollars for what was used."""
+        usd = self.of(usage.input_tokens, usage.output_tokens)
+        if self.cached is not None:
+            usd += usage.cached_tokens * (self.cached - self.input) / _PER
+        if self.cache_write is not None:
+            usd += usage.cache_write_tokens * (self.cache_write - self.input) / _PER
+        return usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,9 +550,8 @@ class Budget(Middleware):
     def _bound(self, call: Call) -> Spent:
         """Return the most that `call` can cost."""
         asked, made = self._excess.most_tokens(call)
-        return Spent(1, asked + made, self._price.of(asked, made))
+        return Spent(1, asked + made, self._price.most(asked, made))
 
     def _cost(self, usage: Usage) -> Spent:
         """Return what a call of this usage cost."""
-        usd = self._price.of(usage.input_tokens, usage.output_tokens)
-        return Spent(usage.calls, usage.tokens, usd)
+        return Spent(usage.calls, usage.tokens, self._price.paid(usage))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.core.values import Role, Usage
@@ -153,13 +153,8 @@ class Traffic:
         for role in get_args(Role):
             met = self._met(role)
             kept, before = now.get(role, Usage()), self._before.get(role, Usage())
-            more = Usage(
-                max(0, met.calls - (kept.calls - before.calls)),
-                max(0, met.input_tokens - (kept.input_tokens - before.input_tokens)),
-                max(0, met.output_tokens - (kept.output_tokens - before.output_tokens)),
-                met.estimated,
-            )
-            found[role] = more if more.calls else Usage()
+            more = met.since(kept.since(before))
+            found[role] = Usage(*(max(n, 0) for n in astuple(more))) if more.calls > 0 else Usage()
         return found
 
     def _met(self, role: Role) -> Usage:
@@ -180,8 +175,7 @@ class Traffic:
             for role, amounts in data[kind].items():
                 used = Usage(**amounts)
                 price = self._prices.get(role, Price(0.0, 0.0))
-                usd = price.of(used.input_tokens, used.output_tokens)
-                self.account.add(Spent(used.calls, used.tokens, usd), role)
+                self.account.add(Spent(used.calls, used.tokens, price.paid(used)), role)
                 if kind == "doubled":
                     self._told[role] = self._told.get(role, Usage()) + used
 

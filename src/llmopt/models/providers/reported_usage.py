@@ -14,6 +14,8 @@ _ASCII = 4  # ASCII characters per token: a rule of thumb for English
 # Bytes of UTF-8 per token in all other writing: 1.5 tokens for a Chinese character, which most
 # tokenizers do not exceed.
 _OTHER = 2
+_READ = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
+_WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens")
 MOST_TOKENS = 1_000_000_000
 """Tokens of one call above which a count is taken for a fault: no context is so long."""
 
@@ -34,7 +36,9 @@ def estimate(call: Call, text: str) -> Usage:
 def read_usage(data: Any) -> Usage | None:
     """Return the provider's count of tokens, or None where it gave none that can be believed.
 
-    A count is a whole number from 0 to `MOST_TOKENS`; true and false are none.
+    A count is a whole number from 0 to `MOST_TOKENS`; true and false are none. What it says of its
+    prompt cache counts where both parts together are no more than the prompt: else no token was
+    read from it, so that nothing is taken for cheaper than it was.
     """
     if not isinstance(data, dict):
         return None
@@ -47,7 +51,24 @@ def read_usage(data: Any) -> Usage | None:
     if total is not None:
         # Some hosts bill tokens of reasoning that only their total counts.
         generated = max(generated, total - asked)
-    return Usage(calls=1, input_tokens=asked, output_tokens=generated)
+    read, wrote = _cache_of(data)
+    wrote = min(wrote, asked)
+    return Usage(1, asked, generated, False, read if read + wrote <= asked else 0, wrote)
+
+
+def _cache_of(data: dict[str, Any]) -> tuple[int, int]:
+    """Return the tokens of a prompt that were read from a cache, and written to one.
+
+    OpenAI's interface has them among the details of the prompt, DeepSeek and gateways to
+    Anthropic beside its count.
+    """
+    details = data.get("prompt_tokens_details")
+    known = {**data, **details} if isinstance(details, dict) else data
+    return _first(known, _READ), _first(known, _WRITTEN)
+
+
+def _first(data: dict[str, Any], names: tuple[str, ...]) -> int:
+    return next((n for name in names if (n := _count(data.get(name)))), 0)
 
 
 def counted(data: dict[str, Any], call: Call, text: str) -> Usage:
@@ -63,7 +84,7 @@ def counted(data: dict[str, Any], call: Call, text: str) -> Usage:
     asked = usage.input_tokens or guess.input_tokens
     made = usage.output_tokens or guess.output_tokens
     same = (asked, made) == (usage.input_tokens, usage.output_tokens)
-    return usage if same else Usage(1, asked, made, estimated=True)
+    return usage if same else replace(usage, input_tokens=asked, output_tokens=made, estimated=True)
 
 
 def believable(usage: Usage, call: Call, text: str) -> Usage:
@@ -72,8 +93,9 @@ def believable(usage: Usage, call: Call, text: str) -> Usage:
     Any model may have given it, one of the user's too, and budgets and the store rely on it.
     """
     counts = (usage.calls, usage.input_tokens, usage.output_tokens)
-    if all(type(count) is int and 0 <= count <= MOST_TOKENS for count in counts):
-        return usage
+    cache = (usage.cached_tokens, usage.cache_write_tokens)
+    if all(type(count) is int and 0 <= count <= MOST_TOKENS for count in (*counts, *cache)):
+        return usage if sum(cache) <= usage.input_tokens else replace(usage, cached_tokens=0)
     guess = estimate(call, text)
     calls, asked, made = (_count(count) for count in counts)
     return replace(

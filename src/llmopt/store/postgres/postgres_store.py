@@ -59,7 +59,7 @@ ORDER BY key ON CONFLICT DO NOTHING
 
 _SPENT = """
 SELECT role, sum(calls)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint,
-    bool_or(estimated)
+    bool_or(estimated), sum(cached_tokens)::bigint, sum(cache_write_tokens)::bigint
 FROM llmopt.spent WHERE run = %s GROUP BY role
 """
 

@@ -16,23 +16,30 @@ if TYPE_CHECKING:
 _STORE = """
 WITH given AS (
     SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bigint[], %b::bigint[],
-        %b::boolean[], %b::bytea[], %b::bytea[], %b::bytea[])
-    AS given (key, run, role, input_tokens, output_tokens, estimated, model, call, reply)
+        %b::boolean[], %b::bigint[], %b::bigint[], %b::bytea[], %b::bytea[], %b::bytea[])
+    AS given (key, run, role, input_tokens, output_tokens, estimated, cached_tokens,
+        cache_write_tokens, model, call, reply)
 ), stored AS (
     INSERT INTO llmopt.replies
-        (key, run, role, input_tokens, output_tokens, estimated, model, call, reply)
+        (key, run, role, input_tokens, output_tokens, estimated, cached_tokens,
+            cache_write_tokens, model, call, reply)
     SELECT * FROM given ORDER BY key ON CONFLICT (key) DO NOTHING
-    RETURNING key, run, role, input_tokens, output_tokens, estimated
+    RETURNING key, run, role, input_tokens, output_tokens, estimated, cached_tokens,
+        cache_write_tokens
 ), summed AS (
     INSERT INTO llmopt.spent
-        (run, role, worker, calls, input_tokens, output_tokens, estimated)
-    SELECT run, role, %b::text, count(*), sum(input_tokens), sum(output_tokens), bool_or(estimated)
+        (run, role, worker, calls, input_tokens, output_tokens, estimated, cached_tokens,
+            cache_write_tokens)
+    SELECT run, role, %b::text, count(*), sum(input_tokens), sum(output_tokens), bool_or(estimated),
+        sum(cached_tokens), sum(cache_write_tokens)
     FROM stored GROUP BY run, role ORDER BY run, role
     ON CONFLICT (run, role, worker) DO UPDATE SET
         calls = spent.calls + excluded.calls,
         input_tokens = spent.input_tokens + excluded.input_tokens,
         output_tokens = spent.output_tokens + excluded.output_tokens,
-        estimated = spent.estimated OR excluded.estimated
+        estimated = spent.estimated OR excluded.estimated,
+        cached_tokens = spent.cached_tokens + excluded.cached_tokens,
+        cache_write_tokens = spent.cache_write_tokens + excluded.cache_write_tokens
 ), ended AS (
     DELETE FROM llmopt.calls WHERE key IN (
         SELECT key FROM llmopt.calls WHERE key IN (SELECT key FROM given) ORDER BY key FOR UPDATE)
@@ -95,6 +102,8 @@ def store_replies(connection: Connection[Any], worker: str, paid: list[PaidReply
             one.reply.usage.input_tokens,
             one.reply.usage.output_tokens,
             one.reply.usage.estimated,
+            one.reply.usage.cached_tokens,
+            one.reply.usage.cache_write_tokens,
             encoded(one.model),
             to_json(one.call),
             to_json(one.reply),

@@ -103,7 +103,13 @@ _RUNS_AND_REPLIES = (
     )""",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_RUNS_AND_REPLIES,)
+_CACHE_TOKENS = tuple(
+    f"ALTER TABLE llmopt.{table} ADD COLUMN {column} bigint NOT NULL DEFAULT 0"
+    for table in ("replies", "spent")
+    for column in ("cached_tokens", "cache_write_tokens")
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (_RUNS_AND_REPLIES, _CACHE_TOKENS)
 """The statements that make tables of version n those of version n + 1, from n = 0 on."""
 
 NEWEST = len(STEPS)

@@ -50,7 +50,15 @@ _USES = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_RUNS_AND_REPLIES, _USES)
+_CACHE_TOKENS = (
+    "ALTER TABLE replies ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE replies ADD COLUMN cache_write_tokens INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX replies_spent",
+    """CREATE INDEX replies_spent ON replies
+        (run, role, input_tokens, output_tokens, estimated, cached_tokens, cache_write_tokens)""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_RUNS_AND_REPLIES, _USES, _CACHE_TOKENS)
 """The statements that make a file of version n one of version n + 1, from n = 0 on."""
 
 VERSION = len(MIGRATIONS)

@@ -47,12 +47,13 @@ INSERT OR IGNORE INTO uses (key, run) SELECT key, ? FROM replies WHERE key = ? A
 """
 
 _SPENT = """
-SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated)
+SELECT role, count(*), sum(input_tokens), sum(output_tokens), max(estimated),
+    sum(cached_tokens), sum(cache_write_tokens)
 FROM replies WHERE run = ? GROUP BY role
 """
 
 _REPLY_ROW = """(?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'),
-    CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))"""
+    CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, ?)"""
 
 
 class SqliteStore(SqlStore):
@@ -132,6 +133,8 @@ class SqliteStore(SqlStore):
                 encoded(model),
                 to_json(call),
                 to_json(reply),
+                usage.cached_tokens,
+                usage.cache_write_tokens,
             )
         )
 

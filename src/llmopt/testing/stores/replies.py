@@ -34,7 +34,7 @@ def a_reply_is_kept_as_it_was(opener: Opener) -> None:
     for text in NASTY:
         turns = (Message("system", text), Message("user", f"again {text}"))
         chat = Call("optimizer", turns, temperature=0.7, stop=("\n", text))
-        usage = Usage(1, 2**40, 0, estimated=True)
+        usage = Usage(1, 2**40, 0, estimated=True, cached_tokens=2**39)
         exchanges.append((chat, Reply(text, usage, finish="length", reasoning=text)))
         exchanges.append((Call("scorer", prompt=text, sample=3), Reply(text)))
 
@@ -105,7 +105,7 @@ def usage_is_summed_by_run_and_role(opener: Opener) -> None:
             await put_number(store, "a", number)
         await put_number(store, "b", 20)
         call = Call("optimizer", prompt="Better:")
-        reply = Reply("", Usage(1, 1000, 50, estimated=True))
+        reply = Reply("", Usage(1, 1000, 50, True, 640, 200))
         await store.replies("a").put(call.key(MODEL), MODEL, call, reply)
 
     with closing(opener()) as store:
@@ -114,7 +114,7 @@ def usage_is_summed_by_run_and_role(opener: Opener) -> None:
         asyncio.run(put_some(store))
     with closing(opener()) as store:
         scored = sum((reply_number(number).usage for number in range(20)), Usage())
-        asked = Usage(1, 1000, 50, estimated=True)
+        asked = Usage(1, 1000, 50, True, 640, 200)
         nothing = {role: Usage() for role in get_args(Role)}
         require(
             "the usage of a", store.spent("a"), {**nothing, "optimizer": asked, "scorer": scored}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from llmopt.core.formatting import clock, counted
@@ -189,14 +189,7 @@ class Reading:
         name, store = one.info.name, self._store
         config, seconds = store.config(name), store.seconds(name)
         row = ListedRun(one, _kind(one), seconds=seconds, time=clock(seconds) if seconds else "")
-        usage = {
-            str(role): {
-                "calls": used.calls,
-                "input_tokens": used.input_tokens,
-                "output_tokens": used.output_tokens,
-            }
-            for role, used in store.spent(name).items()
-        }
+        usage = {str(role): asdict(used) for role, used in store.spent(name).items()}
         if row.kind != "run":
             return _spent(row, usage, config)
         result = None

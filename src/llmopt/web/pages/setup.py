@@ -6,14 +6,15 @@ import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from llmopt.core.formatting import counted
+from llmopt.core.formatting import cached_part, counted
+from llmopt.core.values import Usage
 from llmopt.errors import DISTRIBUTION
+from llmopt.models.middleware.budget import Price
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DATA = ("problem train", "problem validation", "problem test")
-_MILLION = 1_000_000
 
 
 def usage_rows(record: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -34,7 +35,8 @@ def usage_rows(record: Mapping[str, Any]) -> list[dict[str, str]]:
                 or record["identity"].get(f"problem {role}")
                 or "",
                 "calls": f"{use['calls']:,}",
-                "input": f"{about}{use['input_tokens']:,}",
+                "input": f"{about}{use['input_tokens']:,}"
+                + cached_part(use.get("cached_tokens", 0)),
                 "output": f"{about}{use['output_tokens']:,}",
                 "usd": "not known" if usd is None else f"{usd:,.4f}",
             }
@@ -58,8 +60,8 @@ def cost(price: Mapping[str, Any] | None, used: Mapping[str, Any]) -> float | No
     """Return what was used in US dollars, or None where the price is not known."""
     if price is None:
         return None
-    spent = price["input"] * used["input_tokens"] + price["output"] * used["output_tokens"]
-    return float(spent) / _MILLION
+    told = {key: usd for key, usd in price.items() if key != "by"}
+    return Price(**told).paid(Usage(**used))
 
 
 def total_cost(record: Mapping[str, Any]) -> float | None:

@@ -28,6 +28,7 @@ KEY_HEADER = "x-api-key"
 """The header that it takes the key in."""
 
 _PATH = "/messages/batches"
+_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _WITHIN = 600.0  # seconds after it was sent, in which a batch was made that is ours
 _STATUS = {
     "invalid_request_error": 400,
@@ -116,7 +117,7 @@ class AnthropicBatches:
         """See the protocol."""
         kind = result.get("type") if isinstance(result, dict) else None
         if kind == "succeeded" and isinstance(result.get("message"), dict):
-            return self._model.read(_as_answer(result["message"]), call)
+            return self._model.read(as_answer(result["message"]), call)
         if kind != "errored":
             raise TransientError(f"a call of a batch was not answered ({kind})")
         body = result.get("error")
@@ -138,18 +139,23 @@ class AnthropicBatches:
         return data
 
 
-def _as_answer(message: dict[str, Any]) -> dict[str, Any]:
+def as_answer(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message as the answer to a chat that it amounts to."""
     usage = message.get("usage")
     usage = usage if isinstance(usage, dict) else {}
+    cache = {key: usage.get(key) or 0 for key in _CACHE}
+    asked = usage.get("input_tokens")  # without what was read from the cache, or written to it
+    if isinstance(asked, int) and all(isinstance(count, int) for count in cache.values()):
+        asked += sum(cache.values())
     parts = message.get("content")
     return {
         "choices": [
             {"message": {"content": parts or ""}, "finish_reason": message.get("stop_reason")}
         ],
         "usage": {
-            "prompt_tokens": usage.get("input_tokens"),
+            "prompt_tokens": asked,
             "completion_tokens": usage.get("output_tokens"),
+            **cache,
         },
     }
 
