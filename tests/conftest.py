@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -35,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # A store waits for its disk at every commit; here are thousands of stores.
     if config.option.basetemp is None and _roomy(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of all searches for cyclic garbage: it is here to stay."""
+    gc.freeze()
 
 
 def _roomy(folder: Path) -> bool:

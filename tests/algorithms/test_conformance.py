@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     from llmopt.core.trajectory import Entry
     from llmopt.core.values import Call
 
-ON_PROGRAMS = ("gepa-chat", "evoprompt-ga-chat", "gpo-chat", "opro-chat", "protegi-chat")
+# These keep every rule wherever they fit, the others where they are at home: with the first kind of
+# problem that they are for, in their first family. Elsewhere other texts are written and read, and
+# nothing else is different, so what is checked there are the rules on texts.
+EVERYWHERE = ("gepa-chat", "evoprompt-ga-chat", "gpo-chat", "opro-chat", "protegi-chat")
+ON_TEXTS = {
+    algorithms.has_parts_of_their_kinds,
+    algorithms.is_told_by_its_repr,
+    algorithms.asks_purely,
+    algorithms.proposes_candidates,
+    algorithms.shows_training_items_only,
+    algorithms.survives_nonsense,
+    algorithms.keeps_the_order_it_claims,
+    algorithms.edits_what_select_drew,
+}
 FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     "prompt": scripted.problem,
@@ -71,7 +84,7 @@ def fitting() -> Iterator[Any]:
         for kind, problem in PROBLEMS.items():
             if other and kind != "prompt" and fits(algorithm, PROBLEMS["prompt"]()):
                 continue
-            if kind == "program" and name not in ON_PROGRAMS:  # the others read the same texts
+            if kind == "program" and name not in EVERYWHERE:  # the others read the same texts
                 continue
             if kind == "listing" and (not algorithm.needs_model or _writes(algorithm)):
                 continue  # programs are for methods that take nothing else
@@ -88,8 +101,21 @@ def fitting() -> Iterator[Any]:
                 yield pytest.param(algorithm, problem, id=f"{name}-{kind}")
 
 
-@pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)
-@pytest.mark.parametrize(("algorithm", "problem"), list(fitting()))
+def checked() -> Iterator[Any]:
+    """Yield every method and problem with the rules that are checked there."""
+    at_home: set[str] = set()
+    for given in fitting():
+        name = str(given.id).rpartition("-")[0]
+        method = name.removesuffix("-chat")
+        home = not method.endswith(FAMILIES) and method not in at_home
+        at_home.add(method)
+        for check in algorithms.CHECKS:
+            if home or name in EVERYWHERE or check in ON_TEXTS:
+                named = f"{given.id}-{check.__name__}"
+                yield pytest.param(*given.values, check, id=named, marks=given.marks)
+
+
+@pytest.mark.parametrize(("algorithm", "problem", "check"), list(checked()))
 async def test_every_method_conforms(
     algorithm: Algorithm, problem: Callable[[], Problem], check: algorithms.Check, tmp_path: Path
 ) -> None:

@@ -143,7 +143,7 @@ async def test_the_controls_are_paid_by_the_run(tmp_path: Path) -> None:
 
 
 async def test_broken_off_anywhere_the_run_ends_as_the_unbroken_one(tmp_path: Path) -> None:
-    """Each stretch gets 37 replies further; nothing is asked twice."""
+    """Each stretch gets 97 replies further; nothing is asked twice."""
     whole = scripted.model()
     expected = await ran(tmp_path / "whole", whole)
     asked: list[str] = []
@@ -158,7 +158,7 @@ async def test_broken_off_anywhere_the_run_ends_as_the_unbroken_one(tmp_path: Pa
 
     model = ScriptedModel(answer, identity="scripted/world")
     for _ in range(1000):
-        left[0] = 37
+        left[0] = 97
         try:
             result = await ran(tmp_path / "broken", model, concurrency=1)
         except RefusedError:
@@ -244,7 +244,7 @@ async def test_a_control_that_a_budget_cuts_ends_the_same_if_it_is_interrupted(
 
     model = ScriptedModel(answer, identity="scripted/world")
     for _ in range(100):
-        left[0] = 37
+        left[0] = 97
         with contextlib.suppress(RefusedError):
             result = await ran(tmp_path, model, steps=5, budget=Limits(calls=560), concurrency=1)
             break

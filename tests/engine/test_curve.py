@@ -132,7 +132,7 @@ async def test_broken_off_after_any_call_it_ends_as_the_unbroken_run(
         return scripted.answer(call)
 
     while True:
-        allowed[0] += 7
+        allowed[0] += 17
         model = ScriptedModel(mortal, identity="scripted/world")
         try:
             result = await ran(tmp_path, model, validate_every=every, concurrency=1)

@@ -65,9 +65,9 @@ def failing(*numbers: int, error: type[Exception] = RefusedError) -> Callable[[C
 
 
 def unstable(*numbers: int) -> ScriptedModel:
-    """Fail for questions of these numbers in a way that may pass; nothing is tried again."""
+    """Fail for questions of these numbers in a way that may pass; little is tried again."""
     made = model(failing(*numbers, error=TransientError))
-    made.traits = replace(made.traits, deadline=None)
+    made.traits = replace(made.traits, deadline=3.0)
     return made
 
 

@@ -38,8 +38,14 @@ SLOW = """
 import os, time
 from llmopt.testing.scripted import answer as plain
 
+calls = 0
+
 def answer(call):
+    global calls
+    calls += 1
     time.sleep(float(os.environ["DELAY"]))
+    while calls == int(os.environ["HELD"]) and not os.path.exists("go"):
+        time.sleep(0.02)
     return plain(call)
 """
 
@@ -57,11 +63,11 @@ def project(tmp_path: Path) -> Path:
 class Started:
     """An ``llmopt`` command in a process of its own."""
 
-    def __init__(self, project: Path, *words: str, delay: float = 0.005) -> None:
+    def __init__(self, project: Path, *words: str, delay: float = 0.005, held: int = 0) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "llmopt", *words, "--json"],
             cwd=project,
-            env={**os.environ, "DELAY": str(delay)},
+            env={**os.environ, "DELAY": str(delay), "HELD": str(held)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -131,10 +137,12 @@ def test_two_runs_share_a_store(project: Path) -> None:
 def test_a_run_that_is_going_on_is_not_started_again(project: Path, again: tuple[str, ...]) -> None:
     """The second start is refused and says why; the first does not notice."""
     store = ("--store", "store.sqlite")
-    first = Started(project, "run", "run.toml", "--name", "mine", *store, delay=0.05)
+    # It is held in the middle of the first step, after 24 calls for the start, and 4 for solutions.
+    first = Started(project, "run", "run.toml", "--name", "mine", *store, held=60)
     assert first.says("step 1/3, measuring new solutions")
     code, out, err = Started(project, *again, *store).ended()
     assert first.process.poll() is None, "the first was over before the second was refused"
+    (project / "go").touch()
     assert (code, out) == (2, "")
     assert "run 'mine' is worked on by one process at a time" in err
     assert "start a run under another name" in err

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llmopt.engine.progress import Progress
     from llmopt.store import Store
 
-TRIALS, AT_ONCE = 100, 20
+TRIALS, AT_ONCE = 40, 20
 SMALL = (6, 4, 6)
 
 
@@ -99,7 +99,7 @@ async def trial(number: int, store: Store) -> None:
 
 @pytest.mark.parametrize("first", range(0, TRIALS, AT_ONCE))
 async def test_no_run_exceeds_a_cap(tmp_path: Path, first: int) -> None:
-    """In a hundred random runs, each resumed once, the providers never billed more than a cap."""
+    """In forty random runs, each resumed once, the providers never billed more than a cap."""
     store = open_store(tmp_path / "runs.sqlite")
     try:
         await asyncio.gather(*(trial(n, store) for n in range(first, first + AT_ONCE)))

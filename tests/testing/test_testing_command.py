@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from llmopt.core.part import Feedback, Group
 from llmopt.algorithms.opro import opro
 from llmopt.errors import ConfigError
+from llmopt.testing import scripted
 
 
 def fine():
@@ -32,8 +33,14 @@ def in_families(family="auto"):
     return opro(samples=2, family=family)
 
 
+class OnInstructions:
+    def fits(self, problem):
+        if problem.fingerprint != scripted.problem().fingerprint:
+            raise ConfigError("it is for one instruction")
+
+
 @dataclass(frozen=True)
-class Peek:
+class Peek(OnInstructions):
     async def __call__(self, ctx):
         return Feedback(ctx.problem.items("test")[:1])
 
@@ -43,7 +50,7 @@ def peeking():
 
 
 @dataclass(frozen=True)
-class Broken:
+class Broken(OnInstructions):
     async def __call__(self, ctx):
         return {}["no such key"]
 
@@ -62,7 +69,7 @@ def choosy():
     return replace(fine(), reflect=Choosy())
 
 
-class Nameless:
+class Nameless(OnInstructions):
     async def __call__(self, ctx):
         return (Group(shown=ctx.trajectory.best(3)),)
 
@@ -72,7 +79,7 @@ def nameless():
 
 
 @dataclass(frozen=True)
-class Flat:
+class Flat(OnInstructions):
     async def __call__(self, ctx):
         return (ctx.trajectory.best(3),)
 
@@ -82,7 +89,7 @@ def flat():
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Waiting(OnInstructions):
     def __call__(self, ctx):
         return Feedback()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import HOSTILE, hostile
 from world import fill, hostile_comparison, hostile_rows
@@ -270,6 +270,7 @@ def plain_pages() -> tuple[Parsed, ...]:
     return every_page("plain")
 
 
+@settings(max_examples=30)
 @given(text=st.text(max_size=200))
 def test_no_text_becomes_more_than_text(text: str, plain_pages: tuple[Parsed, ...]) -> None:
     for found, usual in zip(every_page(text), plain_pages, strict=True):

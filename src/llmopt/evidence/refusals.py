@@ -22,16 +22,13 @@ _METHODS = (
 """Reasons that a method gives, and which of its options they come from."""
 
 
-def on_refusals(
-    problem: Problem, rejected: Mapping[str, int], candidates: int, *, noun: str = "proposals"
-) -> list[str]:
+def on_refusals(problem: Problem, rejected: Mapping[str, int], candidates: int) -> list[str]:
     """Name each limit that refused half of the proposals or more, and which key to change.
 
     Args:
         problem: What was optimized; it may know where its own reasons come from.
         rejected: Counts of refused proposals by reason.
         candidates: Proposals that were not refused.
-        noun: What refused ones are called.
     """
     proposals = sum(rejected.values()) + candidates
     counts: Counter[str] = Counter()
@@ -42,7 +39,7 @@ def on_refusals(
             counts[remedy] += count
             reasons.setdefault(remedy, reason)
     return [
-        f"{count} of {proposals} {noun} were refused for one reason "
+        f"{count} of {proposals} proposals were refused for one reason "
         f"({one_line(reasons[remedy])}): {remedy}."
         for remedy, count in counts.most_common()
         if count >= _MOST * proposals

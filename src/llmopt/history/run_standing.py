@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _KINDS = (SPENT, VALIDATION, LOOK, TESTED)
 
 
-def standing_of(store: Store, run: str, usd: float | None = None) -> dict[str, Any]:
+def standing_of(store: Store, run: str) -> dict[str, Any]:
     """Return the phase of a running run, its plan, what is spent, and about how long it will take.
 
     ``{"phase", "step", "steps", "spent", "left"}``: the phase in words; the step that is done and
@@ -24,7 +24,6 @@ def standing_of(store: Store, run: str, usd: float | None = None) -> dict[str, A
     Args:
         store: Where it is kept.
         run: Its name.
-        usd: What it has cost so far, where all prices are known.
     """
     last, kind, step = None, "", -1
     for record in store.records(run):
@@ -39,7 +38,6 @@ def standing_of(store: Store, run: str, usd: float | None = None) -> dict[str, A
     amounts = {
         "calls": sum(one.calls for one in used),
         "tokens": sum(one.tokens for one in used),
-        "usd": usd,
         "seconds": seconds,
     }
     caps = plan.get("caps", {})
@@ -53,7 +51,7 @@ def standing_of(store: Store, run: str, usd: float | None = None) -> dict[str, A
         "spent": [
             {"of": of, "used": amount, "cap": caps.get(of)}
             for of, amount in amounts.items()
-            if amount is not None and (amount or caps.get(of))
+            if amount or caps.get(of)
         ],
         "left": left,
     }

@@ -12,6 +12,7 @@ Compare = Literal["exact", "lines", "tokens", "numbers"]
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9
+_WIDTH = 200  # characters of a line that are shown
 
 
 def check_compare(name: str) -> None:
@@ -60,18 +61,18 @@ def _alike(left: str, right: str) -> bool:
     )
 
 
-def difference_in_words(expected: str, got: str, width: int = 200) -> str:
+def difference_in_words(expected: str, got: str) -> str:
     """Return the first line that differs, with what was expected there."""
     left, right = _lines(expected), _lines(got)
     for number, line in enumerate(left, 1):
         other = right[number - 1] if number <= len(right) else None
         if line != other:
-            end = "nothing" if other is None else _cut(other, width)
-            return f"line {number}: expected {_cut(line, width)}, got {end}"
+            end = "nothing" if other is None else _cut(other)
+            return f"line {number}: expected {_cut(line)}, got {end}"
     if len(right) > len(left):
-        return f"line {len(left) + 1}: expected nothing, got {_cut(right[len(left)], width)}"
+        return f"line {len(left) + 1}: expected nothing, got {_cut(right[len(left)])}"
     return "white space differs"
 
 
-def _cut(line: str, width: int) -> str:
-    return repr(line if len(line) <= width else line[:width] + "…")
+def _cut(line: str) -> str:
+    return repr(line if len(line) <= _WIDTH else line[:_WIDTH] + "…")

@@ -209,14 +209,11 @@ def without_repeats(splits: Splits) -> Splits:
     return Splits(*parts)
 
 
-def check_disjoint(
-    splits: Splits, names: tuple[str, str, str] = ("train", "validation", "test")
-) -> None:
+def check_disjoint(splits: Splits) -> None:
     """Check that no two parts share an input, where case and white space do not count, or a group.
 
     Args:
         splits: The parts, for example from the user's own files.
-        names: What messages call the parts, for example the names of their files.
 
     Raises:
         DataError: Two parts share an input or a group.
@@ -224,7 +221,7 @@ def check_disjoint(
     owner: dict[str, str] = {}
     home: dict[str, str] = {}
     parts = (splits.train, splits.validation, splits.test, splits.vault)
-    for name, part in zip((*names, "vault"), parts, strict=True):
+    for name, part in zip(("train", "validation", "test", "vault"), parts, strict=True):
         for item in part:
             first = owner.setdefault(folded(item.input), name)
             if first != name:

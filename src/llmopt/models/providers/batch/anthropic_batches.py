@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from llmopt.errors import LostReplyError, TransientError
-from llmopt.models.providers.batch.batch_api import BatchState
+from llmopt.models.providers.batch.batch_api import BatchState, json_object
 from llmopt.models.providers.batch.openai_batches import MOST_RESULTS, result_lines
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class AnthropicBatches:
         del mark  # there is no place for it
         rows = [{"custom_id": key, "params": body} for key, body in requests.items()]
         content = json.dumps({"requests": rows}).encode()
-        name = self._object(await self._model.exchange("POST", _PATH, content)).get("id")
+        name = json_object(await self._model.exchange("POST", _PATH, content)).get("id")
         if not isinstance(name, str) or not name:
             raise LostReplyError("a batch that was made has an id, but got none")
         return name
@@ -90,7 +90,7 @@ class AnthropicBatches:
     async def find(self, mark: str, total: int, since: float) -> str:
         """See the protocol."""
         del mark
-        page = self._object(await self._model.exchange("GET", f"{_PATH}?limit=1000"))
+        page = json_object(await self._model.exchange("GET", f"{_PATH}?limit=1000"))
         for one in page.get("data") or ():
             made = _seconds(one.get("created_at"))
             counts = one.get("request_counts") or {}
@@ -100,7 +100,7 @@ class AnthropicBatches:
 
     async def state(self, name: str) -> BatchState:
         """See the protocol."""
-        found = self._object(await self._model.exchange("GET", f"{_PATH}/{name}"))
+        found = json_object(await self._model.exchange("GET", f"{_PATH}/{name}"))
         counts = found.get("request_counts")
         counts = counts if isinstance(counts, dict) else {}
         total = sum(int(count or 0) for count in counts.values())
@@ -128,15 +128,6 @@ class AnthropicBatches:
     async def close(self) -> None:
         """See the protocol."""
         await self._model.close()
-
-    def _object(self, content: bytes) -> dict[str, Any]:
-        try:
-            data = json.loads(content)
-        except (ValueError, RecursionError):
-            data = None
-        if not isinstance(data, dict):
-            raise LostReplyError("an answer about a batch is a JSON object, but got something else")
-        return data
 
 
 def as_answer(message: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from llmopt.errors import LostReplyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +30,21 @@ class BatchState:
     done: int = 0
     total: int = 0
     fault: ModelError | None = None
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """Return a body that is a JSON object.
+
+    Raises:
+        LostReplyError: It is none.
+    """
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise LostReplyError("an answer about a batch is a JSON object, but got something else")
+    return data
 
 
 class BatchAPI(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from llmopt.errors import LostReplyError, TransientError
-from llmopt.models.providers.batch.batch_api import BatchState
+from llmopt.models.providers.batch.batch_api import BatchState, json_object
 from llmopt.models.providers.openai import path_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class OpenAIBatches:
         del total, since  # the mark is enough
         after = ""
         for _ in range(_PAGES):
-            page = _object(await self._model.exchange("GET", f"/batches?limit=100{after}"))
+            page = json_object(await self._model.exchange("GET", f"/batches?limit=100{after}"))
             batches = [one for one in page.get("data") or () if isinstance(one, dict)]
             for one in batches:
                 if (one.get("metadata") or {}).get(_MARK) == mark:
@@ -123,7 +123,7 @@ class OpenAIBatches:
         await self._model.close()
 
     async def _found(self, name: str) -> dict[str, Any]:
-        return _object(await self._model.exchange("GET", f"/batches/{name}"))
+        return json_object(await self._model.exchange("GET", f"/batches/{name}"))
 
     def _refusal(self, batch: dict[str, Any]) -> ModelError:
         """Return why a batch as a whole was refused.
@@ -162,20 +162,9 @@ def _form(boundary: str, content: bytes) -> bytes:
     )
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    """Return a body that is a JSON object."""
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise LostReplyError("an answer about a batch is a JSON object, but got something else")
-    return data
-
-
 def _named(content: bytes) -> str:
     """Return the name of what a provider made."""
-    name = _object(content).get("id")
+    name = json_object(content).get("id")
     if not isinstance(name, str) or not name:
         raise LostReplyError("a file or a batch that was made has an id, but got none")
     return name
