@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from llmopt.core.formatting import counted, duration
 from llmopt.core.problem import SplitName
 from llmopt.problems.code.conclusions import start_up_matters
-from llmopt.problems.code.instructions import uncountable
+from llmopt.problems.code.instruction_counts import uncountable
 from llmopt.problems.code.timing import FINAL, WORTH
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from llmopt.problems.code.output_comparison import Compare, check_compare
 from llmopt.problems.code.sandbox import RunLimits, SandboxName, interpreter
 from llmopt.problems.code.supervised import supervised
 from llmopt.problems.code.timing import WORTH
-from llmopt.problems.code.written_inputs import Wanted, written_inputs
+from llmopt.problems.code.written_inputs import InputRequest, written_inputs
 from llmopt.problems.function_workers import in_thread
 
 if TYPE_CHECKING:
@@ -316,10 +316,10 @@ class CodeProblem:
         }
 
     @property
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> InputRequest:
         called = any(test.kind == "call" for test in self.tests)
         function = self._called if called else ""
-        return Wanted(self._changeable.text, self.task, function, self.tests, self.inputs)
+        return InputRequest(self._changeable.text, self.task, function, self.tests, self.inputs)
 
     def calls_first(self) -> int:
         """Return how many calls for inputs are made at most."""

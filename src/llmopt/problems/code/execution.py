@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmopt.problems.code.instructions import INSTRUCTIONS
+from llmopt.problems.code.instruction_counts import INSTRUCTIONS
 
 if TYPE_CHECKING:
-    from llmopt.problems.code.instructions import Event
+    from llmopt.problems.code.instruction_counts import Event
     from llmopt.problems.code.sandbox import RunLimits
 
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from llmopt.errors import LlmoptError
 from llmopt.problems.code import sandbox
 from llmopt.problems.code.execution import Job, Ran
-from llmopt.problems.code.instructions import INSTRUCTIONS
+from llmopt.problems.code.instruction_counts import INSTRUCTIONS
 from llmopt.problems.code.sandbox import RunLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from multiprocessing.connection import Connection
 
-    from llmopt.problems.code.instructions import Event
+    from llmopt.problems.code.instruction_counts import Event
     from llmopt.problems.code.sandbox import Interpreter, Level, SandboxName
 
 _GONE = 5.0  # seconds that the supervisor has to end

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmopt.problems.code.execution import Job, Ran
-from llmopt.problems.code.instructions import counting
+from llmopt.problems.code.instruction_counts import counting
 from llmopt.problems.code.namespaces import enter
 from llmopt.problems.code.sandbox import ENVIRONMENT, PROGRAMS
 from llmopt.problems.guarded_process import (

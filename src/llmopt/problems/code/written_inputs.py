@@ -40,7 +40,7 @@ own, {form}, without the answer."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InputRequest:
     """What inputs are wanted for.
 
     Attributes:
@@ -93,7 +93,7 @@ def _of_arguments(block: str) -> list[str]:
 
 
 async def written_inputs(
-    model: Model, wanted: Wanted, why_not: Callable[[CodeTest], Awaitable[str]]
+    model: Model, wanted: InputRequest, why_not: Callable[[CodeTest], Awaitable[str]]
 ) -> tuple[list[CodeTest], dict[str, str]]:
     """Ask for inputs until there are enough, or no more calls may be made.
 

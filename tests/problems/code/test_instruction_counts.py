@@ -6,7 +6,7 @@ import pytest
 
 from llmopt.problems.code import bench
 from llmopt.problems.code.conclusions import Circumstances, concluded_of
-from llmopt.problems.code.instructions import uncountable
+from llmopt.problems.code.instruction_counts import uncountable
 from llmopt.problems.code.sandbox import RunLimits, interpreter
 from llmopt.problems.code.supervised import Supervised
 from llmopt.problems.code.timing import FINAL, Pairs, speed_up
