@@ -340,13 +340,13 @@ class CodeProblem:
         tests, dropped = await written_inputs(model, self._wanted, why_not)
         return {"tests": [[t.name, t.kind, t.given] for t in tests], "dropped": dropped}
 
-    def completed(self, told: Mapping[str, Any]) -> CodeProblem:
+    def completed(self, found: Mapping[str, Any]) -> CodeProblem:
         """Return the problem with the tests that :meth:`asked_first` has found."""
         made = copy(self)  # with what is known of the user's tests
         for name in ("_anchored", "anchors", "dropped", "_splits", "_items", "_split_of"):
             vars(made).pop(name, None)
-        tests = tuple(CodeTest(*test) for test in told["tests"])
-        vars(made).update(written=tests, unused=dict(told["dropped"]))
+        tests = tuple(CodeTest(*test) for test in found["tests"])
+        vars(made).update(written=tests, unused=dict(found["dropped"]))
         return made
 
     async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:

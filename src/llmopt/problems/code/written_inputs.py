@@ -146,7 +146,7 @@ async def written_inputs(
 
 
 def _malformed(test: CodeTest) -> str:
-    """Return why arguments are none; empty: they are, or there are none."""
+    """Return what is wrong with arguments; empty: nothing, or the test has no arguments."""
     if test.kind != "call":
         return ""
     try:
