@@ -141,6 +141,15 @@ def test_users_tests_stay_in_their_splits() -> None:
     assert after.recorded()["written"] == 2
 
 
+def test_a_program_runs_on_written_inputs_though_it_ran_on_others() -> None:
+    before = problem()
+    asyncio.run(before.measure(BETTER, before.items("train")[0], None))
+    after = before.completed({"tests": [["written-1", "stdin", "70\n"]], "dropped": {}})
+    (item,) = [item for item in after.items("train") if item.id == "written-1"]
+    found = asyncio.run(after.measure(BETTER, item, None))
+    assert found.score == pytest.approx(142 / 71)
+
+
 def test_inputs_are_for_the_search_where_the_user_has_split() -> None:
     tests = [CodeTest(s, "stdin", f"{len(s)}\n", None, s) for s in ("train", "validation", "test")]
     chosen = CodeProblem(SUM, tests, inputs=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -346,7 +346,8 @@ class CodeProblem:
         for name in ("_anchored", "anchors", "dropped", "_splits", "_items", "_split_of"):
             vars(made).pop(name, None)
         tests = tuple(CodeTest(*test) for test in found["tests"])
-        vars(made).update(written=tests, unused=dict(found["dropped"]))
+        bench = replace(self.bench, _known={})  # splits have other tests now
+        vars(made).update(written=tests, unused=dict(found["dropped"]), bench=bench)
         return made
 
     async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:
