@@ -348,7 +348,7 @@ class AsksFirst(Protocol):
         """
         ...
 
-    def completed(self, given: Mapping[str, Any]) -> Problem:
+    def completed(self, found: Mapping[str, Any]) -> Problem:
         """Return the problem with what came of it; its fingerprint is the same."""
         ...
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from llmopt.engine.session import Session
 
 ASKED_FIRST = "asked-first"
-"""Kind of the record with what a problem was given before the search."""
+"""Kind of the record with what a problem has asked for before the search."""
 
 
 async def completed(problem: Problem, session: Session) -> Problem:
@@ -28,10 +28,10 @@ async def completed(problem: Problem, session: Session) -> Problem:
     if not (isinstance(problem, AsksFirst) and problem.calls_first()):
         return problem
     records = session.store.records(session.name)
-    given = next((record.data for record in records if record.kind == ASKED_FIRST), None)
-    if given is None:
+    known = next((record.data for record in records if record.kind == ASKED_FIRST), None)
+    if known is None:
         with session.under_way() as ending:
             ending.status = "interrupted"  # until the search itself is under way
-            given = await problem.asked_first(session.optimizer)
-            session.store.append(session.name, ASKED_FIRST, given)
-    return problem.completed(given)
+            known = await problem.asked_first(session.optimizer)
+            session.store.append(session.name, ASKED_FIRST, known)
+    return problem.completed(known)

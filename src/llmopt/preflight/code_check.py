@@ -45,7 +45,7 @@ def examined_code(problem: CodeProblem, findings: Findings) -> None:
     findings.passed("aim", _AIMS[problem.goal])
     if problem.goal == "time":
         why = uncountable()
-        findings.passed("instructions", f"not counted: {why}" if why else "counted in addition to time")
+        findings.passed("instructions", f"not counted: {why}" if why else "counted as well as time")
     findings.cautions += _missing(problem, splits)
 
 

@@ -16,7 +16,7 @@ from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.problems.code.code_problem import CodeProblem
 from llmopt.problems.code.code_tests import CodeTest
 from llmopt.problems.code.sandbox import RunLimits
-from llmopt.problems.code.written_inputs import Wanted, written_inputs
+from llmopt.problems.code.written_inputs import InputRequest, written_inputs
 from llmopt.store import open_store
 
 if TYPE_CHECKING:
@@ -141,6 +141,15 @@ def test_users_tests_stay_in_their_splits() -> None:
     assert after.recorded()["written"] == 2
 
 
+def test_a_program_runs_on_written_inputs_though_it_ran_on_others() -> None:
+    before = problem()
+    asyncio.run(before.measure(BETTER, before.items("train")[0], None))
+    after = before.completed({"tests": [["written-1", "stdin", "70\n"]], "dropped": {}})
+    (item,) = [item for item in after.items("train") if item.id == "written-1"]
+    found = asyncio.run(after.measure(BETTER, item, None))
+    assert found.score == pytest.approx(142 / 71)
+
+
 def test_inputs_are_for_the_search_where_the_user_has_split() -> None:
     tests = [CodeTest(s, "stdin", f"{len(s)}\n", None, s) for s in ("train", "validation", "test")]
     chosen = CodeProblem(SUM, tests, inputs=1)
@@ -153,7 +162,7 @@ def test_inputs_are_for_the_search_where_the_user_has_split() -> None:
 
 def test_arguments_are_read_one_in_a_block_or_one_on_a_line() -> None:
     replies = ('```json\n[1, 2]\n```\n```\n[3]\n{"n": 4}\n```\n```\nf(5)\n```\n', "None.")
-    wanted = Wanted("def f(n): ...\n", "", "f", [CodeTest("a", "call", "[0]")], 4)
+    wanted = InputRequest("def f(n): ...\n", "", "f", [CodeTest("a", "call", "[0]")], 4)
 
     async def fine(test: CodeTest) -> str:
         del test

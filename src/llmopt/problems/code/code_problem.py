@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -340,13 +340,14 @@ class CodeProblem:
         tests, dropped = await written_inputs(model, self._wanted, why_not)
         return {"tests": [[t.name, t.kind, t.given] for t in tests], "dropped": dropped}
 
-    def completed(self, given: Mapping[str, Any]) -> CodeProblem:
+    def completed(self, found: Mapping[str, Any]) -> CodeProblem:
         """Return the problem with the tests that :meth:`asked_first` has found."""
         made = copy(self)  # with what is known of the user's tests
         for name in ("_anchored", "anchors", "dropped", "_splits", "_items", "_split_of"):
             vars(made).pop(name, None)
-        tests = tuple(CodeTest(*test) for test in given["tests"])
-        vars(made).update(written=tests, unused=dict(given["dropped"]))
+        tests = tuple(CodeTest(*test) for test in found["tests"])
+        bench = replace(self.bench, _known={})  # splits have other tests now
+        vars(made).update(written=tests, unused=dict(found["dropped"]), bench=bench)
         return made
 
     async def measure(self, text: str, item: Item, scorer: Model | None) -> Outcome:

@@ -65,7 +65,7 @@ def _opened(process: int, event: Event) -> int:
     """Return the descriptor of a counter; 0 is the process itself.
 
     Raises:
-        OSError: There is no such counter.
+        OSError: The system does not give one.
     """
     number = _CALLS.get(platform.machine())
     if sys.platform != "linux" or number is None:

@@ -146,7 +146,7 @@ async def written_inputs(
 
 
 def _malformed(test: CodeTest) -> str:
-    """Return why a text holds no arguments; empty: it does, or needs no arguments."""
+    """Return what is wrong with arguments; empty: nothing, or the test has no arguments."""
     if test.kind != "call":
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Drawings of a sweep as SVG files: the scores of its variants by step, their winners, their differences."""
+"""Drawings of a sweep as SVG files: its variants by step, their winners, their differences."""
 
 from __future__ import annotations
 
