@@ -36,7 +36,7 @@ def estimate(call: Call, text: str) -> Usage:
 def read_usage(data: Any) -> Usage | None:
     """Return the provider's count of tokens, or None where it gave none that can be believed.
 
-    A count is a whole number from 0 to `MOST_TOKENS`; true and false are none. What it says of its
+    A count is a whole number from 0 to `MOST_TOKENS`; true and false do not count. What it says of its
     prompt cache counts where both parts together are no more than the prompt: else no token was
     read from it, so that nothing is taken for cheaper than it was.
     """
@@ -60,7 +60,7 @@ def _cache_of(data: dict[str, Any]) -> tuple[int, int]:
     """Return the tokens of a prompt that were read from a cache, and written to one.
 
     OpenAI's interface has them among the details of the prompt, DeepSeek and gateways to
-    Anthropic beside its count.
+    Anthropic next to its count.
     """
     details = data.get("prompt_tokens_details")
     known = {**data, **details} if isinstance(details, dict) else data
