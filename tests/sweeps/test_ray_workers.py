@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = importlib.util.find_spec("ray") is not None
+pytestmark = pytest.mark.timeout(1200)  # Ray starts many processes; other tests may be at work
 _COURSE = ("problem", "step", "tested")  # kinds of records
 needs_ray = pytest.mark.skipif(not INSTALLED, reason="needs the extra ray: make test-ray")
 
@@ -251,7 +252,7 @@ def test_killed_workers_change_nothing(folder: Path) -> None:
         if victim is not None and command.poll() is None:
             os.kill(victim, signal.SIGKILL)
             killed.append(victim)
-    out, said = command.communicate(timeout=300)
+    out, said = command.communicate(timeout=900)
     assert command.returncode == 0, said
     assert killed
     assert "continues in another worker" in said
@@ -267,14 +268,14 @@ def test_ctrl_c_ends_all_workers_and_the_same_command_continues(folder: Path) ->
     command = begun(folder, 2, DELAY="0.02")
     awaited(command, partial(_more, folder, 1))
     os.killpg(command.pid, signal.SIGINT)
-    _, said = command.communicate(timeout=300)
+    _, said = command.communicate(timeout=900)
     assert command.returncode == 130, said
     assert "Traceback" not in said
     assert "Continue with: llmopt sweep seeds.toml --name=seeds --on=ray" in said
     gone(folder)
     with closing(open_store(folder / "ray.sqlite")) as store:
         assert {info.status for info in store.runs()} <= {"interrupted", "done"}
-    out, said = begun(folder, 2).communicate(timeout=300)
+    out, said = begun(folder, 2).communicate(timeout=900)
     assert cells(json.loads(out)) == cells(swept(folder, "one.sqlite")), said
 
 
@@ -283,9 +284,9 @@ def test_a_killed_command_takes_ray_with_it(folder: Path) -> None:
     command = begun(folder, 2, DELAY="0.02")
     awaited(command, partial(_more, folder, 1))
     command.kill()
-    command.communicate(timeout=300)
+    command.communicate(timeout=900)
     gone(folder)
-    out, said = begun(folder, 2).communicate(timeout=300)
+    out, said = begun(folder, 2).communicate(timeout=900)
     assert cells(json.loads(out)) == cells(swept(folder, "one.sqlite")), said
     assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
 
@@ -307,7 +308,7 @@ def test_no_key_is_in_what_ray_leaves_behind(folder: Path) -> None:
     assert files, "Ray writes logs"
     assert not [path for path in files if b"sk-very-secret-key" in path.read_bytes()]
     command.send_signal(signal.SIGINT)
-    command.communicate(timeout=300)
+    command.communicate(timeout=900)
     gone(folder)
 
 
@@ -319,11 +320,11 @@ def test_a_cluster_is_used_and_left_as_it_was(folder: Path) -> None:
         command = begun(folder, 2, address)
         awaited(command, partial(_more, folder, 1))
         os.kill(workers(folder)[0], signal.SIGKILL)
-        out, said = command.communicate(timeout=300)
+        out, said = command.communicate(timeout=900)
         assert command.returncode == 0, said
         assert cells(json.loads(out)) == cells(one)
         assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
-        out, said = begun(folder, 2, address).communicate(timeout=300)
+        out, said = begun(folder, 2, address).communicate(timeout=900)
         assert cells(json.loads(out)) == cells(one), said
     gone(folder)
 
@@ -331,5 +332,5 @@ def test_a_cluster_is_used_and_left_as_it_was(folder: Path) -> None:
 @needs_ray
 def test_a_cluster_that_does_not_answer_is_refused(folder: Path) -> None:
     command = begun(folder, 2, "ray://127.0.0.1:9")
-    _, said = command.communicate(timeout=300)
+    _, said = command.communicate(timeout=900)
     assert (command.returncode, "a cluster of Ray is one that answers" in said) == (2, True), said
