@@ -104,8 +104,8 @@ class ReplyRows(Protocol):
 class SqlStore(Store):
     """A store whose runs, journals and replies are rows.
 
-    In statements given to :meth:`_in_dialect`, ``$.`` is before the name of a table, ``?`` stands
-    for a value and ``$number`` for the number of a run's row.
+    In statements given to :meth:`_in_dialect`, ``$.`` is before the name of a table, ``?`` is
+    a value and ``$number`` the number of a run's row.
     """
 
     _DIALECT: ClassVar[tuple[str, str, str]]
