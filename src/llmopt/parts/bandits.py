@@ -129,7 +129,7 @@ class _Elimination(ABC):
 
     @abstractmethod
     def _first(self, arms: int) -> int:
-        """Return how many items the first look at a number of arms is on."""
+        """Return on how many items this number of arms is looked at first."""
 
     @abstractmethod
     async def _left(self, field: _Field) -> Sequence[int]:

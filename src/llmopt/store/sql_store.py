@@ -105,7 +105,7 @@ class SqlStore(Store):
     """A store whose runs, journals and replies are rows.
 
     In statements given to :meth:`_in_dialect`, ``$.`` is before the name of a table, ``?`` is
-    for a value and ``$number`` for the number of a run's row.
+    a value and ``$number`` the number of a run's row.
     """
 
     _DIALECT: ClassVar[tuple[str, str, str]]
@@ -183,8 +183,8 @@ class SqlStore(Store):
         """See the protocol."""
         self._check_known(run)
         spent: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
-        for role, calls, given, made, estimated, *cache in self._sums(run):
-            spent[role] = Usage(calls, given, made, bool(estimated), *cache)
+        for role, calls, given, made, estimated, *more in self._sums(run):
+            spent[role] = Usage(calls, given, made, bool(estimated), *more)
         return spent
 
     def seconds(self, run: str, more: float = 0.0) -> float:
@@ -252,7 +252,7 @@ class SqlStore(Store):
 
     @abstractmethod
     def _sums(self, run: str) -> list[Row]:
-        """Return the role, calls, input and output tokens of a run, and whether they are sure."""
+        """Return a row for each role of a run: its name, and the fields of its usage in order."""
 
     @abstractmethod
     def _began(self, connection: Any, run: str, data: bytes) -> bool:

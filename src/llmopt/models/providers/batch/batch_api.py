@@ -36,7 +36,7 @@ def json_object(content: bytes) -> dict[str, Any]:
     """Return a body that is a JSON object.
 
     Raises:
-        LostReplyError: It is none.
+        LostReplyError: It is anything else.
     """
     try:
         data = json.loads(content)
