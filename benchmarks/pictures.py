@@ -30,8 +30,8 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-import llmopt as optimized
-from llmopt.cli import main as llmopt
+from llmopt import ProgramProblem, optimize
+from llmopt.cli import main as command_line
 from llmopt.core.values import digest
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Terminal:
 
 def called(*words: str, code: int = 0) -> str:
     """Run a command of llmopt in this process, and return its output as a terminal shows it."""
-    said = CliRunner().invoke(llmopt, [*words], catch_exceptions=False)
+    said = CliRunner().invoke(command_line, [*words], catch_exceptions=False)
     if said.exit_code != code:
         raise SystemExit(f"llmopt {' '.join(words)}: exit code {said.exit_code}: {said.stderr}")
     return said.stdout
@@ -218,6 +218,15 @@ def browser(width: int, height: int) -> Iterator[Page]:
         made.close()
 
 
+def top_of(run: str, name: str, height: int) -> None:
+    """Draw the top of the page of a run, so many pixels high."""
+    called("report", run, "-o", f"{run}.html")
+    with browser(1120, height) as shown:
+        shown.goto(Path(f"{run}.html").absolute().as_uri())
+        shown.wait_for_timeout(1500)
+        kept(name, shown.screenshot())
+
+
 # -- the pictures ---------------------------------------------------------------------------
 
 
@@ -231,12 +240,8 @@ def terminal() -> None:
 
 
 def page() -> None:
-    """The top of a run's page, and its matrix."""
-    called("report", "tickets", "-o", "tickets.html")
-    with browser(1120, 815) as shown:
-        shown.goto(Path("tickets.html").absolute().as_uri())
-        shown.wait_for_timeout(1500)
-        kept("result-page.png", shown.screenshot())
+    """The top of a run's page."""
+    top_of("tickets", "result-page.png", 815)
 
 
 def history() -> None:
@@ -271,11 +276,7 @@ def watch() -> None:
 def sweep() -> None:
     """The page of a sweep."""
     called("sweep", "methods.toml", "-q")
-    called("report", "methods", "-o", "methods.html")
-    with browser(1120, 850) as shown:
-        shown.goto(Path("methods.html").absolute().as_uri())
-        shown.wait_for_timeout(1500)
-        kept("sweep-page.png", shown.screenshot())
+    top_of("methods", "sweep-page.png", 850)
 
 
 def view() -> None:
@@ -293,7 +294,7 @@ def view() -> None:
 
 def programs() -> None:
     """What a search changed in the two texts of a program."""
-    problem = optimized.ProgramProblem.from_rows(
+    problem = ProgramProblem.from_rows(
         _two_calls,
         [{"input": text, "target": label} for text, label in _rows()],
         parts={"first": "Which team is it?", "second": "Check the answer of the first call."},
@@ -302,12 +303,8 @@ def programs() -> None:
         sizes=(40, 30, 80),
         scorer="scripted/pictures:answer",
     )
-    optimized.optimize(problem, algorithm="opro", steps=4, name="two-calls", progress=False)
-    called("report", "two-calls", "-o", "two-calls.html")
-    with browser(1120, 1100) as shown:
-        shown.goto(Path("two-calls.html").absolute().as_uri())
-        shown.wait_for_timeout(1500)
-        kept("program-page.png", shown.screenshot())
+    optimize(problem, algorithm="opro", steps=4, name="two-calls", progress=False)
+    top_of("two-calls", "program-page.png", 1100)
 
 
 def _two_calls(texts: dict[str, str], row: Mapping[str, str], call: Callable[..., str]) -> str:
@@ -324,10 +321,9 @@ def code() -> None:
         words = " ".join(str(number * 7919 % 5000) for number in range(size))
         Path(f"tests/{at}.in").write_text(words, encoding="utf-8")
     made = Terminal()
-    model = ("--optimizer", "scripted/pictures:answer", "--steps", "1", "-q")
-    made.run(
-        "faster", "slow.py", "--tests", "tests", *model, shown="llmopt faster slow.py --tests tests"
-    )
+    model = ("--optimizer", "scripted/pictures:answer", "--steps", "1")
+    words = ("faster", "slow.py", "--tests", "tests", *model)
+    made.run(*words, "-q", shown=" ".join(("llmopt", *words)))
     made.save("faster", "llmopt faster")
 
 
