@@ -22,6 +22,7 @@ The exit code is 1 if one is not found.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 MEASURED = ("usage", "seconds", "stretch", "usd", "versions", "source", "run")
 OPTIONS: dict[str, Any] = {
     "algorithm": "opro",
-    "steps": 3,
+    "steps": 2,
     "validate_every": 2,
     "name": "run",
     "progress": False,
@@ -74,13 +75,14 @@ def main() -> int:
         if not before.holds:
             print("the run does not hold as it is")
             return 1
-        for number in range(options.mutations):
-            shutil.copy(kept, copy)
-            kind, where = mutated(copy, number, Random(f"{options.seed} {number}"))
-            how = found_by(problem, copy, before.manifest)
-            found.setdefault(kind, Counter())[how] += 1
-            if how == "lost" or (how == "manifest" and KINDS[kind][0]):
-                print(f"not found as it should be ({how}): {kind}, {where}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):  # what is done by then is reported
+            for number in range(options.mutations):
+                shutil.copy(kept, copy)
+                kind, where = mutated(copy, number, Random(f"{options.seed} {number}"))
+                how = found_by(problem, copy, before.manifest)
+                found.setdefault(kind, Counter())[how] += 1
+                if how == "lost" or (how == "manifest" and KINDS[kind][0]):
+                    print(f"not found as it should be ({how}): {kind}, {where}", flush=True)
     return reported(found)
 
 

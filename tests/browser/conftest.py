@@ -14,12 +14,15 @@ from synthetic import NASTY, hostile, hostile_cells, large
 
 import llmopt
 from llmopt import open_store
+from llmopt.core.demonstrations import Shot, shots_text
+from llmopt.core.solution import join_parts
 from llmopt.history.cells import Matrix
 from llmopt.history.document import record
 from llmopt.history.run_history import told
 from llmopt.problems.numeric.regression import linear_regression
 from llmopt.problems.tours.tour_problem import tsp
 from llmopt.testing import scripted
+from llmopt.web.pages.evaluation_page import evaluation_page
 from llmopt.web.pages.matrix_cells import cell_chunks
 from llmopt.web.pages.run_page import page
 
@@ -55,7 +58,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     for name, document in documents.items():
         (folder / f"{name}.html").write_text(page(document, cells=cells.get(name)), "utf-8")
+    (folder / "evaluated.html").write_text(_evaluated(store, shots), "utf-8")
     return folder
+
+
+def _evaluated(store: Path, problem: PromptProblem) -> str:
+    """Return the page of an evaluation of solutions with and without demonstrations."""
+    names = [part.name for part in problem.parts()]
+    ids = [item.id for item in problem.splits.train[:2]]
+    demonstrations = shots_text((Shot(ids[0]), Shot(ids[1], "Think. yes")))
+    shown = join_parts(dict(zip(names, ("Think, and check.", demonstrations), strict=True)))
+    found = llmopt.evaluate(problem, [*problem.starts, shown], store=store, progress=False)
+    with closing(open_store(store)) as kept:
+        return evaluation_page(record(kept, found.run))
 
 
 def _nasty_rows(problem: PromptProblem) -> PromptProblem:

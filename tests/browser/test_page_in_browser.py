@@ -204,14 +204,30 @@ def test_nothing_serious_stands_in_the_way_of_anybody(look: Looker, kind: str, s
         "[...document.querySelectorAll('details')].slice(0, 8).forEach(d => d.open = true)"
     )
     page.evaluate("[...document.querySelectorAll('.opener')].slice(0, 3).forEach(b => b.click())")
-    page.wait_for_timeout(200)
-    found = Axe().run(page).response["violations"]
-    serious = [
+    assert serious_on(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_is_on_the_page_of_an_evaluation(look: Looker, scheme: Any) -> None:
+    page = look.open("evaluated", drawn=False, color_scheme=scheme).page
+    open_all(page)
+    assert page.locator("ol.shots > li").count() > 0
+    assert serious_on(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def serious_on(page: Page) -> list[tuple[str, str, str]]:
+    """Return what stands in somebody's way, on a wide screen and on a narrow one."""
+    found = []
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        found += Axe().run(page).response["violations"]
+    return [
         (rule["id"], rule["nodes"][0]["html"][:200], rule["nodes"][0]["failureSummary"])
         for rule in found
         if rule["impact"] in ("serious", "critical")
     ]
-    assert serious == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

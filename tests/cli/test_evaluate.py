@@ -219,7 +219,7 @@ def test_show_and_resume_name_the_command(shell: Shell) -> None:
     name = shell.llmopt("evaluate", *TEXTS, *DATA, "-q", "--json").data["run"]
     command = f"llmopt evaluate --instruction Answer. --instruction '{TEXTS[3]}' --data"
     shown = shell.llmopt("show", name)
-    assert shown.out.startswith("[2] is ")
+    assert shown.out.startswith(f"[1] Answer.\n[2] {TEXTS[3]}\n[2] is ")
     assert command in shown.out
     data = shell.llmopt("show", name, "--json").data
     assert data["evaluation"]["rows"][0]["text"] == "Answer."

@@ -27,8 +27,24 @@ class Looker:
     browser: Browser
     folder: Path
 
-    def open(self, name: str, *, width: int = 1280, script: bool = True, **options: Any) -> Look:
-        """Open the page of a run, drawn to its end; it is closed with the browser."""
+    def open(
+        self,
+        name: str,
+        *,
+        width: int = 1280,
+        script: bool = True,
+        drawn: bool = True,
+        **options: Any,
+    ) -> Look:
+        """Open the page of a run, drawn to its end; it is closed with the browser.
+
+        Args:
+            name: Of the page.
+            width: Of the screen.
+            script: Whether scripts may run.
+            drawn: Whether the page has a script that draws it.
+            options: Of the browser.
+        """
         context = self.browser.new_context(
             viewport={"width": width, "height": 900}, java_script_enabled=script, **options
         )
@@ -38,6 +54,6 @@ class Looker:
         made.page.on("dialog", lambda dialog: made.wrong.append(dialog.message))
         made.page.on("request", lambda request: made.asked.append(request.url))
         made.page.goto((self.folder / f"{name}.html").as_uri())
-        if script:
+        if script and drawn:
             made.page.wait_for_selector("body[data-drawn=yes]", timeout=30_000)
         return made

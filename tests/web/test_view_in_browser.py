@@ -307,6 +307,9 @@ def test_nothing_serious_stands_in_the_way_of_anybody(
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     page.wait_for_timeout(200)
     found = Axe().run(page).response["violations"]
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.wait_for_timeout(300)
+    found += Axe().run(page).response["violations"]
     serious = [
         (rule["id"], rule["nodes"][0]["html"][:200], rule["nodes"][0]["failureSummary"])
         for rule in found

@@ -2,6 +2,8 @@
 
 const HEIGHT = 340;
 const EDGE = { left: 62, right: 18, top: 14, bottom: 40 };
+const RADIUS = 3.5;
+const CROWD = 300;
 const NEAR = 18; // pixels from a point within which the pointer is at it
 
 const AXES = { step: "step", calls: "calls", usd: "US dollars", seconds: "seconds" };
@@ -109,7 +111,7 @@ function chartOf(core, known, width, state, panel) {
   const points = placed(core, known, x, y, spread);
   const bests = points.filter((p) => p.leads).map((p) => [p.x, p.y]);
   if (bests.length) svg.append(draw("path", { class: "best-line", d: stairs([...bests, [box.right, bests.at(-1)[1]]]) }));
-  svg.append(...points.map((p) => p.mark), validations(core, x, y), heldOut(tests, box, y));
+  svg.append(...marksOf(core, points), validations(core, x, y), heldOut(tests, box, y));
   walk(svg, points, core, state, panel, width);
   return svg;
 }
@@ -125,11 +127,24 @@ function placed(core, known, x, y, pitch) {
     const cx = x(c.step) + gap * (mates.indexOf(c) - (mates.length - 1) / 2);
     const leads = c.measured === c.planned && (best === null || (up ? c.score > best : c.score < best));
     if (leads) best = c.score;
-    const kind = (leads ? " leads" : "") + (c.measured < c.planned ? " partial" : "") + (c.place === core.best ? " winner" : "");
-    const mark = draw("circle", { class: "point" + kind, cx: cx.toFixed(1), cy: y.at(c.score).toFixed(1),
-      r: c.place === core.best ? 6 : leads ? 4.5 : 3.5 });
-    return { c, mark, leads, x: cx, y: y.at(c.score) };
+    return { c, mark: null, leads, x: cx, y: y.at(c.score), beside: mates.indexOf(c) };
   });
+}
+
+// The mark of a point, made when it is first wanted.
+function markOf(core, p) {
+  const kind = (p.leads ? " leads" : "") + (p.c.measured < p.c.planned ? " partial" : "") + (p.c.place === core.best ? " winner" : "");
+  p.mark ??= draw("circle", { class: "point" + kind, cx: p.x.toFixed(1), cy: p.y.toFixed(1), r: p.c.place === core.best ? 6 : p.leads ? 4.5 : RADIUS });
+  return p.mark;
+}
+
+// Where there are very many points, plain ones are a single path for all first ones of their steps,
+// one for all second ones, and so on: a browser draws that many times faster.
+function marksOf(core, points) {
+  const alone = (p) => points.length <= CROWD || p.leads || p.c.place === core.best || p.c.measured < p.c.planned;
+  const crowd = groups(points.filter((p) => !alone(p)), (p) => p.beside);
+  const circle = (p) => `M${(p.x - RADIUS).toFixed(1)},${p.y.toFixed(1)}a${RADIUS},${RADIUS} 0 1,0 ${2 * RADIUS},0a${RADIUS},${RADIUS} 0 1,0 ${-2 * RADIUS},0`;
+  return [...[...crowd.values()].map((some) => draw("path", { class: "point", d: some.map(circle).join("") })), ...points.filter(alone).map((p) => markOf(core, p))];
 }
 
 function groups(list, key) {
@@ -190,9 +205,11 @@ function walk(svg, points, core, state, panel, width) {
   const steps = [...new Set(points.map((p) => p.c.step))];
   const columns = new Map(steps.map((s) => [s, points.filter((p) => p.c.step === s).sort((a, b) => b.y - a.y)]));
   const reach = (p, focus) => {
-    byPlace.get(state.at)?.mark.classList.remove("current");
-    byPlace.get(state.at)?.mark.setAttribute("tabindex", -1);
+    const left = byPlace.get(state.at)?.mark;
+    left?.classList.remove("current");
+    left?.setAttribute("tabindex", -1);
     state.at = p.c.place;
+    if (!markOf(core, p).isConnected) svg.append(p.mark);
     for (const [name, value] of Object.entries({ tabindex: 0, role: "button", "aria-label": spoken(core, p.c) })) p.mark.setAttribute(name, value);
     p.mark.classList.add("current");
     look(core, panel, state.at);
