@@ -9,9 +9,11 @@ fails. Each repeat demands that
 - no more calls are paid twice than were in flight at the killed;
 - no cell is lost.
 
-Then come trials with a budget that pays for a part of the calls: it is exceeded in none.
+Then come trials with a budget that pays for a part of the calls: it is exceeded in none. With
+``--outage 30``, one more repeat stops the server for as many seconds in the midst of the sweep.
 
     python benchmarks/workers.py [--workers 8] [--kills 3] [--repeats 20] [--capped 100]
+        [--outage 30]
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import time
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +45,11 @@ from llmopt.testing import scripted
 from llmopt.testing.temporary_postgres import running_postgres
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmopt.core.store import Store
     from llmopt.core.values import Call
+    from llmopt.testing.temporary_postgres import TemporaryPostgres
 
 SLOTS = 4
 LATENCY = 0.002  # seconds
@@ -99,12 +105,14 @@ class Place:
         store: Where runs are kept.
         log: Paid calls, one a line; None: nobody fails, and nothing is noted.
         calls: What the sweep may buy; None: what the budgets of its cells come to.
+        outage: Stops the server for a while; None: workers are killed.
     """
 
     folder: Path
     store: str
     log: Path | None = None
     calls: int | None = None
+    outage: Callable[[], None] | None = None
 
     @property
     def paid(self) -> int:
@@ -142,7 +150,7 @@ class Team:
     killed: int = 0
 
     def do(self, moments: list[int], chance: random.Random) -> None:
-        """Do the sweep; kill a worker each time that so many calls are paid."""
+        """Do the sweep; kill a worker, or stop the server, when so many calls are paid."""
         commands = [(self.place.begun(*more), more) for more in self.given]
         waiting = sorted(moments)
         while commands:
@@ -150,7 +158,10 @@ class Team:
             if waiting and self.place.paid >= waiting[0]:
                 waiting.pop(0)
                 time.sleep(chance.uniform(0, 5 * LATENCY))
-                self._kill([command.pid for command, _ in commands], chance)
+                if self.place.outage:
+                    self.place.outage()
+                else:
+                    self._kill([command.pid for command, _ in commands], chance)
             left = []
             for command, more in commands:
                 code = command.poll()
@@ -242,7 +253,8 @@ def tried(
         given = [["--on", options.on, "--jobs", str(count)]]
     team, calls, log = Team(place, given), place.calls, place.log
     begun, most = time.monotonic(), max(1, (calls or bought) * 3 // 4)
-    team.do([chance.randint(1, most) for _ in range(options.kills)], chance)
+    kills = 1 if place.outage else options.kills
+    team.do([chance.randint(1, most) for _ in range(kills)], chance)
     seconds = time.monotonic() - begun
     paid = Counter(log.read_text("utf-8").split() if log and log.exists() else ())
     sweep = read_sweep(place.folder / "cells.toml")
@@ -253,6 +265,13 @@ def tried(
             print(f"{name}: {_difference(found.get(name, []), steps)}", flush=True)
     lost, twice = len(sweep.cells) - len(done), paid.total() - len(paid)
     return Outcome(team.killed, lost, twice, paid.total(), found == wanted, round(seconds, 1))
+
+
+def away(server: TemporaryPostgres, seconds: float) -> None:
+    """Stop the server for a while."""
+    server.stop()
+    time.sleep(seconds)
+    server.start()
 
 
 def _difference(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> str:
@@ -273,6 +292,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=3, help="workers that are killed")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--capped", type=int, default=100, help="trials with a small budget")
+    parser.add_argument("--outage", type=float, default=0, help="seconds without the server")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     failed = 0
@@ -280,9 +300,11 @@ def main() -> int:
         folder = Path(name)
         wanted, bought = unbroken(folder)
         print(f"{len(wanted)} cells buy {bought} calls", flush=True)
-        for number in range(options.repeats):
+        outages: list[Callable[[], None] | None] = [None] * options.repeats
+        outages += [partial(away, server, options.outage)] if options.outage else []
+        for number, outage in enumerate(outages):
             chance = random.Random(f"{options.seed} {number}")
-            place = Place(folder, server.database(), folder / f"{number}.log")
+            place = Place(folder, server.database(), folder / f"{number}.log", outage=outage)
             one = tried(place, wanted, bought, options, chance)
             good = one.same and not one.lost and one.twice <= one.killed * SLOTS
             failed += not good

@@ -14,9 +14,8 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "workers.py"
 
 
 @pytest.mark.skipif(bool(missing_postgres()), reason=missing_postgres() or "-")
-@pytest.mark.parametrize("where", [(), ("--on", "processes")], ids=["parts", "workers"])
-def test_nothing_is_lost_or_overspent_when_a_worker_is_killed(where: tuple[str, ...]) -> None:
-    line = [sys.executable, str(SCRIPT), "--workers", "2", "--kills", "1", *where]
+def test_nothing_is_lost_or_overspent_when_a_worker_is_killed() -> None:
+    line = [sys.executable, str(SCRIPT), "--workers", "2", "--kills", "1"]
     done = subprocess.run(
         [*line, "--repeats", "1", "--capped", "1"], capture_output=True, text=True, check=False
     )

@@ -10,9 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +27,7 @@ from llmopt.sweeps.grid import Sweep, read_sweep
 from llmopt.sweeps.runner import run_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = importlib.util.find_spec("ray") is not None
@@ -115,12 +114,12 @@ def journals(folder: Path, store: str) -> dict[str, list[Any]]:
         }
 
 
-def begun(folder: Path, jobs: int, on: str = "ray", **variables: str) -> subprocess.Popen[str]:
+def begun(folder: Path, jobs: int, **variables: str) -> subprocess.Popen[str]:
     """Begin the sweep as a command, in a group of processes of its own."""
     (folder / "seen.txt").unlink(missing_ok=True)
     words = ("sweep", "seeds.toml", "--name", "seeds", "--store", "ray.sqlite", "--json")
     return subprocess.Popen(
-        [sys.executable, "-m", "llmopt", *words, "--on", on, "--jobs", str(jobs)],
+        [sys.executable, "-m", "llmopt", *words, "--on", "ray", "--jobs", str(jobs)],
         env={**os.environ, **variables, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{folder}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -164,58 +163,6 @@ def gone(folder: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError([pid for pid in workers(folder) if alive(pid)])
-
-
-@contextmanager
-def cluster(folder: Path, **variables: str) -> Iterator[str]:
-    """Start a cluster of one node, as an administrator does.
-
-    Yields:
-        Its address for clients.
-    """
-    ports, log = [], folder / "head.txt"
-    with ExitStack() as stack:
-        for _ in range(2):
-            free = stack.enter_context(closing(socket.socket()))
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
-    words = [
-        "-m",
-        "ray.scripts.scripts",
-        "start",
-        "--head",
-        "--block",
-        "--num-cpus=2",
-        "--include-dashboard=false",
-    ]
-    words += ["--node-ip-address=127.0.0.1", f"--port={ports[0]}"]
-    words += [f"--ray-client-server-port={ports[1]}", "--object-store-memory=80000000"]
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as short:  # for paths of sockets
-        head = subprocess.Popen(
-            [sys.executable, *words, f"--temp-dir={short}", "--disable-usage-stats"],
-            env={
-                **os.environ,
-                **variables,
-                "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{folder}",
-                "RAY_raylet_start_wait_time_s": "300",  # other tests may be at work
-            },
-            stdout=log.open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            while not _answers(ports[1]):
-                assert head.poll() is None, log.read_text("utf-8")
-                time.sleep(0.1)
-            yield f"ray://127.0.0.1:{ports[1]}"
-        finally:
-            head.terminate()  # it ends what it has started
-            head.wait(60)
-
-
-def _answers(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize("on", ["rays", "ray://", "here", ""])
@@ -310,27 +257,3 @@ def test_no_key_is_in_what_ray_leaves_behind(folder: Path) -> None:
     command.send_signal(signal.SIGINT)
     command.communicate(timeout=900)
     gone(folder)
-
-
-@needs_ray
-def test_a_cluster_is_used_and_left_as_it_was(folder: Path) -> None:
-    """One of its workers is killed; whoever comes next finds the cluster at work."""
-    one = swept(folder, "one.sqlite")
-    with cluster(folder, DELAY="0.02") as address:
-        command = begun(folder, 2, address)
-        awaited(command, partial(_more, folder, 1))
-        os.kill(workers(folder)[0], signal.SIGKILL)
-        out, said = command.communicate(timeout=900)
-        assert command.returncode == 0, said
-        assert cells(json.loads(out)) == cells(one)
-        assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
-        out, said = begun(folder, 2, address).communicate(timeout=900)
-        assert cells(json.loads(out)) == cells(one), said
-    gone(folder)
-
-
-@needs_ray
-def test_a_cluster_that_does_not_answer_is_refused(folder: Path) -> None:
-    command = begun(folder, 2, "ray://127.0.0.1:9")
-    _, said = command.communicate(timeout=900)
-    assert (command.returncode, "a cluster of Ray is one that answers" in said) == (2, True), said
