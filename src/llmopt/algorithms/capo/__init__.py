@@ -11,7 +11,10 @@ answers in shots are stored replies to the parents' prompts, which cost nothing,
 code asks again with the child's; shots come from train itself, and a row that is measured is left
 out of its own prompt, where the published code keeps a pool apart; the first population is the
 starting solutions and other wordings of them, made in the first step; it has no budget of tokens
-of its own, as the run has one.
+of its own, as the run has one; the race drops children alone, where the published code drops
+members of the population as well, and ends once no more than a population is left; replies are
+read strictly (``strict=False`` as published); the temperature is 1, where the library of the
+published code asks all models at 0.1 with top_p 0.9 and up to 256 tokens by default.
 
 Ours: every word of the templates. A solution is measured in one step only. So a child that no race
 drops is measured on all items, a population has whole scores in each comparison, and the starting
@@ -42,6 +45,7 @@ def capo(
     family: AnyFamily = "auto",
     template: str = "",
     mutation_template: str = "",
+    strict: bool = True,
     max_tokens: int = USUAL,
 ) -> Algorithm:
     """Return CAPO as a row of parts.
@@ -58,6 +62,8 @@ def capo(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own for two parents.
         mutation_template: The same for the instruction that is reworded.
+        strict: Refuse a reply without marks, and take the first marked text. The published code
+            takes the last one, or the whole reply.
         max_tokens: Of one draw; the default grows with long starting solutions.
 
     Raises:
@@ -69,18 +75,22 @@ def capo(
         family=family,
         wording="capo",
         template=template,
+        strict=strict,
         scores=0,
         temperature=Constant(temperature),
         max_tokens=max_tokens,
+        last=not strict,
     )
     mutate = Generate(
         samples=1,
         family=family,
         wording="capo-mutation",
         template=mutation_template,
+        strict=strict,
         scores=0,
         temperature=Constant(temperature),
         max_tokens=max_tokens,
+        last=not strict,
     )
     return Algorithm(
         name="capo",

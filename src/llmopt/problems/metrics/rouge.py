@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class RougeL(Metric):
     """The mean, over all accepted answers, of the F measure of ROUGE-L.
 
-    Words are what is between blanks, as written. Sentences end at full stops. Shared words
+    Words are separated by blanks and compared as written. Sentences end at full stops. Shared words
     are those of the longest common subsequence of any sentence of the output and any of the
     reference, each counted once. With s shared words, m different ones in the output and n in
     the reference, F is 2 s / (m + n). This is how the package ``rouge`` counts, which GPO uses.
