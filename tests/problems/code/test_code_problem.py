@@ -147,6 +147,7 @@ def test_inputs_that_the_program_rejects_or_answers_at_random_are_dropped() -> N
         "Some words.\n\n```\nold words\n```\nThen\n```py\nprint('new')\n```\nand more words.",
         "```python\nprint('new')",
         "~~~python\nprint('new')\n~~~",
+        "1. The program:\n   ```python\n   print('new')\n   ```\n2. It is faster.",
     ],
 )
 def test_code_is_found_in_a_reply(reply: str) -> None:
@@ -218,7 +219,8 @@ def test_an_edit_keeps_to_lines_that_are_indented_alike() -> None:
 def test_only_the_function_changes() -> None:
     problem = squared()
     faster = "def squares(numbers):\n    return [number * number + OFFSET for number in numbers]\n"
-    text = problem.parse(f"```python\nimport math\n\n{faster}```")
+    used = "Use it so:\n```python\nprint(squares([1]))\n```"
+    text = problem.parse(f"```python\nimport math\n\n{faster}```\n{used}")
     assert isinstance(text, str)
     assert text.startswith("OFFSET = 1\n")
     assert text.endswith("def other():\n    return 3\n")

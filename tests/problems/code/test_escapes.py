@@ -75,6 +75,12 @@ def test_a_program_runs_and_says_what_it_used(level: Level) -> None:
     assert ran.memory > 1_000_000
 
 
+@pytest.mark.parametrize("level", [*LEVELS, "none"])
+def test_a_program_may_be_named_as_its_folder_is(level: Level) -> None:
+    ran = sandbox(level).run("program.py", {"program.py": "print('hello')"}, b"", SMALL)
+    assert (ran.code, ran.output) == (0, b"hello\n")
+
+
 @both
 def test_there_is_no_network(level: Level) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:

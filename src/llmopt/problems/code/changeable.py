@@ -24,7 +24,7 @@ BEGIN, END = "# llmopt: begin", "# llmopt: end"
 """Lines around the region that may change."""
 
 _FENCE = re.compile(
-    r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*(?:```|~~~)[ \t]*$",
+    r"^([ \t]*)(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*(?:```|~~~)[ \t]*$",
     re.MULTILINE | re.DOTALL,
 )
 _EDIT = re.compile(
@@ -76,7 +76,7 @@ class Changeable:
         if _EDIT_BEGIN.search(reply):
             edited = apply_edits(base or self.text, reply)
             return edited if isinstance(edited, Refusal) else self._checked(edited)
-        return self._checked(self._put(fenced(reply)))
+        return self._checked(self._put(fenced(reply, self.function)))
 
     def _is_program(self, text: str) -> bool:
         """Whether a text is a program that keeps everything that may not change."""
@@ -187,18 +187,29 @@ def normal(text: str) -> str:
 
 def fences(reply: str) -> list[str]:
     """Return what is in the closed fences of a reply, whatever their language."""
-    return [code for _, code in _FENCE.findall(reply)]
+    return [code for _, code in _fences(reply)]
 
 
-def fenced(reply: str) -> str:
+def _fences(reply: str) -> list[tuple[str, str]]:
+    """Return language and code of each fence; what a list item is indented by does not count."""
+    return [
+        (language.lower(), textwrap.dedent(code) if margin else code)
+        for margin, language, code in _FENCE.findall(reply)
+    ]
+
+
+def fenced(reply: str, function: str = "") -> str:
     """Return the code of a reply: of the last fence for Python, else of the last fence, else all.
 
-    A fence that is not closed, as in a reply that was cut off, reaches to the end.
+    A fence that is not closed, as in a reply that was cut off, reaches to the end. Where a function
+    is wanted, a fence that defines it comes before others, such as an example of its use.
     """
-    found = _FENCE.findall(reply)
-    python = [code for language, code in found if language.lower() in _PYTHON]
+    found = _fences(reply)
+    python = [code for language, code in found if language in _PYTHON]
     if found:
-        return normal((python or [code for _, code in found])[-1])
+        codes = python or [code for _, code in found]
+        defining = [code for code in codes if function and f"def {function}(" in code]
+        return normal((defining or codes)[-1])
     opened = re.search(r"^[ \t]*```[ \t]*\w*[ \t]*\n", reply, re.MULTILINE)
     return normal(reply[opened.end() :] if opened else reply)
 

@@ -255,7 +255,7 @@ def _become(job: Job, folder: Path, streams: tuple[int, ...], gate: tuple[int, i
         command, environment = job.command, {**ENVIRONMENT}
         if job.level != "bubblewrap":
             scratch = folder / "scratch"
-            command = tuple(part.replace(PROGRAMS, str(folder)) for part in command)
+            command = (*command[:-1], command[-1].replace(PROGRAMS, str(folder), 1))
             environment |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
             os.chdir(scratch)
             if job.level == "namespaces":
