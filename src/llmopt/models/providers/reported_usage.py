@@ -36,9 +36,9 @@ def estimate(call: Call, text: str) -> Usage:
 def read_usage(data: Any) -> Usage | None:
     """Return the provider's count of tokens, or None where it gave none that can be believed.
 
-    A count is a whole number from 0 to `MOST_TOKENS`; true and false do not count. What it says of its
-    prompt cache counts where both parts together are no more than the prompt: else no token was
-    read from it, so that nothing is taken for cheaper than it was.
+    A count is a whole number from 0 to `MOST_TOKENS`; true and false do not count. What it says of
+    its prompt cache counts where both parts together are no more than the prompt: else no token
+    was read from it, so that nothing is taken for cheaper than it was.
     """
     if not isinstance(data, dict):
         return None

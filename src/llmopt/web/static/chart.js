@@ -127,7 +127,7 @@ function placed(core, known, x, y, pitch) {
     const cx = x(c.step) + gap * (mates.indexOf(c) - (mates.length - 1) / 2);
     const leads = c.measured === c.planned && (best === null || (up ? c.score > best : c.score < best));
     if (leads) best = c.score;
-    return { c, mark: null, leads, x: cx, y: y.at(c.score), beside: mates.indexOf(c) };
+    return { c, mark: null, leads, x: cx, y: y.at(c.score), side: mates.indexOf(c) };
   });
 }
 
@@ -142,7 +142,7 @@ function markOf(core, p) {
 // one for all second ones, and so on: a browser draws that many times faster.
 function marksOf(core, points) {
   const alone = (p) => points.length <= CROWD || p.leads || p.c.place === core.best || p.c.measured < p.c.planned;
-  const crowd = groups(points.filter((p) => !alone(p)), (p) => p.beside);
+  const crowd = groups(points.filter((p) => !alone(p)), (p) => p.side);
   const circle = (p) => `M${(p.x - RADIUS).toFixed(1)},${p.y.toFixed(1)}a${RADIUS},${RADIUS} 0 1,0 ${2 * RADIUS},0a${RADIUS},${RADIUS} 0 1,0 ${-2 * RADIUS},0`;
   return [...[...crowd.values()].map((some) => draw("path", { class: "point", d: some.map(circle).join("") })), ...points.filter(alone).map((p) => markOf(core, p))];
 }
