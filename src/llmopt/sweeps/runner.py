@@ -30,7 +30,14 @@ from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.executors.choice import CellPlace, executor_for
 from llmopt.sweeps.executors.protocol import SweepWork
 from llmopt.sweeps.joint_account import joint_account
-from llmopt.sweeps.parting import all_parts, begin_part, claimed, has_begun, parts_of
+from llmopt.sweeps.parting import (
+    all_parts,
+    begin_part,
+    bought_by,
+    claimed,
+    has_begun,
+    parts_of,
+)
 from llmopt.sweeps.shared_models import BuiltModels, Pool, models_of
 from llmopt.sweeps.swept import Swept, compared, finished
 from llmopt.terminal.progress.sweep_progress import SweepView
@@ -275,13 +282,14 @@ class _Doing:
 def _worth(store: Store, name: str, *, sweep: Sweep, part: SweepPart | None) -> bool:
     """Say whether a run that has bought nothing is kept.
 
-    A part's run is once it has begun, because other parts count on it. A false start leaves
-    nothing, and then neither does the sweep, if there is no other part.
+    A part's run is once it has begun, because other parts count on it, and where all pay together,
+    once anything was paid: a killed process may be followed by another one at any moment. A false
+    start leaves nothing, and then neither does the sweep, if there is no other part.
     """
     if part is None:
         return bool(finished(store, sweep))
     with claimed(store, sweep.name):
-        if has_begun(store, name):
+        if has_begun(store, name) or bought_by(store, sweep.name):
             return True
         store.discard(name)
         if not (finished(store, sweep) or parts_of(store, sweep.name)):
