@@ -310,7 +310,12 @@ def test_check_knows_the_caps_and_the_price_of_the_judge(desk: Shell) -> None:
     words = ("check", "run.toml", "--offline", "--json", "-o", "budget.usd=1")
     priced = (*words, "-o", "judge.price={input = 1, output = 2}")
     found = desk.llmopt(*priced, "-o", "judge.requests_per_minute=60").data
-    assert found["models"]["judge"]["price"] == {"input": 1, "output": 2}
+    assert found["models"]["judge"]["price"] == {
+        "input": 1,
+        "output": 2,
+        "cached": None,
+        "cache_write": None,
+    }
     assert found["estimate"]["judge"]["high"]["usd"] > 0
 
 

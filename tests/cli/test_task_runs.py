@@ -103,12 +103,12 @@ def test_a_folder_goes_with_a_task_only(shell: Shell) -> None:
 
 def test_tasks_are_listed_with_the_items_that_are_there(shell: Shell) -> None:
     rows = {row["task"]: row for row in shell.llmopt("tasks", "--data-dir", "data", "--json").data}
-    assert len(rows) == 92
+    assert len(rows) == 93
     assert rows["bbh/navigate"]["items"] == 60
     assert rows["bbh/navigate"]["kind"] == "boolean"
     assert rows["gsm8k"]["items"] is None
     assert rows["gsm8k"]["splits"] == ["opro", "gpo"]
-    assert "92 tasks" in shell.llmopt("tasks").out
+    assert "93 tasks" in shell.llmopt("tasks").out
 
 
 def test_a_task_is_checked_by_its_name_too(shell: Shell) -> None:

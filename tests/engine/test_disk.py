@@ -141,7 +141,7 @@ def test_the_command_line_says_that_the_disk_is_full(tmp_path: Path) -> None:
     go_on = "llmopt resume run --store store.sqlite"
     assert hint == f"The run is stored. Continue with: {go_on}"
     assert message.startswith("Error: the store ")
-    assert "resume: what was stored is kept" in ended.stderr
+    assert "try again: what was stored is kept" in ended.stderr
     assert "Traceback" not in ended.stderr
     with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
         kept = stored(store)

@@ -160,7 +160,10 @@ def _show_evaluation(
         click.echo(f"Measure another day with: {again}")
         return
     read = SolutionReader.compared(found or {}).text
-    for number, row in enumerate(found["rows"] if found else (), 1):
+    rows = (found or {}).get("rows")
+    for number, row in enumerate(
+        rows if isinstance(rows, list) else (), 1
+    ):  # a judge check: a count
         click.echo(visible(f"[{number}] {read(row['text']) or '(empty)'}"))
     click.echo(visible(found["verdict"]) if found else "Not finished.")
     click.echo(f"{'The whole table, for nothing' if found else 'Continue with'}: {again}")

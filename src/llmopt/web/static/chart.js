@@ -134,7 +134,7 @@ function placed(core, known, x, y, pitch) {
 // The mark of a point, made when it is first wanted.
 function markOf(core, p) {
   const kind = (p.leads ? " leads" : "") + (p.c.measured < p.c.planned ? " partial" : "") + (p.c.place === core.best ? " winner" : "");
-  p.mark ??= draw("circle", { class: "point" + kind, cx: p.x.toFixed(1), cy: p.y.toFixed(1), r: p.c.place === core.best ? 6 : p.leads ? 4.5 : RADIUS });
+  p.mark ??= draw("circle", { class: "point" + kind, tabindex: -1, cx: p.x.toFixed(1), cy: p.y.toFixed(1), r: p.c.place === core.best ? 6 : p.leads ? 4.5 : RADIUS });
   return p.mark;
 }
 
@@ -209,7 +209,7 @@ function walk(svg, points, core, state, panel, width) {
     left?.classList.remove("current");
     left?.setAttribute("tabindex", -1);
     state.at = p.c.place;
-    if (!markOf(core, p).isConnected) svg.append(p.mark);
+    if (!markOf(core, p).parentNode) svg.append(p.mark);
     for (const [name, value] of Object.entries({ tabindex: 0, role: "button", "aria-label": spoken(core, p.c) })) p.mark.setAttribute(name, value);
     p.mark.classList.add("current");
     look(core, panel, state.at);
