@@ -99,6 +99,8 @@ def test_a_first_try_needs_no_file(tickets: Shell) -> None:
         (("init", "--target", "x"), "go with --data, but got no --data"),
         (("run", "--data", "none.csv"), "a data file exists, but there is no 'none.csv'"),
         (("init", "--data", "tickets.csv", "--target", "Tem"), "there is no 'Tem'"),
+        (("init", "mine.toml"), "the configuration in it will be llmopt.toml"),
+        (("init", "tickets.csv"), "llmopt init --data tickets.csv"),
     ],
 )
 def test_what_does_not_go_together_is_said(

@@ -60,6 +60,7 @@ def init(
             "--input, --target, --scorer, --optimizer and --base-url go with --data, but got no "
             "--data; name the file"
         )
+    _check_folder(folder)
     files: Mapping[str, bytes] = (
         starter()
         if data is None
@@ -92,6 +93,25 @@ def init(
     click.echo(files[_STARTED].decode("utf-8"))
     click.echo(f"What it takes: {command_line(('check', str(folder / _STARTED)), None)}")
     click.echo(f"Start it with: {run}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what is meant as a file: a folder of such a name would be a surprise.
+
+    Raises:
+        ConfigError: It is a file, or is no folder yet and is called like a configuration.
+    """
+    from llmopt.errors import ConfigError
+
+    if folder.suffix == ".toml" and not folder.is_dir():
+        advice = f"the configuration in it will be {_STARTED}"
+    elif folder.is_file():
+        advice = f"a configuration that fits it: llmopt init --data {folder}"
+    else:
+        return
+    raise ConfigError(
+        f"llmopt init writes to a folder, but got {str(folder)!r}, the name of a file; {advice}"
+    )
 
 
 def _draft(
