@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import time
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -105,12 +106,14 @@ class AnyLLMModel:
         if self._client is None:
             self._client = self._made()
         fault: ModelError
+        sent = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._client.acompletion(
                     model=self.model, **request_of(call, self._dialect)
                 )
-            return read_without_secrets(answer.model_dump(), call)
+            seconds = round(time.monotonic() - sent, 3)
+            return replace(read_without_secrets(answer.model_dump(), call), seconds=seconds)
         except TimeoutError:
             fault = LostReplyError(
                 f"{self.identity} gave no whole answer in {self._timeout:g} s, half of the "

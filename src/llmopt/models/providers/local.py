@@ -10,9 +10,10 @@ import asyncio
 import os
 import secrets
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -140,6 +141,11 @@ class LocalModel:
             MissingExtraError: xllamacpp is not installed.
             InputError: llama.cpp cannot load the file.
         """
+        sent = time.monotonic()
+        reply = await self._completed(call)
+        return replace(reply, seconds=round(time.monotonic() - sent, 3))
+
+    async def _completed(self, call: Call) -> Reply:
         if call.answers:
             return await self._in_thread(self._weigh, call)
         if call.temperature > 0:
