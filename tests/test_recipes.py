@@ -488,6 +488,7 @@ def test_a_changed_recipe_says_how_stored_runs_are_continued(name: str) -> None:
     for settings in found:
         assert settings.scorer is not None
         assert settings.scorer.again_tokens == default("scorer", "again_tokens")
+        assert settings.scorer.again_answers is default("scorer", "again_answers")
         assert settings.problem.quotes == default("problem", "quotes")
         assert settings.algorithm.model_dump().get("strict", True) is True
 
