@@ -376,11 +376,43 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
         recipe_or_file("dmeo")
 
 
-@pytest.mark.parametrize("name", [name for name in sweeps() if name.startswith("opro/ablation-")])
-def test_ablations_of_opro_refuse_digits_on_gsm8k_alone(name: str) -> None:
-    """So does the published code."""
-    for cell in read_sweep(sweep_or_file(name), [f"scorer.model={SCRIPTED}"]).cells:
-        assert cell.settings.problem.digits == (cell.settings.problem.benchmark != "gsm8k")
+SEARCHED = [name for name in sweeps() if name.startswith("opro/") and name != "opro/transfer"]
+
+
+@pytest.mark.parametrize("name", [*SEARCHED, "gepa/gsm8k", "mipro/gsm8k", "capo/gsm8k"])
+def test_digits_are_refused_by_opro_on_gsm8k_alone(name: str, official: Path) -> None:
+    """As in its published code; no other method's code refuses them."""
+    options = shared(name, official)
+    found = (
+        [cell.settings for cell in read_sweep(sweep_or_file(name), options).cells]
+        if name in sweeps()
+        else [read(recipe_or_file(name), options)]
+    )
+    for settings in found:
+        on_gsm8k = settings.problem.benchmark == "gsm8k" and name.startswith("opro/")
+        assert settings.problem.digits == (not on_gsm8k)
+
+
+def test_questions_of_choices_end_as_in_the_published_code_of_opro(official: Path) -> None:
+    """Their last line shows the letters side by side."""
+    ends = {"aqua": "(A) (B) (C) (D) (E)?", "mmlu/anatomy": "(A) (B) (C) (D)?"}
+    for name, benchmark in (("opro/transfer", "aqua"), ("opro/mmlu", "mmlu/anatomy")):
+        cells = read_sweep(sweep_or_file(name), shared(name, official)).cells
+        asked = next(c.settings for c in cells if c.settings.problem.benchmark == benchmark)
+        assert asked.built_problem().items("train")[0].input.endswith(ends[benchmark])
+
+
+def test_evoprompt_is_compared_from_the_starts_that_the_paper_of_opro_has(official: Path) -> None:
+    """Generic ones on GSM8K, specific ones on the other task: two of each."""
+    cells = read_sweep(sweep_or_file("opro/evoprompt"), shared("opro/evoprompt", official)).cells
+    starts = {c.settings.problem.benchmark: tuple(c.settings.problem.instructions) for c in cells}
+    assert {task: len(texts) for task, texts in starts.items()} == {
+        "gsm8k": 2,
+        "bbh/sports_understanding": 2,
+    }
+    assert len(set(starts.values())) == 2
+    heat = {(c.variant, c.settings.algorithm.model_dump()["temperature"]) for c in cells}
+    assert heat == {("OPRO", 1.0), ("EvoPrompt GA", 0.5), ("EvoPrompt DE", 0.5)}
 
 
 SMALL = [name for name in (*recipes(), *sweeps()) if name.endswith("small")]
@@ -456,6 +488,7 @@ def test_a_changed_recipe_says_how_stored_runs_are_continued(name: str) -> None:
     for settings in found:
         assert settings.scorer is not None
         assert settings.scorer.again_tokens == default("scorer", "again_tokens")
+        assert settings.scorer.again_answers is default("scorer", "again_answers")
         assert settings.problem.quotes == default("problem", "quotes")
         assert settings.algorithm.model_dump().get("strict", True) is True
 

@@ -30,7 +30,9 @@ FAMILIES: tuple[Family, ...] = ("chat", "brackets", "continuation")
 SHOWN: dict[str, tuple[Algorithm, FunctionProblem]] = {
     "regression": (opro(), linear_regression()),
     "regression-as-published": (opro(), linear_regression(decimals=0)),
+    "regression-paper-like": (opro(wording="paper-like"), linear_regression(decimals=0)),
     "tours": (opro(shown=10), tsp(10)),
+    "tours-paper-like": (opro(shown=10, wording="paper-like"), tsp(10)),
     "rosenbrock": (opro(), landscape("rosenbrock")),
     "catalyst-tours": (catalyst(proposals=1), tsp(10)),
     "catalyst-rosenbrock": (catalyst(proposals=1), landscape("rosenbrock")),

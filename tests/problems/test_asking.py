@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -189,6 +190,28 @@ def test_the_cue_names_the_form_that_the_metric_reads(metric: Metric, form: str)
     second = asking.second(asking.first(turns, scripted.model(), metric, Item("0")), "Hm.", metric)
     assert second
     assert second.messages[-1].content == f"Now give only your final answer{form}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "item", "form"),
+    [
+        (Boolean(), Item("0", "Go?", "valid"), "only valid or invalid"),
+        (LetteredOptions(), Item("0", "Q\n(A) a\n(B) b\n(C) c", "(B)"), "only (A), (B) or (C)"),
+        (Choice(("yes", "no")), Item("0", "Go?", "no"), "only yes or no"),
+        (Number(), Item("0", "2 + 3", "5"), "a single number"),
+        (Brackets(), Item("0", "( [", "] )"), "the closing brackets alone"),
+    ],
+)
+def test_the_cue_can_name_the_answers_as_in_the_published_code_of_gpo(
+    metric: Metric, item: Item, form: str
+) -> None:
+    asking = Asking(again=True, again_answers=True)
+    for scorer, cue in (("chat", f"answer: {form}."), ("completion", f"answer ({form}):")):
+        mode = replace(asking, mode=scorer)
+        first = mode.first((Message("user", "Go."),), scripted.model(), metric, item)
+        second = mode.second(first, "Hm.", metric, item)
+        assert second
+        assert second.text.endswith(cue)
 
 
 def test_it_is_off_unless_asked_for_and_belongs_to_what_a_run_is() -> None:

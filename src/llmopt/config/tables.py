@@ -386,6 +386,7 @@ class ScorerTable(ModelTable):
     stop: list[str] = Field(default_factory=list)
     again: bool = False
     again_tokens: int = Field(default=AGAIN_TOKENS, ge=1)
+    again_answers: bool = False
     answer: Literal["text", "likelihood"] = "text"
 
     def asking(self) -> Asking:
@@ -402,6 +403,7 @@ class ScorerTable(ModelTable):
             self.again,
             self.answer,
             self.again_tokens,
+            self.again_answers,
         )
 
 

@@ -407,7 +407,7 @@ def shipped(wording: str, family: str, layout: str = "") -> str:
     templates = files("llmopt") / "templates"
     ours = wording.removesuffix("-paper-like")
     names = [f"{family}.md"] if family != "brackets" else ["brackets.md", "chat.md"]
-    places = [templates / ours / layout] if layout else []
+    places = [templates / one / layout for one in (wording, ours) if layout]
     places += [templates / wording, templates / ours]
     paths = [place / name for place in places for name in names]
     return next(path for path in paths if path.is_file()).read_text(encoding="utf-8")

@@ -88,15 +88,16 @@ class Sizes:
     def exact(self, text: str, items: Sequence[Item]) -> Work:
         """Return the work of measuring a text; equal calls are made once."""
         calls = {
-            call.text: call
-            for call in (self._problem.call(text, item, self.scorer) for item in items)
+            call.text: (call, item)
+            for item in items
+            for call in (self._problem.call(text, item, self.scorer),)
         }
-        return sum(map(self._work, calls.values()), Work())
+        return sum((self._work(*one) for one in calls.values()), Work())
 
     def one(self, length: int, item: Item) -> Work:
         """Return the work of measuring a text of a length, in bytes, on an item."""
         if item.input not in self._known:
-            self._known[item.input] = self._work(self._problem.call("x", item, self.scorer))
+            self._known[item.input] = self._work(self._problem.call("x", item, self.scorer), item)
         known = self._known[item.input]
         # Every call holds the text once.
         size = known.size + known.calls * (length - 1)
@@ -108,10 +109,10 @@ class Sizes:
         work = sum((self.one(length, item) for item in distinct), Work())
         return Work(times * work.calls, times * work.size, times * work.most, times * work.returned)
 
-    def _work(self, call: Call) -> Work:
+    def _work(self, call: Call, item: Item) -> Work:
         """Return the work of a call, and of asking again for the final answer."""
         work = Work(1, bytes_of(call.text), call.max_tokens)
-        again = self._problem.again(call, "x")
+        again = self._problem.again(call, "x", item)
         if again:
             work += Work(1, bytes_of(again.text) - 1, again.max_tokens, call.max_tokens)
         return work

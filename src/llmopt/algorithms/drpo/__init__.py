@@ -15,9 +15,10 @@ beam holds the best states, where the code weighs a state by the mean of its pat
 for each query, from it alone (``judge.criteria = "query"``).
 
 Ours: a state is worth its mean over all training items, and not over one query at a time, so a
-state may stay in the beam; each state draws its own query; marks in place of JSON; the list of
-aspects and every word. Left out: the in-context examples, which the paper optimizes first and
-retrieves for each query, the system role of the prompt, and the growth of the depth.
+state may stay in the beam; each state draws its own query; the prompt alone between marks, and no
+JSON with an analysis before it; the list of aspects and every word. Left out: the in-context
+examples, which the paper optimizes first and retrieves for each query, the system role of the
+prompt, and the growth of the depth.
 """
 
 from __future__ import annotations
@@ -79,8 +80,7 @@ def drpo(
         family: ``chat``, ``brackets``, ``continuation``, or ``auto`` for what suits the model.
         template: A meta-prompt template of the user's own.
         strict: Refuse a reply without marks; the published code takes it whole.
-        max_tokens: Of one draw, which holds an analysis before the prompt; the default grows with
-            long starting solutions.
+        max_tokens: Of one draw; the default grows with long starting solutions.
         stages: Items seen after each stage of measuring; none: everything at once.
         keep: Share of the candidates that goes on after a stage.
         share: Most calls a step may spend, as a share of measuring everything; see

@@ -491,9 +491,9 @@ class PromptProblem(ShownShares):
         turns = shots.asked(text, item) if shots else plain(text, item.input, item.fields)
         return self.asking.first(turns, scorer, self.metric, item)
 
-    def again(self, first: Call, answer: str) -> Call | None:
+    def again(self, first: Call, answer: str, item: Item | None = None) -> Call | None:
         """Return the call that asks for the final answer, or None where one call is enough."""
-        return self.asking.second(first, answer, self.metric)
+        return self.asking.second(first, answer, self.metric, item)
 
     async def remarks(self, output: str, item: Item) -> str:
         """Return what a judge LLM said of an output, which costs nothing once it was measured."""
@@ -526,7 +526,7 @@ class PromptProblem(ShownShares):
             read = self.metric.closed(item).scored(reply)
             return Outcome(item.id, read.score, read.answer, item.weight)
         cut_at = call.max_tokens if reply.finish == "length" else 0
-        again = self.again(call, reply.text)
+        again = self.again(call, reply.text, item)
         if again:
             reply = await scorer.complete(again)
         scored = await best_scored(self.metric, reply.text, item)

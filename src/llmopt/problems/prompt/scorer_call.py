@@ -42,6 +42,8 @@ class Asking:
             is 0 then, and `max_tokens` and `stop` do not matter.
         again_tokens: Of the second answer, 1 or more. 50 are OPRO's; the published code of GPO has
             100, which word sorting needs.
+        again_answers: Whether the second question names the possible answers, where they are a
+            closed set ("only yes or no", as the published code of GPO), and not their form alone.
 
     Raises:
         ConfigError: These do not go together.
@@ -55,6 +57,7 @@ class Asking:
     # Not in the repr, which runs are compared by: those that began before it was there go on.
     answer: Answer = field(default="text", repr=False)
     again_tokens: int = AGAIN_TOKENS
+    again_answers: bool = False
 
     def __post_init__(self) -> None:
         if self.again_tokens < 1:
@@ -99,7 +102,9 @@ class Asking:
         most = self.max_tokens or metric.tokens
         return replace(call, max_tokens=most, stop=self.stop, answers=())
 
-    def second(self, first: Call, answer: str, metric: Metric) -> Call | None:
+    def second(
+        self, first: Call, answer: str, metric: Metric, item: Item | None = None
+    ) -> Call | None:
         """Return the call that asks for the final answer alone, or None where it is not wanted.
 
         A chat gets its answer as a turn of the assistant and the cue as one of the user; where
@@ -110,10 +115,18 @@ class Asking:
             first: The first call.
             answer: What was answered.
             metric: Decides in which form the answer is asked for.
+            item: Whose answers are named, with `again_answers`.
         """
         if not self.again:
             return None
         form = metric.form
+        if self.again_answers and item and metric.closed_set:
+            known = metric.closed(item)
+            *others, last = (
+                f"({text})" if answer.startswith(f"({text})") else text
+                for text, answer in zip(known.texts, known.answers, strict=True)
+            )
+            form = f"only {', '.join(others)} or {last}"
         said = before_next_question(answer).strip()
         if first.prompt is not None:
             cue = f"Final answer ({form}):" if form else "Final answer:"
