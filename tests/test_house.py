@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -21,7 +22,11 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-TREES = {module_of(path): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Return the syntax trees of all modules; the tests of other files do without."""
+    return {module_of(path): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
+
 
 PACKAGES = {module_of(path) for path in ROOT.rglob("__init__.py")}
 
@@ -29,16 +34,16 @@ PACKAGES = {module_of(path) for path in ROOT.rglob("__init__.py")}
 def imported(name: str) -> set[str]:
     """Return the modules of the package that a module names, also for types alone."""
     found: set[str] = set()
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(trees()[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return (found & TREES.keys()) - {name}
+    return (found & trees().keys()) - {name}
 
 
 def test_no_two_files_import_each_other_even_by_way_of_others() -> None:
-    graph = {name: imported(name) for name in TREES}
+    graph = {name: imported(name) for name in trees()}
     for name, others in graph.items():
         # `from package import module` names the package too, which is no arrow to its __init__
         graph[name] = {o for o in others if not any(x.startswith(f"{o}.") for x in others)}
@@ -55,7 +60,7 @@ def test_the_top_of_the_package_is_seen_at_one_look() -> None:
 
 def test_a_class_name_means_one_thing() -> None:
     homes = defaultdict(list)
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(name)
@@ -64,7 +69,7 @@ def test_a_class_name_means_one_thing() -> None:
 
 def test_a_module_name_means_one_thing() -> None:
     homes = defaultdict(list)
-    for name in TREES.keys() - PACKAGES:
+    for name in trees().keys() - PACKAGES:
         *folders, stem = name.split(".")
         if not COMMANDS & set(folders) and stem != "__main__":
             homes[stem].append(name)
@@ -75,7 +80,7 @@ def test_a_function_fits_on_a_screen() -> None:
     """What follows its arguments and docstring does; a list of arguments may be long."""
     long = {
         f"{name}:{node.name}": node.body[-1].end_lineno
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if (node.body[-1].end_lineno or 0) - first_line(node) >= LONGEST

@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import os
-import subprocess
 import sys
 import traceback
 from contextlib import asynccontextmanager
@@ -18,9 +17,11 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 from rich.console import Console
 
 from llmopt.api import optimize_async
+from llmopt.cli import main
 from llmopt.core.values import Call, Message
 from llmopt.errors import LlmoptError
 from llmopt.models.providers.openai import OpenAIModel
@@ -167,8 +168,9 @@ def journal(path: Path) -> str:
         store.close()
 
 
-@pytest.mark.parametrize("ends", [FAULTY, 10**6])
-@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize(
+    ("echo", "ends"), [*((echo, FAULTY) for echo in ECHOES), ("everything", 10**6)]
+)
 async def test_a_key_is_nowhere(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -245,7 +247,7 @@ tolerance = 0.5
 """
 
 
-@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("echo", ["everything", "password"])
 async def test_a_command_says_no_key(tmp_path: Path, echo: str) -> None:
     """All that a refused run prints, with its log, its last message and what it keeps."""
     questions = [f"Question number {n}?,{'yes' if n % 2 else 'no'}" for n in range(40)]
@@ -289,13 +291,8 @@ def test_a_configuration_holds_no_secret(tmp_path: Path, url: str) -> None:
         f'[problem]\ndata = "rows.csv"\n[scorer]\nmodel = "openai/x"\nbase_url = "{url}"\n'
     )
     store = tmp_path / "runs.sqlite"
-    command = [sys.executable, "-m", "llmopt", "run", str(config), "--store", str(store)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    done = CliRunner().invoke(main, ["run", str(config), "--store", str(store)])
+    assert done.exit_code == 2
     assert "holds no password and no key" in done.stderr
-    found = (
-        done.stdout
-        + done.stderr
-        + repr([f.read_bytes() for f in tmp_path.rglob("runs*") if f.is_file()])
-    )
+    found = done.output + repr([f.read_bytes() for f in tmp_path.rglob("runs*") if f.is_file()])
     assert "hunter22" not in found

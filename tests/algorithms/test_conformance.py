@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 # These keep every rule wherever they fit, the others where they are at home: with the first kind of
 # problem that they are for, in their first family. Elsewhere other texts are written and read, and
 # nothing else is different, so what is checked there are the rules on texts.
-EVERYWHERE = ("gepa-chat", "evoprompt-ga-chat", "gpo-chat", "opro-chat", "protegi-chat")
+EVERYWHERE = ("gepa-chat", "opro-chat")
+PROGRAMS = (*EVERYWHERE, "evoprompt-ga-chat", "gpo-chat", "protegi-chat")  # others read the same
 ON_TEXTS = {
     algorithms.has_parts_of_their_kinds,
     algorithms.is_told_by_its_repr,
@@ -39,14 +40,15 @@ ON_TEXTS = {
 }
 FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "prompt": scripted.problem,
-    "program": scripted.program,
-    "steps": scripted.stepwise,
+    "prompt": lambda: scripted.problem(20, (6, 4, 8)),
+    "program": lambda: scripted.program(20, (6, 4, 8)),
+    "steps": lambda: scripted.stepwise(60, (24, 4, 12)),
     "demonstrations": scripted.few_shot,
     "listing": scripted.listing,
     "numbers": scripted.numbers,
     "order": scripted.order,
 }
+SAMPLES = {kind: make() for kind, make in PROBLEMS.items()}
 
 
 def made() -> Iterator[tuple[str, Algorithm]]:
@@ -70,7 +72,7 @@ def fits(algorithm: Algorithm, problem: Problem) -> bool:
 def _writes(algorithm: Algorithm) -> bool:
     """Whether a method is for texts that are no programs, too."""
     others = ("prompt", "demonstrations", "numbers")
-    return any(fits(algorithm, PROBLEMS[kind]()) for kind in others)
+    return any(fits(algorithm, SAMPLES[kind]) for kind in others)
 
 
 def fitting() -> Iterator[Any]:
@@ -82,16 +84,16 @@ def fitting() -> Iterator[Any]:
     for name, algorithm in made():
         other = name.endswith(FAMILIES[1:])
         for kind, problem in PROBLEMS.items():
-            if other and kind != "prompt" and fits(algorithm, PROBLEMS["prompt"]()):
+            if other and kind != "prompt" and fits(algorithm, SAMPLES["prompt"]):
                 continue
-            if kind == "program" and name not in EVERYWHERE:  # the others read the same texts
+            if kind == "program" and name not in PROGRAMS:
                 continue
             if kind == "listing" and (not algorithm.needs_model or _writes(algorithm)):
                 continue  # programs are for methods that take nothing else
             if kind == "order" and algorithm.needs_model:
                 continue
             try:
-                algorithm.check(problem(), scripted.model())
+                algorithm.check(SAMPLES[kind], scripted.model())
             except MissingExtraError as error:
                 skip = pytest.mark.skip(reason=str(error))
                 yield pytest.param(algorithm, problem, id=f"{name}-{kind}", marks=skip)

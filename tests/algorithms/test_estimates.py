@@ -43,8 +43,11 @@ VARIANTS: dict[str, Algorithm] = {
 }
 
 
+TASKS = (scripted.problem(20, (6, 4, 8)), scripted.stepwise(44, (24, 4, 8)))
+
+
 def problem_for(algorithm: Algorithm) -> PromptProblem | None:
-    for task in (scripted.problem(), scripted.stepwise()):
+    for task in TASKS:
         try:
             algorithm.check(task, scripted.model())
         except ConfigError:

@@ -63,8 +63,16 @@ def test_the_winner_is_written_and_nothing_else(shell: Shell) -> None:
     assert (shell.folder / "best.txt").read_bytes() == text
 
 
-@pytest.mark.parametrize("position", ["before_Q", "Q_begin", "Q_end", "A_begin"])
-@pytest.mark.parametrize("mode", ["chat", "completion"])
+@pytest.mark.parametrize(
+    ("position", "mode"),
+    [
+        ("before_Q", "chat"),
+        ("Q_begin", "completion"),
+        ("Q_end", "chat"),
+        ("Q_end", "completion"),
+        ("A_begin", "completion"),
+    ],
+)
 def test_it_scores_outside_what_it_scored_inside(shell: Shell, position: str, mode: str) -> None:
     """Sent to the same model, the exported prompts get the replies and the score of the run."""
     shell.configure(

@@ -119,7 +119,7 @@ async def test_a_finalist_that_is_on_the_curve_is_not_measured_again(tmp_path: P
 async def test_broken_off_after_any_call_it_ends_as_the_unbroken_run(
     tmp_path: Path, every: int
 ) -> None:
-    """Each stretch of the run dies a few calls later than the one before; nothing is paid twice."""
+    """Each stretch of the run dies some calls later than the one before; nothing is paid twice."""
     whole = scripted.model()
     expected = await ran(tmp_path / "whole", whole, validate_every=every, concurrency=1)
     paid: list[str] = []
@@ -132,7 +132,7 @@ async def test_broken_off_after_any_call_it_ends_as_the_unbroken_run(
         return scripted.answer(call)
 
     while True:
-        allowed[0] += 17
+        allowed[0] += 67
         model = ScriptedModel(mortal, identity="scripted/world")
         try:
             result = await ran(tmp_path, model, validate_every=every, concurrency=1)
@@ -179,7 +179,7 @@ async def test_a_point_is_measured_once(tmp_path: Path) -> None:
         assert model.calls == calls == 2 * 12 + 8
 
 
-@pytest.mark.parametrize("calls", [70, 105, 120, 140, 200])
+@pytest.mark.parametrize("calls", [70, 120, 200])
 async def test_a_budget_keeps_its_verdict_and_a_larger_one_continues(
     tmp_path: Path, calls: int
 ) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-KILLS = 10
+KILLS = 6
 SLOTS = 6  # calls in flight
 STEPS = 4
 DRAWS = 8  # solutions asked for in a step: more than may be in flight
@@ -242,7 +242,7 @@ async def test_a_run_without_steps_that_is_killed_follows_its_journal(tmp_path: 
     kept: set[str] = set()
     before: list[Step] = []
     async with serving() as world:
-        for _ in range(5):
+        for _ in range(3):
             pause = random.uniform(0, 2 * LATENCY)
             await killed(world, store, seen, len(seen) + 40, pause, mode="steady")
             stretch = world.new_stretch()
@@ -277,7 +277,7 @@ async def test_a_budget_holds_however_often_a_run_is_killed(tmp_path: Path) -> N
     random, cap, asked = Random(1), 300, 0
     store = tmp_path / "runs.sqlite"
     async with serving() as world:
-        for _ in range(5):
+        for _ in range(4):
             seen = set(stored(store)) if store.exists() else set()
             await killed(world, store, seen, len(seen) + 20, random.uniform(0, LATENCY), cap=cap)
             asked += len(world.new_stretch())
@@ -294,7 +294,7 @@ async def test_a_budget_holds_in_a_store_that_two_runs_share_and_are_killed_in(
     random, cap, names = Random(2), 150, ("one", "two")
     store = tmp_path / "runs.sqlite"
     async with serving() as world:
-        for _ in range(4):
+        for _ in range(3):
             both = [await start(world, store, cap, name) for name in names]
             over = [asyncio.create_task(process.communicate()) for process in both]
             enough = world.runs.total() + 30

@@ -18,7 +18,6 @@ from llmopt.parts.reflect import NoReflection
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from llmopt.core.model import Model
@@ -123,14 +122,14 @@ async def test_in_a_whole_run_what_is_drawn_is_what_is_edited(
     assert len({parent for _, parent in edited} - set(best)) > 3, "many others than the best"
 
 
-@pytest.mark.parametrize("problem", [scripted.problem, scripted.stepwise])
-async def test_a_method_that_edits_the_drawn_one_conforms(
-    problem: Callable[[], Problem], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "problem", [scripted.problem(20, (6, 4, 8)), scripted.stepwise(36, (24, 4, 8))]
+)
+async def test_a_method_that_edits_the_drawn_one_conforms(problem: Problem, tmp_path: Path) -> None:
     for check in algorithms.CHECKS:
         folder = tmp_path / check.__name__
         folder.mkdir()
-        await check(pareto(), problem(), folder)
+        await check(pareto(), problem, folder)
 
 
 @pytest.mark.parametrize(

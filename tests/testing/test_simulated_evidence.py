@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,8 +35,6 @@ from llmopt.testing.evidence.readers import best_shown, proposal, reader_of
 from llmopt.testing.evidence.worlds import PLAN, ability_of, plan
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from llmopt.core.problem import SplitName
     from llmopt.evidence.result import Result
     from llmopt.testing.evidence import SimulatedProblem
@@ -152,14 +151,14 @@ def test_what_is_proposed_goes_on_from_the_best_shown_as_often_as_is_said() -> N
     assert {world.ability(text) for text in drawn} == {0.0, 1.0}
 
 
-def result_in(world: World, folder: Path, seed: int = 0) -> Truth:
+@cache
+def result_in(world: World, seed: int = 0) -> Truth:
     """Return what a search in a world says."""
     problem = world.problem(seed)
     result = llmopt.optimize(
         problem,
         algorithm=opro(samples=2),
         optimizer=reader_of(world, seed),
-        store=folder / "simulated.sqlite",
         steps=2,
         finalists=2,
         progress=False,
@@ -171,8 +170,8 @@ def named(truth: Truth) -> dict[str, Claim]:
     return {claim.name: claim for claim in claims_of(truth)}
 
 
-def test_where_all_is_better_better_is_right(tmp_path: Path) -> None:
-    truth = result_in(replace(SMALL, start=0.05, gain=0.9), tmp_path)
+def test_where_all_is_better_better_is_right() -> None:
+    truth = result_in(replace(SMALL, start=0.05, gain=0.9))
     assert truth.result.test
     assert truth.gain() == pytest.approx(0.9, abs=1e-4)
     claims = named(truth)
@@ -182,9 +181,9 @@ def test_where_all_is_better_better_is_right(tmp_path: Path) -> None:
     assert claims['said and true: "the winner is better than the start"'].holds
 
 
-def test_the_same_words_are_wrong_where_there_was_nothing_to_find(tmp_path: Path) -> None:
+def test_the_same_words_are_wrong_where_there_was_nothing_to_find() -> None:
     """The result is held against another truth: that of a world in which all are equal."""
-    truth = result_in(replace(SMALL, start=0.05, gain=0.9), tmp_path)
+    truth = result_in(replace(SMALL, start=0.05, gain=0.9))
     start, best = truth.result.start, truth.result.best
     same = PLAN.sub(lambda found: found[0].replace(found[1], "+0.0000"), best.text)
     lines = tuple(
@@ -220,17 +219,15 @@ def said(result: Result, sentence: str, verdict: str = "") -> Result:
         ('Against the controls it is not distinguishable from "empty instruction".', None),
     ],
 )
-def test_sentences_are_held_against_the_truth(
-    sentence: str, holds: bool | None, tmp_path: Path
-) -> None:
-    truth = result_in(replace(SMALL, start=0.05, gain=0.9), tmp_path)
+def test_sentences_are_held_against_the_truth(sentence: str, holds: bool | None) -> None:
+    truth = result_in(replace(SMALL, start=0.05, gain=0.9))
     told = replace(truth, result=said(truth.result, sentence))
     claims = [c for c in claims_of(told) if c.name.startswith("said") and "luck" not in c.name]
     assert [claim.holds for claim in claims] == ([] if holds is None else [holds])
 
 
-def test_every_sentence_that_is_printed_is_read(tmp_path: Path) -> None:
-    truth = result_in(SMALL, tmp_path)
+def test_every_sentence_that_is_printed_is_read() -> None:
+    truth = result_in(SMALL)
     found = " ".join(sentences(truth.result))
     for sentence in re.split(r"(?<=\.) ", truth.result.verdict):
         assert sentence in found

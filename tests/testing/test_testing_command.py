@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from llmopt.testing import scripted
 from llmopt.testing.__main__ import cases, main
 from llmopt.testing.algorithms import CHECKS
 
@@ -168,11 +171,13 @@ def test_what_a_method_raises_is_said_with_its_place() -> None:
         ("waiting", "has_parts_of_their_kinds", "reflect is called with `async def __call__`"),
     ],
 )
-def test_what_beginners_get_wrong_is_said_in_their_words(name: str, check: str, why: str) -> None:
-    code, text = said(f"checked_methods:{name}")
-    assert code == 1
-    (line,) = {line for line in text.splitlines() if f"failed  {check}" in line}
-    assert why in line
+async def test_what_beginners_get_wrong_is_said_in_their_words(
+    name: str, check: str, why: str, tmp_path: Path
+) -> None:
+    method = getattr(importlib.import_module("checked_methods"), name)()
+    (rule,) = (one for one in CHECKS if one.__name__ == check)
+    with pytest.raises(AssertionError, match=re.escape(why)):
+        await rule(method, scripted.problem(), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,13 +56,13 @@ def test_it_says_where_it_is_and_ends_calmly(store: Path, number: signal.Signals
     assert (process.returncode, out, err) == (0, "", "Ended.\n")
 
 
-@pytest.mark.parametrize("path", ["", "run/first", "run/first/record.json", "events", "compare"])
-def test_another_user_of_this_machine_does_not_get_in(store: Path, path: str) -> None:
+def test_another_user_of_this_machine_does_not_get_in(store: Path) -> None:
     """Who comes from the loopback address may be anybody who is logged in here."""
     process = started("--store", str(store), "--port", "0")
     url, _, token = first_line(process).split(" ")[0].partition("?token=")
     assert len(token) >= 32
-    for wrong in ("", "?token=", f"?token={token[:-1]}"):
+    paths = ("", "run/first", "run/first/record.json", "events", "compare")
+    for path, wrong in product(paths, ("", "?token=", f"?token={token[:-1]}")):
         with pytest.raises(urllib.error.HTTPError, match="401") as refused:
             urllib.request.urlopen(f"{url}{path}{wrong}")
         assert b"A token is missing" in refused.value.read()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import llmopt
@@ -26,13 +29,24 @@ from llmopt.web.pages.run_rows import ListedRun, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from llmopt.core.values import Call
 
 
 def fill(path: Path) -> None:
     """Make three runs of which two can be compared, one on a function, and labels."""
+    path.write_bytes(_filled())
+
+
+@cache
+def _filled() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "runs.sqlite"
+        _search(path)
+        return path.read_bytes()
+
+
+def _search(path: Path) -> None:
     model = scripted.model()
     words = replace(scripted.problem(120, (30, 30, 60)), scorer=model)
     shared: dict[str, Any] = {"store": path, "progress": False}

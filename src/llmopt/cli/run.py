@@ -58,7 +58,7 @@ def run(
 
     first_try = any((data, columns, target, scorer, optimizer, base_url))
     _check_source(config, data, first_try=first_try)
-    if config in sweeps() and not Path(config).is_file():
+    if not Path(config).is_file() and config in sweeps():
         click.get_current_context().invoke(
             sweep,
             config=config,

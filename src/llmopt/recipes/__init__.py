@@ -11,15 +11,17 @@ import re
 import textwrap
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmopt.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 FOLDER = Path(__file__).parent
+"""What is in it ships with the package and does not change, so it is read once."""
 
 _STARTER = "starter"  # the folder that llmopt init copies, which is no recipe
 _STARTED = "llmopt.toml"  # its configuration
@@ -47,16 +49,19 @@ class Recipe:
     needs: str
 
 
+@cache
 def described() -> tuple[Recipe, ...]:
     """Return what every recipe says of itself, by name."""
     return tuple(_described(path) for path in _files())
 
 
+@cache
 def recipes() -> tuple[str, ...]:
     """Return the names of the recipes that are runs."""
     return tuple(_name(path) for path in _files() if _kind(path) == "run")
 
 
+@cache
 def sweeps() -> tuple[str, ...]:
     """Return the names of the recipes that are sweeps."""
     return tuple(_name(path) for path in _files() if _kind(path) == "sweep")
@@ -68,7 +73,7 @@ def recipe_or_file(name: str) -> Path:
     Raises:
         ConfigError: There is neither.
     """
-    return _found(name, "a configuration", recipes(), sweeps(), "sweep")
+    return _found(name, "a configuration", recipes, sweeps, "sweep")
 
 
 def sweep_or_file(name: str) -> Path:
@@ -77,7 +82,7 @@ def sweep_or_file(name: str) -> Path:
     Raises:
         ConfigError: There is neither.
     """
-    return _found(name, "a sweep", sweeps(), recipes(), "run")
+    return _found(name, "a sweep", sweeps, recipes, "run")
 
 
 def starter() -> dict[str, bytes]:
@@ -112,14 +117,19 @@ def _commented(table: str, given: Mapping[str, Any]) -> str:
 
 
 def _found(
-    name: str, what: str, known: tuple[str, ...], others: tuple[str, ...], command: str
+    name: str,
+    what: str,
+    listed: Callable[[], tuple[str, ...]],
+    others: Callable[[], tuple[str, ...]],
+    command: str,
 ) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    known = listed()
     if name in known:
         return FOLDER / f"{name}.toml"
-    if name in others:
+    if name in others():
         raise ConfigError(
             f"{what} is a TOML file or a recipe of its kind, but got {name!r}; "
             f"start that with: llmopt {command} {name}"
@@ -140,6 +150,7 @@ def _name(path: Path) -> str:
     return path.relative_to(FOLDER).with_suffix("").as_posix()
 
 
+@cache
 def _kind(path: Path) -> Literal["run", "sweep"]:
     return "sweep" if "base" in tomllib.loads(path.read_text(encoding="utf-8")) else "run"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -100,13 +101,27 @@ def bootstrap_mean(
         tail = NormalDist().cdf(-wider)
     else:
         quantile(level)  # the level is checked for one item as well
-    random = np.random.RandomState(seed)
+    equal = bool((shares == 1).all())
     means = np.empty(draws)
-    for rows in chunks(draws, n):
-        drawn = random.randint(0, n, size=(rows.stop - rows.start, n))
-        means[rows] = products[drawn].sum(axis=1) / shares[drawn].sum(axis=1)
+    for rows, drawn in _resamples(draws, n, seed):
+        means[rows] = products[drawn].sum(axis=1) / (n if equal else shares[drawn].sum(axis=1))
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def _resamples(draws: int, n: int, seed: int) -> Iterator[tuple[slice, NDArray[np.int_]]]:
+    """Yield which of `n` are drawn in each resample, some resamples at a time."""
+    if draws * n <= _CELLS:
+        yield slice(0, draws), _drawn(draws, n, seed)
+        return
+    random = np.random.RandomState(seed)
+    for rows in chunks(draws, n):
+        yield rows, random.randint(0, n, size=(rows.stop - rows.start, n))
+
+
+@lru_cache(maxsize=4)  # drawing takes most of the time, and a run compares as many items each time
+def _drawn(draws: int, n: int, seed: int) -> NDArray[np.int_]:
+    return np.random.RandomState(seed).randint(0, n, size=(draws, n))
 
 
 def alike(weights: Sequence[float], clusters: Sequence[Hashable]) -> int:

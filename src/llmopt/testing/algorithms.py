@@ -334,7 +334,8 @@ async def keeps_the_order_it_claims(algorithm: Algorithm, problem: Problem, fold
     if not algorithm.needs_model:
         return
     legible = _legible(problem)
-    for number, rate in enumerate((algorithm.rate, *RATES)):
+    few: dict[str, Any] = {"steps": 3, "finalists": 1, **_ALONE}
+    for number, rate in enumerate((algorithm.rate, *(r for r in RATES if r != algorithm.rate))):
         calls: list[Call] = []
 
         def listen(call: Call, calls: list[Call] = calls) -> str:
@@ -342,7 +343,7 @@ async def keeps_the_order_it_claims(algorithm: Algorithm, problem: Problem, fold
             return scripted.answer(call)
 
         store, model = folder / f"order-{number}.sqlite", ScriptedModel(listen)
-        await _run(replace(algorithm, rate=rate), legible, store, model, finalists=1, **_ALONE)
+        await _run(replace(algorithm, rate=rate), legible, store, model, **few)
         texts = [call.text for call in calls if call.role == "optimizer"]
         claims = [(text, claim) for text in texts if (claim := claimed_order(text))]
         for text, (order, end) in claims:

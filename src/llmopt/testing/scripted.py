@@ -23,6 +23,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.part import StepContext
@@ -51,6 +52,11 @@ IDLE = ("please", "now", "kindly", "perhaps", "today", "friend", "simply", "agai
 
 def problem(items: int = 40, sizes: tuple[int, int, int] = (12, 8, 20)) -> PromptProblem:
     """Return a yes/no task of `items` questions with a poor starting instruction."""
+    return _questions(items, sizes)
+
+
+@cache
+def _questions(items: int, sizes: tuple[int, int, int]) -> PromptProblem:
     rows = [
         {"input": f"Question number {number}?", "target": "yes" if number % 2 else "no"}
         for number in range(items)
