@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -47,6 +48,37 @@ def test_a_call_survives_json(prompt: str, stop: list[str], sample: int) -> None
 def test_a_reply_survives_json() -> None:
     reply = Reply("hello", Usage(1, 2, 3, estimated=True), "length", "because")
     assert Reply.from_json(json.loads(to_json(reply))) == reply
+
+
+any_text = st.text(st.characters(codec=None))  # lone surrogates are among them
+
+
+@given(
+    text=any_text,
+    stop=st.lists(any_text, max_size=2).map(tuple),
+    temperature=st.floats(allow_nan=False) | st.integers(0, 2) | st.sampled_from((0.7, 1.0, 1e-5)),
+    answers=st.lists(any_text, max_size=2).map(tuple),
+)
+def test_a_key_is_the_hash_of_one_json_text(
+    text: str, stop: tuple[str, ...], temperature: float, answers: tuple[str, ...]
+) -> None:
+    """Stored replies keep their names, whatever writes the text that is hashed."""
+    call = Call(
+        "scorer", (Message("user", text),), temperature=temperature, stop=stop, answers=answers
+    )
+    content = {
+        "schema": 1,
+        "model": text,
+        "messages": [["user", text]],
+        "prompt": None,
+        "temperature": temperature,
+        "max_tokens": 512,
+        "stop": stop,
+        "sample": 0,
+        **({"answers": answers} if answers else {}),
+    }
+    said = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert call.key(text) == hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def test_the_role_does_not_change_a_key_but_everything_else_does() -> None:

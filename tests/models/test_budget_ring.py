@@ -149,7 +149,7 @@ def test_the_bound_is_above_every_tokenizer(text: str, turns: int, most: int) ->
     """A token per byte, and all generated tokens, always fit into the reservation."""
     call = Call("scorer", (Message("user", text),) * turns, max_tokens=most)
     ring = Budget(ScriptedModel(lambda call: call.text), Account(Limits(calls=1)), Price(1, 2))
-    bound = ring._bound(call)
+    bound = ring._bound(*call.most_tokens)
     size = turns * len(text.encode("utf-8", "surrogatepass"))
     assert bound.calls == 1
     assert bound.tokens > size + most

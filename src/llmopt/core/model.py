@@ -6,7 +6,6 @@ a model, so a cache, retries, limits and counters are added by wrapping, never b
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from llmopt.core.values import Call, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from llmopt.core.values import Reply, Role
@@ -256,37 +255,43 @@ _noted: ContextVar[list[str] | None] = ContextVar("noted", default=None)
 _noting: ContextVar[bool] = ContextVar("noting", default=False)
 
 
-@contextmanager
-def noted_keys() -> Iterator[list[str]]:
+class noted_keys:  # noqa: N801 - used as `with noted_keys():`, a class as it is entered so often
     """Collect the keys of all replies that are stored or found stored meanwhile.
 
     They are those of this task and of the tasks that it starts, whichever model is called, in the
     order in which the calls began. A call that failed has no reply, so its key is not among them.
     """
-    keys: list[str] = []
-    token = _noted.set(keys)
-    try:
-        yield keys
-    finally:
-        _noted.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> list[str]:
+        keys: list[str] = []
+        self._token = _noted.set(keys)
+        return keys
+
+    def __exit__(self, *_: object) -> None:
+        _noted.reset(self._token)
 
 
-@contextmanager
-def noting(key: str) -> Iterator[None]:
-    """Note the key of a call for :func:`noted_keys`, unless the call fails.
+class noting:  # noqa: N801 - as above
+    """Note the key of a call for :class:`noted_keys`, unless the call fails.
 
     A cache inside of a cache, as in a sweep, notes nothing: it is the same call.
     """
-    keys = None if _noting.get() else _noted.get()
-    if keys is None:
-        yield
-        return
-    keys.append(key)
-    token = _noting.set(True)
-    try:
-        yield
-    except BaseException:
-        keys.remove(key)
-        raise
-    finally:
-        _noting.reset(token)
+
+    __slots__ = ("_key", "_keys", "_token")
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        self._keys = None if _noting.get() else _noted.get()
+        if self._keys is not None:
+            self._keys.append(self._key)
+            self._token = _noting.set(True)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._keys is not None:
+            if kind is not None:
+                self._keys.remove(self._key)
+            _noting.reset(self._token)

@@ -23,6 +23,7 @@ _TEMPLATE_TOKENS = 256
 _TURN_TOKENS = 32
 
 _PACKED = 43  # characters of a packed key: 32 bytes in base64, without the padding
+_PLAIN = (0.001, 1000.0)  # numbers that are written without an exponent
 _LOST = 0.1  # share of the answers that may be lost where a score counts as full
 
 
@@ -52,6 +53,12 @@ def canonical(data: Any) -> str:
     return _encode(data)
 
 
+def _is_usual(number: float, *counts: int) -> bool:
+    """Return whether every JSON encoder writes these numbers alike: none by a power of ten."""
+    plain = type(number) is float and (not number or _PLAIN[0] <= number <= _PLAIN[1])
+    return plain and all(type(count) is int for count in counts)
+
+
 def digest(text: str) -> str:
     """Return the SHA-256 of `text` as UTF-8, in 64 hex digits (lone surrogates are kept)."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -63,8 +70,9 @@ def packed_keys(keys: Iterable[str]) -> str:
     A run has one for every outcome, of which there may be 400,000 in the journal and in memory;
     in hexadecimal digits each would take half as much again.
     """
-    encoded = (base64.urlsafe_b64encode(bytes.fromhex(key)) for key in keys)
-    return "".join(text.decode()[:_PACKED] for text in encoded)
+    return "".join(
+        [base64.urlsafe_b64encode(bytes.fromhex(key))[:_PACKED].decode() for key in keys]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,20 @@ class Outcome:
     cut_at: int = 0
     feedback: str = ""
     aims: tuple[tuple[str, float], ...] = ()
+
+    def made_of(self, calls: str) -> Outcome:
+        """Return it with the keys of its replies; by hand, because this is done for every one."""
+        return Outcome(
+            self.item,
+            self.score,
+            self.answer,
+            self.weight,
+            self.reason,
+            calls,
+            self.cut_at,
+            self.feedback,
+            self.aims,
+        )
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -296,19 +318,27 @@ class Call:
 
     def key(self, model: str) -> str:
         """Return the name under which the reply of `model` to this call is stored."""
-        # Written out, because this is done for every call and asdict takes most of its time.
+        # Written out, because this is done for every call and asdict takes most of its time; in
+        # the order of the names, so that the fast encoder writes what `canonical` would.
         content: dict[str, Any] = {
-            "schema": 1,
-            "model": model,
-            "messages": [[message.role, message.content] for message in self.messages],
-            "prompt": self.prompt,
-            "temperature": self.temperature,
             "max_tokens": self.max_tokens,
-            "stop": self.stop,
+            "messages": [[message.role, message.content] for message in self.messages],
+            "model": model,
+            "prompt": self.prompt,
             "sample": self.sample,
+            "schema": 1,
+            "stop": self.stop,
+            "temperature": self.temperature,
         }
         if self.answers:  # not otherwise: replies that are stored keep their names
-            content["answers"] = self.answers
+            content = {"answers": self.answers, **content}
+        if _is_usual(self.temperature, self.max_tokens, self.sample):
+            import pydantic_core
+
+            try:
+                return hashlib.sha256(pydantic_core.to_json(content)).hexdigest()
+            except pydantic_core.PydanticSerializationError:
+                pass  # a lone surrogate
         return digest(canonical(content))
 
     def plain(self) -> dict[str, Any]:
@@ -415,6 +445,18 @@ class Reply:
     likelihoods: tuple[float, ...] = ()
     stored: bool = field(default=False, compare=False, repr=False)
     seconds: float = field(default=0.0, compare=False, repr=False)
+
+    def after(self, seconds: float) -> Reply:
+        """Return it with its time; by hand, because this is done for every one."""
+        return Reply(
+            self.text,
+            self.usage,
+            self.finish,
+            self.reasoning,
+            self.likelihoods,
+            self.stored,
+            seconds,
+        )
 
     def plain(self) -> dict[str, Any]:
         """Return what :func:`to_json` writes; by hand, because asdict takes long."""

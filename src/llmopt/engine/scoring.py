@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from llmopt.core.model import noted_keys
@@ -157,7 +157,7 @@ class Scoring:
                 outcome = await self.problem.measure(candidate.text, item, self.scorer)
         finally:
             self._turns.free()
-        return replace(outcome, calls=packed_keys(keys)) if keys else outcome
+        return outcome.made_of(packed_keys(keys)) if keys else outcome
 
     def _is_lost(self, error: Exception, *, last: bool) -> bool:
         """Count a failure; return whether its job is not tried again."""

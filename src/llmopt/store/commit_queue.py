@@ -1,11 +1,13 @@
 """Group commit: one thread writes, and everybody waits for the commit that holds their write.
 
 A commit costs one wait for the disk however much is in it. While one is under way, all that
-arrives is collected for the next, so a few hundred calls in flight share a commit.
+arrives is collected for the next, so a few hundred calls in flight share a commit. What coroutines
+want stored in one turn of their event loop wakes the thread once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -18,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from llmopt.errors import StoreError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
@@ -54,7 +55,8 @@ class CommitQueue(ABC, Generic[C]):
 
     def __init__(self, shown: str | Path, name: str) -> None:
         self._shown = shown
-        self._queue: SimpleQueue[Awaited | CommitJob[C, Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Awaited] | CommitJob[C, Any] | None] = SimpleQueue()
+        self._held: dict[asyncio.AbstractEventLoop, list[Awaited]] = {}  # in this turn of each
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -99,6 +101,7 @@ class CommitQueue(ABC, Generic[C]):
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._pass_on()
                 self._queue.put(None)
         self._thread.join()
         self._disconnect()
@@ -111,27 +114,53 @@ class CommitQueue(ABC, Generic[C]):
     def _disconnect(self) -> None:
         """Close the connection."""
 
-    def _submit(self, one: Awaited | CommitJob[C, Any]) -> None:
+    def _submit(self, job: CommitJob[C, Any]) -> None:
         # Under the lock, so that nothing can be queued behind the end.
         with self._lock:
-            if self._closed:
-                raise StoreError(
-                    f"the store {self._shown} is open while it is used, but got a call after "
-                    "close(); open it again"
-                )
-            self._queue.put(one)
+            self._check_open()
+            self._pass_on()
+            self._queue.put(job)
+
+    def _queued(self, value: Any) -> asyncio.Future[Any]:
+        """Queue a value at the end of this turn of the event loop; return what it is told by."""
+        loop = asyncio.get_running_loop()
+        one = Awaited(value, loop, loop.create_future())
+        with self._lock:
+            self._check_open()
+            if loop not in self._held:
+                self._held[loop] = []
+                loop.call_soon(self._end_turn, loop)
+            self._held[loop].append(one)
+        return one.future
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            if held := self._held.pop(loop, None):
+                self._queue.put(held)
+
+    def _pass_on(self) -> None:
+        """Queue all that is held, before what comes now; called under the lock."""
+        for held in self._held.values():
+            self._queue.put(held)
+        self._held.clear()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(
+                f"the store {self._shown} is open while it is used, but got a call after "
+                "close(); open it again"
+            )
 
     def _serve(self) -> None:
         """Do whatever waits, again and again, until the end comes up."""
         while (first := self._queue.get()) is not None:
-            batch = [first]
-            ended = False
+            batch: list[Awaited | CommitJob[C, Any]] = []
+            one: list[Awaited] | CommitJob[C, Any] | None = first
             with suppress(Empty):
-                while not ended:
-                    if (one := self._queue.get_nowait()) is None:
-                        ended = True
-                    else:
-                        batch.append(one)
+                while one is not None:
+                    batch += one if isinstance(one, list) else [one]
+                    one = self._queue.get_nowait()
+            ended = one is None
             self._do_batch(batch)
             if ended:
                 return

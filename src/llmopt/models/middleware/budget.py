@@ -306,16 +306,15 @@ class Account:
             with queueing():
                 await self.purse.reserve(bound.amounts)
         try:
-            await self._reserved_here(bound)
+            if self._waiting or not self._take(bound):
+                await self._turn(bound)
         except BaseException:
             if self.purse is not None:
                 self.purse.settle(bound.amounts, None)
             raise
 
-    async def _reserved_here(self, bound: Spent) -> None:
-        """Set aside what this process may spend."""
-        if not self._waiting and self._take(bound):
-            return
+    async def _turn(self, bound: Spent) -> None:
+        """Queue for what this process may spend."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((bound, turn))
         with queueing():
@@ -508,7 +507,8 @@ class Budget(Middleware):
         """
         if not self.account.counts:
             return await self._asked(call)
-        await self._excess.enter(self.account.room(self._bound(call)) / _CAUTION)
+        bound = self._bound(*self._excess.most_tokens(call))
+        await self._excess.enter(self.account.room(bound) / _CAUTION)
         usage: Usage | None = None
         try:
             reply = await self._asked(call)
@@ -525,7 +525,7 @@ class Budget(Middleware):
     async def _asked(self, call: Call) -> Reply:
         """Reserve, ask, settle."""
         most = self._excess.most_tokens(call)
-        bound = self._bound(call)
+        bound = self._bound(*most)
         await self.account.reserve(bound)
         real: Spent | None = bound
         try:
@@ -547,9 +547,8 @@ class Budget(Middleware):
             self.account.settle(bound, real, call.role)
         return reply
 
-    def _bound(self, call: Call) -> Spent:
-        """Return the most that `call` can cost."""
-        asked, made = self._excess.most_tokens(call)
+    def _bound(self, asked: int, made: int) -> Spent:
+        """Return the most that a call of so many tokens can cost."""
         return Spent(1, asked + made, self._price.most(asked, made))
 
     def _cost(self, usage: Usage) -> Spent:

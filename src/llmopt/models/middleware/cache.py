@@ -8,7 +8,6 @@ whenever the process dies, no more calls than there are slots were paid and not 
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,8 +17,6 @@ from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.timeout import queueing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from llmopt.core.model import Model, Replies
     from llmopt.core.values import Call, Reply
 
@@ -40,7 +37,7 @@ class Cache(Middleware):
         self._replies = replies
         self._flights: dict[str, _Flight] = {}  # those that a new call may join
         self._looked_up: dict[str, list[asyncio.Future[None]]] = {}  # and who waits for that
-        self._tasks: set[asyncio.Task[Reply]] = set()  # all, also those nobody waits for
+        self._tasks: set[asyncio.Task[None]] = set()  # all, also those nobody waits for
         self._shared = replies if isinstance(replies, SharedReplies) else None
 
     async def complete(self, call: Call) -> Reply:
@@ -99,19 +96,26 @@ class Cache(Middleware):
         flight.task = asyncio.get_running_loop().create_task(self._fetch(call, flight))
         self._flights[key] = flight
         self._tasks.add(flight.task)
-
-        def end(task: asyncio.Task[Reply]) -> None:
-            self._tasks.discard(task)
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-            flight.land(task)
-
-        flight.task.add_done_callback(end)
+        flight.task.add_done_callback(self._tasks.discard)
         return flight
 
-    async def _fetch(self, call: Call, flight: _Flight) -> Reply:
-        """Make the call; inner middleware know the flight."""
+    async def _fetch(self, call: Call, flight: _Flight) -> None:
+        """Make the call, and hand its outcome to all who wait; inner middleware know the flight."""
         _flight.set(flight)
+        reply: Reply | None = None
+        fault: BaseException | None = None
+        try:
+            reply = await self._made(call, flight)
+        except BaseException as error:
+            fault = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+            flight.land(reply, fault)
+
+    async def _made(self, call: Call, flight: _Flight) -> Reply:
         if self._shared is None:
             return await self.inner.complete(call)
         async with self._shared.once(flight.key) as reply:
@@ -154,7 +158,7 @@ class CacheWriter(Middleware):
 class _Flight:
     """A call on its way, and everybody who waits for it."""
 
-    task: asyncio.Task[Reply]
+    task: asyncio.Task[None]
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -177,33 +181,34 @@ class _Flight:
                 self.task.cancel()
             raise
 
-    def land(self, task: asyncio.Task[Reply]) -> None:
+    def land(self, reply: Reply | None, fault: BaseException | None) -> None:
         """Hand the outcome of the call to everybody who waits."""
-        waiting = [future for future in self._waiting if not future.done()]
-        if task.cancelled():
-            for future in waiting:
+        for future in self._waiting:
+            if future.done():
+                continue
+            if isinstance(fault, asyncio.CancelledError):
                 future.cancel()
-        elif (error := task.exception()) is not None:
-            for future in waiting:
-                future.set_exception(error)
-        else:
-            reply = task.result()
-            for future in waiting:
+            elif reply is None:
+                future.set_exception(fault or asyncio.InvalidStateError())
+            else:
                 future.set_result(reply)
 
 
 _doubles: ContextVar[list[str] | None] = ContextVar("doubles", default=None)
 
 
-@contextmanager
-def noted_doubles() -> Iterator[list[str]]:
+class noted_doubles:  # noqa: N801 - used as `with noted_doubles():`, a class for its speed
     """Collect the keys of replies that were paid meanwhile, but stored by another run first."""
-    keys: list[str] = []
-    token = _doubles.set(keys)
-    try:
-        yield keys
-    finally:
-        _doubles.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> list[str]:
+        keys: list[str] = []
+        self._token = _doubles.set(keys)
+        return keys
+
+    def __exit__(self, *_: object) -> None:
+        _doubles.reset(self._token)
 
 
 def _note_double(key: str) -> None:

@@ -120,7 +120,8 @@ class Gate:
         Returns:
             What :meth:`leave` has to be told.
         """
-        mark = await self._entered(tokens)
+        if self._waiting or (mark := self._take(tokens)) is None:
+            mark = await self._turn(tokens)
         if self._pace is None:
             return mark
         self._loop = asyncio.get_running_loop()
@@ -134,10 +135,8 @@ class Gate:
         finally:
             self._pacing -= 1
 
-    async def _entered(self, tokens: int) -> float:
-        """Wait for a slot, and for what the rates of this process allow."""
-        if not self._waiting and (mark := self._take(tokens)) is not None:
-            return mark
+    async def _turn(self, tokens: int) -> float:
+        """Queue for a slot, and for what the rates of this process allow."""
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append((tokens, turn))
         self._admit()

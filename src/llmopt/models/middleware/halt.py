@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 class Halt:
     """Counts calls in flight, and holds new ones back once it was asked to.
+
+    A call is in flight while this is entered as a context.
 
     Attributes:
         asked: Whether no further call may be sent.
@@ -24,21 +26,18 @@ class Halt:
         self.in_flight = 0
         self._landed = asyncio.Event()
 
-    async def allowed(self) -> None:
-        """Return where a call may be sent; wait for the end of the work where none may."""
-        if self.asked:
-            await asyncio.get_running_loop().create_future()
+    async def over(self) -> NoReturn:
+        """Wait for the end of the work, which cancels whoever would send a call."""
+        await asyncio.get_running_loop().create_future()
+        raise asyncio.CancelledError
 
-    @contextlib.contextmanager
-    def sent(self) -> Iterator[None]:
-        """Count a call as in flight while the context lasts."""
+    def __enter__(self) -> None:
         self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if self.asked and not self.in_flight:
-                self._landed.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.in_flight -= 1
+        if self.asked and not self.in_flight:
+            self._landed.set()
 
     async def landed(self, patience: float) -> None:
         """Hold further calls back, and wait until none is in flight, or so many seconds."""

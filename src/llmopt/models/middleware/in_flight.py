@@ -66,12 +66,13 @@ class Booked(Middleware):
     async def complete(self, call: Call) -> Reply:
         """Note, ask, and strike out what is settled."""
         halt = current()
-        await halt.allowed()
+        if halt.asked:
+            await halt.over()
         asked, made = call.most_tokens
         await self._ledger.add(call.role, 1, asked, made)
         settled = False
         try:
-            with halt.sent(), noted_doubles() as doubles:
+            with halt, noted_doubles() as doubles:
                 reply = await self.inner.complete(call)
             if doubles:
                 # Another run has stored it first, so the store does not tell that this one paid.

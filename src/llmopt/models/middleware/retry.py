@@ -93,7 +93,7 @@ class Retry(Middleware):
         patience = Patience(self._deadline)
         self.under_way += 1
         try:
-            async with patience:
+            with patience:
                 return await self._persist(call, patience, faults)
         except TimeoutError:
             if not patience.over:

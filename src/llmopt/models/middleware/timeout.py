@@ -46,7 +46,7 @@ class Patience:
         """The time of the event loop at which it is over, if it does not stand still."""
         return math.inf if self._seconds is None else self._seconds
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("patience is for tasks only")
@@ -58,7 +58,7 @@ class Patience:
             self._timer = self._loop.call_at(self._seconds, self._ring)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         _current.reset(self._token)

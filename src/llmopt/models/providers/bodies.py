@@ -28,6 +28,16 @@ _FIELD = re.compile(r"(data|event|id|retry)?:[ ]?(.*)", re.DOTALL)
 _DONE = "[DONE]"
 
 
+def encoded(body: dict[str, Any]) -> bytes:
+    """Return the body of a request as JSON."""
+    import pydantic_core
+
+    try:
+        return pydantic_core.to_json(body, inf_nan_mode="constants")
+    except ValueError:  # a lone surrogate; or what no JSON can hold, which is raised then
+        return json.dumps(body).encode()
+
+
 async def body_of(response: aiohttp.ClientResponse, most: int = MOST_BYTES) -> bytes:
     """Return the whole body of an answer, decompressed.
 
@@ -65,6 +75,12 @@ def decoded(content: bytes) -> Any:
 
     None where it is neither JSON nor a stream of JSON, cut off, or nested too deeply.
     """
+    import pydantic_core
+
+    try:
+        return pydantic_core.from_json(content, cache_strings="keys")
+    except ValueError:  # it refuses more than the standard library, which is slower
+        pass
     try:
         return json.loads(content)
     except RecursionError:

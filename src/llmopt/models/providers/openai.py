@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import os
 import re
 import time
@@ -28,7 +27,7 @@ from llmopt.errors import (
     RefusedError,
     TransientError,
 )
-from llmopt.models.providers.bodies import ENCODINGS, MOST_BYTES, body_of, decoded
+from llmopt.models.providers.bodies import ENCODINGS, MOST_BYTES, body_of, decoded, encoded
 from llmopt.models.providers.http_errors import Redactor, fault_of_status, is_bad_call, words_of
 from llmopt.models.providers.likelihood import likelihood_fields, read_likelihoods
 from llmopt.models.providers.openai_wire import read_vectors, read_without_secrets, request_of
@@ -158,7 +157,7 @@ class OpenAIModel:
         sent = time.monotonic()
         data = await self._asked(path_of(call), self.request(call), call.role)
         seconds = round(time.monotonic() - sent, 3)
-        return replace(self.read(data, call), seconds=seconds)
+        return self.read(data, call).after(seconds)
 
     def request(self, call: Call, **fields: Any) -> dict[str, Any]:
         """Return the body of the request of a call, with some more fields."""
@@ -243,10 +242,10 @@ class OpenAIModel:
         self, path: str, body: dict[str, Any], role: Role | None = None
     ) -> dict[str, Any]:
         """Send one request; return its decoded answer, which says of no failure."""
-        base, content = self._base, json.dumps(body).encode()
+        base, content = self._base, encoded(body)
         answer = await self._post(base, path, content)
-        settled = self._answered and self._base == base
-        if answer.nowhere and not (settled or _VERSIONED.search(base.path)):
+        unsettled = not self._answered or self._base != base
+        if unsettled and answer.nowhere and not _VERSIONED.search(base.path):
             answer = await self._looked_further(answer, base, path, content)
         data, error = answer.data, answer.error
         if answer.status not in _OK or error:

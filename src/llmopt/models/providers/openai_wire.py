@@ -146,8 +146,7 @@ def read_reply(data: dict[str, Any], call: Call) -> Reply:
             shape, or is empty without having ended by itself.
         WithheldError: A filter kept it back, or the model refused to answer.
     """
-    choice = choice_of(data)
-    finish = _finish(choice)
+    choice, finish = _ended(data)
     text, reasoning = _text_and_reasoning(choice, chat=call.prompt is None)
     usage = counted(data, call, text + reasoning)
     if not text and finish != "stop":
@@ -189,14 +188,18 @@ def choice_of(data: dict[str, Any]) -> dict[str, Any]:
         LostReplyError: There is none, or the answer or the choice says that it failed.
         WithheldError: A filter kept it back.
     """
+    return _ended(data)[0]
+
+
+def _ended(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the first choice and why it ended; see :func:`choice_of` and :func:`_finish`."""
     choices = data.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
         raise LostReplyError("the answer has at least one choice, but got none")
     if data.get("error") or choice.get("error"):
         raise LostReplyError("the answer ends by itself, but the provider broke it off")
-    _finish(choice)
-    return choice
+    return choice, _finish(choice)
 
 
 def _finish(choice: dict[str, Any]) -> str:
@@ -284,6 +287,8 @@ def _parted(text: str) -> tuple[str, str]:
 
     Where a server's template opens the thought, the text has only the tag that closes it.
     """
+    if _CLOSED not in text and _OPENED not in text:
+        return "", text
     start = text.lstrip()
     opened = start.startswith(_OPENED)
     thought, closed, rest = start.removeprefix(_OPENED).partition(_CLOSED)
@@ -309,6 +314,8 @@ def _joined(content: Any, kind: str = "text", depth: int = _DEPTH) -> str:
     Content is a text, absent, a part or a list of parts; those of the kind ``thinking`` hold a
     list of parts themselves.
     """
+    if isinstance(content, str):
+        return content if kind == "text" else ""
     if isinstance(content, dict):
         content = [content]
     if isinstance(content, list) and depth:
@@ -318,4 +325,4 @@ def _joined(content: Any, kind: str = "text", depth: int = _DEPTH) -> str:
             else _joined(part, kind, 0)
             for part in content
         )
-    return content if isinstance(content, str) and kind == "text" else ""
+    return ""

@@ -16,6 +16,7 @@ _ASCII = 4  # ASCII characters per token: a rule of thumb for English
 _OTHER = 2
 _READ = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 _WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens")
+_CACHED = frozenset((*_READ, *_WRITTEN))
 MOST_TOKENS = 1_000_000_000
 """Tokens of one call above which a count is taken for a fault: no context is so long."""
 
@@ -64,6 +65,8 @@ def _cache_of(data: dict[str, Any]) -> tuple[int, int]:
     """
     details = data.get("prompt_tokens_details")
     known = {**data, **details} if isinstance(details, dict) else data
+    if known.keys().isdisjoint(_CACHED):
+        return 0, 0
     return _first(known, _READ), _first(known, _WRITTEN)
 
 
@@ -77,8 +80,10 @@ def counted(data: dict[str, Any], call: Call, text: str) -> Usage:
     What is not counted is estimated, and so is 0 for a text that is not empty: some hosts write
     0 where they do not count.
     """
-    guess = estimate(call, text)
     usage = read_usage(data.get("usage"))
+    if usage is not None and usage.input_tokens and (usage.output_tokens or not text):
+        return usage
+    guess = estimate(call, text)
     if usage is None:
         return guess
     asked = usage.input_tokens or guess.input_tokens
@@ -94,7 +99,8 @@ def believable(usage: Usage, call: Call, text: str) -> Usage:
     """
     counts = (usage.calls, usage.input_tokens, usage.output_tokens)
     cache = (usage.cached_tokens, usage.cache_write_tokens)
-    if all(type(count) is int and 0 <= count <= MOST_TOKENS for count in (*counts, *cache)):
+    every = (*counts, *cache)
+    if set(map(type, every)) == {int} and min(every) >= 0 and max(every) <= MOST_TOKENS:
         return usage if sum(cache) <= usage.input_tokens else replace(usage, cached_tokens=0)
     guess = estimate(call, text)
     calls, asked, made = (_count(count) for count in counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from llmopt.core.values import Message, in_words
@@ -91,7 +91,7 @@ class Layout:
         """Whether the instruction stands in a system message."""
         return any(role == "system" and "{instruction}" in text for role, text in self.slotted)
 
-    @property
+    @cached_property
     def used(self) -> tuple[str, ...]:
         """The columns that slots of the text name."""
         return tuple(c for c in self.columns if f"{{{c}}}" in self.text)
@@ -128,11 +128,13 @@ class Layout:
         values["instruction"] = instruction
         if examples is not None:
             values["demonstrations"] = examples
-        slots = _slots(tuple(values))
+        names = tuple(values)
         filled = []
         for role, text in self.slotted:
-            left = text if instruction else without_instruction(text)
-            content = slots.sub(lambda slot: values[slot.group(1)], left)
+            pieces = _pieces(text if instruction else without_instruction(text), names)
+            content = "".join(
+                [values[piece] if at % 2 else piece for at, piece in enumerate(pieces)]
+            )
             if content or role != "system":
                 filled.append(Message(role, content))
         return tuple(filled)
@@ -142,9 +144,10 @@ class Layout:
         return in_words(self.turns(instruction, question, fields))
 
 
-@cache
-def _slots(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"\{{({'|'.join(map(re.escape, names))})\}}")
+@lru_cache(maxsize=256)
+def _pieces(text: str, names: tuple[str, ...]) -> list[str]:
+    """Return what is between the slots of a text and the names of these slots, in turns."""
+    return re.split(rf"\{{({'|'.join(map(re.escape, names))})\}}", text)
 
 
 def without_instruction(text: str) -> str:

@@ -87,15 +87,16 @@ class Asking:
     def first(self, turns: tuple[Message, ...], scorer: Model, metric: Metric, item: Item) -> Call:
         """Return the call that asks with the turns of a prompt for the answer to an item."""
         chat = scorer.traits.chat if self.mode == "auto" else self.mode == "chat"
-        asked = Call(
+        text = self.answer == "text"
+        return Call(
             "scorer",
             messages=turns if chat else (),
             prompt=None if chat else as_text(turns),
             temperature=self.temperature,
+            max_tokens=(self.max_tokens or metric.tokens) if text else 1,
+            stop=self.stop if text else (),
+            answers=() if text else metric.closed(item).texts,
         )
-        if self.answer == "text":
-            return self.spoken(asked, metric)
-        return replace(asked, max_tokens=1, answers=metric.closed(item).texts)
 
     def spoken(self, call: Call, metric: Metric) -> Call:
         """Return a call as it asks for a text, whether it asks for one or for likelihoods."""

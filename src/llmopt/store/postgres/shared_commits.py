@@ -8,7 +8,6 @@ server knows: each transaction has a number, whose fate is asked for on the next
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -17,6 +16,7 @@ from llmopt.store.commit_queue import Awaited, CommitJob, CommitQueue, tell
 from llmopt.store.postgres.server_link import Lasting, is_passing
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from psycopg import Connection
@@ -81,9 +81,7 @@ class SharedCommits(CommitQueue["Connection[Any]"]):
         Raises:
             StoreError: It could not be done.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._submit(Awaited((handler, value), loop, future))
+        future: asyncio.Future[T] = self._queued((handler, value))
         return await future
 
     def _disconnect(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from llmopt.store.sqlite.connection import BROKEN, failure, rollback
 from llmopt.store.sqlite.place import Place
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Collection
     from pathlib import Path
 
@@ -71,9 +71,8 @@ class Writer(CommitQueue[sqlite3.Connection]):
         Raises:
             StoreError: The row, and all of its commit, could not be stored.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bool] = loop.create_future()
-        self._submit(Awaited(row, loop, future))
+        future: asyncio.Future[bool] = self._queued(row)
+        loop = future.get_loop()
         if loop not in self._awaited:
             self._awaited[loop] = 0
             loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
