@@ -120,8 +120,8 @@ class Store(Protocol):
     storage cannot be read or written. A store that an older version has written is brought up to
     date when it is opened.
 
-    A class that names this one as its base need not define :meth:`config`, :meth:`new_name` and
-    :meth:`of_kind`.
+    A class that names this one as its base need not define :meth:`config`, :meth:`new_name`,
+    :meth:`has`, :meth:`append_all` and :meth:`of_kind`.
     """
 
     def create(self, run: str, config: dict[str, Any]) -> None:
@@ -144,9 +144,21 @@ class Store(Protocol):
         """Return one line about every run, newest first."""
         ...
 
+    def has(self, run: str) -> bool:
+        """Return whether there is a run of this name."""
+        return any(info.name == run for info in self.runs())
+
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
         """Write the next record of the run's journal; durable when it returns."""
         ...
+
+    def append_all(self, run: str, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Write the next records, kind and data each; durable when it returns.
+
+        A store in SQL waits once for all of them, and has all or none.
+        """
+        for kind, data in records:
+            self.append(run, kind, data)
 
     def records(self, run: str) -> Iterator[JournalRecord]:
         """Yield the run's journal in order, a few records in memory at a time."""

@@ -45,6 +45,10 @@ class RederivedStore(Store):
         """See the protocol."""
         return self._fresh.runs()
 
+    def has(self, run: str) -> bool:
+        """See the protocol."""
+        return self._fresh.has(run)
+
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
         """See the protocol."""
         self._fresh.append(run, kind, data)

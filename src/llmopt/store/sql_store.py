@@ -10,6 +10,8 @@ from abc import abstractmethod
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeVar, get_args
 
 from llmopt.core.store import (
@@ -141,6 +143,14 @@ class SqlStore(Store):
             raise self._incomplete(run, 0)
         return self._record(rows[0][0], run, 0)
 
+    def has(self, run: str) -> bool:
+        """See the protocol."""
+        return bool(self._read("SELECT 1 FROM $.runs WHERE name = ?", run))
+
+    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
+        """See the protocol."""
+        self.append_all(run, [(kind, data)])
+
     def runs(self) -> tuple[RunInfo, ...]:
         """See the protocol."""
         infos = []
@@ -164,12 +174,20 @@ class SqlStore(Store):
     def of_kind(
         self, kind: str, runs: Iterable[str] | None = None
     ) -> Iterator[tuple[str, JournalRecord]]:
-        """See the protocol; no other record is read."""
-        sql = "SELECT seq, json FROM $.journal WHERE run = ? AND kind = ? ORDER BY seq"
-        for run in self._names() if runs is None else runs:
-            self._check_known(run)
-            for seq, text in self._read(sql, run, kind):
-                yield run, JournalRecord(seq, kind, self._record(text, run, seq))
+        """See the protocol; no other record is read, and those of many runs together."""
+        names = iter(self._names() if runs is None else runs)
+        while some := list(islice(names, _PAGE)):
+            marks = ", ".join(["?"] * len(some))
+            known = self._read(f"SELECT name FROM $.runs WHERE name IN ({marks})", *some)  # noqa: S608 - question marks only
+            if unknown := set(some).difference(*known):
+                self._raise_unknown(next(run for run in some if run in unknown))
+            sql = f"""SELECT run, seq, json FROM $.journal WHERE run IN ({marks}) AND kind = ?
+                ORDER BY run, seq"""  # noqa: S608 - question marks only
+            found = groupby(self._read(sql, *some, kind), key=itemgetter(0))
+            rows = {run: [row[1:] for row in its] for run, its in found}
+            for run in some:
+                for seq, text in rows.get(run, ()):
+                    yield run, JournalRecord(seq, kind, self._record(text, run, seq))
 
     def exchange(self, key: str) -> tuple[Call, Reply] | None:
         """See the protocol."""
