@@ -121,7 +121,7 @@ class Store(Protocol):
     date when it is opened.
 
     A class that names this one as its base need not define :meth:`config`, :meth:`new_name`,
-    :meth:`has`, :meth:`append_all` and :meth:`of_kind`.
+    :meth:`has`, :meth:`append_all`, :meth:`of_kind` and :meth:`exchanges`.
     """
 
     def create(self, run: str, config: dict[str, Any]) -> None:
@@ -190,6 +190,11 @@ class Store(Protocol):
     def exchange(self, key: str) -> tuple[Call, Reply] | None:
         """Return what was sent and received under a reply's key, or None."""
         ...
+
+    def exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Call, Reply]]:
+        """Return what was sent and received under those of the keys that have a reply."""
+        found = ((key, self.exchange(key)) for key in keys)
+        return {key: pair for key, pair in found if pair is not None}
 
     def spent(self, run: str) -> dict[Role, Usage]:
         """Return the usage of the replies the run paid for, for every role."""

@@ -74,6 +74,10 @@ class RederivedStore(Store):
         """See the protocol."""
         return self.kept.exchange(key)
 
+    def exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Call, Reply]]:
+        """See the protocol."""
+        return self.kept.exchanges(keys)
+
     def spent(self, run: str) -> dict[Role, Usage]:
         """See the protocol."""
         return self._fresh.spent(run)
