@@ -9,11 +9,14 @@ fails. Each repeat demands that
 - no more calls are paid twice than were in flight at the killed;
 - no cell is lost.
 
-Then come trials with a budget that pays for a part of the calls: it is exceeded in none. With
-``--outage 30``, one more repeat stops the server for as many seconds in the midst of the sweep.
+Then come trials with a budget that pays for a part of the calls: it is exceeded in none, and the
+last line says in how many. With ``--outage 30``, one more repeat stops the server for as many
+seconds in the midst of the sweep. ``--minutes 30`` begins no trial after so many minutes, and
+``--first 40`` skips the trials before the 41st, so that a hundred can be done in several sessions.
 
     python benchmarks/workers.py [--workers 8] [--kills 3] [--repeats 20] [--capped 100]
-        [--outage 30]
+        [--first 0] [--minutes 30] [--outage 30]
+    python benchmarks/workers.py --repeats 0        the 100 capped trials alone
 """
 
 from __future__ import annotations
@@ -267,6 +270,32 @@ def tried(
     return Outcome(team.killed, lost, twice, paid.total(), found == wanted, round(seconds, 1))
 
 
+def capped(
+    folder: Path,
+    server: TemporaryPostgres,
+    wanted: dict[str, Any],
+    bought: int,
+    options: argparse.Namespace,
+) -> int:
+    """Do trials with a budget that pays for a part of the calls; return in how many it failed."""
+    exceeded = done = killed = 0
+    until = time.monotonic() + 60 * options.minutes
+    for number in range(options.first, options.capped):
+        if time.monotonic() > until:
+            break
+        chance = random.Random(f"{options.seed} capped {number}")
+        cap = chance.randint(bought // 4, bought - 1)
+        place = Place(folder, server.database(), folder / f"capped-{number}.log", cap)
+        one = tried(place, wanted, bought, options, chance)
+        exceeded, done, killed = exceeded + (one.paid > cap), done + 1, killed + one.killed
+        said = "held" if one.paid <= cap else "FAILED"
+        words = f"{one.paid} paid, {one.twice} of them again, {one.lost} cells left"
+        print(f"{number}: cap {cap}: {words}, {one.killed} killed  {said}", flush=True)
+    if done:
+        print(f"cap exceeded in {exceeded} of {done} trials, in which {killed} workers were killed")
+    return exceeded
+
+
 def away(server: TemporaryPostgres, seconds: float) -> None:
     """Stop the server for a while."""
     server.stop()
@@ -292,6 +321,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=3, help="workers that are killed")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--capped", type=int, default=100, help="trials with a small budget")
+    parser.add_argument("--first", type=int, default=0, help="number of the first such trial")
+    parser.add_argument("--minutes", type=float, default=600, help="after which none begins")
     parser.add_argument("--outage", type=float, default=0, help="seconds without the server")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -309,14 +340,7 @@ def main() -> int:
             good = one.same and not one.lost and one.twice <= one.killed * SLOTS
             failed += not good
             print(json.dumps(asdict(one)), "held" if good else "FAILED", flush=True)
-        for number in range(options.capped):
-            chance = random.Random(f"{options.seed} capped {number}")
-            cap = chance.randint(bought // 4, bought - 1)
-            place = Place(folder, server.database(), folder / f"capped-{number}.log", cap)
-            one = tried(place, wanted, bought, options, chance)
-            failed += one.paid > cap
-            said = "held" if one.paid <= cap else "FAILED"
-            print(f"cap {cap}: {one.paid} paid, {one.lost} cells left  {said}", flush=True)
+        failed += capped(folder, server, wanted, bought, options)
     print("all held" if not failed else f"{failed} failed")
     return 1 if failed else 0
 

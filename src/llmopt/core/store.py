@@ -120,8 +120,8 @@ class Store(Protocol):
     storage cannot be read or written. A store that an older version has written is brought up to
     date when it is opened.
 
-    A class that names this one as its base need not define :meth:`config`, :meth:`new_name` and
-    :meth:`of_kind`.
+    A class that names this one as its base need not define :meth:`config`, :meth:`new_name`,
+    :meth:`has`, :meth:`append_all`, :meth:`of_kind` and :meth:`exchanges`.
     """
 
     def create(self, run: str, config: dict[str, Any]) -> None:
@@ -144,9 +144,21 @@ class Store(Protocol):
         """Return one line about every run, newest first."""
         ...
 
+    def has(self, run: str) -> bool:
+        """Return whether there is a run of this name."""
+        return any(info.name == run for info in self.runs())
+
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
         """Write the next record of the run's journal; durable when it returns."""
         ...
+
+    def append_all(self, run: str, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Write the next records, kind and data each; durable when it returns.
+
+        A store in SQL waits once for all of them, and has all or none.
+        """
+        for kind, data in records:
+            self.append(run, kind, data)
 
     def records(self, run: str) -> Iterator[JournalRecord]:
         """Yield the run's journal in order, a few records in memory at a time."""
@@ -178,6 +190,11 @@ class Store(Protocol):
     def exchange(self, key: str) -> tuple[Call, Reply] | None:
         """Return what was sent and received under a reply's key, or None."""
         ...
+
+    def exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Call, Reply]]:
+        """Return what was sent and received under those of the keys that have a reply."""
+        found = ((key, self.exchange(key)) for key in keys)
+        return {key: pair for key, pair in found if pair is not None}
 
     def spent(self, run: str) -> dict[Role, Usage]:
         """Return the usage of the replies the run paid for, for every role."""

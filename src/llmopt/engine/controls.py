@@ -230,10 +230,10 @@ class Sampled:
         A search that went on further has a control of its own, because the last step of one is
         cut to fit. Its calls are the same, so only what is new costs anything.
         """
-        taken = {info.name for info in run.store.runs()}
         for number in itertools.count(1):
             suffix = "-control" if number == 1 else f"-control-{number}"
             name = run.name[: LONGEST_NAME - len(suffix)] + suffix
+            taken = run.store.has(name)
             try:
                 register(
                     run.store,
@@ -247,7 +247,7 @@ class Sampled:
                     control=True,
                 )
             except StoreError:
-                if name not in taken:
+                if not taken:
                     raise
             else:
                 break

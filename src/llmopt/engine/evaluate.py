@@ -287,7 +287,7 @@ def register_evaluation(
         source: The command that began it.
         problem: Says how its scores are shown; None where they are not scores of a problem.
     """
-    if all(info.name != name for info in store.runs()):
+    if not store.has(name):
         kept: dict[str, Any] = {"identity": dict(identity), "source": {}}
         if problem is not None:
             kept[HEADER] = headed(problem)

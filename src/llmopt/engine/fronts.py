@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from llmopt.core.problem import Problem
     from llmopt.core.store import Store
     from llmopt.core.trajectory import Entry, Trajectory
-    from llmopt.core.values import Evaluation, Outcome
+    from llmopt.core.values import Call, Evaluation, Outcome, Reply
     from llmopt.evidence.verdict import Selection
     from llmopt.models.middleware.budget import Price
+
+    Replies = Mapping[str, tuple[Call, Reply]]
 
 _SAMPLED = 200  # items of which the cost of an answer is the mean, at most
 _MOST = 50  # solutions of a front on train
@@ -63,7 +65,9 @@ def front_of(
     best = choice.best.candidate.id
     if best not in full or not _several(problem, full.values()):
         return None
-    members = [_member(entry, full, choice, store, price) for entry in pool]
+    keys = (key for e in pool for o in _sample(full[e.candidate.id].outcomes) for key in o.keys)
+    replies = store.exchanges(keys)
+    members = [_member(entry, full, choice, replies, price) for entry in pool]
     return Front.of(members, best, split, choice.shown, choice.level)
 
 
@@ -99,7 +103,7 @@ def _member(
     entry: Entry,
     full: Mapping[str, Evaluation],
     choice: Selection,
-    store: Store,
+    replies: Replies,
     price: Price | None,
 ) -> FrontMember:
     mine, best = full[entry.candidate.id], full[choice.best.candidate.id]
@@ -111,7 +115,7 @@ def _member(
         step=entry.candidate.step,
         score=score,
         prompt_tokens=tokens_of(entry.text),
-        cost=answer_cost(store, mine.outcomes, price, choice.level),
+        cost=answer_cost(replies, mine.outcomes, price, choice.level),
         aims=_aims(mine.outcomes),
         difference=(
             None if mine is best else difference_of(best, mine, choice.level, choice.groups)
@@ -119,23 +123,30 @@ def _member(
     )
 
 
+def _sample(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    return outcomes[:_SAMPLED]
+
+
 def answer_cost(
-    store: Store, outcomes: Iterable[Outcome], price: Price | None, level: float = LEVEL
+    replies: Replies,
+    outcomes: Sequence[Outcome],
+    price: Price | None,
+    level: float = LEVEL,
 ) -> AnswerCost | None:
     """Return the mean cost of an answer; None where no answer's replies are all stored.
 
     Calls of a judge LLM are no part of it.
 
     Args:
-        store: Where the replies are.
+        replies: What was sent and received, by key.
         outcomes: What was measured; the first 200 are looked at.
         price: Of the scorer LLM; None: not known.
         level: Confidence level of the interval of seconds.
     """
     total, items = Usage(), 0
     seconds: list[float] = []
-    for outcome in list(outcomes)[:_SAMPLED]:
-        found = [store.exchange(key) for key in outcome.keys]
+    for outcome in _sample(outcomes):
+        found = [replies.get(key) for key in outcome.keys]
         made = [reply for pair in found if pair for call, reply in [pair] if call.role == "scorer"]
         if None in found or not made:
             continue

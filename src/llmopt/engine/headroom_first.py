@@ -44,7 +44,7 @@ class HeadroomFirst:
         """
         name = run.name[: LONGEST_NAME - len(_SUFFIX)] + _SUFFIX
         begun = run.trajectory.steps > _BEGUN
-        known = any(info.name == name for info in run.store.runs())
+        known = run.store.has(name)
         if self.plan.full <= self.over or (begun and not known):
             return None
         register(

@@ -94,7 +94,7 @@ def register(
         identity_of, problem, algorithm, optimizer=optimizer, scorer=scorer, seed=seed, mode=mode
     )
     identity = known_by()
-    if all(info.name != name for info in store.runs()):
+    if not store.has(name):
         versions = {"llmopt": version(DISTRIBUTION), "python": platform.python_version()}
         header = headed(problem, control=control)
         config = {"identity": identity, "source": source or {}, "versions": versions}

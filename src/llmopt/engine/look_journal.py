@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from llmopt.core.store import CONFIG
 from llmopt.core.text import folded
 from llmopt.core.values import canonical, digest
 from llmopt.engine.header import RunHeader
@@ -95,7 +96,9 @@ def looked(
     """
     identity = store.config(run)["identity"]
     made = _made({**identity, "samples": str(samples)}, items, texts)
-    seen = list(_seen(store))
+    noted = list(_noted(store))
+    older = list(_older(store, {name for name, _ in noted}))
+    seen = [*noted, *older]
     own = [look for name, look in seen if name == run]
     if not any(look.found for look in own):  # those of an older release get records now
         for look in own:
@@ -108,7 +111,7 @@ def looked(
     found = first or _counted(seen, run, made)
     store.append(run, LOOK, replace(made, found=found).packed())
     if first is None:  # another process may have looked in the meantime
-        again = _counted(list(_seen(store)), run, made)
+        again = _counted([*_noted(store), *older], run, made)
         if again != found:
             found = again
             store.append(run, LOOK, replace(made, found=found).packed())
@@ -157,20 +160,21 @@ def _counted(seen: Sequence[tuple[str, Look]], run: str, made: Look) -> PriorLoo
     return PriorLooks(len(others), own, len(made.rows), len(used))
 
 
-def _seen(store: Store) -> Iterator[tuple[str, Look]]:
-    """Yield every look in a store with the name of its run, also those that have no record."""
-    marked, alike = set(), dict[frozenset[str], frozenset[str]]()
+def _noted(store: Store) -> Iterator[tuple[str, Look]]:
+    """Yield every look in a store that has a record, with the name of its run."""
+    alike = dict[frozenset[str], frozenset[str]]()
     for run, record in store.of_kind(LOOK):
-        marked.add(run)
         look = understood(run, record, Look.unpacked)
         # Most looks are at the same items, which may be many; they are kept in memory once.
         yield run, replace(look, rows=alike.setdefault(look.rows, look.rows))
+
+
+def _older(store: Store, noted: Collection[str]) -> Iterator[tuple[str, Look]]:
+    """Yield the looks of runs that have no record of one, with their names."""
     older = {}
-    for info in store.runs():
-        if info.name not in marked:
-            config = store.config(info.name)
-            if not RunHeader.of(config).control:
-                older[info.name] = config.get("identity") or {}
+    for run, record in store.of_kind(CONFIG):
+        if run not in noted and not RunHeader.of(record.data).control:
+            older[run] = record.data.get("identity") or {}
     for run, record in store.of_kind(TESTED, older):
         held = understood(run, record, HeldOut.unpacked)
         texts = {text for label, text, _ in held.answers if label in ("best", "start")}

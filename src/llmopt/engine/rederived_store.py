@@ -45,6 +45,10 @@ class RederivedStore(Store):
         """See the protocol."""
         return self._fresh.runs()
 
+    def has(self, run: str) -> bool:
+        """See the protocol."""
+        return self._fresh.has(run)
+
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
         """See the protocol."""
         self._fresh.append(run, kind, data)
@@ -69,6 +73,10 @@ class RederivedStore(Store):
     def exchange(self, key: str) -> tuple[Call, Reply] | None:
         """See the protocol."""
         return self.kept.exchange(key)
+
+    def exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Call, Reply]]:
+        """See the protocol."""
+        return self.kept.exchanges(keys)
 
     def spent(self, run: str) -> dict[Role, Usage]:
         """See the protocol."""

@@ -252,12 +252,9 @@ class Run:
         told = self.trajectory.tell(entries, asked.by)
         best = told.best(1)
         step = Step(number, entries, rejected, asked.calls, asked.request, asked.by)
-        if step.number == 0:
-            # A run that is killed before its first step is stored keeps this again: the same.
-            self.store.append(self.name, PROBLEM, ProblemRecord.of(self.problem).packed())
-        for kind, data in step.records(best[0] if best else None):
-            self.store.append(self.name, kind, data)
-        self.store.append(self.name, SPENT, self._spending())
+        first = [(PROBLEM, ProblemRecord.of(self.problem).packed())] if step.number == 0 else []
+        records = step.records(best[0] if best else None)
+        self.store.append_all(self.name, [*first, *records, (SPENT, self._spending())])
         self._took(told, step)
         self._watch.told(step)
 
@@ -314,7 +311,6 @@ class Run:
             self.tell(asked, found)
         finally:
             self.session.traffic.end_step()
-        self.session.note_time()
 
     def _check_starts(self, found: Sequence[Evaluation]) -> None:
         """Refuse to go on where no starting solution could be measured: others hardly can be.

@@ -10,6 +10,8 @@ from abc import abstractmethod
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeVar, get_args
 
 from llmopt.core.store import (
@@ -141,6 +143,14 @@ class SqlStore(Store):
             raise self._incomplete(run, 0)
         return self._record(rows[0][0], run, 0)
 
+    def has(self, run: str) -> bool:
+        """See the protocol."""
+        return bool(self._read("SELECT 1 FROM $.runs WHERE name = ?", run))
+
+    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
+        """See the protocol."""
+        self.append_all(run, [(kind, data)])
+
     def runs(self) -> tuple[RunInfo, ...]:
         """See the protocol."""
         infos = []
@@ -158,42 +168,70 @@ class SqlStore(Store):
 
     def records(self, run: str) -> Iterator[JournalRecord]:
         """See the protocol."""
-        self._check_known(run)
-        return self._pages(run)
+        first = self._page(self._known_form(run), -1)
+        if not first:
+            self._check_known(run)
+        return self._pages(run, first)
 
     def of_kind(
         self, kind: str, runs: Iterable[str] | None = None
     ) -> Iterator[tuple[str, JournalRecord]]:
-        """See the protocol; no other record is read."""
-        sql = "SELECT seq, json FROM $.journal WHERE run = ? AND kind = ? ORDER BY seq"
-        for run in self._names() if runs is None else runs:
-            self._check_known(run)
-            for seq, text in self._read(sql, run, kind):
-                yield run, JournalRecord(seq, kind, self._record(text, run, seq))
+        """See the protocol; no other record is read, and those of many runs together."""
+        names = iter(self._names() if runs is None else runs)
+        while some := list(islice(names, _PAGE)):
+            if runs is not None:
+                known = f"SELECT name FROM $.runs WHERE name IN ({_marks(some)})"  # noqa: S608 - question marks only
+                found = {name for (name,) in self._read(known, *some)}
+                if unknown := [run for run in some if run not in found]:
+                    self._raise_unknown(unknown[0])
+            sql = f"""SELECT run, seq, json FROM $.journal
+                WHERE run IN ({_marks(some)}) AND kind = ? ORDER BY run, seq"""  # noqa: S608 - question marks only
+            pairs = groupby(self._read(sql, *some, kind), key=itemgetter(0))
+            rows = {run: [row[1:] for row in its] for run, its in pairs}
+            for run in some:
+                for seq, text in rows.get(run, ()):
+                    yield run, JournalRecord(seq, kind, self._record(text, run, seq))
 
     def exchange(self, key: str) -> tuple[Call, Reply] | None:
         """See the protocol."""
-        rows = self._read("SELECT call, reply FROM $.replies WHERE key = ?", key)
-        if not rows:
-            return None
-        call, reply = rows[0]
-        return self._decoded(call, Call.from_json), self._decoded(reply, Reply.from_json)
+        return self.exchanges([key]).get(key)
+
+    def exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Call, Reply]]:
+        """See the protocol."""
+        found, waiting = dict[str, tuple[Call, Reply]](), iter(dict.fromkeys(keys))
+        while some := list(islice(waiting, _PAGE)):
+            sql = f"SELECT key, call, reply FROM $.replies WHERE key IN ({_marks(some)})"  # noqa: S608 - question marks only
+            for key, call, reply in self._read(sql, *some):
+                sent, received = (
+                    self._decoded(call, Call.from_json),
+                    self._decoded(reply, Reply.from_json),
+                )
+                found[key] = sent, received
+        return found
 
     def spent(self, run: str) -> dict[Role, Usage]:
         """See the protocol."""
-        self._check_known(run)
         spent: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
-        for role, calls, given, made, estimated, *more in self._sums(run):
+        if not (sums := self._sums(self._known_form(run))):
+            self._check_known(run)
+        for role, calls, given, made, estimated, *more in sums:
             spent[role] = Usage(calls, given, made, bool(estimated), *more)
         return spent
 
     def seconds(self, run: str, more: float = 0.0) -> float:
         """See the protocol."""
         name = self._known_form(run)
+        look = "SELECT seconds FROM $.runs WHERE name = ?"
         if more:
             sql = self._in_dialect("UPDATE $.runs SET seconds = seconds + ? WHERE name = ?")
-            self._writer.do(lambda connection: connection.execute(sql, (more, name)))
-        rows = self._read("SELECT seconds FROM $.runs WHERE name = ?", name)
+
+            def work(connection: Any) -> list[Row]:
+                connection.execute(sql, (more, name))
+                return list(connection.execute(self._in_dialect(look), (name,)))
+
+            rows = self._writer.do(work)
+        else:
+            rows = self._read(look, name)
         return self._built(rows[0][0], float) if rows else self._raise_unknown(run)
 
     def discard(self, run: str) -> None:
@@ -305,15 +343,19 @@ class SqlStore(Store):
                 f"({error!r}); {self._BACKUP}"
             ) from error
 
-    def _pages(self, run: str) -> Iterator[JournalRecord]:
-        seq, expected = -1, 0
+    def _page(self, run: str, after: int) -> list[Row]:
         sql = "SELECT seq, kind, json FROM $.journal WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
-        while rows := self._read(sql, run, seq, _PAGE):
+        return self._read(sql, run, after, _PAGE)
+
+    def _pages(self, run: str, rows: list[Row]) -> Iterator[JournalRecord]:
+        expected = 0
+        while rows:
             for seq, kind, data in rows:
                 if seq != expected:
                     raise self._incomplete(run, expected)
                 yield JournalRecord(seq, kind, self._record(data, run, seq))
                 expected += 1
+            rows = self._page(run, expected - 1) if len(rows) == _PAGE else []
 
     def _incomplete(self, run: str, seq: int) -> StoreError:
         return StoreError(
@@ -347,6 +389,10 @@ class SqlStore(Store):
     def _raise_unknown(self, run: str) -> NoReturn:
         hint = nearest(run, self._names()) or "; 'llmopt runs' lists the names"
         raise StoreError(f"a run is one that {self._shown} holds, but got {run!r}{hint}")
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join(["?"] * len(values))
 
 
 def encoded(text: str) -> bytes:

@@ -105,7 +105,8 @@ class Allowances:
         """
         cell = self._sweep.cells[job.number]
         lost = await asyncio.to_thread(taken_over, self._store, cell)
-        self._begun |= {info.name for info in self._store.runs() if info.name == cell.name}
+        if self._store.has(cell.name):
+            self._begun.add(cell.name)
         before, now = self._before[job.number], self._charged(job.number)
         nothing = Usage()
         bought = {role: used.since(before.get(role, nothing)) for role, used in now.items()}
@@ -139,7 +140,7 @@ def taken_over(store: Store, cell: Cell) -> dict[Role, Usage]:
     Raises:
         StoreError: It is still worked on.
     """
-    if cell.name not in {info.name for info in store.runs()}:
+    if not store.has(cell.name):
         return {}
     until = time.monotonic() + _PATIENCE
     while True:

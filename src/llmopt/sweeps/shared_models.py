@@ -21,6 +21,8 @@ from llmopt.store import batches_folder
 from llmopt.terminal.progress import Download
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from llmopt.config.tables import ModelTable
     from llmopt.core.model import Model, Replies
     from llmopt.core.store import Store
@@ -202,6 +204,10 @@ class Charged:
         """
         if kind != UNSTORED:
             self._store.append(run, kind, data)
+
+    def append_all(self, run: str, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Store records, except for those of :meth:`append`."""
+        self._store.append_all(run, [one for one in records if one[0] != UNSTORED])
 
 
 class _Own:

@@ -69,7 +69,7 @@ def finished(store: Store, sweep: Sweep) -> dict[str, Done]:
     Raises:
         StoreError: The store cannot be read.
     """
-    if all(info.name != sweep.name for info in store.runs()):
+    if not store.has(sweep.name):
         return {}
     names = {cell.name for cell in sweep.cells}
     found: dict[str, Done] = {}

@@ -12,8 +12,9 @@ from llmopt.core.problem import Description, Exemplar, Refusal
 from llmopt.core.text import one_line
 from llmopt.core.values import Call, Item, Outcome, canonical
 from llmopt.errors import ConfigError
-from llmopt.problems.data.columns import load
+from llmopt.problems.data.columns import RowColumns
 from llmopt.problems.data.objects import Rows, from_rows
+from llmopt.problems.data.split_files import split_file
 from llmopt.problems.data.split_identity import identity_of
 from llmopt.problems.data.splits import Splits, split
 from llmopt.problems.metrics.best_scored import best_scored
@@ -138,18 +139,10 @@ class PromptProblem(ShownShares):
             ConfigError: An option cannot be used.
         """
         optional = named_slots(str(options.get("prompt", "")))
-        items = load(
-            Path(path),
-            input=input,
-            target=target,
-            encoding=encoding,
-            id=id,
-            weight=weight,
-            group=group,
-            fields=fields,
-            optional=optional,
+        chosen = RowColumns(input, target, id, weight, group, fields, optional)
+        splits = split_file(
+            Path(path), chosen, encoding=encoding, sizes=sizes, seed=split_seed, vault=vault
         )
-        splits = split(items, sizes=sizes, seed=split_seed, vault=vault)
         return cls.from_splits(splits, **options)  # type: ignore[arg-type]
 
     @classmethod

@@ -24,7 +24,7 @@ from llmopt.store.postgres.shared_pace import SharedPace
 from llmopt.store.sql_store import Row, SqlReplies, SqlStore, encoded, now, score_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from psycopg import Connection
@@ -123,23 +123,23 @@ class PostgresStore(SqlStore):
         self._stored: Handler[PaidReply, bool] = Handler(self._store_replies)
         self._found: Handler[tuple[str, str], FoundReply | None] = Handler(self._find_replies)
 
-    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
+    def append_all(self, run: str, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """See the protocol."""
-        calls = data.get("calls") if kind == STEP else None
-        called = [key for key in calls if isinstance(key, str)] if isinstance(calls, list) else []
-        values = {
-            "run": self._known_form(run),
-            "fence": self._claims.fence(run),
-            "kind": kind,
-            "best": score_of(data),
-            "json": encoded(canonical(data)),
-        }
+        given = list(records)
+        called = [key for kind, data in given for key in _called(kind, data)]
+        held = {"run": self._known_form(run), "fence": self._claims.fence(run)}
+        rows = [
+            {**held, "kind": kind, "best": score_of(data), "json": encoded(canonical(data))}
+            for kind, data in given
+        ]
 
-        def work(connection: Connection[Any]) -> int:
-            written = connection.execute(_APPEND, values).rowcount
-            if written and called:
+        def work(connection: Connection[Any]) -> bool:
+            # The first one locks the row of the run: all are written, or none is.
+            if not all(connection.execute(_APPEND, row).rowcount for row in rows):
+                return False
+            if called:
                 connection.execute(_USE_CALLS, (run, called, run))
-            return written
+            return True
 
         if not self._writer.do(work):
             self._check_known(run)
@@ -285,6 +285,12 @@ class PostgresReplies(SqlReplies):
         except BaseException:
             self._store.calls.give_up(key, taken)
             raise
+
+
+def _called(kind: str, data: dict[str, Any]) -> list[str]:
+    """Return the keys of the calls that a record of a step names."""
+    calls = data.get("calls") if kind == STEP else None
+    return [key for key in calls if isinstance(key, str)] if isinstance(calls, list) else []
 
 
 def _without_waiting(connection: Connection[Any]) -> None:

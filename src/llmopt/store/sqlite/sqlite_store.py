@@ -19,7 +19,7 @@ from llmopt.store.sqlite.place import identity_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -85,15 +85,15 @@ class SqliteStore(SqlStore):
         self._claimed: dict[str, Identity | None] = {}  # the files of the locks that are held here
         self._writer = Writer(self._path, connection, _insert_replies)
 
-    def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
+    def append_all(self, run: str, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """See the protocol."""
-        row = (kind, score_of(data), encoded(canonical(data)), run)
+        rows = [(kind, score_of(data), encoded(canonical(data)), run) for kind, data in records]
 
         def work(connection: sqlite3.Connection) -> int:
             self._check_claimed(run)
-            return connection.execute(_APPEND, row).rowcount
+            return connection.executemany(_APPEND, rows).rowcount
 
-        if not self._writer.do(work):
+        if rows and self._writer.do(work) < len(rows):
             self._raise_unknown(run)
 
     def replies(self, run: str) -> SqlReplies:

@@ -45,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     journals.an_unknown_run_is_refused_and_the_nearest_named,
     journals.a_name_follows_the_rule,
     journals.a_new_name_is_the_first_free_one,
+    journals.records_are_written_together,
     journals.a_journal_keeps_its_order,
     journals.records_of_a_kind_are_found_in_all_journals,
     journals.a_journal_can_grow_while_it_is_read,

@@ -69,6 +69,19 @@ def a_new_name_is_the_first_free_one(opener: Opener) -> None:
         require("the names", names, ["demo", "demo-2", "demo-3", "x" * 64, "x" * 62 + "-2"])
 
 
+def records_are_written_together(opener: Opener) -> None:
+    """Several records come in their order; a run that is not there is said to be none."""
+    with closing(opener()) as store:
+        store.create("a", {})
+        store.append_all("a", [("step", {"best": 1.0}), ("note", {"text": NASTY[5]})])
+        store.append_all("a", [])
+        found = [(record.seq, record.kind) for record in store.records("a")]
+        require("the records", found, [(0, "config"), (1, "step"), (2, "note")])
+        require("whether runs are there", [store.has("a"), store.has("b")], [True, False])
+        with refused("records of an unknown run", "'b'"):
+            store.append_all("b", [("note", {}), ("note", {})])
+
+
 def a_journal_keeps_its_order(opener: Opener) -> None:
     """Records come back complete, numbered without a gap, run by run, after opening again."""
     count = 350

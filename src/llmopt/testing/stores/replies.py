@@ -59,6 +59,8 @@ def a_reply_is_kept_as_it_was(opener: Opener) -> None:
         for call, reply in exchanges:
             require("an exchange", store.exchange(call.key(MODEL)), (call, reply))
         require("an unknown exchange", store.exchange("0" * 64), None)
+        several = {call.key(MODEL): (call, reply) for call, reply in exchanges}
+        require("exchanges", store.exchanges(["0" * 64, *several]), several)
 
 
 def replies_are_read_while_others_are_put(opener: Opener) -> None:
