@@ -12,7 +12,7 @@ from llmopt.problems.answers.cleaning import before_next_question
 if TYPE_CHECKING:
     from llmopt.core.model import Model
     from llmopt.core.values import Item
-    from llmopt.problems.metrics.contract import Metric
+    from llmopt.problems.metrics.contract import Closed, Metric
 
 Mode = Literal["auto", "chat", "completion"]
 Answer = Literal["text", "likelihood"]
@@ -122,12 +122,7 @@ class Asking:
             return None
         form = metric.form
         if self.again_answers and item and metric.closed_set:
-            known = metric.closed(item)
-            *others, last = (
-                f"({text})" if answer.startswith(f"({text})") else text
-                for text, answer in zip(known.texts, known.answers, strict=True)
-            )
-            form = f"only {', '.join(others)} or {last}"
+            form = _named(metric.closed(item))
         said = before_next_question(answer).strip()
         if first.prompt is not None:
             cue = f"Final answer ({form}):" if form else "Final answer:"
@@ -140,6 +135,15 @@ class Asking:
             *before, last = first.messages
             turns = (*before, Message(last.role, f"{last.content}\n\n{cue}"))
         return replace(first, messages=turns, max_tokens=self.again_tokens)
+
+
+def _named(known: Closed) -> str:
+    """Return the possible answers in words; an option's letter stands for it."""
+    *others, last = (
+        f"({text})" if answer.startswith(f"({text})") else text
+        for text, answer in zip(known.texts, known.answers, strict=True)
+    )
+    return f"only {', '.join(others)} or {last}" if others else f"only {last}"
 
 
 def as_text(turns: tuple[Message, ...]) -> str:
