@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from llmopt.core.values import Call
     from llmopt.problems.metrics.contract import Metric
     from llmopt.problems.prompt.layout import Position
+    from llmopt.problems.prompt.scorer_call import Mode
 
 ITEM = Item("1", "What is 2 + 3?", "5")
 OTHERS = (Item("2", "And 4 + 4?", "8"), Item("3", "And 9 + 9?", "18"))
@@ -206,7 +207,8 @@ def test_the_cue_can_name_the_answers_as_in_the_published_code_of_gpo(
     metric: Metric, item: Item, form: str
 ) -> None:
     asking = Asking(again=True, again_answers=True)
-    for scorer, cue in (("chat", f"answer: {form}."), ("completion", f"answer ({form}):")):
+    cues: dict[Mode, str] = {"chat": f"answer: {form}.", "completion": f"answer ({form}):"}
+    for scorer, cue in cues.items():
         mode = replace(asking, mode=scorer)
         first = mode.first((Message("user", "Go."),), scripted.model(), metric, item)
         second = mode.second(first, "Hm.", metric, item)
