@@ -35,6 +35,11 @@ SPAM = ("spam", "not spam")
         ("The answer is 12:30", "12"),
         ("See the FAQ: the answer is 7", "7"),
         ("5  apples", "5"),
+        ("18\n\nProblem: 10 + 10\nAnswer: 20", "18"),
+        ("18\n\nExplanation: 2 more\nTotal: 20", "20"),
+        ("5 apples\n\nApples: 5\nTotal: 8", "8"),
+        ("7 ± 1", "7"),
+        ("It is 7.5 cm +/- 0.5", "7.5"),
         ("sixteen", "16"),
         ("sixty", "60"),
         ("seventeen", "17"),
@@ -218,6 +223,21 @@ def test_no_credit_for_a_bare_substring_or_an_impossible_target(
     output: str, target: str, kind: AnswerKind, choices: tuple[str, ...] | None
 ) -> None:
     assert not is_correct(output, target, kind, choices)
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ("positive\n\nReview: Bad.\nSentiment: negative", "positive"),
+        ("**Positive.**\n\nReview: Bad.\n\nSentiment: negative\n\nReview: So", "positive"),
+        ("Positive words first.\n\nPros: none\nCons: many\nSentiment: negative", "negative"),
+        ("positive\n\nExplanation: no pro.\nSentiment: negative", "negative"),
+        ("positive\n\nFinal answer: negative", "negative"),
+        ("Let me look.\n\nReview: Bad.\nSentiment: negative", "negative"),
+    ],
+)
+def test_a_further_row_of_the_prompt_ends_a_bare_answer(output: str, answer: str) -> None:
+    assert extract(output, "choice", ("positive", "negative")) == answer
 
 
 def test_next_questions_cut_only_at_a_line_start_and_never_everything() -> None:

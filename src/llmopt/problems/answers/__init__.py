@@ -3,7 +3,8 @@ r"""Reading the answer out of what a scorer LLM wrote, and comparing it with the
 The rules, in order (docs/answers.md has them with examples):
 
 1. The text is cleaned (:func:`~llmopt.problems.answers.cleaning.clean`): no thoughts of a reasoning
-   model, no Markdown, no LaTeX; cut before a further question that starts a line.
+   model, no Markdown, no LaTeX; cut before a further question that starts a line, or behind an
+   answer that is the whole first line where a further row of a prompt follows.
 2. An announced answer wins: the content of the last ``\boxed{}``, else what follows the last
    ``answer is``, ``Answer:``, ``####`` and the like or stands before ``is the correct answer``.
    After a colon it must come soon, because reasoning may follow a colon as well.
@@ -31,6 +32,7 @@ from llmopt.problems.answers.brackets import bracket_sequence, brackets_of, clos
 from llmopt.problems.answers.cleaning import (
     SENTENCE_END,
     announced,
+    before_next_row,
     clean,
     normalize,
     readable,
@@ -41,6 +43,7 @@ from llmopt.problems.answers.lettered_options import with_target
 from llmopt.problems.answers.lists import word_list, words_of
 from llmopt.problems.answers.mentions import (
     BOOLEAN_PAIRS,
+    Mention,
     as_choice,
     boolean_mentions,
     choice_mentions,
@@ -98,9 +101,22 @@ def extract(output: str, kind: AnswerKind, choices: Sequence[str] | None = None)
 def _one_of(output: str, kind: AnswerKind, choices: tuple[str, ...] | None) -> str | None:
     """Return the choice or boolean that `output` decides for, or None."""
     text, lost = _finished(clean(output))
-    if kind == "choice":
-        return decide(text, choice_mentions(text, choices), lost=lost)
-    return decide(text, boolean_mentions(text, choices or _BOOLEANS), lost=lost)
+
+    def mentions(part: str) -> list[Mention]:
+        if kind == "choice":
+            return choice_mentions(part, choices)
+        return boolean_mentions(part, choices or _BOOLEANS)
+
+    first = before_next_row(text)
+    bare = mentions(first) if first else []
+    if len(bare) == 1 and _is_all(first, bare[0]):
+        return bare[0].value
+    return decide(text, mentions(text), lost=lost)
+
+
+def _is_all(text: str, part: Mention | Found) -> bool:
+    """Whether no other letter or digit is in a text."""
+    return not any(map(str.isalnum, text[: part.start] + text[part.end :]))
 
 
 def _finished(text: str) -> tuple[str, bool]:
@@ -226,6 +242,10 @@ def _emphasized(output: str) -> Fraction | None:
 
 def _number(text: str, lost: bool, emphasized: Fraction | None) -> Fraction | None:
     """Apply rules 2 and 3 of the module to the numbers of a cleaned text; `lost`: 2 alone."""
+    first = before_next_row(text)
+    bare = find_numbers(first) if first else []
+    if len(bare) == 1 and _is_all(first, bare[0]):
+        return bare[0].value
     refused = refusals(text)
     found = [
         f for f in find_numbers(text) if not any(low <= f.start < high for low, high in refused)

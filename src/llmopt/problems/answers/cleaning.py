@@ -50,6 +50,14 @@ _NEXT_QUESTION = re.compile(
     r"[ ]?\d*[ ]?:",
     re.IGNORECASE | re.MULTILINE,
 )
+# A bare first line, and after a blank line a further row in the layout of the prompt, of which base
+# models write one after the other: two labels or more, but none of them heads reasons.
+_NEXT_ROW = re.compile(
+    r"\s*(?P<answer>[^\n:]{1,40})\n(?:[ \t]*\n)+(?:[ \t]*(?!(?:explanation|reason|rationale|because"
+    r"|justification|analysis|thought|note|evidence|step|answer|final)s?(?:ing)?\b)"
+    r"[^\W\d_][\w ]{0,30}:[^\n]*\n(?:[ \t]*\n)*)+[ \t]*[^\W\d_][\w ]{0,30}:",
+    re.IGNORECASE,
+)
 _VERB = (
     r"(?:\s+(?:here\s+)?(?:is|are|was|must\s+be|should\s+be|would\s+be|will\s+be)\b"
     r"(?:\s+(?:therefore|thus|then|hence|clearly|simply))?|'s\b)"
@@ -209,6 +217,12 @@ def before_next_question(text: str) -> str:
             if text[: marker.start()].strip():
                 return text[: marker.start()]
     return text
+
+
+def before_next_row(text: str) -> str:
+    """Cut a text behind its first line where a row in the layout of a prompt follows; else ""."""
+    row = _NEXT_ROW.match(text) if ":" in text else None
+    return row["answer"].strip() if row else ""
 
 
 def _without_latex(text: str) -> str:

@@ -90,6 +90,7 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _NOR = re.compile(r",?\s*n?or\s+[$€£¥₹]?", re.IGNORECASE)  # behind a denied number: "not 26 or 30"
+_TOLERANCE = re.compile(r"(?:±|\+/-|\\pm\b)\s*[$€£¥₹]?(?=[.\d])")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b", re.IGNORECASE)
 
 
@@ -103,7 +104,7 @@ class Found:
         value: Exact.
         word: Whether it is written in words.
         weak: Whether it may be no quantity: a lone "one", an ordinal, a part of a date or of a
-            time, or the number of a list entry.
+            time, the number of a list entry, or a tolerance.
     """
 
     start: int
@@ -126,6 +127,7 @@ def find_numbers(text: str) -> list[Found]:
     # Same length, so that the indices stay those of the text.
     plain = _CURRENCY.sub(lambda m: (m[1] + m[2]).rjust(len(m[0])), text)
     weak = {m.start(m.lastindex or 0) for m in _ENUMERATOR.finditer(plain)}
+    weak |= {m.end() for m in _TOLERANCE.finditer(plain)}
     dates = [m.span() for m in _CALENDAR.finditer(plain)]
     negated = {m.end() for m in _NEGATED.finditer(plain)} if _NEGATING.search(plain) else set()
     taken = 0
