@@ -136,6 +136,37 @@ texts = st.text(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.fixed_dictionaries({"text": texts, "label": texts}), min_size=1, max_size=5))
+@pytest.mark.parametrize("orient", ["columns", "list", "index", "split", "records"])
+def test_data_frames_that_were_written_as_json_are_read(
+    tmp_path: Path, orient: str, rows: list[dict[str, str]]
+) -> None:
+    """As pandas writes them: ``to_json(orient=...)``, and ``to_dict("list")``."""
+    by = {str(n): row for n, row in enumerate(rows)}
+    columns = {name: [row[name] for row in rows] for name in ("text", "label")}
+    layouts: dict[str, Any] = {
+        "columns": {name: dict(zip(by, cells, strict=True)) for name, cells in columns.items()},
+        "list": columns,
+        "index": by,
+        "split": {
+            "columns": list(columns),
+            "index": list(range(len(rows))),
+            "data": [[row[name] for name in columns] for row in rows],
+        },
+        "records": rows,
+    }
+    path = write(tmp_path, "a.json", json.dumps(layouts[orient]))
+    assert load(path, input="text", target="label") == from_rows(rows, input="text", target="label")
+
+
+def test_arrays_of_objects_are_no_columns(tmp_path: Path) -> None:
+    row = {"text": "a", "label": "b"}
+    for more in ({"names": ["x"]}, {"train": [row]}):
+        path = write(tmp_path, "a.json", json.dumps({"examples": [row], **more}))
+        assert read(path) == [("a", "b")]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.fixed_dictionaries({"text": texts, "label": texts}), min_size=1, max_size=5))
 def test_any_text_survives_every_text_format(tmp_path: Path, rows: list[dict[str, str]]) -> None:
     expected = from_rows(rows, input="text", target="label")
     for suffix, dialect in (("csv", "excel"), ("tsv", "excel-tab")):

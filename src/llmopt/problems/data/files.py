@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from llmopt.errors import DataError, MissingExtraError
+from llmopt.problems.data.json_tables import rows_of
 from llmopt.problems.data.promptfoo_tests import is_promptfoo, read_yaml, test_cases
 from llmopt.problems.data.records import DataRecord, _read_bytes, _unreadable, read_text
 
@@ -231,7 +232,8 @@ def _from_json(path: Path, text: str) -> Iterator[DataRecord]:
         yield from test_cases(data, path, records)
         return
     if isinstance(data, dict):
-        data = _only_array(path, data)
+        table = rows_of(data)
+        data = _only_array(path, data) if table is None else table
     if not isinstance(data, list):
         raise DataError(f"{path}: a JSON data set is an array of objects, but got {_json(data)}")
     for number, row in enumerate(data, start=1):
