@@ -83,10 +83,11 @@ def no_item(text: str) -> float:
     [
         (lambda _: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda _: float("nan"), "the function gave nan"),
+        (lambda _: {"score": 1.0}, "a function returns a number, but gave {'score': 1.0}"),
         (lambda _: float("inf"), "the function gave inf"),
         (lambda _: float("-inf"), "the function gave -inf"),
         (lambda _: None, "TypeError"),
-        (lambda _: "much", "ValueError"),
+        (lambda _: "much", "a function returns a number, but gave 'much'"),
         (no_item, "StopIteration"),
     ],
 )

@@ -22,7 +22,7 @@ from llmopt.problems.function_workers import (
     reason_of,
     too_long,
 )
-from llmopt.problems.metrics.contract import Scored, fault, said
+from llmopt.problems.metrics.contract import Scored, fault, said, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -194,7 +194,7 @@ class FunctionProblem:
         del scorer
         try:
             found = await self._value(text)
-            value = float(found.score)
+            value = value_of(found)
         except FailedCallError as error:
             return Outcome(item.id, None, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything

@@ -23,7 +23,7 @@ from llmopt.core.imports import folder_looked_in, looking_in
 from llmopt.core.text import one_line
 from llmopt.errors import ConfigError
 from llmopt.problems.guarded_process import PROCESSES, TOO_LARGE, TOO_MANY, guard
-from llmopt.problems.metrics.contract import Scored, said
+from llmopt.problems.metrics.contract import Scored, said, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -264,7 +264,7 @@ def serve(
         try:
             found = function(text)
             given = said(asyncio.run(found) if inspect.iscoroutine(found) else found)
-            answer = replace(given, score=float(given.score), aims=dict(given.aims))
+            answer = replace(given, score=value_of(given), aims=dict(given.aims))
         except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
             answer = reason_of(error)
         connection.send(answer)

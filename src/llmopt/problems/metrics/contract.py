@@ -408,6 +408,21 @@ def said(value: Any) -> Scored:
     return Scored(value)
 
 
+def value_of(found: Scored) -> float:
+    """Return what a function gave as a number, which may still not be finite.
+
+    Raises:
+        TypeError: It is none.
+    """
+    try:
+        return float(found.score)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"a function returns a number, but gave {one_line(repr(found.score), 60)}; "
+            "to say more than that, return llmopt.Scored(number, feedback=…)"
+        ) from error
+
+
 def fault(found: Scored) -> str:
     """Return what is wrong with a feedback or with sub-scores, or an empty text."""
     if not isinstance(found.feedback, str):
