@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -27,7 +31,7 @@ from llmopt.sweeps.grid import Sweep, read_sweep
 from llmopt.sweeps.runner import run_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = importlib.util.find_spec("ray") is not None
@@ -114,13 +118,18 @@ def journals(folder: Path, store: str) -> dict[str, list[Any]]:
         }
 
 
-def begun(folder: Path, jobs: int, **variables: str) -> subprocess.Popen[str]:
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """Return variables with which a process finds the package and the model."""
+    return {**os.environ, **variables, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{folder}"}
+
+
+def begun(folder: Path, jobs: int, on: str = "ray", **variables: str) -> subprocess.Popen[str]:
     """Begin the sweep as a command, in a group of processes of its own."""
     (folder / "seen.txt").unlink(missing_ok=True)
     words = ("sweep", "seeds.toml", "--name", "seeds", "--store", "ray.sqlite", "--json")
     return subprocess.Popen(
-        [sys.executable, "-m", "llmopt", *words, "--on", "ray", "--jobs", str(jobs)],
-        env={**os.environ, **variables, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{folder}"},
+        [sys.executable, "-m", "llmopt", *words, "--on", on, "--jobs", str(jobs)],
+        env=environment(folder, **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -257,3 +266,95 @@ def test_no_key_is_in_what_ray_leaves_behind(folder: Path) -> None:
     command.send_signal(signal.SIGINT)
     command.communicate(timeout=900)
     gone(folder)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster of Ray that exists.
+
+    Attributes:
+        address: Where its client server is, for ``--on``.
+        token: What it wants from whoever uses it.
+        head: Its process.
+    """
+
+    address: str
+    token: str
+    head: subprocess.Popen[bytes]
+
+
+@pytest.fixture
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster of one machine with two cores; nothing of it is left in the end."""
+    port, token = free_port(), secrets.token_hex(32)
+    # Paths of sockets are short, so not in the test's folder.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as home:
+        line = [Path(sys.executable).with_name("ray"), "start", "--head", "--block"]
+        line += [f"--port={free_port()}", f"--ray-client-server-port={port}", "--num-cpus=2"]
+        line += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={home}"]
+        head = subprocess.Popen(
+            [*line, "--object-store-memory=80000000"],
+            cwd=folder,
+            env=environment(
+                folder,
+                RAY_AUTH_MODE="token",
+                RAY_AUTH_TOKEN=token,
+                RAY_worker_niceness="0",  # else workers of a busy machine hardly begin
+                DELAY="0.02",
+                CLUSTER="here",
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            for _ in range(1200):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                assert head.poll() is None, head.communicate()
+                time.sleep(0.1)
+            yield Cluster(f"ray://127.0.0.1:{port}", token, head)
+        finally:
+            head.terminate()
+            try:
+                head.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(head.pid, signal.SIGKILL)
+                head.communicate()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@needs_ray
+def test_a_cluster_that_exists_does_the_cells_and_stays(folder: Path, cluster: Cluster) -> None:
+    """The head is a real one with Ray's client server, which wants a token.
+
+    Workers have the environment of the cluster, not that of the command.
+    """
+    key = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": cluster.token}
+    command = begun(folder, 2, cluster.address, **key)
+    awaited(command, partial(_more, folder, 1))
+    variables = Path(f"/proc/{workers(folder)[0]}/environ").read_bytes()
+    assert b"CLUSTER=here" in variables
+    out, said = command.communicate(timeout=900)
+    assert command.returncode == 0, said
+    one = swept(folder, "one.sqlite")
+    found = json.loads(out)
+    assert (cells(found), found["rows"]) == (cells(one), one["rows"])
+    assert journals(folder, "ray.sqlite") == journals(folder, "one.sqlite")
+    assert cluster.head.poll() is None, "a cluster that exists is left as it was"
+
+
+@needs_ray
+def test_a_cluster_refuses_a_command_without_its_token(folder: Path, cluster: Cluster) -> None:
+    key = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    command = begun(folder, 2, cluster.address, **key)
+    _, said = command.communicate(timeout=900)
+    assert command.returncode == ConfigError.exit_code, said
+    assert "check the address, and RAY_AUTH_TOKEN" in said
+    assert not workers(folder)

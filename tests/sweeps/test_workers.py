@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from llmopt.config.settings import Configuration
 from llmopt.errors import (
     ConfigError,
     LlmoptError,
@@ -26,6 +27,7 @@ from llmopt.errors import (
 )
 from llmopt.evidence.sweep_summary import Done
 from llmopt.store import open_store
+from llmopt.sweeps.executors.choice import CellPlace, executor_for
 from llmopt.sweeps.executors.processes import CellProcesses, shares_of
 from llmopt.sweeps.executors.protocol import Answer, CellJob, SweepWork
 from llmopt.sweeps.grid import Sweep, sweep_of
@@ -54,7 +56,14 @@ def answer(call):
         raise ZeroDivisionError("oh")
     if os.environ.get("FAULT") == "killed":
         os.kill(os.getpid(), 9)
+    dead = pathlib.Path("dead.txt")
+    if os.environ.get("FAULT") == "killed once" and len(seen_so_far()) > 60 and not dead.exists():
+        dead.touch()
+        os.kill(os.getpid(), 9)
     return plain(call)
+
+def seen_so_far():
+    return pathlib.Path("seen.txt").read_text().splitlines()
 """
 SWEEP = """
 [base]
@@ -125,6 +134,44 @@ def test_they_find_what_one_process_finds(folder: Path) -> None:
     cores = set((folder / "seen.txt").read_text("utf-8").splitlines())
     assert len(cores) == 2, "each process has its own cores"
     assert in_two(folder) == two, "and nothing is done again"
+
+
+def test_cells_side_by_side_in_a_process_buy_each_reply_once(folder: Path) -> None:
+    """Where they wait for models, a process does several; they find what they find alone."""
+    one = swept(folder, "one.sqlite")
+    (folder / "seen.txt").unlink()
+    found = swept(folder, on="processes", jobs=1)
+    assert (unworded(found), found.rows) == (unworded(one), one.rows)
+    lines = (folder / "seen.txt").read_text("utf-8").splitlines()
+    assert len(lines) == found.bought == one.bought
+    assert len(processes(folder)) == 1
+
+
+def test_all_cells_of_a_process_that_dies_continue_in_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = swept(folder, "one.sqlite")
+    (folder / "seen.txt").unlink()
+    monkeypatch.setenv("FAULT", "killed once")
+    found = swept(folder, on="processes", jobs=1)
+    assert (unworded(found), found.rows) == (unworded(one), one.rows)
+    assert len(processes(folder)) == 2
+
+
+def test_cells_whose_programs_are_timed_are_not_done_side_by_side(folder: Path) -> None:
+    """Nor are those of one budget over processes."""
+    sweep = made(folder)
+    settings = Configuration.model_validate({"problem": {"function": "model_of_cells:answer"}})
+    timed = replace(sweep, cells=(replace(sweep.cells[0], settings=settings),) * 4)
+    place = CellPlace("processes", 1)
+    for work, slots in (
+        (SweepWork(sweep, "orders"), 4),
+        (SweepWork(sweep, "orders", calls=100), 1),
+        (SweepWork(timed, "orders"), 1),
+    ):
+        executor = executor_for(place, work, None, cells=4, local=False, quiet=True)
+        assert executor is not None
+        assert executor.slots == slots
 
 
 def test_cores_are_shared_out() -> None:

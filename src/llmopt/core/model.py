@@ -215,8 +215,21 @@ class Pace(Protocol):
 
 
 @runtime_checkable
-class SharedReplies(Replies, Protocol):
-    """Replies that several processes buy together, each of them once."""
+class OnceReplies(Replies, Protocol):
+    """Replies that several buy together, each of them once."""
+
+    def once(self, key: str) -> AbstractAsyncContextManager[Reply | None]:
+        """Let a call be made by one at a time.
+
+        Entered, it waits while another one makes the call. It returns the reply that is stored by
+        then; or None: the call is to be made here, and its reply stored, while the context lasts.
+        """
+        ...
+
+
+@runtime_checkable
+class SharedReplies(OnceReplies, Protocol):
+    """Replies that several processes buy together, within one budget and one rate."""
 
     def bank(self, prices: Mapping[Role, tuple[float, float]]) -> Bank:
         """Return the budget of the run that pays, at prices per million tokens in and out."""
@@ -224,14 +237,6 @@ class SharedReplies(Replies, Protocol):
 
     def pace(self, endpoint: str, requests: float | None, tokens: float | None) -> Pace:
         """Return the caps per minute of an endpoint; None is no cap."""
-        ...
-
-    def once(self, key: str) -> AbstractAsyncContextManager[Reply | None]:
-        """Let a call be made by one process at a time.
-
-        Entered, it waits while another one makes the call. It returns the reply that is stored by
-        then; or None: the call is to be made here, and its reply stored, while the context lasts.
-        """
         ...
 
 

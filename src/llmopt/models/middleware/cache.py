@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmopt.core.model import SharedReplies, noting
+from llmopt.core.model import OnceReplies, noting
 from llmopt.models.middleware.base import Middleware
 from llmopt.models.middleware.timeout import queueing
 
@@ -38,7 +38,7 @@ class Cache(Middleware):
         self._flights: dict[str, _Flight] = {}  # those that a new call may join
         self._looked_up: dict[str, list[asyncio.Future[None]]] = {}  # and who waits for that
         self._tasks: set[asyncio.Task[None]] = set()  # all, also those nobody waits for
-        self._shared = replies if isinstance(replies, SharedReplies) else None
+        self._shared = replies if isinstance(replies, OnceReplies) else None
 
     async def complete(self, call: Call) -> Reply:
         """Return the stored reply to an equal call, or that of a call in flight, or ask."""
@@ -119,7 +119,7 @@ class Cache(Middleware):
         if self._shared is None:
             return await self.inner.complete(call)
         async with self._shared.once(flight.key) as reply:
-            if reply is not None:  # another process has made the call meanwhile
+            if reply is not None:  # another one has made the call meanwhile
                 self.hits += 1
                 return replace(reply, stored=True)
             return await self.inner.complete(call)

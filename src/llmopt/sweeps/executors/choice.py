@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmopt.sweeps.executors.protocol import Executor, SweepWork
 
 PROCESSES, RAY, CLUSTER = "processes", "ray", "ray://"
+_LANES = 4  # cells that a process does side by side, so that one goes on while others wait
 
 
 @dataclass(frozen=True)
@@ -97,4 +98,16 @@ def executor_for(
     jobs = min(jobs or free_cores(), cells)
     room = hasattr(os, "sched_setaffinity") and jobs <= free_cores()
     cores = shares_of(jobs) if pinned or room else [[] for _ in range(jobs)]
-    return CellProcesses(replace(work, share=1 / jobs), cores, quiet=quiet)
+    lanes = _LANES if not pinned and _mostly_waits(work) else 1
+    lanes = max(1, min(lanes, cells // jobs))
+    return CellProcesses(replace(work, share=1 / jobs), cores, quiet=quiet, lanes=lanes)
+
+
+def _mostly_waits(work: SweepWork) -> bool:
+    """Whether cells wait for models, so that a process does several side by side.
+
+    Those of programs that are timed would disturb each other. One budget of all processes is kept
+    by each of them for one cell at a time.
+    """
+    cells = work.sweep.cells
+    return work.calls is None and all(cell.settings.problem.scored_by_model for cell in cells)

@@ -77,7 +77,7 @@ class Executor(Protocol):
 
     Attributes:
         name: What the journal says of it.
-        slots: How many workers there are; known once they are started.
+        slots: How many cells workers do at once; known once they are started.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Executor(Protocol):
         ...
 
     async def answer(self, job: CellJob, listen: Callable[[Progress], None] | None) -> Answer:
-        """Let a worker do a cell; no more are asked for at once than there are workers.
+        """Let a worker do a cell; no more are asked for at once than there are slots.
 
         Args:
             job: What to do.

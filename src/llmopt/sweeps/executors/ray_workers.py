@@ -320,7 +320,7 @@ def _work_at(desk: Any, name: str) -> LlmoptError | None:
         with CellWorker(assigned.work) as worker:
             while (job := ray.get(desk.next.remote(name))) is not None:
                 busy.set()
-                answer = worker.answer(job, _Teller(desk, name, job.number))
+                answer = worker.run(worker.answer(job, _Teller(desk, name, job.number)))
                 busy.clear()
                 ray.get(desk.tell.remote(name, Event("answer", job.number, answer)))
     except KeyboardInterrupt:

@@ -1,11 +1,11 @@
-"""A worker from inside: does the cells that it is handed, one after the other."""
+"""A worker from inside: does the cells that it is handed, one after the other or side by side."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import traceback
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
 from llmopt.core.model import SharedReplies
 from llmopt.core.values import Role, Usage
@@ -20,8 +20,7 @@ from llmopt.sweeps.joint_account import joint_account
 from llmopt.sweeps.shared_models import BuiltModels, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from types import TracebackType
 
     from llmopt.core.model import Bank, Pace, Replies
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from llmopt.engine.progress import Progress
     from llmopt.sweeps.executors.protocol import CellJob, SweepWork
     from llmopt.sweeps.grid import Cell
+
+
+T = TypeVar("T")
 
 
 class CellWorker:
@@ -43,6 +45,7 @@ class CellWorker:
         self._work = work
         self._built = BuiltModels(quiet=True, share=work.share)
         self._stack = contextlib.ExitStack()
+        self._turns: dict[str, asyncio.Event] = {}
 
     def __enter__(self) -> Self:
         self._runner = self._stack.enter_context(asyncio.Runner())
@@ -58,23 +61,28 @@ class CellWorker:
     ) -> None:
         self._stack.close()
 
-    def answer(self, job: CellJob, listen: Callable[[Progress], None] | None) -> Answer:
-        """Do a cell, in the main thread; an interruption ends it tidily.
-
-        What an interrupted cell has lost is written back to its ledger, as after
-        a kill: the process that continues the sweep counts it.
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Return what a coroutine that does cells returns, in the main thread.
 
         Raises:
-            KeyboardInterrupt: It was interrupted.
+            KeyboardInterrupt: It was interrupted, and has ended tidily.
+        """
+        return self._runner.run(main)
+
+    async def answer(self, job: CellJob, listen: Callable[[Progress], None] | None) -> Answer:
+        """Do a cell.
+
+        What a cell that is cancelled has lost is written back to its ledger, as after
+        a kill: the process that continues the sweep counts it.
         """
         cell = self._work.sweep.cells[job.number]
-        replies = _counted(self._store.replies(self._work.buyer))
+        replies = _counted(self._store.replies(self._work.buyer), self._turns)
         account = joint_account(replies, self._work.calls) or _account(job.calls)
         pool = Pool(replies, self._built, traffic=Traffic(account))
         try:
-            found = self._runner.run(_found(self._work.sweep.name, cell, self._store, pool, listen))
-        except KeyboardInterrupt:
-            self._runner.run(_noted(self._store, cell, account.lost, replies.doubled))
+            found = await _found(self._work.sweep.name, cell, self._store, pool, listen)
+        except asyncio.CancelledError:
+            await _noted(self._store, cell, account.lost, replies.doubled)
             raise
         return Answer(found, pool.usage, _some(account.lost), _some(replies.doubled))
 
@@ -117,20 +125,25 @@ async def _noted(store: Store, cell: Cell, *amounts: Mapping[Role, Usage]) -> No
                 await ledger.add(role, usage.calls, usage.input_tokens, usage.output_tokens)
 
 
-def _counted(replies: Replies) -> _Counted:
+def _counted(replies: Replies, turns: dict[str, asyncio.Event]) -> _Counted:
     """Return replies that count doubles, and can be shared where these can."""
-    return _CountedTogether(replies) if isinstance(replies, SharedReplies) else _Counted(replies)
+    together = isinstance(replies, SharedReplies)
+    return _CountedTogether(replies, turns) if together else _Counted(replies, turns)
 
 
 class _Counted:
     """Replies, with what was paid for those that another had stored first.
 
+    Args:
+        replies: Where they are kept.
+        turns: The calls that cells of this process make now, each with what is set at its end.
+
     Attributes:
         doubled: That, by role.
     """
 
-    def __init__(self, replies: Replies) -> None:
-        self._replies = replies
+    def __init__(self, replies: Replies, turns: dict[str, asyncio.Event]) -> None:
+        self._replies, self._turns = replies, turns
         self.doubled: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
 
     async def get(self, key: str) -> Reply | None:
@@ -142,12 +155,26 @@ class _Counted:
             self.doubled[call.role] += reply.usage
         return kept
 
+    @contextlib.asynccontextmanager
+    async def once(self, key: str) -> AsyncIterator[Reply | None]:
+        while (turn := self._turns.get(key)) is not None:
+            await turn.wait()
+            if (reply := await self.get(key)) is not None:
+                yield reply
+                return
+        self._turns[key] = turn = asyncio.Event()
+        try:
+            yield None
+        finally:
+            del self._turns[key]
+            turn.set()
+
 
 class _CountedTogether(_Counted):
     """The same of replies that processes buy together."""
 
-    def __init__(self, replies: SharedReplies) -> None:
-        super().__init__(replies)
+    def __init__(self, replies: SharedReplies, turns: dict[str, asyncio.Event]) -> None:
+        super().__init__(replies, turns)
         self._shared = replies
 
     def bank(self, prices: Mapping[Role, tuple[float, float]]) -> Bank:
@@ -156,5 +183,11 @@ class _CountedTogether(_Counted):
     def pace(self, endpoint: str, requests: float | None, tokens: float | None) -> Pace:
         return self._shared.pace(endpoint, requests, tokens)
 
-    def once(self, key: str) -> AbstractAsyncContextManager[Reply | None]:
-        return self._shared.once(key)
+    @contextlib.asynccontextmanager
+    async def once(self, key: str) -> AsyncIterator[Reply | None]:
+        async with super().once(key) as reply:
+            if reply is not None:
+                yield reply
+                return
+            async with self._shared.once(key) as stored:
+                yield stored
