@@ -122,11 +122,11 @@ class Asking:
         form = metric.form
         if self.again_answers and item and metric.closed_set:
             known = metric.closed(item)
-            *others, last = (
+            *others, closing = (
                 f"({text})" if answer.startswith(f"({text})") else text
                 for text, answer in zip(known.texts, known.answers, strict=True)
             )
-            form = f"only {', '.join(others)} or {last}"
+            form = f"only {', '.join(others)} or {closing}"
         said = before_next_question(answer).strip()
         if first.prompt is not None:
             cue = f"Final answer ({form}):" if form else "Final answer:"
