@@ -275,6 +275,6 @@ async def test_a_merge_is_tested_against_the_better_of_its_parents() -> None:
 async def test_several_parts_conform(
     check: algorithms.Check, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    problem = scripted.program(24, (12, 4, 8))
+    problem = scripted.program()
     assert len(parts_of(problem)) == 2
     await check(gepa(**options), problem, tmp_path)
