@@ -40,8 +40,8 @@ ON_TEXTS = {
 }
 FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "prompt": lambda: scripted.problem(20, (6, 4, 8)),
-    "program": lambda: scripted.program(20, (6, 4, 8)),
+    "prompt": lambda: scripted.problem(24, (8, 4, 8)),
+    "program": lambda: scripted.program(24, (8, 4, 8)),
     "steps": lambda: scripted.stepwise(60, (24, 4, 12)),
     "demonstrations": scripted.few_shot,
     "listing": scripted.listing,
@@ -127,6 +127,10 @@ async def test_every_method_conforms(
 def test_every_method_is_for_some_problem() -> None:
     covered = {param.id.rpartition("-")[0] for param in fitting()}
     assert covered == {name for name, _ in made()}
+    usual = (scripted.problem(), scripted.program(), scripted.stepwise())
+    for name, algorithm in made():  # no method needs more rows than these tasks have
+        for kind, larger in zip(("prompt", "program", "steps"), usual, strict=True):
+            assert fits(algorithm, SAMPLES[kind]) == fits(algorithm, larger), (name, kind)
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ async def test_who_takes_the_order_of_claims_for_that_of_worth_is_caught(tmp_pat
 async def test_measuring_a_part_conforms(
     options: dict[str, Any], check: algorithms.Check, tmp_path: Path
 ) -> None:
-    await check(ALGORITHMS["opro"](**options), scripted.problem(), tmp_path)
+    await check(ALGORITHMS["opro"](**options), scripted.problem(20, (8, 4, 8)), tmp_path)
 
 
 async def test_who_buys_equal_greedy_calls_is_caught(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ VARIANTS: dict[str, Algorithm] = {
 }
 
 
-TASKS = (scripted.problem(20, (6, 4, 8)), scripted.stepwise(44, (24, 4, 8)))
+TASKS = (scripted.problem(24, (12, 4, 8)), scripted.stepwise())
 
 
 def problem_for(algorithm: Algorithm) -> PromptProblem | None:

@@ -61,4 +61,4 @@ async def test_full_marks_leave_nothing_to_ask() -> None:
 @pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)
 async def test_the_published_setting_conforms(check: algorithms.Check, tmp_path: Path) -> None:
     method = gepa(tracked=0.6, gate="strict", selection="pareto", parents=2, samples=2)
-    await check(method, scripted.problem(), tmp_path)
+    await check(method, scripted.problem(24, (8, 4, 8)), tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,8 +44,12 @@ def counts(given: str, got: str) -> bool | str:
     return said == str(expected) or f"expected {expected}, got {said}"
 
 
+@cache
 def counting() -> CodeProblem:
-    """Return a problem whose score, looks in a list, is the same on every machine."""
+    """Return a problem whose score, looks in a list, is the same on every machine.
+
+    It runs each program once, whichever method proposes it.
+    """
     words = [" ".join(str(at % 7) for at in range(size)) for size in range(30, 6, -2)]
     tests = [CodeTest(str(at), "stdin", text) for at, text in enumerate(words)]
     try:

@@ -32,7 +32,7 @@ PORTFOLIOS = {
     "several parts": ["mipro", "capo", "opro"],
 }
 PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "prompt": lambda: scripted.problem(20, (6, 4, 8)),
+    "prompt": lambda: scripted.problem(24, (8, 4, 8)),
     "demonstrations": scripted.few_shot,
 }
 

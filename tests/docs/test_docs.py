@@ -306,7 +306,7 @@ async def test_an_example_of_an_algorithm_conforms(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    problem = scripted.problem(20, (6, 4, 8))
+    problem = scripted.problem(24, (8, 4, 8))
     await check(made_by(script, name, monkeypatch), problem, tmp_path)
 
 

@@ -19,6 +19,7 @@ from llmopt.errors import BudgetError
 from llmopt.models.middleware.budget import Limits, Price
 from llmopt.models.providers.scripted import ScriptedModel
 from llmopt.parts.racing import Racing
+from llmopt.parts.rate import Everything
 from llmopt.preflight.dry_run import first_step
 from llmopt.preflight.estimate import (
     Estimate,
@@ -168,8 +169,18 @@ def foretold(name: str) -> Estimate:
     return estimated(task, algorithm, seed=1, **more)
 
 
-@pytest.mark.parametrize("answer", [scripted.answer, long_and_new, stubborn, moody])
-@pytest.mark.parametrize("name", RUNS)
+def answered() -> list[Any]:
+    """Return every run with the answers that take most and least, and others where they matter."""
+    found = []
+    for name, (_, algorithm, _) in RUNS.items():
+        answers = [long_and_new, stubborn]
+        answers += [scripted.answer] if name in ("opro", "ape", "sampling") else []
+        answers += [] if isinstance(algorithm.rate, Everything) else [moody]
+        found += [pytest.param(name, one, id=f"{name}-{one.__name__}") for one in answers]
+    return found
+
+
+@pytest.mark.parametrize(("name", "answer"), answered())
 def test_what_a_run_takes_lies_within_its_estimate(tmp_path: Path, name: str, answer: Any) -> None:
     task, algorithm, more = RUNS[name]
     found = foretold(name)
@@ -190,7 +201,7 @@ CONTROLLED = ("opro", "opro in stages", "ape", "no validation", "patience", "no 
               "a curve at every step", "every question twice", "a long start")  # fmt: skip
 
 
-@pytest.mark.parametrize("answer", [scripted.answer, long_and_new, stubborn, moody])
+@pytest.mark.parametrize("answer", [long_and_new, stubborn])
 @pytest.mark.parametrize("name", CONTROLLED)
 def test_the_controls_lie_within_the_estimate_too(tmp_path: Path, name: str, answer: Any) -> None:
     task, algorithm, more = RUNS[name]
@@ -219,7 +230,7 @@ def test_the_bounds_are_reached_so_they_are_not_just_wide(tmp_path: Path) -> Non
     assert {r: u.calls for r, u in low.usage.items()} == {r: found.least(r).calls for r in ROLES}
 
 
-@pytest.mark.parametrize("calls", [100, 119, 150, 223, 250, 300, 700])
+@pytest.mark.parametrize("calls", [100, 119, 250, 700])
 def test_a_budget_of_calls_buys_the_steps_that_were_foretold(tmp_path: Path, calls: int) -> None:
     """All proposals are new, so the run does exactly the steps that the budget buys."""
     task, algorithm, more = problem(), opro(samples=4), {"steps": 8, "finalists": 3}
@@ -230,7 +241,7 @@ def test_a_budget_of_calls_buys_the_steps_that_were_foretold(tmp_path: Path, cal
     assert result.steps == full
 
 
-@pytest.mark.parametrize("calls", [100, 119, 124, 150, 223, 250, 260, 300, 700])
+@pytest.mark.parametrize("calls", [119, 124, 223, 260, 700])
 def test_a_budget_buys_the_steps_that_were_foretold_with_a_curve(
     tmp_path: Path, calls: int
 ) -> None:
@@ -243,7 +254,7 @@ def test_a_budget_buys_the_steps_that_were_foretold_with_a_curve(
     assert result.steps == full
 
 
-@pytest.mark.parametrize("tokens", [10_000, 30_000, 60_000, 100_000, 200_000])
+@pytest.mark.parametrize("tokens", [10_000, 60_000, 200_000])
 def test_a_budget_of_tokens_buys_no_fewer_steps_than_foretold(tmp_path: Path, tokens: int) -> None:
     task, algorithm, more = problem(), opro(samples=4), {"steps": 8, "finalists": 3}
     limits = Limits(tokens=tokens)

@@ -123,7 +123,7 @@ async def test_in_a_whole_run_what_is_drawn_is_what_is_edited(
 
 
 @pytest.mark.parametrize(
-    "problem", [scripted.problem(20, (6, 4, 8)), scripted.stepwise(36, (24, 4, 8))]
+    "problem", [scripted.problem(24, (8, 4, 8)), scripted.stepwise(36, (24, 4, 8))]
 )
 async def test_a_method_that_edits_the_drawn_one_conforms(problem: Problem, tmp_path: Path) -> None:
     for check in algorithms.CHECKS:

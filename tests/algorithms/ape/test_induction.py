@@ -70,4 +70,4 @@ def test_without_right_answers_nothing_can_be_inferred() -> None:
 
 @pytest.mark.parametrize("check", algorithms.CHECKS, ids=lambda c: c.__name__)
 async def test_inferring_conforms(check: algorithms.Check, tmp_path: Path) -> None:
-    await check(ape(induced=4), TASK, tmp_path)
+    await check(ape(induced=4), scripted.problem(24, (8, 4, 8)), tmp_path)
