@@ -142,7 +142,7 @@ async def _opened(problem: Problem, chosen: Options, *, display: Display) -> Asy
         )
 
     before = _first_look(problem, algorithm, chosen)
-    evidence = Evidence(chosen.level, plain, chosen.samples)
+    evidence = Evidence(chosen.level, plain, chosen.samples, drop=chosen.drop_finalists)
     async with opened(
         chosen,
         models,

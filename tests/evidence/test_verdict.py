@@ -539,3 +539,36 @@ async def test_a_finalist_that_the_problem_finds_unfit_is_passed_over() -> None:
     assert found.verdict == "fit at 0.95"
     assert [versus.word for versus in found.comparisons] == ["better"]
     assert "1 finalist failed on held-out items and was passed over." in found.notes
+
+
+async def test_finalists_are_dropped_on_the_way_where_that_is_wanted() -> None:
+    shares = {f"c{n}": n / 10 for n in range(1, 7)}
+    case = Case(
+        {"start": 0.1, **dict.fromkeys(shares, 0.5)},
+        {"start": share(0.0), **{text: share(part) for text, part in shares.items()}},
+        evidence=Evidence(drop=True),
+    )
+    whole = Case({"start": 0.1, **dict.fromkeys(shares, 0.5)}, case.right)
+    choice, usual = await case.choice(), await whole.choice()
+    assert choice.best.text == usual.best.text == "c6"
+    validated = [job for job in case.jobs if job[1].startswith("validation")]
+    assert len(set(validated)) == len(validated) == case.announced[0][1]
+    assert len(validated) < len([job for job in whole.jobs if job[1].startswith("validation")])
+    full = [e for e in choice.held.values() if e.whole]
+    assert len(full) == 3  # the start and two more
+    assert choice.held[choice.start.candidate.id].whole
+    assert choice.held[choice.best.candidate.id].whole
+    assert choice.notes == (
+        "4 of 7 finalists were dropped on the way through validation, and rank behind the others.",
+    )
+
+
+async def test_two_finalists_are_never_dropped() -> None:
+    case = Case(
+        {"start": 0.1, "one": 0.5, "two": 0.5},
+        {"start": share(0.0), "one": share(0.2), "two": share(0.4)},
+        evidence=Evidence(drop=True),
+    )
+    choice = await case.choice()
+    assert choice.notes == ()
+    assert all(e.whole for e in choice.held.values())

@@ -35,7 +35,7 @@ from llmopt.errors import BudgetError, ConfigError, StoreError, nearest
 from llmopt.evidence.differences import sentence
 from llmopt.evidence.finalists import left_out
 from llmopt.evidence.gain import compared_texts
-from llmopt.evidence.verdict import Evidence, without
+from llmopt.evidence.verdict import without
 from llmopt.models.middleware.budget import Limits
 from llmopt.parts.propose import Generate
 from llmopt.parts.reflect import Exemplars
@@ -214,7 +214,7 @@ class Sampled:
                 replace(run.session, name=name, listen=_not_done(run.session.listen)),
                 stop=Stop(_PATIENCE * (run.trajectory.steps - 1)),
                 finalists=run.finalists,
-                evidence=Evidence(run.evidence.level, samples=run.evidence.samples),
+                evidence=replace(run.evidence, controls=()),
                 over=within.over,
                 finals=final_calls_of(
                     run.problem,

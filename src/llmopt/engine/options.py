@@ -342,6 +342,15 @@ class Options(SessionOptions):
             rule="finalists are 1 or more",
         ),
     ] = 10
+    drop_finalists: Annotated[
+        bool,
+        Option(
+            "Whether a third of the finalists is dropped after each quarter of the validation "
+            "rows: [three quarters of these calls, and a smaller "
+            "front](evidence.md#dropped-finalists).",
+            table="run",
+        ),
+    ] = False
     step_deadline: Annotated[
         float | None,
         Option(

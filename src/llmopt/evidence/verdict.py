@@ -44,6 +44,12 @@ from llmopt.evidence.optimism import optimism_interval
 from llmopt.evidence.pooled import pooled
 from llmopt.evidence.result import Held, ResultRow
 from llmopt.evidence.scores import LEVEL, score_of
+from llmopt.evidence.thinned_finalists import (
+    dropped_on_the_way,
+    on_thinning,
+    thinned,
+    thinned_calls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,11 +69,14 @@ class Evidence:
         level: Confidence level of intervals and words, between 0 and 1.
         controls: Label and text of each plain control, measured on the test items.
         samples: Answers to each test item, 1 or more.
+        drop: Whether finalists are dropped on the way through validation; see
+            :mod:`llmopt.evidence.thinned_finalists`.
     """
 
     level: float = LEVEL
     controls: tuple[tuple[str, str], ...] = ()
     samples: int = 1
+    drop: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,7 @@ async def decide(
     testing = testing or measure
     level, groups, shown = evidence.level, _questions(problem), presented(problem)
     entries = finalists_of(trajectory, finalists, start)
-    held = await _measure(problem, "validation", entries, measure, announce)
+    held = await _validated(problem, entries, start, measure, announce, drop=evidence.drop)
     best, tested, conclusion, passed = await _tested(
         problem, entries, held, start, measure=testing, announce=announce, level=level
     )
@@ -207,7 +216,8 @@ async def decide(
     losses = losses_of(tested.get(start.candidate.id), winner, shown, evidence.samples)
     notes = [
         *on_choosing(problem),
-        *behind(held.values()),
+        *behind([one for one in held.values() if not dropped_on_the_way(one)]),
+        *on_thinning(held.values()),
         *monotony(problem, said := winner or held.get(best.candidate.id)),
         *cut_off((said or best.evaluation).outcomes, "of the winner"),
         *unmeasured(trajectory),
@@ -234,6 +244,24 @@ async def decide(
         conclusion=conclusion,
         held=held,
     )
+
+
+async def _validated(
+    problem: Problem,
+    entries: Sequence[Entry],
+    start: Entry,
+    measure: Measure,
+    announce: Callable[[SplitName, int], None],
+    *,
+    drop: bool,
+) -> dict[str, Evaluation]:
+    """Measure the finalists on validation, fewer and fewer where that is wanted."""
+    items = problem.items("validation")
+    if not (drop and items):
+        return await _measure(problem, "validation", entries, measure, announce)
+    others = sum(entry is not start for entry in entries)
+    announce("validation", thinned_calls(others, len(items)) + len(items))
+    return await thinned(entries, start, items, measure)
 
 
 def _fitting(

@@ -27,7 +27,7 @@ class Halt:
         self._landed = asyncio.Event()
 
     async def over(self) -> NoReturn:
-        """Wait for the end of the work, which cancels whoever would send a call."""
+        """Wait until the end of the work cancels this call, which must not be sent."""
         await asyncio.get_running_loop().create_future()
         raise asyncio.CancelledError
 
