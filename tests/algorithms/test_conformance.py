@@ -40,8 +40,8 @@ ON_TEXTS = {
 }
 FAMILIES = ("chat", "brackets", "continuation")
 PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "prompt": lambda: scripted.problem(24, (8, 4, 8)),
-    "program": lambda: scripted.program(24, (8, 4, 8)),
+    "prompt": lambda: scripted.problem(24, (9, 4, 8)),
+    "program": lambda: scripted.program(24, (9, 4, 8)),
     "steps": lambda: scripted.stepwise(60, (24, 4, 12)),
     "demonstrations": scripted.few_shot,
     "listing": scripted.listing,

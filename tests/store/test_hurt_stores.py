@@ -220,11 +220,20 @@ def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
 # -- damaged -----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a store with a run."""
+    path = tmp_path_factory.mktemp("undamaged") / "store.sqlite"
+    searched(path)
+    return path.read_bytes()
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, undamaged: bytes) -> Path:
     """A store with a run."""
-    searched(tmp_path / "store.sqlite")
-    return tmp_path / "store.sqlite"
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(undamaged)
+    return path
 
 
 def readings(path: Path) -> list[Callable[[], object]]:

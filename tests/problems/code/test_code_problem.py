@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import textwrap
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +62,12 @@ def doubled(**options: Any) -> CodeProblem:
     inputs = ("1 2 3", "4", "", "10 20 30 40", "7 7", "5 1", "2", "1 1 1")
     tests = [CodeTest(f"t{at}", "stdin", given) for at, given in enumerate(inputs)]
     return made(DOUBLE, tests, **options)
+
+
+@cache
+def unmeasured() -> CodeProblem:
+    """Return the problem for tests that run no program."""
+    return doubled()
 
 
 def squared(**options: Any) -> CodeProblem:
@@ -151,7 +158,7 @@ def test_inputs_that_the_program_rejects_or_answers_at_random_are_dropped() -> N
     ],
 )
 def test_code_is_found_in_a_reply(reply: str) -> None:
-    assert doubled().parse(reply) == "print('new')\n"
+    assert unmeasured().parse(reply) == "print('new')\n"
 
 
 @pytest.mark.parametrize(
@@ -170,13 +177,13 @@ def test_code_is_found_in_a_reply(reply: str) -> None:
     ],
 )
 def test_a_reply_without_a_program_is_refused(reply: str, reason: str) -> None:
-    refused = doubled().parse(reply)
+    refused = unmeasured().parse(reply)
     assert isinstance(refused, Refusal)
     assert reason in refused.reason
 
 
 def test_edits_are_made_to_the_original_or_to_another_base() -> None:
-    problem = doubled()
+    problem = unmeasured()
     edit = "Words.\n<<<<<<< SEARCH\nimport sys\n=======\nimport sys, os\n>>>>>>> REPLACE\nWords."
     assert problem.parse(edit) == DOUBLE.replace("import sys", "import sys, os")
     base = "import sys   \nprint(1)\n"
@@ -415,7 +422,7 @@ def test_a_limit_above_0_is_needed() -> None:
 
 
 def test_where_programs_ran_is_recorded() -> None:
-    recorded = doubled().recorded()
+    recorded = unmeasured().recorded()
     assert recorded["sandbox"] in ("bubblewrap", "namespaces")
     assert recorded["tests"] == {"train": 2, "validation": 2, "test": 4}
 
