@@ -60,7 +60,7 @@ class CellProcesses:
         work: What they do.
         cores: The cores of each; an empty list is all.
         quiet: Whether they say nothing.
-        lanes: How many cells each does side by side: while one waits for a model, another goes on.
+        lanes: How many cells each does side by side: one is worked on while others wait for models.
     """
 
     name = "processes"
