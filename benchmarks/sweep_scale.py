@@ -1,14 +1,15 @@
 """How sweeps scale over workers, and what a store takes: figures for docs/scale.md.
 
     python benchmarks/sweep_scale.py [workers | bytes | rates] [--cells 1000] [--jobs 2]
-        [--on processes]
+        [--on processes] [--postgres]
 
 ``workers`` does a sweep of that many cells, each of about 100 calls, with ``llmopt sweep --on``
 against ``mock_server.py`` in a process of its own, and prints the wall time against a floor: as
 many bare processes that send the same number of requests, at the same concurrency, and store
 nothing. Starting and ending is included in both. With ``--on ""`` one process does ``--jobs``
 cells at once, and so the floor is one bare process. The processor time of the children is printed,
-too, which depends less on what else the machine does. ``--kill 3`` kills three workers at random
+too, which depends less on what else the machine does. ``--postgres`` keeps the store on a server
+that is started for it, whose own time is not counted. ``--kill 3`` kills three workers at random
 times, and says whether all cells were done. ``bytes`` prints what the store of such a sweep
 takes per reply and per record, by table. ``rates`` lets eight commands do the parts of the sweep on
 a PostgreSQL server, against a server that answers ``--allow`` requests a minute to all of them, and
@@ -28,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,12 +135,14 @@ def workers(parent: int) -> list[int]:
     return found
 
 
-def measured(folder: Path, options: argparse.Namespace, url: str) -> dict[str, Any]:
+def measured(
+    folder: Path, options: argparse.Namespace, url: str, store: str = "store.sqlite"
+) -> dict[str, Any]:
     """Do the sweep; return what it said and its seconds."""
     prepared(folder, url, options.cells)
     start = time.perf_counter()
     where = ["--on", options.on] if options.on else []
-    command = begun(folder, "store.sqlite", "--jobs", str(options.jobs), *where)
+    command = begun(folder, store, "--jobs", str(options.jobs), *where)
     dead = killed(command, options.kill)
     out, _ = command.communicate()
     seconds = time.perf_counter() - start
@@ -216,6 +219,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--on", default="processes")
+    parser.add_argument("--postgres", action="store_true", help="keep the store on a server")
     parser.add_argument("--latency", type=float, default=0.02, help="seconds")
     parser.add_argument("--refuse", type=float, default=0.0, help="share of requests")
     parser.add_argument("--kill", type=int, default=0, help="workers")
@@ -227,9 +231,14 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         server(latency=options.latency, refuse=options.refuse) as (url, _),
+        ExitStack() as stack,
     ):
-        folder = Path(name)
-        found = measured(folder, options, url)
+        folder, store = Path(name), "store.sqlite"
+        if options.postgres:
+            from llmopt.testing.temporary_postgres import running_postgres
+
+            store = stack.enter_context(running_postgres()).database()
+        found = measured(folder, options, url, store)
         calls, seconds = found["bought"], found["seconds"]
         used = processor()
         print(

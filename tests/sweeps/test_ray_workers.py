@@ -289,7 +289,8 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     port, token = free_port(), secrets.token_hex(32)
     # Paths of sockets are short, so not in the test's folder.
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as home:
-        line = [Path(sys.executable).with_name("ray"), "start", "--head", "--block"]
+        ray = Path(sys.executable).with_name("ray")
+        line = [str(ray), "start", "--head", "--block"]
         line += [f"--port={free_port()}", f"--ray-client-server-port={port}", "--num-cpus=2"]
         line += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={home}"]
         head = subprocess.Popen(

@@ -311,6 +311,7 @@ class Run:
             self.tell(asked, found)
         finally:
             self.session.traffic.end_step()
+        self.session.note_time()
 
     def _check_starts(self, found: Sequence[Evaluation]) -> None:
         """Refuse to go on where no starting solution could be measured: others hardly can be.

@@ -37,8 +37,8 @@ def split_file(
         columns: Which of its columns are used.
         encoding: Of a text file that is not UTF-8; empty: UTF-8.
         sizes: See :func:`~llmopt.problems.data.splits.split`.
-        seed: Likewise.
-        vault: Likewise.
+        seed: As above.
+        vault: As above.
 
     Raises:
         DataError: The file, a column, a row or a size cannot be used.
@@ -47,7 +47,7 @@ def split_file(
     try:
         content = sha256(path.expanduser().read_bytes()).hexdigest()
     except OSError:
-        content = ""  # whoever reads it says what is wrong
+        content = ""  # reading the rows raises what is wrong
     given = columns.input
     hashable = replace(
         columns,

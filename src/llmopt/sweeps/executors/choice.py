@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmopt.sweeps.executors.protocol import Executor, SweepWork
 
 PROCESSES, RAY, CLUSTER = "processes", "ray", "ray://"
-_LANES = 4  # cells that a process does side by side, so that one goes on while others wait
+_LANES = 4  # cells that a process does side by side, so that one is worked on while others wait
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class CellProcesses:
         work: What they do.
         cores: The cores of each; an empty list is all.
         quiet: Whether they say nothing.
-        lanes: How many cells each does side by side: while one waits for a model, another goes on.
+        lanes: How many cells each does side by side: one is worked on while others wait for models.
     """
 
     name = "processes"
@@ -146,7 +146,8 @@ class _Worker:
         """
         if self._end is not None:
             raise self._of_cell(self._end, job.number)
-        self._asked[job.number] = future = self._loop.create_future()
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._asked[job.number] = future
         with contextlib.suppress(OSError):  # it has died, which is heard as well
             self._pipe.send(job)
         try:

@@ -127,8 +127,9 @@ async def _noted(store: Store, cell: Cell, *amounts: Mapping[Role, Usage]) -> No
 
 def _counted(replies: Replies, turns: dict[str, asyncio.Event]) -> _Counted:
     """Return replies that count doubles, and can be shared where these can."""
-    together = isinstance(replies, SharedReplies)
-    return _CountedTogether(replies, turns) if together else _Counted(replies, turns)
+    if isinstance(replies, SharedReplies):
+        return _CountedTogether(replies, turns)
+    return _Counted(replies, turns)
 
 
 class _Counted:
