@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from llmopt.core.values import Call
     from llmopt.problems.metrics.contract import Metric
     from llmopt.problems.prompt.layout import Position
+    from llmopt.problems.prompt.scorer_call import Mode
 
 ITEM = Item("1", "What is 2 + 3?", "5")
 OTHERS = (Item("2", "And 4 + 4?", "8"), Item("3", "And 9 + 9?", "18"))
@@ -205,9 +205,9 @@ def test_the_cue_names_the_form_that_the_metric_reads(metric: Metric, form: str)
 def test_the_cue_can_name_the_answers_as_in_the_published_code_of_gpo(
     metric: Metric, item: Item, form: str
 ) -> None:
-    asking = Asking(again=True, again_answers=True)
-    for scorer, cue in (("chat", f"answer: {form}."), ("completion", f"answer ({form}):")):
-        mode = replace(asking, mode=scorer)
+    modes: dict[Mode, str] = {"chat": f"answer: {form}.", "completion": f"answer ({form}):"}
+    for scorer, cue in modes.items():
+        mode = Asking(scorer, again=True, again_answers=True)
         first = mode.first((Message("user", "Go."),), scripted.model(), metric, item)
         second = mode.second(first, "Hm.", metric, item)
         assert second
