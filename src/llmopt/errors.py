@@ -63,6 +63,10 @@ class ConfigError(InputError):
     """A configuration key or value breaks a rule."""
 
 
+class MissingKeyError(ConfigError):
+    """The key of a provider is not set; what a run costs is known without it."""
+
+
 class DataError(InputError):
     """A data file, a column or a split breaks a rule."""
 

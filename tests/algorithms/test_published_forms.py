@@ -16,6 +16,7 @@ from llmopt.core.problem import Refusal
 from llmopt.core.trajectory import Entry, Trajectory
 from llmopt.core.values import Candidate, Evaluation, Outcome
 from llmopt.models.providers.scripted import ScriptedModel
+from llmopt.parts.propose import Generate
 from llmopt.testing import scripted
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ def test_a_reply_is_read_as_in_the_code_of_opro_and_gpo(
 ) -> None:
     """The first of each mark; with `strict=False`, from the first letter or to the last one."""
     for name in ("opro", "gpo"):
-        metaprompt = ALGORITHMS[name](strict=strict).propose.metaprompt("chat")
-        said = metaprompt.read(reply)
+        propose = ALGORITHMS[name](strict=strict).propose
+        assert isinstance(propose, Generate)
+        said = propose.metaprompt("chat").read(reply)
         assert isinstance(said, Refusal) if read is None else said == read
 
 

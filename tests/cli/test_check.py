@@ -101,6 +101,23 @@ def test_offline_nobody_is_asked_and_time_stays_unknown(shell: Shell, server: En
     assert "unknown" in shell.llmopt("check", "run.toml", "--offline").out
 
 
+def test_offline_the_cost_is_known_without_a_key(shell: Shell) -> None:
+    """The missing key would stop a run, so the exit code says so; a list of cells is complete."""
+    hosted = 'model = "openai/gpt-5-mini"\nkey_variable = "LLMOPT_TEST_NO_SUCH_KEY"'
+    shell.configure((SCRIPTED, hosted))
+    data = checked(shell, "--offline", code=2)
+    assert failures(data) == [row for row in failures(data) if "LLMOPT_TEST_NO_SUCH_KEY" in row]
+    assert failures(data)
+    assert data["estimate"]["scorer"]["high"]["calls"] > 100
+    assert data["models"]["scorer"]["identity"] == "openai/gpt-5-mini@https://api.openai.com/v1"
+    online = shell.llmopt("check", "run.toml")
+    assert (online.code, "LLMOPT_TEST_NO_SUCH_KEY" in online.err) == (2, True)
+    shell.write("sweep.toml", 'base = "run.toml"\n[grid]\n"run.seed" = [0]\n"run.steps" = [1, 2]\n')
+    listed = shell.llmopt("sweep", "sweep.toml", "--list", "--json")
+    assert listed.code == 0
+    assert all(0 < cell["low"] <= cell["high"] for cell in listed.data["cells"])
+
+
 def test_offline_the_weights_of_a_local_model_are_not_needed(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

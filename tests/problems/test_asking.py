@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -206,10 +205,9 @@ def test_the_cue_names_the_form_that_the_metric_reads(metric: Metric, form: str)
 def test_the_cue_can_name_the_answers_as_in_the_published_code_of_gpo(
     metric: Metric, item: Item, form: str
 ) -> None:
-    asking = Asking(again=True, again_answers=True)
-    cues: dict[Mode, str] = {"chat": f"answer: {form}.", "completion": f"answer ({form}):"}
-    for scorer, cue in cues.items():
-        mode = replace(asking, mode=scorer)
+    modes: dict[Mode, str] = {"chat": f"answer: {form}.", "completion": f"answer ({form}):"}
+    for scorer, cue in modes.items():
+        mode = Asking(scorer, again=True, again_answers=True)
         first = mode.first((Message("user", "Go."),), scripted.model(), metric, item)
         second = mode.second(first, "Hm.", metric, item)
         assert second

@@ -78,6 +78,24 @@ class NamedModel:
             progress=progress,
         )
 
+    def unkeyed(self) -> Model | None:
+        """Return the model as it is known without its key: with a price, and not to be asked.
+
+        None where its provider is not reached at an OpenAI-compatible endpoint.
+        """
+        provider, _, rest = self.name.partition("/")
+        preset = PRESETS.get(provider)
+        if preset is None:
+            return None
+        return OpenAIModel(
+            rest,
+            base_url=self.base_url,
+            key="",
+            traits=Traits(completion=self.completion or preset.completion),
+            preset=replace(preset, needs_key=False),
+            request=self.request,
+        )
+
     def _check_batch(self) -> None:
         provider, stream = self.name.partition("/")[0], self.request and self.request.stream
         if provider not in PRESETS or stream:

@@ -109,7 +109,7 @@ async def _examined_prompts(
     run = settings.run
     check_name(run.name or "run")
     models = {
-        role: built(table.named(), offline=offline, quiet=findings.quiet)
+        role: built(table.named(), findings, offline=offline)
         for role, table in settings.models().items()
     }
     optimizer, scorer, judge = models["optimizer"], models["scorer"], models.get("judge")
@@ -243,11 +243,7 @@ async def _examined_function(
     algorithm: Algorithm = settings.options()["algorithm"]
     tables = settings.models()
     named = tables.get("optimizer")
-    model = (
-        AbsentModel()
-        if named is None
-        else built(named.named(), offline=offline, quiet=findings.quiet)
-    )
+    model = AbsentModel() if named is None else built(named.named(), findings, offline=offline)
     try:
         _check_algorithm(algorithm, problem, model, run.mode)
         planned = algorithm.steps(problem, run.steps)

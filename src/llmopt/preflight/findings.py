@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from llmopt.errors import InputError, ModelError, install_command
+from llmopt.errors import InputError, MissingKeyError, ModelError, install_command
 
 if TYPE_CHECKING:
     from llmopt.config.settings import Configuration
@@ -107,8 +107,12 @@ class Findings:
         }
 
 
-def built(named: NamedModel, *, offline: bool, quiet: bool) -> Model:
-    """Return a model; offline, weights that are not here yet are not fetched."""
+def built(named: NamedModel, findings: Findings, *, offline: bool) -> Model:
+    """Return a model; offline, weights that are not here yet are not fetched.
+
+    Offline, a missing key is something that would stop the run, and the cost is estimated all the
+    same, where an endpoint has a price list.
+    """
     from llmopt.models.providers.scripted import ScriptedModel
     from llmopt.models.registry import traits_unfetched
     from llmopt.terminal.progress import Download
@@ -116,8 +120,15 @@ def built(named: NamedModel, *, offline: bool, quiet: bool) -> Model:
     traits = traits_unfetched(named.name) if offline else None
     if traits is not None:
         return ScriptedModel(lambda call: call.text, traits=traits, identity=named.name)
-    with Download(quiet=quiet) as download:
-        return named.built(download)
+    try:
+        with Download(quiet=findings.quiet) as download:
+            return named.built(download)
+    except MissingKeyError as error:
+        known = named.unkeyed() if offline else None
+        if known is None:
+            raise
+        findings.failed("key", str(error), InputError.exit_code)
+        return known
 
 
 def known_of(findings: Findings, role: Role, model: Model, settings: Configuration) -> ModelFacts:

@@ -47,7 +47,7 @@ async def examined_program(
     if run.name:
         check_name(run.name)
     models = {
-        role: built(table.named(), offline=offline, quiet=findings.quiet)
+        role: built(table.named(), findings, offline=offline)
         for role, table in settings.models().items()
     }
     optimizer = models.get("optimizer", AbsentModel())

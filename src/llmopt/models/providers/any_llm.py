@@ -22,6 +22,7 @@ from llmopt.errors import (
     InputError,
     LostReplyError,
     MissingExtraError,
+    MissingKeyError,
     ModelError,
     RateLimitError,
     RefusedError,
@@ -166,7 +167,7 @@ class AnyLLMModel:
         found = os.environ.get(variable, "").strip()
         if not found:
             shown = shown_variable(variable)
-            raise ConfigError(
+            raise MissingKeyError(
                 f"{self.identity} is used with the key in the environment variable {shown}, "
                 f"but it is not set; run: export {shown}=…"
             )

@@ -23,6 +23,7 @@ from llmopt.errors import (
     ConfigError,
     EndpointError,
     LostReplyError,
+    MissingKeyError,
     ModelError,
     RefusedError,
     TransientError,
@@ -586,7 +587,7 @@ def _key(key: str | None, variable: str, where: str, *, needed: bool) -> str:
     found = (key if key is not None else os.environ.get(variable, "")).strip()
     shown = shown_variable(variable)
     if not found and needed:
-        raise ConfigError(
+        raise MissingKeyError(
             f"{where} is used with the key in the environment variable {shown}, but it is not "
             f"set; run: export {shown}=…, or name another variable or another base URL"
         )
