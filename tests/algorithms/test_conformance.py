@@ -126,7 +126,11 @@ async def test_every_method_conforms(
 def test_every_method_is_for_some_problem() -> None:
     covered = {param.id.rpartition("-")[0] for param in fitting()}
     assert covered == {name for name, _ in made()}
-    usual = (scripted.problem(), scripted.program(), scripted.stepwise())
+    usual: tuple[Problem, ...] = (
+        scripted.problem(),
+        scripted.program(),
+        scripted.stepwise(),
+    )
     for name, algorithm in made():  # no method needs more rows than these tasks have
         for kind, larger in zip(("prompt", "program", "steps"), usual, strict=True):
             assert fits(algorithm, PROBLEMS[kind]) == fits(algorithm, larger), (name, kind)
