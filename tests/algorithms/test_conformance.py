@@ -14,7 +14,7 @@ from llmopt.errors import ConfigError, MissingExtraError
 from llmopt.testing import algorithms, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from llmopt.core.algorithm import Algorithm
@@ -39,16 +39,15 @@ ON_TEXTS = {
     algorithms.edits_what_select_drew,
 }
 FAMILIES = ("chat", "brackets", "continuation")
-PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "prompt": lambda: scripted.problem(24, (9, 4, 8)),
-    "program": lambda: scripted.program(24, (9, 4, 8)),
-    "steps": lambda: scripted.stepwise(60, (24, 4, 12)),
-    "demonstrations": scripted.few_shot,
-    "listing": scripted.listing,
-    "numbers": scripted.numbers,
-    "order": scripted.order,
+PROBLEMS: dict[str, Problem] = {
+    "prompt": scripted.problem(24, (9, 4, 8)),
+    "program": scripted.program(24, (9, 4, 8)),
+    "steps": scripted.stepwise(60, (24, 4, 12)),
+    "demonstrations": scripted.few_shot(),
+    "listing": scripted.listing(),
+    "numbers": scripted.numbers(),
+    "order": scripted.order(),
 }
-SAMPLES = {kind: make() for kind, make in PROBLEMS.items()}
 
 
 def made() -> Iterator[tuple[str, Algorithm]]:
@@ -72,7 +71,7 @@ def fits(algorithm: Algorithm, problem: Problem) -> bool:
 def _writes(algorithm: Algorithm) -> bool:
     """Whether a method is for texts that are no programs, too."""
     others = ("prompt", "demonstrations", "numbers")
-    return any(fits(algorithm, SAMPLES[kind]) for kind in others)
+    return any(fits(algorithm, PROBLEMS[kind]) for kind in others)
 
 
 def fitting() -> Iterator[Any]:
@@ -84,7 +83,7 @@ def fitting() -> Iterator[Any]:
     for name, algorithm in made():
         other = name.endswith(FAMILIES[1:])
         for kind, problem in PROBLEMS.items():
-            if other and kind != "prompt" and fits(algorithm, SAMPLES["prompt"]):
+            if other and kind != "prompt" and fits(algorithm, PROBLEMS["prompt"]):
                 continue
             if kind == "program" and name not in PROGRAMS:
                 continue
@@ -93,7 +92,7 @@ def fitting() -> Iterator[Any]:
             if kind == "order" and algorithm.needs_model:
                 continue
             try:
-                algorithm.check(SAMPLES[kind], scripted.model())
+                algorithm.check(problem, scripted.model())
             except MissingExtraError as error:
                 skip = pytest.mark.skip(reason=str(error))
                 yield pytest.param(algorithm, problem, id=f"{name}-{kind}", marks=skip)
@@ -119,18 +118,22 @@ def checked() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("algorithm", "problem", "check"), list(checked()))
 async def test_every_method_conforms(
-    algorithm: Algorithm, problem: Callable[[], Problem], check: algorithms.Check, tmp_path: Path
+    algorithm: Algorithm, problem: Problem, check: algorithms.Check, tmp_path: Path
 ) -> None:
-    await check(algorithm, problem(), tmp_path)
+    await check(algorithm, problem, tmp_path)
 
 
 def test_every_method_is_for_some_problem() -> None:
     covered = {param.id.rpartition("-")[0] for param in fitting()}
     assert covered == {name for name, _ in made()}
-    usual = (scripted.problem(), scripted.program(), scripted.stepwise())
+    usual: tuple[Problem, ...] = (
+        scripted.problem(),
+        scripted.program(),
+        scripted.stepwise(),
+    )
     for name, algorithm in made():  # no method needs more rows than these tasks have
         for kind, larger in zip(("prompt", "program", "steps"), usual, strict=True):
-            assert fits(algorithm, SAMPLES[kind]) == fits(algorithm, larger), (name, kind)
+            assert fits(algorithm, PROBLEMS[kind]) == fits(algorithm, larger), (name, kind)
 
 
 @dataclass(frozen=True)

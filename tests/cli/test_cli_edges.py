@@ -32,20 +32,18 @@ def processed(*words: str, **changes: str) -> subprocess.CompletedProcess[bytes]
 
 @pytest.mark.usefixtures("ran")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
-@pytest.mark.parametrize(
-    "words", [("runs",), ("runs", "--json"), ("export", "one"), ("show", "one")], ids=" ".join
-)
-def test_output_without_room_is_said_in_one_line(words: tuple[str, ...]) -> None:
-    with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "llmopt", *words],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(b"Error: what is written needs room on the disk, but got: ")
-    assert ended.stderr.count(b"\n") == 1
+def test_output_without_room_is_said_in_one_line() -> None:
+    for words in (("runs",), ("runs", "--json"), ("export", "one"), ("show", "one")):
+        with Path("/dev/full").open("wb") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", "llmopt", *words],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        assert ended.returncode == 1, words
+        assert ended.stderr.startswith(b"Error: what is written needs room on the disk, but got: ")
+        assert ended.stderr.count(b"\n") == 1, words
 
 
 def test_a_text_that_the_encoding_does_not_have_is_spelled_out(shell: Shell) -> None:

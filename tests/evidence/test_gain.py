@@ -118,8 +118,8 @@ def test_likely_texts_are_drawn_first_and_that_favours_nobody() -> None:
 
         return searched(), searched()
 
-    found = words(200, make)
-    assert sum(word != "not distinguishable" for word in found) <= 0.06 * 200
+    found = words(100, make)
+    assert sum(word != "not distinguishable" for word in found) <= 0.06 * 100
 
 
 def test_without_a_control_later_steps_are_compared_with_the_first() -> None:
