@@ -412,7 +412,7 @@ def value_of(found: Scored) -> float:
     """Return what a function gave as a number, which may still not be finite.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is not a number.
     """
     try:
         return float(found.score)

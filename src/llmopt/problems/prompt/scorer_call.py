@@ -138,7 +138,7 @@ class Asking:
 
 
 def _named(known: Closed) -> str:
-    """Return the possible answers in words; an option's letter stands for it."""
+    """Return the possible answers in words; of an option its letter."""
     *others, last = (
         f"({text})" if answer.startswith(f"({text})") else text
         for text, answer in zip(known.texts, known.answers, strict=True)
