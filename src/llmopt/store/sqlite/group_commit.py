@@ -32,9 +32,7 @@ _UNSTORABLE = (
     sqlite3.ProgrammingError,
 )
 
-# Seconds that the thread may take to get on before a busy event loop waits: at first, and as long
-# as rows are awaited all the time, because to look costs a turn of the loop.
-_PATIENCE, _LONGEST_PATIENCE = 0.002, 0.008
+_PATIENCE = 0.002  # seconds that the thread may take to get on before a busy event loop waits
 _MOMENT = 0.0001  # seconds in which the writing thread wakes up
 
 
@@ -77,14 +75,14 @@ class Writer(CommitQueue[sqlite3.Connection]):
         loop = future.get_loop()
         if loop not in self._awaited:
             self._awaited[loop] = 0
-            loop.call_later(_PATIENCE, self._give_way, loop, self._moves, _PATIENCE)
+            loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
         self._awaited[loop] += 1
         try:
             return await future
         finally:
             self._awaited[loop] -= 1
 
-    def _give_way(self, loop: asyncio.AbstractEventLoop, seen: int, patience: float) -> None:
+    def _give_way(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
         """Let the writing thread have the interpreter where it did not get on since `seen`.
 
         An event loop that always has something to do gives the interpreter up in every turn, but
@@ -96,8 +94,7 @@ class Writer(CommitQueue[sqlite3.Connection]):
             return
         if self._moves == seen:
             time.sleep(_MOMENT)
-        patience = min(2 * patience, _LONGEST_PATIENCE)
-        loop.call_later(patience, self._give_way, loop, self._moves, patience)
+        loop.call_later(_PATIENCE, self._give_way, loop, self._moves)
 
     def _do_batch(self, batch: list[Awaited | WriteJob]) -> None:
         self._moves += 1
