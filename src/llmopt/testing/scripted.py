@@ -74,7 +74,7 @@ def few_shot(
     Args:
         most: How many there may be, 1 or more.
         items: As for :func:`problem`.
-        sizes: Likewise.
+        sizes: As for :func:`problem`.
     """
     return replace(problem(items, sizes), few_shot=FewShot(most))
 
