@@ -64,19 +64,16 @@ def test_nothing_is_asked_and_nothing_is_written(two: Shell) -> None:
     assert two.llmopt("runs", "--json").data == before
 
 
-@pytest.mark.parametrize(
-    ("names", "why"),
-    [
+def test_what_cannot_be_compared_is_bad_input(two: Shell) -> None:
+    for names, why in (
         ((), "two or more different runs, but got none"),
         (("one",), "two or more different runs, but got one"),
         (("one", "twp"), "did you mean 'two'"),
-    ],
-)
-def test_what_cannot_be_compared_is_bad_input(two: Shell, names: tuple[str, ...], why: str) -> None:
-    said = two.llmopt("compare", *names)
-    assert said.code == 2
-    assert why in said.err
-    assert said.out == ""
+    ):
+        said = two.llmopt("compare", *names)
+        assert said.code == 2, names
+        assert why in said.err
+        assert said.out == ""
 
 
 def test_texts_of_models_are_shown_as_text(shell: Shell) -> None:

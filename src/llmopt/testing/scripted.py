@@ -66,13 +66,17 @@ def _questions(items: int, sizes: tuple[int, int, int]) -> PromptProblem:
     )
 
 
-def few_shot(most: int = 4) -> PromptProblem:
+def few_shot(
+    most: int = 4, items: int = 40, sizes: tuple[int, int, int] = (12, 8, 20)
+) -> PromptProblem:
     """Return the task of :func:`problem`, whose instructions may have demonstrations.
 
     Args:
         most: How many there may be, 1 or more.
+        items: As for :func:`problem`.
+        sizes: As for :func:`problem`.
     """
-    return replace(problem(), few_shot=FewShot(most))
+    return replace(problem(items, sizes), few_shot=FewShot(most))
 
 
 def stepwise(items: int = 60, sizes: tuple[int, int, int] = (24, 8, 20)) -> PromptProblem:
