@@ -43,7 +43,7 @@ PROBLEMS: dict[str, Problem] = {
     "prompt": scripted.problem(24, (9, 4, 8)),
     "program": scripted.program(24, (9, 4, 8)),
     "steps": scripted.stepwise(60, (24, 4, 12)),
-    "demonstrations": scripted.few_shot(4, 24, (12, 4, 8)),
+    "demonstrations": scripted.few_shot(4, 28, (14, 4, 8)),
     "listing": scripted.listing(),
     "numbers": scripted.numbers(),
     "order": scripted.order(),

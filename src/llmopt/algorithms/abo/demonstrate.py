@@ -71,7 +71,8 @@ class Demonstrate:
                 task=ctx.problem.description.task, steps=steps, question=item.input
             )
             heat = STEADY if attempt < len(pool) else _WARM
-            call = call_of(text, heat, self.max_tokens, ctx.sample(attempt))
+            sample = ctx.sample(attempt) if heat else 0  # greedy: the same in each step
+            call = call_of(text, heat, self.max_tokens, sample)
             reply = await ctx.model.complete(call)
             keys.append(call.key(ctx.model.identity))
             trace = Trace.within(without_emphasis(reply.text), len(steps))

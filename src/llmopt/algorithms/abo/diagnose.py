@@ -143,7 +143,7 @@ class Diagnose:
         )
         keys: list[str] = []
         for attempt in range(ATTEMPTS):
-            call = call_of(text, STEADY, self.max_tokens, ctx.sample(attempt))
+            call = call_of(text, STEADY, self.max_tokens, attempt)  # greedy: the same in each step
             reply = await ctx.model.complete(call)
             keys.append(call.key(ctx.model.identity))
             read = read_diagnosis(reply.text, len(steps))

@@ -194,7 +194,8 @@ class Behave:
         """Ask for lines; a reply without tags is asked for once more."""
         keys: list[str] = []
         for attempt in range(ATTEMPTS):
-            sample = ctx.sample(ATTEMPTS * draw + attempt)
+            number = ATTEMPTS * draw + attempt
+            sample = ctx.sample(number) if self.temperature else number
             call = call_of(text, self.temperature, self.max_tokens, sample)
             reply = await ctx.model.complete(call)
             keys.append(call.key(ctx.model.identity))
