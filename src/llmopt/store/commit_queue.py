@@ -122,7 +122,7 @@ class CommitQueue(ABC, Generic[C]):
             self._queue.put(job)
 
     def _queued(self, value: Any) -> asyncio.Future[Any]:
-        """Queue a value at the end of this turn of the event loop; return what it is told by."""
+        """Queue a value at the end of this turn of the event loop; return what becomes of it."""
         loop = asyncio.get_running_loop()
         one = Awaited(value, loop, loop.create_future())
         with self._lock:

@@ -548,7 +548,7 @@ class Budget(Middleware):
         return reply
 
     def _bound(self, asked: int, made: int) -> Spent:
-        """Return the most that a call of so many tokens can cost."""
+        """Return the most that a call with these tokens can cost."""
         return Spent(1, asked + made, self._price.most(asked, made))
 
     def _cost(self, usage: Usage) -> Spent:
