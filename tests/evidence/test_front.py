@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from llmopt.core.values import Call, Reply
-
 ROWS = [(f"Is {n} even?", "no" if n % 2 else "yes") for n in range(80)]
 
 
@@ -117,50 +115,6 @@ def test_what_cannot_be_chosen_is_refused() -> None:
         found.choose("shor")  # type: ignore[arg-type] # what a user may write
     with pytest.raises(ConfigError, match="within is 0 or more, but got -1"):
         found.choose("short", -1)
-
-
-def test_the_fastest_near_the_winner_is_chosen_where_all_were_timed() -> None:
-    slow, quick, poor = (
-        member(name, s, 20, 1e-4) for name, s in (("a", 0.9), ("b", 0.895), ("c", 0.2))
-    )
-    with pytest.raises(ConfigError, match="seconds of all answers were measured"):
-        front(slow, quick).choose("fast")
-    timed = [
-        replace(one, cost=replace(one.cost, seconds=s, seconds_interval=Interval(s - 0.1, s + 0.1)))
-        for one, s in ((slow, 2.0), (quick, 0.5), (poor, 0.2))
-    ]
-    found = front(*timed)
-    assert found.choose("fast").candidate == "b"
-    assert found.choose("fast", 100).candidate == "c"
-    assert "0.50 [0.40, 0.60]" in str(found)
-    assert "not compared for the front" in str(found)
-    assert names(found) == ["a"], "to be answered soon is no aim"
-    assert Front.plain(json.loads(json.dumps(found.to_dict()))) == found
-
-
-async def test_seconds_are_means_of_all_answers_with_an_interval(tmp_path: Path) -> None:
-    """The reply of a scorer takes 1, 2 or 3 seconds by its row."""
-
-    class Timed(ScriptedModel):
-        async def complete(self, call: Call) -> Reply:
-            reply = await super().complete(call)
-            return replace(reply, seconds=1.0 + len(call.text) % 3)
-
-    problem = llmopt.PromptProblem.from_rows(
-        ROWS, instructions=["Say it."], scorer=Timed(scripted.answer), sizes=(30, 20, 30)
-    )
-    result = await llmopt.optimize_async(
-        problem, steps=1, store=tmp_path / "s.db", name="run", progress=False
-    )
-    assert result.front
-    for one in result.front.members:
-        assert one.cost
-        assert one.cost.seconds
-        assert one.cost.seconds_interval
-        assert 1 <= one.cost.seconds <= 3
-        assert one.cost.seconds_interval.low < one.cost.seconds
-        assert one.cost.seconds < one.cost.seconds_interval.high
-    assert Result.plain(json.loads(json.dumps(result.to_dict()))).front == result.front
 
 
 def test_values_have_no_points() -> None:

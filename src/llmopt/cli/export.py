@@ -27,8 +27,8 @@ _HELP = (
 @click.option("--rank", type=int, metavar="N", help="1: the winner; then the best on train.")
 @click.option(
     "--prefer",
-    type=click.Choice(["best", "short", "cheap", "fast"]),
-    help="Of the front: the winner, the shortest, the cheapest, the fastest.",
+    type=click.Choice(["best", "short", "cheap"]),
+    help="Of the front: the winner, the shortest, the cheapest.",
 )
 @click.option(
     "--within",
@@ -175,7 +175,7 @@ def _check_preference(prefer: Prefer | None, within: float | None, *, other: boo
     if within is not None and not prefer:
         raise ConfigError(
             f"a limit goes with a preference, but got --within {within:g} alone; add --prefer "
-            "short, cheap or fast"
+            "short or --prefer cheap"
         )
 
 

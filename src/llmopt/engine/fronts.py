@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from llmopt.core.text import tokens_of
 from llmopt.core.values import Usage
 from llmopt.evidence.differences import difference_of
 from llmopt.evidence.front import AnswerCost, Front, FrontMember
-from llmopt.evidence.scores import LEVEL, score_of
-from llmopt.statistics import Interval
-from llmopt.statistics.intervals import quantile
+from llmopt.evidence.scores import score_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,7 +111,7 @@ def _member(
         step=entry.candidate.step,
         score=score,
         prompt_tokens=tokens_of(entry.text),
-        cost=answer_cost(replies, mine.outcomes, price, choice.level),
+        cost=answer_cost(replies, mine.outcomes, price),
         aims=_aims(mine.outcomes),
         difference=(
             None if mine is best else difference_of(best, mine, choice.level, choice.groups)
@@ -128,10 +124,7 @@ def _sample(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
 
 
 def answer_cost(
-    replies: Replies,
-    outcomes: Sequence[Outcome],
-    price: Price | None,
-    level: float = LEVEL,
+    replies: Replies, outcomes: Sequence[Outcome], price: Price | None
 ) -> AnswerCost | None:
     """Return the mean cost of an answer; None where no answer's replies are all stored.
 
@@ -141,33 +134,20 @@ def answer_cost(
         replies: What was sent and received, by key.
         outcomes: What was measured; the first 200 are looked at.
         price: Of the scorer LLM; None: not known.
-        level: Confidence level of the interval of seconds.
     """
     total, items = Usage(), 0
-    seconds: list[float] = []
     for outcome in _sample(outcomes):
         found = [replies.get(key) for key in outcome.keys]
-        made = [reply for pair in found if pair for call, reply in [pair] if call.role == "scorer"]
-        if None in found or not made:
+        used = [pair[1].usage for pair in found if pair and pair[0].role == "scorer"]
+        if None in found or not used:
             continue
         items += 1
-        total = sum((reply.usage for reply in made), total)
-        if all(reply.seconds for reply in made):
-            seconds.append(sum(reply.seconds for reply in made))
+        total = sum(used, total)
     if not items:
         return None
     usd = price.paid(total) / items if price else None
-    read, written = total.input_tokens / items, total.output_tokens / items
-    cost = AnswerCost(read, written, usd, total.estimated, items)
-    return _timed(cost, seconds, level) if len(seconds) == items else cost
-
-
-def _timed(cost: AnswerCost, seconds: Sequence[float], level: float) -> AnswerCost:
-    mean, ends = fmean(seconds), None
-    if len(seconds) > 1:
-        wide = quantile(level, len(seconds) - 1) * stdev(seconds) / len(seconds) ** 0.5
-        ends = Interval(max(0.0, mean - wide), mean + wide)
-    return replace(cost, seconds=mean, seconds_interval=ends)
+    asked, made = total.input_tokens / items, total.output_tokens / items
+    return AnswerCost(asked, made, usd, total.estimated, items)
 
 
 def _aims(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -6,9 +6,6 @@ the score, the tokens of the prompt, the cost of an answer, and the sub-scores o
 
 A front is chosen on the split on which the winner was chosen, so its scores are flattered as any
 choice is. Only the winner has held-out figures.
-
-How long an answer takes is shown, too, and can be preferred. It is not an aim: it depends on the
-load under which it was measured, and a solution would be on the front by luck.
 """
 
 from __future__ import annotations
@@ -26,9 +23,8 @@ from llmopt.statistics import Difference, Interval
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Prefer = Literal["best", "short", "cheap", "fast"]
-"""What a solution of the front is chosen by: the run's winner, the shortest, the cheapest, or the
-one that is answered soonest."""
+Prefer = Literal["best", "short", "cheap"]
+"""What a solution of the front is chosen by: the run's winner, the shortest, or the cheapest."""
 
 _POINT = 0.01  # of a share
 _SAME = 0.01  # relative difference of two costs that counts as none
@@ -45,8 +41,6 @@ class AnswerCost:
         usd: In US dollars; None where the price is not known.
         estimated: Whether a provider gave no counts, and these are our estimate.
         items: How many items it is the mean of, 1 or more.
-        seconds: From the request to the whole reply; None where it was not measured for all.
-        seconds_interval: Of that mean, at the level of the front.
     """
 
     input_tokens: float
@@ -54,14 +48,6 @@ class AnswerCost:
     usd: float | None
     estimated: bool
     items: int
-    seconds: float | None = None
-    seconds_interval: Interval | None = None
-
-    @classmethod
-    def plain(cls, data: Mapping[str, Any]) -> Self:
-        """Rebuild it from what ``asdict`` made of it."""
-        ends = data.get("seconds_interval")
-        return cls(**{**data, "seconds_interval": Interval(**ends) if ends else None})
 
     @property
     def tokens(self) -> float:
@@ -101,7 +87,7 @@ class FrontMember:
         """Rebuild a member from what ``asdict`` made of it."""
         made = {**data, "score": Score.plain(data["score"])}
         if data["cost"]:
-            made["cost"] = AnswerCost.plain(data["cost"])
+            made["cost"] = AnswerCost(**data["cost"])
         if gap := data["difference"]:
             made["difference"] = Difference(**{**gap, "interval": Interval(**gap["interval"])})
         return cls(**made)
@@ -178,24 +164,18 @@ class Front:
         """What costs are compared in: ``usd``, ``tokens``, or nothing where they are not known."""
         return next((name for name in self.axes if name in ("usd", "tokens")), "")
 
-    @property
-    def timed(self) -> bool:
-        """Whether the seconds of an answer are known of all members."""
-        return all(m.cost is not None and m.cost.seconds is not None for m in self.members)
-
     def choose(self, prefer: Prefer = "short", within: float | None = None) -> FrontMember:
         """Return the solution to take.
 
         Args:
             prefer: ``best``, the run's winner; ``short``, the fewest prompt tokens; ``cheap``, the
-                least cost of an answer; ``fast``, the fewest seconds of an answer. Of equals, the
-                better score.
+                least cost of an answer. Of equals, the better score.
             within: How far the score may be below the winner's: points where scores are shares of
                 1, otherwise in their own unit. None: 1 point, or nothing.
 
         Raises:
             UnknownNameError: There is no such preference.
-            ConfigError: `within` is below 0, or costs or seconds are not known.
+            ConfigError: `within` is below 0, or costs are not known.
         """
         if prefer not in get_args(Prefer):
             raise UnknownNameError("a preference", prefer, get_args(Prefer))
@@ -211,22 +191,13 @@ class Front:
                 "the cheapest solution can be chosen where the replies of all are stored with "
                 "their tokens, but they are not; prefer short"
             )
-        if prefer == "fast" and not self.timed:
-            raise ConfigError(
-                "the fastest solution can be chosen where the seconds of all answers were "
-                "measured, but they were not; prefer short"
-            )
         shown = self.presentation
         least = _inside(self.best, shown) - below * unit - 1e-9  # sums in another order
         near = [m for m in self.members if _inside(m, shown) >= least]
         return min(near, key=lambda m: (self._amount(m, prefer), -_inside(m, shown)))
 
     def _amount(self, member: FrontMember, prefer: Prefer) -> float:
-        if prefer == "short":
-            return member.prompt_tokens
-        if prefer == "fast":
-            return (member.cost and member.cost.seconds) or 0.0
-        return _cost(member, self.cost) or 0.0
+        return member.prompt_tokens if prefer == "short" else _cost(member, self.cost) or 0.0
 
     def table(self) -> TextTable:
         """Return the members with their aims, a row each."""
@@ -235,8 +206,7 @@ class Front:
         spread = f"{100 * self.level:g} % interval"
         heads = ["", f"{self.split}\n{'%, ' if shown.shares else ''}{spread}"]
         heads += [f"minus winner\n{spread}", "prompt\ntokens", "an answer:\ntokens in + out"]
-        heads += ["US dollars of\n1,000 answers"] * priced
-        heads += [f"seconds of an\nanswer, {spread}"] * self.timed + [*names]
+        heads += ["US dollars of\n1,000 answers"] * priced + [*names]
         rows = []
         for member in self.members:
             cells = [self._label(member), _scored(member.score, shown)]
@@ -245,7 +215,6 @@ class Front:
             if priced:
                 known = member.cost and member.cost.usd is not None
                 cells.append(f"{_THOUSAND * member.cost.usd:.4g}" if known else "-")  # type: ignore[union-attr, operator] # both are known
-            cells += [" ".join(seconds_of(member.cost))] * self.timed
             cells += [f"{member.aims[name]:.4g}" if name in member.aims else "-" for name in names]
             rows.append(tuple(cells))
         return TextTable(tuple(heads), tuple(rows))
@@ -274,11 +243,6 @@ class Front:
             said.append("The cost of an answer is not known of all solutions, and not compared.")
         elif self.cost == "tokens":
             said.append("No price of the model is known, or it is 0: costs are compared in tokens.")
-        if self.timed:
-            said.append(
-                "Seconds of an answer depend on the load under which they were measured, so they "
-                "are not compared for the front."
-            )
         if any(member.cost and member.cost.estimated for member in self.members):
             said.append("The provider gave no token counts: those of answers are estimates.")
         return tuple(said)
@@ -349,14 +313,6 @@ def _gap(difference: Difference | None, shown: Presentation) -> str:
     ends = (difference.interval.low, difference.interval.high)
     low, high = (shown.number(end, signed=True) for end in ends)
     return f"{shown.number(difference.mean, signed=True)} [{low}, {high}]"
-
-
-def seconds_of(cost: AnswerCost | None) -> tuple[str, str]:
-    """Return the seconds of an answer, and their interval in brackets; may be empty."""
-    if cost is None or cost.seconds is None:
-        return "-", ""
-    ends = cost.seconds_interval
-    return f"{cost.seconds:.2f}", f"[{ends.low:.2f}, {ends.high:.2f}]" if ends else ""
 
 
 def _tokens(cost: AnswerCost | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmopt.core.text import one_line
-from llmopt.evidence.front import Front, seconds_of
+from llmopt.evidence.front import Front
 from llmopt.history.readable_solution import SolutionReader
 from llmopt.web.pages.score_text import amount, points
 from llmopt.web.pages.svg_parts import Axis
@@ -36,7 +36,6 @@ def front_section(record: Mapping[str, Any], shown: Presentation) -> dict[str, A
     names = list(dict.fromkeys(name for member in front.members for name in member.aims))
     heads = [f"score on {front.split}", "minus the winner", "prompt tokens", "tokens of an answer"]
     heads += ["US dollars of 1,000 answers"] if priced else []
-    heads += ["seconds of an answer"] if front.timed else []
     line = SolutionReader.documented(record).line
     rows = [
         _row(replace(member, text=line(member.text)), front, shown, names, priced=priced)
@@ -72,8 +71,6 @@ def _row(
     if priced:
         usd = member.cost.usd if member.cost else None
         cells.append(("-" if usd is None else f"{_THOUSAND * usd:.4g}", ""))
-    if front.timed:
-        cells.append(seconds_of(member.cost))
     cells += [(f"{member.aims[n]:.4g}" if n in member.aims else "-", "") for n in names]
     return {
         "name": one_line(member.text, _SHOWN) or "(empty)",
