@@ -360,7 +360,7 @@ def test_the_demo_uses_what_ships() -> None:
     assert settings.models()["scorer"].model == "local/smollm2-135m"
     problem = replace(settings.built_prompts(), scorer=None)
     splits = [problem.items(name) for name in ("train", "validation", "test")]
-    assert len({item.id for part in splits for item in part}) == 330
+    assert len({item.id for part in splits for item in part}) == 280
 
 
 def test_a_file_wins_over_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

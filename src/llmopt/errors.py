@@ -5,6 +5,7 @@
     LlmoptError
     ├── InputError            the user gave something that cannot be used      exit code 2
     │   ├── ConfigError       a configuration file or option
+    │   │   └── MissingKeyError   the environment variable of a model's key is not set
     │   ├── DataError         a data file, a column, a split
     │   ├── TemplateError     a meta-prompt template or prompt layout
     │   ├── UnknownNameError  a name that is not registered
