@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
@@ -13,7 +14,7 @@ from llmopt.errors import LlmoptError, StoreError
 from llmopt.models.middleware.budget import Account, Limits, Spent
 from llmopt.models.middleware.in_flight import Ledger
 from llmopt.models.middleware.traffic import Traffic
-from llmopt.store import open_store
+from llmopt.store import is_server, open_store
 from llmopt.sweeps.cell import done_cell
 from llmopt.sweeps.executors.protocol import Answer
 from llmopt.sweeps.joint_account import joint_account
@@ -21,6 +22,7 @@ from llmopt.sweeps.shared_models import BuiltModels, Pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from llmopt.core.model import Bank, Pace, Replies
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+_PATIENCE, _PAUSE = 60.0, 0.2  # seconds
 
 
 class CellWorker:
@@ -49,7 +52,7 @@ class CellWorker:
 
     def __enter__(self) -> Self:
         self._runner = self._stack.enter_context(asyncio.Runner())
-        self._store = self._stack.enter_context(contextlib.closing(open_store(self._work.store)))
+        self._store = self._stack.enter_context(contextlib.closing(_opened(self._work.store)))
         self._stack.callback(lambda: self._runner.run(self._built.close()))
         return self
 
@@ -85,6 +88,22 @@ class CellWorker:
             await _noted(self._store, cell, account.lost, replies.doubled)
             raise
         return Answer(found, pool.usage, _some(account.lost), _some(replies.doubled))
+
+
+def _opened(where: str | Path | None) -> Store:
+    """Open a store that another process has open; a server that is away meanwhile comes back.
+
+    Raises:
+        StoreError: It is no server, or does not come back within a minute.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return open_store(where)
+        except StoreError:
+            if not (isinstance(where, str) and is_server(where)) or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)
 
 
 def _account(calls: int | None) -> Account:
